@@ -1,0 +1,107 @@
+"""Whether the arguments of a call fit the signature of its task."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import chain, repeat
+from typing import Literal, TypeAlias
+
+from .hints import refusals
+from .signatures import Kind, Parameter, TaskSignature
+
+ErrorCode: TypeAlias = Literal[
+    "missing_argument", "unexpected_argument", "duplicate_argument", "invalid_argument"
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArgumentError:
+    """One mistake; ``pointer`` (RFC 6901) is its spot in ``{"args": [...], "kwargs": {...}}``.
+
+    ``detail`` says what is wrong there, with the spot as its subject: "must be a boolean, …".
+    """
+
+    pointer: str
+    code: ErrorCode
+    detail: str
+
+
+def check_arguments(
+    signature: TaskSignature, args: Sequence[object], kwargs: Mapping[str, object]
+) -> list[ArgumentError]:
+    """Every mistake in a call's parsed JSON, bound as Python binds it; none when it fits."""
+    return [
+        *_check_args(signature, args),
+        *_check_kwargs(signature, kwargs, filled=len(args)),
+        *_check_missing(signature, kwargs, filled=len(args)),
+    ]
+
+
+def _check_args(signature: TaskSignature, args: Sequence[object]) -> Iterator[ArgumentError]:
+    takers = chain(signature.positional, repeat(signature.var_positional))
+    for position, (value, taker) in enumerate(zip(args, takers, strict=False)):
+        if taker is not None:
+            yield from _check_value(taker, value, "args", position)
+        else:
+            detail = f"is one too many: the task takes {len(signature.positional)} by position"
+            yield _error("unexpected_argument", detail, "args", position)
+
+
+def _check_kwargs(
+    signature: TaskSignature, kwargs: Mapping[str, object], *, filled: int
+) -> Iterator[ArgumentError]:
+    for name, value in kwargs.items():
+        taker = signature.named.get(name, signature.var_keyword)
+        if taker is None:
+            detail = _explain_unexpected(signature, name)
+            yield _error("unexpected_argument", detail, "kwargs", name)
+        elif taker.by_position and taker.position < filled:
+            detail = f"is given twice: args[{taker.position}] is the same parameter"
+            yield _error("duplicate_argument", detail, "kwargs", name)
+        else:
+            yield from _check_value(taker, value, "kwargs", name)
+
+
+def _check_missing(
+    signature: TaskSignature, kwargs: Mapping[str, object], *, filled: int
+) -> Iterator[ArgumentError]:
+    for parameter in signature.parameters:
+        given_by_position = parameter.by_position and parameter.position < filled
+        given_by_name = parameter.by_name and parameter.name in kwargs
+        if parameter.required and not given_by_position and not given_by_name:
+            yield _missing(parameter)
+
+
+def _check_value(
+    parameter: Parameter, value: object, *place: str | int
+) -> Iterator[ArgumentError]:
+    for path, detail in refusals(parameter.adapter, value):
+        yield _error("invalid_argument", detail, *place, *path)
+
+
+def _missing(parameter: Parameter) -> ArgumentError:
+    ways = {
+        Kind.POSITIONAL_ONLY: f"as args[{parameter.position}]",
+        Kind.ORDINARY: f"in kwargs, or as args[{parameter.position}]",
+        Kind.KEYWORD_ONLY: "in kwargs",
+    }
+    detail = f'"{parameter.name}" is missing: give it {ways[parameter.kind]}'
+    place = ("kwargs", parameter.name) if parameter.by_name else ("args", parameter.position)
+    return _error("missing_argument", detail, *place)
+
+
+def _explain_unexpected(signature: TaskSignature, name: str) -> str:
+    for parameter in signature.positional:
+        if parameter.name == name:
+            return f"is taken by position only: give it as args[{parameter.position}]"
+    if not signature.named:
+        return "is unknown: the task takes nothing by name"
+    names = ", ".join(f'"{known}"' for known in signature.named)
+    likely = get_close_matches(name, signature.named, n=1)
+    question = f'; did you mean "{likely[0]}"?' if likely else ""
+    return f"is unknown: the task takes {names}{question}"
+
+
+def _error(code: ErrorCode, detail: str, *place: str | int) -> ArgumentError:
+    steps = (str(step).replace("~", "~0").replace("/", "~1") for step in place)
+    return ArgumentError(pointer="".join(f"/{step}" for step in steps), code=code, detail=detail)

@@ -1,0 +1,146 @@
+"""One JSON value against one type hint, explained in the words of JSON."""
+
+import json
+import re
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any, TypeAlias, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import ErrorDetails
+
+Path: TypeAlias = tuple[str | int, ...]
+
+ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+class SchemaGenerator(GenerateJsonSchema):
+    """pydantic's generator; a default that JSON cannot spell is left out without a warning."""
+
+    ignored_warning_kinds = GenerateJsonSchema.ignored_warning_kinds | {"non-serializable-default"}
+
+
+def adapter_for(
+    annotation: object, *, namespace: Mapping[str, object], nullable: bool = False
+) -> TypeAdapter[Any]:
+    """What checks values against an annotation, written out or as a string.
+
+    ``ANYTHING`` for one that cannot be resolved in ``namespace`` or says nothing of JSON: its
+    task is as good as any other, and only its worker can judge the value.
+    """
+    annotated = SimpleNamespace(__annotations__={"value": annotation})
+    try:
+        hint = get_type_hints(annotated, dict(namespace), include_extras=True)["value"]
+        adapter = TypeAdapter[Any](hint)
+        if not adapter.json_schema(schema_generator=SchemaGenerator):
+            return ANYTHING
+        return TypeAdapter(hint | None) if nullable else adapter
+    except Exception:  # noqa: BLE001 - an annotation may be any expression of anybody's code
+        return ANYTHING
+
+
+def refusals(adapter: TypeAdapter[Any], value: object) -> list[tuple[Path, str]]:
+    """Every mistake in a parsed JSON value: its path inside the value and what is wrong there.
+
+    Celery hands a task its arguments as they came, so nothing is coerced: this is pydantic's
+    strict mode for JSON, where "5" is no integer, yet an ISO string is a datetime.
+    """
+    if adapter is ANYTHING:
+        return []
+    try:
+        adapter.validate_json(json.dumps(value), strict=True)
+    except ValidationError as refusal:
+        return _explain(refusal, value)
+    except Exception as crash:  # noqa: BLE001 - a validator of the task's own, or a bottomless value
+        return [((), f"cannot be checked: its type raised {type(crash).__name__}")]
+    return []
+
+
+def _explain(refusal: ValidationError, value: object) -> list[tuple[Path, str]]:
+    errors_at: dict[Path, list[ErrorDetails]] = {}
+    for error in refusal.errors(include_url=False, include_context=False, include_input=False):
+        errors_at.setdefault(_path(error, value), []).append(error)
+    # A union reports all its branches: the one that got deepest is the one that was meant.
+    passed = {path[:depth] for path in errors_at for depth in range(len(path))}
+    return [
+        (path, _sentence(errors, _follow(path, value)))
+        for path, errors in errors_at.items()
+        if path not in passed
+    ]
+
+
+def _path(error: ErrorDetails, value: Any) -> Path:
+    """The error's location without what is not in the value: the names of union branches."""
+    path = []
+    for part in error["loc"]:
+        if _has(value, part):
+            path.append(part)
+            value = value[part]
+    if error["type"] in _MISSING:
+        path.append(error["loc"][-1])
+    return tuple(path)
+
+
+def _follow(path: Path, value: Any) -> Any:
+    for part in path:
+        value = value[part] if _has(value, part) else None
+    return value
+
+
+def _has(value: object, part: str | int) -> bool:
+    if isinstance(value, list):
+        return isinstance(part, int) and part < len(value)
+    return isinstance(value, dict) and part in value
+
+
+_MISSING = {"missing", "missing_argument", "missing_keyword_only_argument"}
+_UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
+_ARRAYS = {"list_type", "tuple_type", "set_type", "frozen_set_type", "deque_type", "iterable_type"}
+_PHRASES = {
+    **dict.fromkeys(_MISSING, "is required"),
+    **dict.fromkeys(_UNKNOWN, "is not a known field"),
+    **dict.fromkeys(_ARRAYS, "must be an array"),
+    "bool_type": "must be a boolean",
+    "int_type": "must be an integer",
+    "float_type": "must be a number",
+    "string_type": "must be a string",
+    "bytes_type": "must be a string",
+    "decimal_type": "must be a number or a string of digits",
+    "uuid_type": "must be a UUID string",
+    "datetime_type": "must be an ISO 8601 datetime",
+    "date_type": "must be an ISO 8601 date",
+    "time_type": "must be an ISO 8601 time",
+    "time_delta_type": "must be an ISO 8601 duration",
+}
+_TYPES: dict[type, str] = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "an integer",
+    float: "a floating-point number",
+    str: "a string",
+    list: "an array",
+    dict: "an object",
+}
+
+
+def _sentence(errors: list[ErrorDetails], value: object) -> str:
+    """What was expected at one spot, and what came: "must be an integer, not a string"."""
+    first, *others = dict.fromkeys(_phrase(error) for error in errors)
+    expected = " or ".join([first, *(phrase.removeprefix("must be ") for phrase in others)])
+    if all(error["type"].endswith(("_type", "none_required")) for error in errors):
+        sentence = f"{expected}, not {_TYPES[type(value)]}"
+        return f"{sentence}: send true or false" if expected == "must be a boolean" else sentence
+    if first.startswith("must ") and not isinstance(value, list | dict):
+        return f"{expected}; got {_shortened(json.dumps(value, ensure_ascii=False))}"
+    return expected
+
+
+def _phrase(error: ErrorDetails) -> str:
+    said = re.sub(r"^(Value error|Assertion failed), ", "", error["msg"])
+    phrase = _PHRASES.get(error["type"]) or re.sub(r"^\w+ should ", "must ", said)
+    return f"its key {phrase}" if error["loc"][-1:] == ("[key]",) else phrase
+
+
+def _shortened(text: str, *, width: int = 60) -> str:
+    return text if len(text) <= width else f"{text[:width]}…"
