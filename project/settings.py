@@ -1,0 +1,188 @@
+"""Settings of the deployable: all of them from the environment, each in README's table."""
+
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import available_timezones
+
+from celery.schedules import crontab
+from kombu import Exchange, Queue
+
+from project.environment import (
+    broker,
+    choice,
+    data_dir,
+    database,
+    env,
+    flag,
+    refuse,
+    secret_key,
+    whole_number,
+    words,
+)
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = data_dir(BASE_DIR / ".data")
+
+# --- Django ---------------------------------------------------------------------------------
+
+SECRET_KEY = secret_key(DATA_DIR / "secret.key")
+DEBUG = flag("DEBUG", default=False)
+ALLOWED_HOSTS = words("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+
+HOST = env("HOST", default="127.0.0.1")
+PORT = whole_number("PORT", default=8000, at_least=1, at_most=65535)
+API_PROCESSES = whole_number("API_PROCESSES", default=2, at_least=1, at_most=1000)
+API_THREADS = whole_number("API_THREADS", default=8, at_least=1, at_most=1000)
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "django_celery_beat",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "rest_framework",
+    "scheduler_api",
+]
+MIDDLEWARE = [
+    "scheduler_api.http.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "scheduler_api.http.middleware.OptionalSlashMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+ROOT_URLCONF = "project.urls"
+WSGI_APPLICATION = "project.wsgi.application"
+
+DATABASES = {"default": database(DATA_DIR / "db.sqlite3")}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TIME_ZONE = env("TIME_ZONE", default="UTC")
+if TIME_ZONE not in available_timezones():
+    refuse("TIME_ZONE", f"is {TIME_ZONE!r}", "use a name such as UTC or Europe/Berlin")
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT.mkdir(exist_ok=True)
+WHITENOISE_USE_FINDERS = True
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {
+        "handlers": ["console"],
+        "level": choice(
+            "LOG_LEVEL",
+            default="INFO",
+            among=["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
+        ),
+    },
+}
+
+# --- REST framework -------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_PARSER_CLASSES": ["scheduler_api.http.parsing.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "scheduler_api.http.paging.KeysetPagination",
+    "DEFAULT_FILTER_BACKENDS": ["scheduler_api.http.filtering.FilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "scheduler_api.http.schema.ApiSchema",
+    "EXCEPTION_HANDLER": "scheduler_api.http.problems.problem_response",
+    "UNAUTHENTICATED_USER": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Scheduler API",
+    "DESCRIPTION": (
+        "Says which Celery task is to run, with which arguments, and when; "
+        "and shows when it will."
+    ),
+    "VERSION": "1.0.0",
+    "LICENSE": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
+    "SERVERS": [{"url": "/", "description": "This server"}],
+    "TAGS": [
+        {"name": "Periodic tasks", "description": "What runs, with which arguments, and when."},
+        {"name": "Schedules", "description": "When: four kinds, each shared by periodic tasks."},
+        {"name": "Tasks", "description": "What can run, and which arguments it takes."},
+    ],
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": ["scheduler_api.http.schema.add_problem"],
+    # From our own static files: nothing is fetched from another host.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# --- Celery ---------------------------------------------------------------------------------
+
+globals().update(broker(DATA_DIR / "broker"))
+
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_RESULT_EXPIRES = None
+CELERY_WORKER_CONCURRENCY = whole_number(
+    "WORKER_CONCURRENCY", default=2, at_least=1, at_most=1000
+)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+
+QUEUES = words("QUEUES", default=["celery"])
+QUEUE_MAX_PRIORITY = whole_number("QUEUE_MAX_PRIORITY", default=0, at_least=0, at_most=255)
+CELERY_TASK_QUEUES = [
+    Queue(name, Exchange(name), routing_key=name, max_priority=QUEUE_MAX_PRIORITY or None)
+    for name in QUEUES
+]
+CELERY_TASK_DEFAULT_QUEUE = QUEUES[0]
+CELERY_TASK_CREATE_MISSING_QUEUES = False
+
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+# Look for changes each second, and write each run's time and count down at once: the API
+# reads them.
+CELERY_BEAT_MAX_LOOP_INTERVAL = 1
+CELERY_BEAT_SYNC_EVERY = 1
+CELERY_BEAT_SCHEDULE = {
+    "heartbeat": {
+        "task": "project.tasks.heartbeat",
+        "schedule": timedelta(minutes=1),
+    },
+    "nightly-cleanup": {
+        "task": "project.tasks.clean_up",
+        "schedule": crontab(minute="0", hour="3"),
+        "kwargs": {"older_than_days": 30},
+    },
+}
+
+# --- Scheduler API --------------------------------------------------------------------------
+
+# Open `exchange` and `routing_key` of a periodic task to callers: with them, a message can go
+# to any exchange of the broker.
+ALLOW_CUSTOM_ROUTING = flag("ALLOW_CUSTOM_ROUTING", default=False)

@@ -1,0 +1,48 @@
+"""Sample tasks, to try the service with; put your own beside them or in modules of your own."""
+
+import time
+
+from celery import shared_task
+from celery.utils.log import get_task_logger
+
+logger = get_task_logger(__name__)
+
+
+@shared_task
+def import_contacts(arg1: str, arg2: str, be_careful: bool = False) -> str:
+    """Import contacts, carefully or not."""
+    logger.info("Importing contacts: arg1=%r arg2=%r be_careful=%r", arg1, arg2, be_careful)
+    return f"imported {arg1} and {arg2}"
+
+
+@shared_task
+def add(x: int, y: int) -> int:
+    """Add two whole numbers."""
+    logger.info("%d + %d = %d", x, y, x + y)
+    return x + y
+
+
+@shared_task
+def fail(message: str = "as asked") -> None:
+    """Fail, to see what a failure looks like."""
+    raise RuntimeError(message)
+
+
+@shared_task
+def sleep(seconds: float = 1.0) -> None:
+    """Sleep, to see what a long run looks like."""
+    logger.info("Sleeping for %s s", seconds)
+    time.sleep(seconds)
+    logger.info("Slept for %s s", seconds)
+
+
+@shared_task
+def heartbeat() -> None:
+    """Say that the whole chain works: beat, broker and worker."""
+    logger.info("The heart beats")
+
+
+@shared_task
+def clean_up(older_than_days: int = 30) -> None:
+    """Remove what is older than so many days: a place for a project's own cleaning."""
+    logger.info("Nothing to clean that is older than %d days", older_than_days)

@@ -1,0 +1,145 @@
+"""Fields that take a JSON value of one type only, and say which when another comes.
+
+REST framework's own fields coerce: "yes" would be true, 1 would be "1", "5" would be 5.
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from rest_framework import serializers
+
+
+class Text(serializers.CharField):
+    """A JSON string."""
+
+    default_error_messages = {"invalid": "Must be a string."}
+
+    def to_internal_value(self, data: Any) -> str:
+        """Refuse what is not a string."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Choice(serializers.ChoiceField):
+    """One of several JSON strings."""
+
+    default_error_messages = {"invalid_choice": "{input} is not one of {choices}."}
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse what is not one of the choices, and name them."""
+        if not isinstance(data, str) or data not in self.choices:
+            names = ", ".join(json.dumps(choice) for choice in self.choices)
+            self.fail("invalid_choice", input=json.dumps(data)[:80], choices=names)
+        return data
+
+
+class Flag(serializers.BooleanField):
+    """A JSON boolean."""
+
+    default_error_messages = {"invalid": "Must be true or false."}
+
+    def to_internal_value(self, data: Any) -> bool:
+        """Refuse what is not a boolean."""
+        if not isinstance(data, bool):
+            self.fail("invalid")
+        return data
+
+
+class WholeNumber(serializers.IntegerField):
+    """A JSON number without a fraction."""
+
+    default_error_messages = {"invalid": "Must be a whole number."}
+
+    def to_internal_value(self, data: Any) -> int:
+        """Refuse what is not an integer."""
+        if isinstance(data, bool) or not isinstance(data, int):
+            self.fail("invalid")
+        return data
+
+
+class Number(serializers.FloatField):
+    """A JSON number, kept as a decimal of `decimal_places`."""
+
+    default_error_messages = {"invalid": "Must be a number."}
+
+    def to_internal_value(self, data: Any) -> float:
+        """Refuse what is not a number."""
+        if isinstance(data, bool) or not isinstance(data, int | float):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Instant(serializers.DateTimeField):
+    """A moment: ISO 8601 with an offset in, UTC out."""
+
+    default_error_messages = {
+        "invalid": (
+            "Must be a date and time with an offset, for example 2027-03-28T01:00:00Z "
+            "(in a URL write + as %2B)."
+        ),
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(default_timezone=UTC, **kwargs)
+
+    def to_internal_value(self, value: Any) -> datetime:
+        """Refuse a date and time without an offset: nobody knows which moment it is."""
+        if not isinstance(value, str):
+            self.fail("invalid", format="")
+        return super().to_internal_value(value)
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        """Return the moment in UTC."""
+        if value.tzinfo is None:
+            self.fail("invalid", format="")
+        try:
+            return value.astimezone(UTC)
+        except OverflowError:
+            self.fail("overflow")
+
+
+class Reference(serializers.PrimaryKeyRelatedField[Any]):
+    """The id of another row, or null."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        if not kwargs.get("read_only"):
+            kwargs = {"allow_null": True, "default": None, **kwargs}
+        super().__init__(pk_field=WholeNumber(), **kwargs)
+
+
+class StoredJSON(serializers.Field[Any, Any, Any, Any]):
+    """A JSON array or object that the database keeps as text.
+
+    What is stored may be something else, since others write it too: that reads as null.
+    """
+
+    default_error_messages = {"invalid": "Must be a JSON {kind}."}
+    names = {list: "array", dict: "object"}
+
+    def __init__(self, *, json_type: type, **kwargs: Any) -> None:
+        super().__init__(default=json_type, **kwargs)
+        self.json_type = json_type
+
+    def to_representation(self, value: str | None) -> Any:
+        """Read the stored text."""
+        return read_json(value, self.json_type)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the value as it came; StrictJSONParser has bounded it."""
+        if not isinstance(data, self.json_type):
+            self.fail("invalid", kind=self.names[self.json_type])
+        return data
+
+
+def read_json(text: str | None, json_type: type) -> Any:
+    """Read stored text; None when it is not JSON of this type.
+
+    Empty text is an empty value, as for django-celery-beat.
+    """
+    try:
+        document = json.loads(text) if text else json_type()
+    except ValueError:
+        return None
+    return document if isinstance(document, json_type) else None

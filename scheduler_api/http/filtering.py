@@ -1,0 +1,120 @@
+"""Typed query parameters: an unknown, doubled or badly typed one is refused."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+import django_filters
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from scheduler_api.http.fields import Instant
+from scheduler_api.http.problems import InvalidQuery, Mistake, mistakes_in
+from scheduler_api.http.serializers import StrictSerializer, unknown
+
+
+class _StrictBooleanField(forms.Field):
+    """Takes `true` and `false` alone; Django's own would read a typing error as "any"."""
+
+    def to_python(self, value: Any) -> bool | None:
+        if value in self.empty_values:
+            return None
+        if value not in {"true", "false"}:
+            raise ValidationError("Must be true or false.", code="invalid")
+        return bool(value == "true")
+
+
+class FlagFilter(django_filters.BooleanFilter):
+    """A filter that takes `true` or `false`."""
+
+    field_class = _StrictBooleanField
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, widget=forms.TextInput, **kwargs)
+
+
+class _InstantField(forms.Field):
+    """Takes what a body takes as a moment."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        if value in self.empty_values:
+            return None
+        try:
+            return Instant().to_internal_value(value)
+        except serializers.ValidationError as error:
+            raise ValidationError([str(item) for item in error.args[0]], code="invalid") from error
+
+
+class InstantFilter(django_filters.IsoDateTimeFilter):
+    """A filter that takes a date and time with an offset."""
+
+    field_class = _InstantField
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, widget=forms.TextInput, **kwargs)
+
+
+class IdFilter(django_filters.NumberFilter):
+    """A filter that takes an id."""
+
+    field_class = forms.IntegerField
+
+    def get_max_validator(self) -> None:
+        """Ask for no maximum: the database knows its own."""
+
+
+class FilterBackend(DjangoFilterBackend):
+    """Filters a list by its view's `filterset_class`."""
+
+    def filter_queryset(
+        self, request: Request, queryset: QuerySet[Any], view: APIView
+    ) -> QuerySet[Any]:
+        """Return the rows selected; raise InvalidQuery with all that is wrong."""
+        filterset = self.get_filterset(request, queryset, view)
+        if filterset is None:
+            return queryset
+        if not filterset.is_valid():
+            raise InvalidQuery(
+                errors=[
+                    Mistake(parameter=name, code=error.code or "invalid", detail=message)
+                    for name, errors in filterset.errors.as_data().items()
+                    for error in errors
+                    for message in error.messages
+                ]
+            )
+        rows: QuerySet[Any] = filterset.qs
+        return rows
+
+
+def read_query(serializer: StrictSerializer) -> dict[str, Any]:
+    """Return the parameters that a serializer describes; raise InvalidQuery."""
+    if serializer.is_valid():
+        return dict(serializer.validated_data)
+    raise InvalidQuery(
+        errors=[
+            Mistake(parameter=(mistake.pointer or "").lstrip("/"), code=mistake.code,
+                    detail=mistake.detail)
+            for mistake in mistakes_in(serializer.errors)
+        ]
+    )  # fmt: skip
+
+
+def refuse_unknown_parameters(request: Request, known: Collection[str]) -> None:
+    """Raise InvalidQuery for each parameter that is not known, or stands twice."""
+    mistakes = [
+        Mistake(parameter=name, code="unknown_parameter", detail=unknown("parameter", name, known))
+        for name in request.query_params
+        if name not in known
+    ]
+    mistakes += [
+        Mistake(parameter=name, code="duplicate_parameter", detail="Send it once.")
+        for name, values in request.query_params.lists()
+        if name in known and len(values) > 1
+    ]
+    if mistakes:
+        raise InvalidQuery(errors=mistakes)

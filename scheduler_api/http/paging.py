@@ -1,0 +1,220 @@
+"""Keyset pages: right while rows come and go, and page 2,000 costs what page 1 does."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from django.core import signing
+from django.db.models import F, Model, OrderBy, Q, QuerySet
+from rest_framework.pagination import BasePagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
+from rest_framework.views import APIView
+
+from scheduler_api.http.problems import InvalidQuery, Mistake
+
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ordering:
+    """By which field the rows are sorted; equal ones by id, empty ones last."""
+
+    field: str
+    is_descending: bool
+    is_nullable: bool
+
+    @classmethod
+    def of(cls, text: str, model: type[Model]) -> Self:
+        """Read `name` or `-name`."""
+        field = text.removeprefix("-")
+        return cls(
+            field=field,
+            is_descending=text.startswith("-"),
+            is_nullable=bool(getattr(model._meta.get_field(field), "null", False)),
+        )
+
+    def sort(self, rows: QuerySet[Any], *, backwards: bool) -> QuerySet[Any]:
+        """Return the rows in this order, or in exactly the opposite one."""
+        is_falling = self.is_descending != backwards
+        by_field = OrderBy(
+            F(self.field),
+            descending=is_falling,
+            nulls_first=(self.is_nullable and backwards) or None,
+            nulls_last=(self.is_nullable and not backwards) or None,
+        )
+        return rows.order_by(by_field, "-pk" if is_falling else "pk")
+
+    def beyond(self, place: "Place") -> Q:
+        """Select the rows that come after a place, in its direction."""
+        field, value = self.field, place.value
+        further = "lt" if self.is_descending != place.backwards else "gt"
+        ties = Q(**{f"pk__{further}": place.pk})
+        is_null = Q(**{f"{field}__isnull": True})
+        if value is None:
+            return (is_null & ties) | ~is_null if place.backwards else is_null & ties
+        # "At or beyond", stated first, is what lets the database start from an index.
+        beyond = Q(**{f"{field}__{further}e": value}) & (Q(**{f"{field}__{further}": value}) | ties)
+        return beyond | is_null if self.is_nullable and not place.backwards else beyond
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a page begins: beyond the row with this value and id, going this way."""
+
+    ordering: str
+    value: Any
+    pk: int
+    backwards: bool
+
+    def as_cursor(self) -> str:
+        """Return the opaque text that a link carries, signed so that nobody makes one up."""
+        return signing.Signer(salt="cursor").sign_object([*vars(self).values()])
+
+    @classmethod
+    def of_cursor(cls, cursor: str, ordering: str) -> Self:
+        """Read a cursor; raise InvalidQuery when it is not one of ours for this ordering."""
+        try:
+            values = signing.Signer(salt="cursor").unsign_object(cursor)
+        except signing.BadSignature:
+            values = [None]
+        if values[0] != ordering:
+            raise invalid_parameter("cursor", "Use a link of an answer as it is, or start anew.")
+        return cls(**dict(zip(cls.__dataclass_fields__, values, strict=True)))
+
+
+class KeysetPagination(BasePagination):
+    """Pages of `{"next": link, "previous": link, "results": […]}`.
+
+    The view says by what its rows may be sorted: `ordering_fields`, the first by default.
+    """
+
+    parameters = ("cursor", "page_size", "ordering")
+
+    def paginate_queryset(
+        self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
+    ) -> list[Any]:
+        """Return the rows of one page."""
+        self.request = request
+        self.ordering = ordering_of(request, view)
+        order = Ordering.of(self.ordering, queryset.model)
+        size = page_size_of(request)
+        cursor = request.query_params.get("cursor")
+        start = Place.of_cursor(cursor, self.ordering) if cursor else None
+        backwards = start is not None and start.backwards
+
+        rows = order.sort(queryset, backwards=backwards)
+        if start:
+            rows = rows.filter(order.beyond(start))
+        found = list(rows[: size + 1])
+        has_more = len(found) > size
+        page = found[:size][::-1] if backwards else found[:size]
+
+        self.next = self.previous = None
+        if has_more or backwards:
+            self.next = self.link(order, page[-1:], start, backwards=False)
+        if start and (has_more or not backwards):
+            self.previous = self.link(order, page[:1], start, backwards=True)
+        return page
+
+    def link(
+        self, order: Ordering, edge: list[Any], start: Place | None, *, backwards: bool
+    ) -> str | None:
+        """Return the address of the page beyond one edge of this one."""
+        if edge:
+            value = getattr(edge[0], order.field)
+            stored = value.isoformat() if hasattr(value, "isoformat") else value
+            place = Place(
+                ordering=self.ordering, value=stored, pk=edge[0].pk, backwards=backwards
+            )
+        elif start:
+            place = Place(**{**vars(start), "backwards": backwards})
+        else:
+            return None
+        here = self.request.build_absolute_uri()
+        return replace_query_param(here, "cursor", place.as_cursor())
+
+    def get_paginated_response(self, data: Any) -> Response:
+        """Return the page with its links."""
+        return Response({"next": self.next, "previous": self.previous, "results": data})
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Describe a page in OpenAPI 3.1."""
+        example = "http://127.0.0.1:8000/api/v1/periodic-tasks/?cursor=WyJpZCIsNTAs…"
+        link = {"type": ["string", "null"], "format": "uri", "example": example}
+        return {
+            "type": "object",
+            "required": ["next", "previous", "results"],
+            "properties": {
+                "next": {**link, "description": "The next page; null on the last one."},
+                "previous": {
+                    **link,
+                    "description": "The page before; null on the first one.",
+                    "example": None,
+                },
+                "results": schema,
+            },
+        }
+
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        """Describe the parameters in OpenAPI."""
+        return [
+            {
+                "name": "cursor",
+                "in": "query",
+                "description": "Where the page begins, from the links of another page.",
+                "schema": {"type": "string"},
+            },
+            {
+                "name": "page_size",
+                "in": "query",
+                "description": "How many rows a page has.",
+                "schema": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": MAX_PAGE_SIZE,
+                    "default": DEFAULT_PAGE_SIZE,
+                },
+            },
+            {
+                "name": "ordering",
+                "in": "query",
+                "description": "By what the rows are sorted; descending with a minus.",
+                "schema": {
+                    "type": "string",
+                    "enum": orderings_of(view),
+                    "default": orderings_of(view)[0],
+                },
+            },
+        ]
+
+
+def invalid_parameter(name: str, detail: str) -> InvalidQuery:
+    """Return the refusal of one query parameter."""
+    return InvalidQuery(errors=[Mistake(parameter=name, code="invalid", detail=detail)])
+
+
+def orderings_of(view: APIView | None) -> list[str]:
+    """Return what `ordering` may be; the first is the default."""
+    fields = getattr(view, "ordering_fields", ["id"])
+    return [sign + field for field in fields for sign in ("", "-")]
+
+
+def ordering_of(request: Request, view: APIView | None) -> str:
+    """Read `ordering`; raise InvalidQuery."""
+    allowed = orderings_of(view)
+    ordering: str = request.query_params.get("ordering", allowed[0])
+    if ordering not in allowed:
+        raise invalid_parameter("ordering", f"Must be one of {', '.join(allowed)}.")
+    return ordering
+
+
+def page_size_of(request: Request) -> int:
+    """Read `page_size`; raise InvalidQuery."""
+    text: str = request.query_params.get("page_size", str(DEFAULT_PAGE_SIZE))
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(MAX_PAGE_SIZE))
+    if not is_number or not 1 <= int(text) <= MAX_PAGE_SIZE:
+        detail = f"Must be a whole number from 1 to {MAX_PAGE_SIZE}."
+        raise invalid_parameter("page_size", detail)
+    return int(text)

@@ -1,0 +1,72 @@
+"""Serializers that refuse what they do not know."""
+
+import difflib
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from django.db import models
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ValidationError
+
+from scheduler_api.http import fields
+
+
+def unknown(kind: str, name: str, known: Collection[str]) -> str:
+    """Say that there is no such field or parameter, and which one was probably meant."""
+    close = difflib.get_close_matches(name, known, n=1)
+    if not known:
+        return f"There is no {kind} {name!r}; none is taken here."
+    mend = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}."
+    return f"There is no {kind} {name!r}; {mend}"
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """A serializer for which an unknown field is a mistake: a misspelt one is never lost.
+
+    A read-only field may be sent, so that what was read can be sent back; it is not used.
+    """
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Report unknown fields together with what else is wrong."""
+        errors: dict[str, Any] = {}
+        if isinstance(data, Mapping):
+            errors = {
+                str(name): [ErrorDetail(unknown("field", str(name), self.fields), "unknown_field")]
+                for name in data
+                if name not in self.fields
+            }
+        try:
+            value = super().to_internal_value(data)
+        except ValidationError as error:
+            assert isinstance(error.detail, dict)
+            raise ValidationError({**error.detail, **errors}) from error
+        if errors:
+            raise ValidationError(errors)
+        return value
+
+
+class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer[Any]):
+    """A model's fields, each of one JSON type."""
+
+    serializer_field_mapping = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        models.BooleanField: fields.Flag,
+        models.CharField: fields.Text,
+        models.DateTimeField: fields.Instant,
+        models.DecimalField: fields.Number,
+        models.IntegerField: fields.WholeNumber,
+        models.PositiveIntegerField: fields.WholeNumber,
+        models.TextField: fields.Text,
+    }
+    serializer_choice_field = fields.Choice
+
+    def build_standard_field(self, field_name: str, model_field: Any) -> tuple[type, dict[str, Any]]:
+        """Give a field that may be left out the model's default.
+
+        REST framework would leave such a field of a PUT as it was: it would not replace.
+        """
+        field_class, kwargs = super().build_standard_field(field_name, model_field)
+        if kwargs.get("required") is False:
+            del kwargs["required"]
+            kwargs["default"] = model_field.get_default()
+        return field_class, kwargs

@@ -1,0 +1,122 @@
+"""The view sets that every resource is made of: strict queries, standard operations."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.db import transaction
+from django.db.models import Model
+from django.shortcuts import get_object_or_404
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+from rest_framework.viewsets import GenericViewSet
+
+from scheduler_api.http.filtering import read_query, refuse_unknown_parameters
+from scheduler_api.http.parsing import refuse_unknown_length
+from scheduler_api.http.problems import Problem
+from scheduler_api.http.serializers import StrictSerializer
+
+
+class ApiViewSet(GenericViewSet[Any]):
+    """Views of one resource, which take no query parameter that they do not declare.
+
+    `resource` is its name in prose and, in camel case, in operation ids.
+    """
+
+    resource: ClassVar[str]
+    tag: ClassVar[str]
+    ordering_fields: ClassVar[tuple[str, ...]] = ("id",)
+    # By action: the query parameters it takes, and the problems only it can answer with.
+    queries: ClassVar[Mapping[str, type[StrictSerializer]]] = {}
+    problems: ClassVar[Mapping[str, tuple[type[Problem], ...]]] = {}
+
+    http_method_names = ["get", "post", "put", "patch", "delete", "head"]
+    lookup_value_regex = "[0-9]+"
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse what cannot be read before anything is done."""
+        super().initial(request, *args, **kwargs)
+        refuse_unknown_length(request.headers)
+        refuse_unknown_parameters(request, self.known_parameters())
+
+    def known_parameters(self) -> set[str]:
+        """Return the names of the query parameters that this operation takes."""
+        if query := self.queries.get(self.action):
+            return set(query().fields)
+        if self.action != "list" or self.paginator is None:
+            return set()
+        filters = getattr(getattr(self, "filterset_class", None), "base_filters", {})
+        return {*filters, *getattr(self.paginator, "parameters", ())}
+
+    def read_query(self) -> dict[str, Any]:
+        """Return the query parameters of this action, checked."""
+        return read_query(self.queries[self.action](data=self.request.query_params.dict()))
+
+    def locked_object(self) -> Any:
+        """Return the object at this address, locked until the transaction ends."""
+        rows = self.get_queryset().select_for_update(of=("self",))
+        return get_object_or_404(rows, pk=self.kwargs["pk"])
+
+
+class ListRetrieveViewSet(ApiViewSet):
+    """A resource that can be read."""
+
+    def list(self, request: Request) -> Response:
+        """Answer with one page; follow `next` for the others."""
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        serializer = self.get_serializer(page, many=True)
+        return self.get_paginated_response(serializer.data)
+
+    def retrieve(self, request: Request, **address: str) -> Response:
+        """Answer with the whole of one."""
+        return Response(self.get_serializer(self.get_object()).data)
+
+
+class CrudViewSet(ListRetrieveViewSet):
+    """A resource that can also be written; what a write does is left to its actions."""
+
+    def store(self, serializer: Any) -> Model:
+        """Store what a valid serializer describes, and return the row."""
+        raise NotImplementedError
+
+    def remove(self, row: Any) -> None:
+        """Remove a row, which is locked."""
+        raise NotImplementedError
+
+    def create(self, request: Request) -> Response:
+        """Store a new one; `Location` tells its address."""
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        row = self.store(serializer)
+        address = reverse(f"{self.basename}-detail", args=[row.pk], request=request)
+        return Response(
+            self.representation(row), status.HTTP_201_CREATED, headers={"Location": address}
+        )
+
+    def update(self, request: Request, **address: str) -> Response:
+        """Replace the whole: a field that is left out goes back to its default."""
+        return self.change(request, partial=False)
+
+    def partial_update(self, request: Request, **address: str) -> Response:
+        """Change the fields that are sent, and no others."""
+        return self.change(request, partial=True)
+
+    @transaction.atomic
+    def destroy(self, request: Request, **address: str) -> Response:
+        """Delete it for good."""
+        self.remove(self.locked_object())
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @transaction.atomic
+    def change(self, request: Request, *, partial: bool) -> Response:
+        """Check the values against a row that nobody else can change meanwhile, and store."""
+        serializer = self.get_serializer(
+            self.locked_object(), data=request.data, partial=partial
+        )
+        serializer.is_valid(raise_exception=True)
+        return Response(self.representation(self.store(serializer)))
+
+    def representation(self, row: Model) -> Any:
+        """Return a row as it now stands in the database."""
+        return self.get_serializer(self.get_queryset().get(pk=row.pk)).data

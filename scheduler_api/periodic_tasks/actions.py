@@ -1,0 +1,67 @@
+"""Writing periodic tasks, each in one transaction."""
+
+from collections.abc import Collection
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django_celery_beat.models import PeriodicTask
+
+from scheduler_api.http.problems import Problem
+from scheduler_api.periodic_tasks.timing import schedule_row
+from scheduler_api.schedules.rows import KINDS, kind_of, reuse
+
+
+class NameTaken(Problem):
+    """Another periodic task has this name."""
+
+    status_code = 409
+    code = "name_taken"
+
+
+def follow(task: PeriodicTask, schedule: object) -> None:
+    """Let a periodic task follow a schedule, in memory."""
+    for kind in KINDS:
+        setattr(task, kind, schedule if kind == kind_of(schedule).name else None)
+
+
+@transaction.atomic
+def create(task: PeriodicTask) -> None:
+    """Store a new periodic task, and its schedule unless an equal one is stored already."""
+    follow(task, reuse(schedule_row(task)))
+    _save(task)
+
+
+@transaction.atomic
+def change(before: PeriodicTask, after: PeriodicTask) -> None:
+    """Store what differs, and nothing else: beat writes other columns of the same row.
+
+    A task that is enabled again counts its interval from now on. Counted from its last run,
+    long ago, it would be overdue and start at once.
+    """
+    follow(after, reuse(schedule_row(after)))
+    if after.enabled and not before.enabled:
+        after.last_run_at = None
+    changed = [
+        field.attname
+        for field in PeriodicTask._meta.concrete_fields
+        if getattr(before, field.attname) != getattr(after, field.attname)
+    ]
+    if changed:
+        _save(after, columns=[*changed, "date_changed"])
+
+
+@transaction.atomic
+def delete(task: PeriodicTask) -> None:
+    """Delete a periodic task. Its schedule stays: others may follow it, or will."""
+    task.delete()
+
+
+def _save(task: PeriodicTask, *, columns: Collection[str] | None = None) -> None:
+    try:
+        with transaction.atomic():
+            task.save(update_fields=columns)
+    except (ValidationError, IntegrityError) as error:
+        namesake = PeriodicTask.objects.filter(name=task.name).exclude(pk=task.pk).first()
+        if namesake is None:
+            raise
+        raise NameTaken(f"The periodic task {namesake.pk} has the name {task.name!r}.") from error

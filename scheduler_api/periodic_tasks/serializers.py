@@ -1,0 +1,236 @@
+"""Periodic tasks in JSON."""
+
+import copy
+import json
+from typing import Any, ClassVar
+
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    SolarSchedule,
+)
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
+from rest_framework import serializers
+
+from scheduler_api.http import fields
+from scheduler_api.http.problems import Mistake, ValidationFailed
+from scheduler_api.http.serializers import StrictModelSerializer
+from scheduler_api.periodic_tasks import timing
+from scheduler_api.periodic_tasks.actions import follow
+from scheduler_api.periodic_tasks.validation import mistakes_in
+from scheduler_api.schedules.inline import InlineSchedule
+from scheduler_api.schedules.rows import KINDS, are_equal, kind_of
+
+LARGEST_INTEGER = 2**31 - 1
+JSON_FIELDS = {"args", "kwargs", "headers"}
+
+EXAMPLE = {
+    "name": "Import contacts",
+    "task": "project.tasks.import_contacts",
+    "schedule": {"type": "interval", "every": 30, "period": "seconds"},
+    "args": ["arg1", "arg2"],
+    "kwargs": {"be_careful": True},
+}
+
+
+class FollowedSchedule(InlineSchedule):
+    """The schedule that a periodic task follows."""
+
+    def get_attribute(self, instance: PeriodicTask) -> Any:
+        """Return the one of four references that is set."""
+        return timing.schedule_row(instance)
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("Periodic task", EXAMPLE, request_only=True),
+        OpenApiExample(
+            "Periodic task as stored",
+            {
+                "id": 1,
+                **EXAMPLE,
+                "schedule": {
+                    "id": 1,
+                    "type": "interval",
+                    "every": 30,
+                    "period": "seconds",
+                    "description": "Every 30 seconds",
+                },
+                "interval": 1,
+                "crontab": None,
+                "solar": None,
+                "clocked": None,
+                "queue": None,
+                "exchange": None,
+                "routing_key": None,
+                "headers": {},
+                "priority": None,
+                "start_time": None,
+                "expires": None,
+                "expire_seconds": None,
+                "one_off": False,
+                "enabled": True,
+                "description": "",
+                "next_run_at": "2027-03-28T01:00:30Z",
+                "last_run_at": "2027-03-28T01:00:00Z",
+                "total_run_count": 1,
+                "date_changed": "2027-03-28T00:59:30Z",
+            },
+            response_only=True,
+        ),
+    ]
+)
+class PeriodicTaskSerializer(StrictModelSerializer):
+    """Which task is to run, with which arguments, and when.
+
+    The schedule is named inline, as `schedule`, or by the id of a stored one, as `interval`,
+    `crontab`, `solar` or `clocked`: exactly one of the five.
+
+    What it validates is `task`, a periodic task as it is to be stored.
+    """
+
+    schedule = FollowedSchedule(
+        required=False,
+        allow_null=True,
+        help_text="When: inline. An equal schedule that is stored is used again.",
+    )
+    interval = fields.Reference(queryset=IntervalSchedule.objects.all())
+    crontab = fields.Reference(queryset=CrontabSchedule.objects.all())
+    solar = fields.Reference(queryset=SolarSchedule.objects.all())
+    clocked = fields.Reference(queryset=ClockedSchedule.objects.all())
+    args = fields.StoredJSON(json_type=list, help_text="The arguments given by position.")
+    kwargs = fields.StoredJSON(json_type=dict, help_text="The arguments given by name.")
+    headers = fields.StoredJSON(
+        json_type=dict,
+        help_text="Headers of the message: names that begin with `x-`, and strings.",
+    )
+    next_run_at = serializers.SerializerMethodField(
+        help_text="The slot that beat waits for, in the past when it is overdue; null for none."
+    )
+    task: PeriodicTask
+
+    class Meta:
+        model = PeriodicTask
+        fields: ClassVar = (
+            "id",
+            "name",
+            "task",
+            "schedule",
+            *KINDS,
+            "args",
+            "kwargs",
+            "queue",
+            "exchange",
+            "routing_key",
+            "headers",
+            "priority",
+            "start_time",
+            "expires",
+            "expire_seconds",
+            "one_off",
+            "enabled",
+            "description",
+            "next_run_at",
+            "last_run_at",
+            "total_run_count",
+            "date_changed",
+        )
+        extra_kwargs: ClassVar = {
+            "name": {"validators": [], "help_text": "Unique among all periodic tasks."},
+            "task": {"help_text": "The name of a registered task, as `GET /api/v1/tasks/` lists."},
+            "queue": {
+                "allow_blank": False,
+                "help_text": "A configured queue; by default, where the task is routed.",
+            },
+            "exchange": {"allow_blank": False, "help_text": "Only where a setting opens it."},
+            "routing_key": {"allow_blank": False, "help_text": "Only where a setting opens it."},
+            "priority": {
+                "min_value": 0,
+                "max_value": 255,
+                "help_text": "The message's priority; on RabbitMQ the highest is served first.",
+            },
+            "start_time": {"help_text": "The first possible slot."},
+            "expires": {"help_text": "The end of the schedule: no slot from here on."},
+            "expire_seconds": {
+                "min_value": 1,
+                "max_value": LARGEST_INTEGER,
+                "help_text": "How long a message may wait for a worker before it is dropped.",
+            },
+            "one_off": {"help_text": "Run at the first slot only; always so when clocked."},
+            "enabled": {"help_text": "Whether it runs at all."},
+            "description": {"help_text": "What it is for, for people."},
+            "last_run_at": {"help_text": "When it was last sent to a worker."},
+            "total_run_count": {
+                "help_text": "How often it was sent to a worker.",
+                "min_value": None,
+                "max_value": None,
+            },
+            "date_changed": {"help_text": "When the row was last written."},
+        }
+
+    @extend_schema_field(fields.Instant(allow_null=True))
+    def get_next_run_at(self, task: PeriodicTask) -> Any:
+        """Return the slot that beat waits for."""
+        slot = timing.next_run_at(task)
+        return slot and fields.Instant().to_representation(slot)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Apply the values to a copy of the task, and report all that is wrong with it."""
+        task = copy.copy(self.instance) if self.instance else PeriodicTask()
+        changed = set(attrs)
+        schedule, mistakes = self.choose_schedule(attrs)
+        if schedule is not None:
+            changed.add("schedule")
+            follow(task, schedule)
+            if task.clocked and "one_off" not in self.initial_data:
+                attrs["one_off"] = True
+        for field in JSON_FIELDS & attrs.keys():
+            attrs[field] = json.dumps(attrs[field])
+        for field, value in attrs.items():
+            setattr(task, field, value)
+        mistakes += mistakes_in(task, changed - {"schedule"} if mistakes else changed)
+        if mistakes:
+            raise ValidationFailed(errors=mistakes)
+        self.task = task
+        return attrs
+
+    def choose_schedule(self, attrs: dict[str, Any]) -> tuple[Any, list[Mistake]]:
+        """Take the five fields that can name a schedule, and return the one that does.
+
+        None for the one that the task has. An answer sent back names its schedule twice,
+        inline and by its id: they may, as long as they agree.
+        """
+        inline = attrs.pop("schedule", None)
+        sent = {kind: attrs.pop(kind) for kind in KINDS if kind in attrs}
+        references = {kind: row for kind, row in sent.items() if row is not None}
+        if len(references) > 1:
+            kind = list(references)[1]
+            return None, [ambiguous(kind)]
+        for kind, row in references.items():
+            if inline is not None and not are_equal(inline, row):
+                return None, [ambiguous(kind)]
+            return row, []
+        current = timing.schedule_row(self.instance) if self.instance else None
+        keeps = self.partial and current is not None and kind_of(current).name not in sent
+        if inline is None and not keeps:
+            return None, [
+                Mistake(
+                    pointer="/schedule",
+                    code="required",
+                    detail='Say when: "schedule": {"type": "interval", "every": 5, '
+                    '"period": "minutes"}, or a stored one by its id: "interval": 7.',
+                )
+            ]
+        return inline, []
+
+
+def ambiguous(kind: str) -> Mistake:
+    """Return the refusal of a second schedule."""
+    return Mistake(
+        pointer=f"/{kind}",
+        code="ambiguous",
+        detail="Name one schedule: inline as schedule, or by its id in one of "
+        f"{', '.join(KINDS)}.",
+    )

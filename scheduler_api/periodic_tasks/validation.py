@@ -1,0 +1,167 @@
+"""What a periodic task must be, beyond the JSON type of each field."""
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime
+
+from django.conf import settings
+from django_celery_beat.models import PeriodicTask
+from kombu.utils.json import loads
+
+from scheduler_api.catalogue.arguments import check_arguments
+from scheduler_api.catalogue.registry import get_task, registered_tasks
+from scheduler_api.http.fields import read_json
+from scheduler_api.http.problems import Mistake, join
+from scheduler_api.http.serializers import unknown
+from scheduler_api.periodic_tasks.timing import slots
+from scheduler_api.schedules.errors import InvalidSchedule
+
+MAX_ARGUMENT_BYTES = 64 * 1024
+MAX_SHORTSTR_BYTES = 255
+HEADER_NAME = re.compile(r"x-[a-z0-9-]{1,100}", re.IGNORECASE)
+
+
+def mistakes_in(task: PeriodicTask, changed: Collection[str]) -> Iterator[Mistake]:
+    """Yield all that is wrong with a periodic task that is about to be stored.
+
+    Rules about fields that did not change are not asked again: what others have written, or
+    what has become wrong since, must not stand in the way of an unrelated change.
+    """
+    rules = {
+        wrong_timing: {"schedule", "start_time", "expires", "one_off", "enabled"},
+        wrong_expiry: {"expires", "expire_seconds"},
+        wrong_arguments: {"task", "args", "kwargs"},
+        wrong_headers: {"headers"},
+        wrong_routing: {"queue", "exchange", "routing_key"},
+    }
+    for rule, fields in rules.items():
+        if fields & set(changed):
+            yield from rule(task)
+
+
+def wrong_timing(task: PeriodicTask) -> Iterator[Mistake]:
+    """Refuse a task that would never run."""
+    if task.clocked and not task.one_off:
+        yield Mistake(
+            pointer="/one_off",
+            code="not_one_off",
+            detail="A clocked schedule has one slot: leave one_off out, or send true.",
+        )
+        return
+    if not task.enabled:
+        return
+    try:
+        first = next(slots(task, after=datetime.now(UTC)), None)
+    except InvalidSchedule as error:
+        yield Mistake(pointer="/schedule", code=error.code, detail=str(error))
+        return
+    if first is None:
+        yield Mistake(
+            pointer="/expires" if task.expires else "/schedule",
+            code="never_due",
+            detail="The schedule has no slot from now, or from start_time, until expires.",
+        )
+
+
+def wrong_expiry(task: PeriodicTask) -> Iterator[Mistake]:
+    """Refuse two ends at once: django-celery-beat cannot store them."""
+    if task.expires and task.expire_seconds:
+        yield Mistake(
+            pointer="/expire_seconds",
+            code="ambiguous",
+            detail=(
+                "expires ends the schedule, expire_seconds the life of each message; "
+                "django-celery-beat takes one of them: send null for the other."
+            ),
+        )
+
+
+def wrong_arguments(task: PeriodicTask) -> Iterator[Mistake]:
+    """Refuse arguments with which the task could not be called."""
+    args, kwargs = read_json(task.args, list), read_json(task.kwargs, dict)
+    if args is None or kwargs is None:
+        yield Mistake(
+            pointer="/args" if args is None else "/kwargs",
+            code="unreadable",
+            detail="What is stored here is not what it should be: send it, too.",
+        )
+        return
+    for field, value in (("args", args), ("kwargs", kwargs)):
+        if has_type_tags(value):
+            yield Mistake(
+                pointer=join("", field),
+                code="reserved_object",
+                detail='Celery takes {"__type__": …, "__value__": …} for a type of its own.',
+            )
+    if len(task.args) + len(task.kwargs) > MAX_ARGUMENT_BYTES:
+        yield Mistake(
+            pointer="/kwargs",
+            code="too_large",
+            detail=f"args and kwargs take at most {MAX_ARGUMENT_BYTES} bytes together as JSON; "
+            "store the data elsewhere and send its address.",
+        )
+        return
+    registered = get_task(task.task)
+    if registered is None:
+        names = [known.name for known in registered_tasks()]
+        yield Mistake(
+            pointer="/task", code="unregistered_task", detail=unknown("task", task.task, names)
+        )
+        return
+    for error in check_arguments(registered.signature, args, kwargs):
+        yield Mistake(pointer=error.pointer, code=error.code, detail=error.detail)
+
+
+def has_type_tags(value: object) -> bool:
+    """Tell whether Celery's JSON would read a value as something else."""
+    text = json.dumps(value)
+    try:
+        return bool(loads(text) != value)
+    except ValueError:
+        return True
+
+
+def wrong_headers(task: PeriodicTask) -> Iterator[Mistake]:
+    """Refuse headers that could stand for Celery's own, such as `task` or `id`."""
+    for name, value in json.loads(task.headers).items():
+        if not HEADER_NAME.fullmatch(name):
+            yield Mistake(
+                pointer=join("/headers", name),
+                code="invalid_header",
+                detail='A header\'s name is "x-" and letters, digits or dashes: '
+                "all others belong to Celery.",
+            )
+        elif not isinstance(value, str):
+            yield Mistake(
+                pointer=join("/headers", name),
+                code="invalid",
+                detail="Must be a string.",
+            )
+
+
+def wrong_routing(task: PeriodicTask) -> Iterator[Mistake]:
+    """Refuse a route to where no worker listens."""
+    if task.queue is not None and task.queue not in settings.QUEUES:
+        yield Mistake(
+            pointer="/queue",
+            code="unknown_queue",
+            detail=f"{unknown('queue', task.queue, settings.QUEUES)} "
+            "The setting QUEUES names them.",
+        )
+    for field in ("exchange", "routing_key"):
+        value = getattr(task, field)
+        if value is None:
+            continue
+        if not settings.ALLOW_CUSTOM_ROUTING:
+            yield Mistake(
+                pointer=join("", field),
+                code="not_allowed",
+                detail="Send queue instead; the setting ALLOW_CUSTOM_ROUTING opens this field.",
+            )
+        elif len(value.encode()) > MAX_SHORTSTR_BYTES:
+            yield Mistake(
+                pointer=join("", field),
+                code="too_large",
+                detail=f"AMQP takes at most {MAX_SHORTSTR_BYTES} bytes of UTF-8 here.",
+            )

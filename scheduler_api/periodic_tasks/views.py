@@ -1,0 +1,59 @@
+"""Periodic tasks over HTTP."""
+
+from typing import Any, ClassVar
+
+from django_celery_beat.models import PeriodicTask
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from scheduler_api.http.viewsets import CrudViewSet
+from scheduler_api.periodic_tasks import actions, timing
+from scheduler_api.periodic_tasks.filters import PeriodicTaskFilter
+from scheduler_api.periodic_tasks.serializers import PeriodicTaskSerializer
+from scheduler_api.schedules.preview import UpcomingQuery, UpcomingSerializer, moment, tell
+from scheduler_api.schedules.rows import KINDS
+
+
+class PeriodicTaskViewSet(CrudViewSet):
+    """Which tasks run, with which arguments, and when."""
+
+    resource = "periodic task"
+    tag = "Periodic tasks"
+    queryset = PeriodicTask.objects.select_related(*KINDS)
+    serializer_class = PeriodicTaskSerializer
+    filterset_class = PeriodicTaskFilter
+    ordering_fields = ("id", "name", "task", "date_changed", "last_run_at", "total_run_count")
+    queries: ClassVar = {"upcoming": UpcomingQuery}
+    problems: ClassVar = {
+        "create": (actions.NameTaken,),
+        "update": (actions.NameTaken,),
+        "partial_update": (actions.NameTaken,),
+    }
+
+    def store(self, serializer: Any) -> PeriodicTask:
+        """Create a periodic task, or change the one that the serializer was given."""
+        if serializer.instance is None:
+            actions.create(serializer.task)
+        else:
+            actions.change(serializer.instance, serializer.task)
+        task: PeriodicTask = serializer.task
+        return task
+
+    def remove(self, row: PeriodicTask) -> None:
+        """Delete a periodic task."""
+        actions.delete(row)
+
+    @extend_schema(responses=UpcomingSerializer)
+    @action(detail=True)
+    def upcoming(self, request: Request, **address: str) -> Response:
+        """Tell the next slots of a periodic task.
+
+        There are none before `start_time`, from `expires` on, and while it is disabled.
+        """
+        query = self.read_query()
+        task = self.get_object()
+        after = moment(query.get("after"))
+        slots = timing.upcoming_slots(task, after=after, count=query["count"])
+        return Response(tell(timing.schedule_of_task(task), slots))

@@ -1,0 +1,242 @@
+"""The five fields of a crontab: what their text means, and how to spell it for stock beat.
+
+Celery's own parser says what a field means. It is lenient, though: it ignores whatever follows a
+prefix it understands ("1-5-7" is "1-5", "*/5/x" is "*/5"), and takes all that int() takes
+("1_0", " 5", Arabic digits) and any name in any field. So a strict grammar stands before it.
+"""
+
+import re
+from calendar import monthrange
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from celery.schedules import crontab_parser
+
+from .errors import InvalidSchedule
+
+_MONTHS = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
+_WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
+
+_PART = re.compile(r"(?:\*|(?P<start>\w+)(?:-(?P<end>\w+))?)(?:/(?P<step>[0-9]+))?", re.ASCII)
+_EVERY_NTH_HOUR = re.compile(r"\*(?:/[0-9]+)?")
+_LONGEST_TEXT = 240
+_SHORTEST_NAME = 3
+_SHORTEST_RANGE = 3
+
+
+class CrontabFields(NamedTuple):
+    """The text of the five fields, in their standard order."""
+
+    minute: str = "*"
+    hour: str = "*"
+    day_of_month: str = "*"
+    month_of_year: str = "*"
+    day_of_week: str = "*"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CrontabValues:
+    """What the five fields stand for: sorted numbers, Sunday being 0.
+
+    A day must be in `days_of_month` AND in `weekdays`, as in Celery; cron itself means OR.
+    """
+
+    minutes: tuple[int, ...]
+    hours: tuple[int, ...]
+    days_of_month: tuple[int, ...]
+    months: tuple[int, ...]
+    weekdays: tuple[int, ...]
+    every_nth_hour: bool
+    """The hour field is `*` or `*/n`, which decides how the schedule meets a clock change."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Field:
+    name: str
+    first: int
+    last: int
+    column: int
+    """How many characters django-celery-beat stores."""
+    highest: int
+    """The last number that may be written: Sunday is also 7, though Celery only knows 0."""
+    names: tuple[str, ...] = ()
+
+    def refusal(self, problem: str, *, code: str) -> InvalidSchedule:
+        return InvalidSchedule(f"{self.name} {problem}", field=self.name, code=code)
+
+
+_FIELDS = (
+    _Field(name="minute", first=0, last=59, highest=59, column=240),
+    _Field(name="hour", first=0, last=23, highest=23, column=96),
+    _Field(name="day_of_month", first=1, last=31, highest=31, column=124),
+    _Field(name="month_of_year", first=1, last=12, highest=12, column=64, names=_MONTHS),
+    _Field(name="day_of_week", first=0, last=6, highest=7, column=64, names=_WEEKDAYS),
+)
+
+
+@lru_cache(maxsize=4096)
+def read(fields: CrontabFields) -> CrontabValues:
+    """Return what the fields stand for.
+
+    Raises:
+        InvalidSchedule: a field is wrong, or the day it names never comes.
+
+    """
+    minutes, hours, days, months, weekdays = (
+        _read_field(field, text) for field, text in zip(_FIELDS, fields, strict=True)
+    )
+    leap_year = 2000
+    if days[0] > max(monthrange(leap_year, month)[1] for month in months):
+        raise InvalidSchedule(
+            f"day_of_month '{fields.day_of_month}' does not exist in month_of_year "
+            f"'{fields.month_of_year}', so the schedule would never run: use a day that exists, "
+            "for example '28'",
+            field="day_of_month",
+            code="never_fires",
+        )
+    return CrontabValues(
+        minutes=minutes,
+        hours=hours,
+        days_of_month=days,
+        months=months,
+        weekdays=weekdays,
+        every_nth_hour=_EVERY_NTH_HOUR.fullmatch(fields.hour) is not None,
+    )
+
+
+def normalized(fields: CrontabFields) -> CrontabFields:
+    """Return a spelling that means the same and that every reader of the database takes.
+
+    Stock Celery refuses Sunday as 7. The validators of django-celery-beat refuse long names
+    ("monday") and ranges that wrap around ("22-2") or go from a name to a number ("mon-5"). A
+    column has a width. A field that all of them take is left as it is.
+    """
+    read(fields)
+    return CrontabFields(
+        *(
+            text if _stock_takes(field, text) else _spelled(_read_field(field, text))
+            for field, text in zip(_FIELDS, fields, strict=True)
+        )
+    )
+
+
+def consecutive_runs(values: Iterable[int]) -> Iterator[list[int]]:
+    """Split sorted numbers where one is left out: 1 2 3 7 8 gives [1, 2, 3] and [7, 8]."""
+    run: list[int] = []
+    for value in values:
+        if run and value != run[-1] + 1:
+            yield run
+            run = []
+        run.append(value)
+    yield run
+
+
+def _read_field(field: _Field, text: str) -> tuple[int, ...]:
+    if not text:
+        raise field.refusal("is empty: use '*' for every value", code="empty")
+    if len(text) > _LONGEST_TEXT:
+        raise field.refusal(
+            f"is {len(text)} characters long: use at most {_LONGEST_TEXT}", code="too_long"
+        )
+    in_numbers = ",".join(_in_numbers(field, part) for part in text.split(","))
+    parser = crontab_parser(field.last - field.first + 1, field.first)
+    return tuple(sorted(parser.parse(in_numbers)))
+
+
+def _in_numbers(field: _Field, part: str) -> str:
+    """Check what stands between two commas and write it as Celery takes it, without names."""
+    start, end, step = _split(field, part)
+    if step is not None and not 1 <= int(step) <= field.last:
+        raise field.refusal(
+            f"'{part}' has a step out of range: use 1 to {field.last}, for example '*/2'",
+            code="step_out_of_range",
+        )
+    if start is None:
+        values = "*"
+    elif end is None:
+        values = f"{_sunday_as_zero(field, _number(field, start))}"
+    else:
+        values = "{}-{}".format(*_bounds(field, start, end))
+    return values if step is None else f"{values}/{step}"
+
+
+def _split(field: _Field, part: str) -> tuple[str | None, str | None, str | None]:
+    """Split "1-5/2" into its start, end and step; "*" has no start."""
+    match = _PART.fullmatch(part)
+    if match is None:
+        raise field.refusal(
+            f"'{part}' is not understood: use '*', a value, a range such as "
+            f"'{field.first}-{field.last}', any of these but a value with a step such as '*/2', "
+            "or a list of them with commas and without blanks",
+            code="malformed",
+        )
+    start, end, step = match.group("start", "end", "step")
+    if start and step and not end:
+        raise field.refusal(
+            f"'{part}' has a step but no range: use '{start}-{field.last}/{step}'",
+            code="malformed",
+        )
+    return start, end, step
+
+
+def _number(field: _Field, word: str) -> int:
+    if word.isdecimal():
+        number = int(word)
+        if not field.first <= number <= field.highest:
+            raise field.refusal(
+                f"'{word}' is out of range: use {field.first} to {field.highest}, "
+                "for example '*/5'",
+                code="out_of_range",
+            )
+        return number
+    for number, name in enumerate(field.names, start=field.first):
+        if len(word) >= _SHORTEST_NAME and name.startswith(word.lower()):
+            return number
+    examples = f" or names such as '{field.names[0][:_SHORTEST_NAME]}'" if field.names else ""
+    raise field.refusal(
+        f"'{word}' is not understood: use numbers from {field.first} to {field.highest}{examples}",
+        code="malformed",
+    )
+
+
+def _bounds(field: _Field, start: str, end: str) -> tuple[int, int]:
+    """Return the ends of a range; one whose end is the smaller wraps around, as in Celery."""
+    first, last = _number(field, start), _number(field, end)
+    if first == 0 and last > field.last:  # "0-7" is a whole week, not Sunday to Sunday
+        return 0, field.last
+    return _sunday_as_zero(field, first), _sunday_as_zero(field, last)
+
+
+def _sunday_as_zero(field: _Field, number: int) -> int:
+    return number if number <= field.last else 0
+
+
+def _stock_takes(field: _Field, text: str) -> bool:
+    return len(text) <= field.column and all(
+        _stock_takes_part(field, part) for part in text.split(",")
+    )
+
+
+def _stock_takes_part(field: _Field, part: str) -> bool:
+    start, end, _ = _split(field, part)
+    words = [word for word in (start, end) if word is not None]
+    numbers = [_number(field, word) for word in words]
+    wraps_around = numbers != sorted(numbers)
+    from_name_to_number = [word.isalpha() for word in words] == [True, False]
+    return not (wraps_around or from_name_to_number) and all(
+        len(word) == _SHORTEST_NAME if word.isalpha() else number <= field.last
+        for word, number in zip(words, numbers, strict=True)
+    )
+
+
+def _spelled(values: tuple[int, ...]) -> str:
+    """Write the values as short as they get: no set is then wider than its column."""
+    return ",".join(
+        ",".join(map(str, run)) if len(run) < _SHORTEST_RANGE else f"{run[0]}-{run[-1]}"
+        for run in consecutive_runs(values)
+    )

@@ -1,0 +1,137 @@
+"""A schedule as a sentence for people: "At 07:30, Monday through Friday (Europe/Berlin)".
+
+It is written from what the fields stand for, not from how they are spelled, so two schedules with
+the same sentence have the same slots away from clock changes.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, timedelta
+from decimal import Decimal
+from typing import Final
+
+from .crontab_fields import CrontabValues, consecutive_runs, read
+from .kinds import Clocked, Crontab, Interval, Schedule, Solar
+
+_UNITS: Final = (
+    ("day", timedelta(days=1)),
+    ("hour", timedelta(hours=1)),
+    ("minute", timedelta(minutes=1)),
+    ("second", timedelta(seconds=1)),
+    ("microsecond", timedelta(microseconds=1)),
+)
+_MONTHS: Final = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+_WEEKDAYS: Final = (
+    *("Monday", "Tuesday", "Wednesday", "Thursday"),
+    *("Friday", "Saturday", "Sunday"),
+)
+_SUN: Final = {
+    "dawn_astronomical": "astronomical dawn",
+    "dawn_nautical": "nautical dawn",
+    "dawn_civil": "civil dawn",
+    "sunrise": "sunrise",
+    "solar_noon": "solar noon",
+    "sunset": "sunset",
+    "dusk_civil": "civil dusk",
+    "dusk_nautical": "nautical dusk",
+    "dusk_astronomical": "astronomical dusk",
+}
+_DAYS_OF_MONTH = 31
+_MOST_TIMES_LISTED = 6
+_SHORTEST_RANGE = 3
+
+
+def describe(schedule: Schedule) -> str:
+    match schedule:
+        case Interval():
+            return _describe_interval(schedule.every)
+        case Crontab():
+            return f"{_describe_crontab(read(schedule.fields))} ({schedule.timezone})"
+        case Solar():
+            return (
+                f"At {_SUN[schedule.event]} at latitude {_degrees(schedule.latitude)}, "
+                f"longitude {_degrees(schedule.longitude)}"
+            )
+        case Clocked():
+            return f"Once, at {schedule.at.astimezone(UTC).replace(tzinfo=None)} UTC"
+
+
+def _describe_interval(every: timedelta) -> str:
+    unit, length = next((unit, length) for unit, length in _UNITS if not every % length)
+    return _every(every // length, unit)
+
+
+def _degrees(value: Decimal | float) -> str:
+    return f"{value:z.6f}".rstrip("0").rstrip(".")
+
+
+def _describe_crontab(values: CrontabValues) -> str:
+    times = _times(values)
+    days = _days(values) or ("every day" if times.startswith("At") else "")
+    return f"{times}, {days}" if days else times
+
+
+def _times(values: CrontabValues) -> str:
+    minutes, hours = values.minutes, values.hours
+    minute_step, hour_step = _step(minutes, of=60), _step(hours, of=24)
+    if minutes == (0,) and hour_step:
+        return _every(hour_step, "hour")
+    if len(hours) * len(minutes) <= _MOST_TIMES_LISTED:
+        times = [f"{hour:02}:{minute:02}" for hour in hours for minute in minutes]
+        return f"At {_listed(times)}"
+
+    when = _every(minute_step, "minute") if minute_step else f"At {_numbers('minute', minutes)}"
+    if hour_step == 1:
+        return when if minute_step else f"{when} of every hour"
+    if len(list(consecutive_runs(hours))) == 1:
+        if minutes == (0,):
+            return f"Every hour from {hours[0]:02}:00 through {hours[-1]:02}:00"
+        return f"{when} from {hours[0]:02}:00 through {hours[-1]:02}:59"
+    return f"{when} of {_numbers('hour', hours)}"
+
+
+def _days(values: CrontabValues) -> str:
+    """Describe which days; the empty string is every day."""
+    months = _unless_all(values.months, of=12, name=lambda month: _MONTHS[month - 1])
+    # A week is told from Monday on, so that a weekend is Saturday and Sunday.
+    from_monday = sorted((day - 1) % 7 for day in values.weekdays)
+    weekdays = _unless_all(from_monday, of=7, name=lambda day: _WEEKDAYS[day])
+
+    if len(values.days_of_month) == _DAYS_OF_MONTH:
+        in_months = f"in {_listed(months)}" if months else ""
+        return " ".join(filter(None, (_listed(weekdays), in_months)))
+    days = f"on {_numbers('day', values.days_of_month)} of {_listed(months) or 'the month'}"
+    return f"{days} if that is {_listed(weekdays, 'or')}" if weekdays else days
+
+
+def _every(count: int, unit: str) -> str:
+    return f"Every {unit}" if count == 1 else f"Every {count} {unit}s"
+
+
+def _step(values: Sequence[int], *, of: int) -> int | None:
+    """Return the n of values that come every n, all around the clock."""
+    step = of // len(values)
+    return step if len(values) > 1 and list(values) == list(range(0, of, step)) else None
+
+
+def _numbers(unit: str, values: Sequence[int]) -> str:
+    return f"{unit if len(values) == 1 else unit + 's'} {_listed(_ranges(values, name=str))}"
+
+
+def _unless_all(values: Sequence[int], *, of: int, name: Callable[[int], str]) -> list[str]:
+    return [] if len(values) == of else _ranges(values, name=name)
+
+
+def _ranges(values: Sequence[int], *, name: Callable[[int], str]) -> list[str]:
+    ranges = []
+    for run in consecutive_runs(values):
+        names = [name(value) for value in run]
+        ranges += names if len(run) < _SHORTEST_RANGE else [f"{names[0]} through {names[-1]}"]
+    return ranges
+
+
+def _listed(items: Sequence[str], conjunction: str = "and") -> str:
+    *others, last = items or [""]
+    return f"{', '.join(others)} {conjunction} {last}" if others else last

@@ -1,0 +1,49 @@
+"""A crontab in one line: "*/5 9-17 * * mon-fri", or "@daily"."""
+
+from typing import Final
+
+from .crontab_fields import CrontabFields
+from .errors import InvalidSchedule
+
+_MACROS: Final = {
+    "@hourly": CrontabFields("0"),
+    "@daily": CrontabFields("0", "0"),
+    "@midnight": CrontabFields("0", "0"),
+    "@weekly": CrontabFields("0", "0", day_of_week="0"),
+    "@monthly": CrontabFields("0", "0", "1"),
+    "@yearly": CrontabFields("0", "0", "1", "1"),
+    "@annually": CrontabFields("0", "0", "1", "1"),
+}
+
+
+def parse_expression(expression: str) -> CrontabFields:
+    """Split an expression into its five fields. What stands in them, Crontab checks."""
+    fields = expression.split()
+    if len(fields) == 1 and fields[0].startswith("@"):
+        return _macro(fields[0])
+    if len(fields) != len(CrontabFields._fields):
+        raise InvalidSchedule(
+            f"expression '{expression}' has {len(fields)} fields: use five, "
+            f"{' '.join(CrontabFields._fields)}, for example '*/5 * * * *'; "
+            "seconds and years are not supported",
+            field="expression",
+            code="wrong_number_of_fields",
+        )
+    return CrontabFields(*fields)
+
+
+def _macro(name: str) -> CrontabFields:
+    if name == "@reboot":
+        raise InvalidSchedule(
+            "expression '@reboot' is not a time: use a crontab such as '@daily'",
+            field="expression",
+            code="reboot",
+        )
+    try:
+        return _MACROS[name.lower()]
+    except KeyError:
+        raise InvalidSchedule(
+            f"expression '{name}' is unknown: use one of {', '.join(_MACROS)}",
+            field="expression",
+            code="unknown_macro",
+        ) from None

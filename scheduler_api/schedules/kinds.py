@@ -1,0 +1,137 @@
+"""The four kinds of schedule, as values. One that exists is valid.
+
+Each refuses what cannot be run with InvalidSchedule when it is made.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from .crontab_fields import CrontabFields, read
+from .errors import InvalidSchedule
+
+__all__ = [
+    "MAX_INTERVAL",
+    "MIN_INTERVAL",
+    "SOLAR_EVENTS",
+    "Clocked",
+    "Crontab",
+    "Interval",
+    "InvalidSchedule",
+    "Schedule",
+    "Solar",
+]
+
+# What the API takes; the engine itself takes every interval above zero.
+MIN_INTERVAL: Final = timedelta(seconds=1)
+MAX_INTERVAL: Final = timedelta(days=10 * 365 + 3)  # ten years hold at most three leap days
+
+SOLAR_EVENTS: Final = (
+    "dawn_astronomical",
+    "dawn_nautical",
+    "dawn_civil",
+    "sunrise",
+    "solar_noon",
+    "sunset",
+    "dusk_civil",
+    "dusk_nautical",
+    "dusk_astronomical",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """Every so often: at `anchor + k * every` for k = 1, 2, 3, ..., in elapsed time."""
+
+    every: timedelta
+    anchor: datetime
+
+    def __post_init__(self) -> None:
+        if self.every <= timedelta(0):
+            raise InvalidSchedule(
+                f"every is {self.every}: use a duration above zero",
+                field="every",
+                code="out_of_range",
+            )
+        _refuse_naive("anchor", self.anchor)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crontab:
+    """At the wall times of a zone that match all five fields, read as Celery reads them.
+
+    Celery's reading differs from cron's in one point: the day of the month AND the day of the
+    week must match.
+    """
+
+    minute: str = "*"
+    hour: str = "*"
+    day_of_month: str = "*"
+    month_of_year: str = "*"
+    day_of_week: str = "*"
+    timezone: ZoneInfo
+
+    def __post_init__(self) -> None:
+        read(self.fields)
+
+    @property
+    def fields(self) -> CrontabFields:
+        return CrontabFields(
+            minute=self.minute,
+            hour=self.hour,
+            day_of_month=self.day_of_month,
+            month_of_year=self.month_of_year,
+            day_of_week=self.day_of_week,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solar:
+    """When the sun does something at a place: degrees, north and east being positive."""
+
+    event: str
+    latitude: Decimal | float
+    longitude: Decimal | float
+
+    def __post_init__(self) -> None:
+        if self.event not in SOLAR_EVENTS:
+            raise InvalidSchedule(
+                f"event '{self.event}' is unknown: use one of {', '.join(SOLAR_EVENTS)}",
+                field="event",
+                code="unknown_event",
+            )
+        _refuse_beyond("latitude", self.latitude, limit=90)
+        _refuse_beyond("longitude", self.longitude, limit=180)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clocked:
+    """Once."""
+
+    at: datetime
+
+    def __post_init__(self) -> None:
+        _refuse_naive("at", self.at)
+
+
+Schedule = Interval | Crontab | Solar | Clocked
+
+
+def _refuse_naive(field: str, moment: datetime) -> None:
+    if moment.utcoffset() is None:
+        raise InvalidSchedule(
+            f"{field} '{moment}' has no time zone: add one, for example '{moment}+00:00'",
+            field=field,
+            code="naive",
+        )
+
+
+def _refuse_beyond(field: str, degrees: Decimal | float, *, limit: int) -> None:
+    if not -limit <= float(degrees) <= limit:  # NaN is beyond, too
+        raise InvalidSchedule(
+            f"{field} '{degrees}' is out of range: use -{limit} to {limit} degrees",
+            field=field,
+            code="out_of_range",
+        )

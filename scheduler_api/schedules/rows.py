@@ -1,0 +1,129 @@
+"""django-celery-beat's four tables of schedules, and what each row means."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Model
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    SolarSchedule,
+)
+
+from scheduler_api.schedules.errors import InvalidSchedule
+from scheduler_api.schedules.kinds import (
+    MAX_INTERVAL,
+    MIN_INTERVAL,
+    Clocked,
+    Crontab,
+    Interval,
+    Schedule,
+    Solar,
+)
+from scheduler_api.schedules.slots import next_slot
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One kind of schedule: its table, and the columns that say when."""
+
+    name: str
+    model: type[Model]
+    columns: tuple[str, ...]
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind(name="interval", model=IntervalSchedule, columns=("every", "period")),
+        Kind(
+            name="crontab",
+            model=CrontabSchedule,
+            columns=(
+                "minute",
+                "hour",
+                "day_of_month",
+                "month_of_year",
+                "day_of_week",
+                "timezone",
+            ),
+        ),
+        Kind(
+            name="solar", model=SolarSchedule, columns=("event", "latitude", "longitude")
+        ),
+        Kind(name="clocked", model=ClockedSchedule, columns=("clocked_time",)),
+    )
+}
+KIND_OF_MODEL = {kind.model: kind for kind in KINDS.values()}
+
+
+def kind_of(row: Model) -> Kind:
+    """Return the kind of a row of one of the four tables."""
+    return KIND_OF_MODEL[type(row)]
+
+
+def schedule_of(row: Any, *, anchor: datetime) -> Schedule:
+    """Return what a row means; an interval counts from `anchor`. Raise InvalidSchedule."""
+    match row:
+        case IntervalSchedule():
+            return Interval(every=every_of(row), anchor=anchor)
+        case CrontabSchedule():
+            return Crontab(**{column: getattr(row, column) for column in KINDS["crontab"].columns})
+        case SolarSchedule():
+            return Solar(event=row.event, latitude=row.latitude, longitude=row.longitude)
+        case ClockedSchedule():
+            return Clocked(at=row.clocked_time)
+    raise TypeError(f"{row!r} is not a schedule")
+
+
+def every_of(row: IntervalSchedule) -> timedelta:
+    """Return the length of an interval; raise InvalidSchedule out of 1 second to 10 years."""
+    unit = timedelta(**{row.period: 1})
+    # Dividing first: a product of the largest integer and a day would overflow.
+    if not MIN_INTERVAL / unit <= row.every <= MAX_INTERVAL / unit:
+        raise InvalidSchedule(
+            f"An interval lasts from 1 second to 10 years ({MAX_INTERVAL.days} days).",
+            field="every",
+            code="interval_out_of_range",
+        )
+    return row.every * unit
+
+
+def check(row: Any, *, now: datetime) -> None:
+    """Raise InvalidSchedule unless Celery can build the schedule and it has a next slot."""
+    schedule = schedule_of(row, anchor=now)
+    try:
+        _ = row.schedule
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InvalidSchedule(str(error), field="", code="invalid_schedule") from error
+    if next_slot(schedule, now) is None:
+        raise InvalidSchedule(
+            "This schedule has no slot in the future: it would never run.",
+            field=kind_of(row).columns[0],
+            code="never_due",
+        )
+
+
+def values_of(row: Any) -> dict[str, Any]:
+    """Return the columns that say when."""
+    return {column: getattr(row, column) for column in kind_of(row).columns}
+
+
+def are_equal(one: Any, other: Any) -> bool:
+    """Tell whether two rows, stored or not, are the same schedule."""
+    return type(one) is type(other) and values_of(one) == values_of(other)
+
+
+def reuse(row: Any) -> Any:
+    """Return a stored row equal to this one, which is stored if there is none.
+
+    Equal schedules share a row, so that a million periodic tasks need not have a million.
+    """
+    if row.pk is not None:
+        return row
+    equal = type(row)._default_manager.filter(**values_of(row)).order_by("pk").first()
+    if equal is None:
+        row.save()
+    return equal or row

@@ -1,0 +1,302 @@
+"""Schedules in JSON: the four kinds, by themselves or inline in a periodic task."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
+from typing import Any, ClassVar
+from zoneinfo import ZoneInfo, available_timezones
+
+from django.db.models import Model
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    SolarSchedule,
+    crontab_schedule_celery_timezone,
+)
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ValidationError
+
+from scheduler_api.http import fields
+from scheduler_api.http.serializers import StrictModelSerializer, unknown
+from scheduler_api.schedules.crontab_fields import CrontabFields, normalized
+from scheduler_api.schedules.description import describe
+from scheduler_api.schedules.errors import InvalidSchedule
+from scheduler_api.schedules.expression import parse_expression
+from scheduler_api.schedules.rows import check, kind_of, schedule_of
+
+LARGEST_INTEGER = 2**31 - 1
+CRONTAB_FIELDS = CrontabFields._fields
+
+
+class TypeName(fields.Choice):
+    """The name of a kind, by which the four are told apart."""
+
+    def __init__(self, name: str, **kwargs: Any) -> None:
+        super().__init__(choices=[name], **kwargs)
+        self.name = name
+
+    def get_attribute(self, instance: Any) -> str:
+        """Return the name: each table holds rows of one kind."""
+        return self.name
+
+
+class ScheduleSerializer(StrictModelSerializer):
+    """What the four kinds have in common, inline.
+
+    What it validates is a row that is not stored yet, `row`, with nothing wrong about it.
+    """
+
+    description = serializers.SerializerMethodField(help_text="The schedule as a sentence.")
+    row: Model
+
+    def get_description(self, row: Any) -> str:
+        """Say when, for people; say what is wrong with a row that others have spoilt."""
+        try:
+            return describe(schedule_of(row, anchor=datetime.now(UTC)))
+        except InvalidSchedule as error:
+            return f"Never: {error}"
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a schedule that Celery cannot build, or that has no slot to come."""
+        attrs.pop("type", None)
+        row = self.instance or self.Meta.model()  # type: ignore[attr-defined]
+        try:
+            for column, value in self.as_stored(attrs).items():
+                setattr(row, column, value)
+            check(row, now=datetime.now(UTC))
+        except InvalidSchedule as error:
+            place = self.place_of(error.field, attrs)
+            raise ValidationError({place: [ErrorDetail(str(error), error.code)]}) from error
+        self.row = row
+        return attrs
+
+    def as_stored(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return the columns for the fields that were sent."""
+        return attrs
+
+    def place_of(self, field: str, attrs: Mapping[str, Any]) -> str:
+        """Return the JSON field in which a mistake stands."""
+        return field if field in self.fields else "non_field_errors"
+
+
+class UsedBySerializer(serializers.Serializer[Any]):
+    """What a schedule by itself tells beyond an inline one."""
+
+    used_by = serializers.SerializerMethodField(
+        help_text="The names of the periodic tasks that follow this schedule, at most 100."
+    )
+    used_by_count = serializers.IntegerField(
+        read_only=True, help_text="How many periodic tasks follow this schedule."
+    )
+
+    def get_used_by(self, row: Any) -> list[str]:
+        """Return the names that the view has fetched."""
+        return [task.name for task in row.followers]
+
+
+USED_BY = ("used_by", "used_by_count")
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("Interval", {"type": "interval", "every": 5, "period": "minutes"}),
+    ]
+)
+class InlineIntervalSerializer(ScheduleSerializer):
+    """Every so often, in elapsed time; from 1 second to 10 years."""
+
+    type = TypeName("interval")
+
+    class Meta:
+        model = IntervalSchedule
+        fields: ClassVar = ("id", "type", "every", "period", "description")
+        extra_kwargs: ClassVar = {"every": {"min_value": 1, "max_value": LARGEST_INTEGER}}
+
+
+class IntervalScheduleSerializer(InlineIntervalSerializer, UsedBySerializer):
+    """Every so often, in elapsed time; from 1 second to 10 years."""
+
+    type = TypeName("interval", required=False)
+
+    class Meta(InlineIntervalSerializer.Meta):
+        fields: ClassVar = (*InlineIntervalSerializer.Meta.fields, *USED_BY)
+
+
+@cache
+def zone_names() -> frozenset[str]:
+    """Return the names of all time zones; finding them reads the disk."""
+    return frozenset(available_timezones())
+
+
+class TimeZoneName(fields.Text):
+    """The name of a time zone in the IANA database."""
+
+    default_error_messages = {"unknown_zone": "{message}"}
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the zone."""
+        name = super().to_internal_value(data)
+        if name not in zone_names():
+            message = unknown("time zone", name, zone_names())
+            self.fail("unknown_zone", message=message.partition("; known")[0])
+        return ZoneInfo(name)
+
+    def to_representation(self, value: Any) -> str:
+        """Return the name."""
+        return str(value)
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Crontab",
+            {
+                "type": "crontab",
+                "minute": "30",
+                "hour": "7",
+                "day_of_week": "mon-fri",
+                "timezone": "Europe/Berlin",
+            },
+        ),
+        OpenApiExample(
+            "Crontab in one line", {"type": "crontab", "expression": "*/5 * * * *"}, request_only=True
+        ),
+    ]
+)
+class InlineCrontabSerializer(ScheduleSerializer):
+    """At wall times of a zone; the day of the month AND the day of the week must match."""
+
+    type = TypeName("crontab")
+    timezone = TimeZoneName(
+        default=crontab_schedule_celery_timezone,
+        help_text="The zone whose wall clock counts, for example Europe/Berlin.",
+    )
+    expression = fields.Text(
+        required=False,
+        write_only=True,
+        help_text="All five fields in one line, instead of each by itself: `*/5 * * * *`, `@daily`.",
+    )
+
+    class Meta:
+        model = CrontabSchedule
+        fields: ClassVar = (
+            "id",
+            "type",
+            *CRONTAB_FIELDS,
+            "timezone",
+            "expression",
+            "description",
+        )
+        extra_kwargs: ClassVar = {field: {"validators": []} for field in CRONTAB_FIELDS}
+
+    def as_stored(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Take the fields from the expression if there is one; spell them as stock beat can."""
+        columns = dict(attrs)
+        if expression := columns.pop("expression", None):
+            if any(field in self.initial_data for field in CRONTAB_FIELDS):
+                raise InvalidSchedule(
+                    "expression stands for all five fields: send it, or them, not both",
+                    field="expression",
+                    code="ambiguous",
+                )
+            columns |= parse_expression(expression)._asdict()
+        given = {
+            field: columns.get(field, getattr(self.instance, field, "*"))
+            for field in CRONTAB_FIELDS
+        }
+        return columns | normalized(CrontabFields(**given))._asdict()
+
+    def place_of(self, field: str, attrs: Mapping[str, Any]) -> str:
+        """Blame the expression for the fields that were read from it."""
+        return "expression" if "expression" in attrs else super().place_of(field, attrs)
+
+
+class CrontabScheduleSerializer(InlineCrontabSerializer, UsedBySerializer):
+    """At wall times of a zone; the day of the month AND the day of the week must match."""
+
+    type = TypeName("crontab", required=False)
+
+    class Meta(InlineCrontabSerializer.Meta):
+        fields: ClassVar = (*InlineCrontabSerializer.Meta.fields, *USED_BY)
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Solar",
+            {"type": "solar", "event": "sunset", "latitude": 52.52, "longitude": 13.405},
+        ),
+    ]
+)
+class InlineSolarSerializer(ScheduleSerializer):
+    """When the sun rises, sets or stands highest at a place, or it dawns or darkens there."""
+
+    type = TypeName("solar")
+    latitude = fields.Number(
+        min_value=-90, max_value=90, help_text="Degrees north of the equator."
+    )
+    longitude = fields.Number(
+        min_value=-180, max_value=180, help_text="Degrees east of Greenwich."
+    )
+
+    class Meta:
+        model = SolarSchedule
+        fields: ClassVar = ("id", "type", "event", "latitude", "longitude", "description")
+        validators: ClassVar[list[Any]] = []  # equal ones are reused, or refused by the action
+
+    def as_stored(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Round to the six decimals (11 cm) that the table holds."""
+        degrees = {
+            name: round(Decimal(str(attrs[name])), 6)
+            for name in ("latitude", "longitude")
+            if name in attrs
+        }
+        return attrs | degrees
+
+
+class SolarScheduleSerializer(InlineSolarSerializer, UsedBySerializer):
+    """When the sun rises, sets or stands highest at a place, or it dawns or darkens there."""
+
+    type = TypeName("solar", required=False)
+
+    class Meta(InlineSolarSerializer.Meta):
+        fields: ClassVar = (*InlineSolarSerializer.Meta.fields, *USED_BY)
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("Clocked", {"type": "clocked", "clocked_time": "2030-01-01T00:00:00Z"}),
+    ]
+)
+class InlineClockedSerializer(ScheduleSerializer):
+    """Once, at a moment."""
+
+    type = TypeName("clocked")
+
+    class Meta:
+        model = ClockedSchedule
+        fields: ClassVar = ("id", "type", "clocked_time", "description")
+
+    def place_of(self, field: str, attrs: Mapping[str, Any]) -> str:
+        """There is but one."""
+        return "clocked_time"
+
+
+class ClockedScheduleSerializer(InlineClockedSerializer, UsedBySerializer):
+    """Once, at a moment."""
+
+    type = TypeName("clocked", required=False)
+
+    class Meta(InlineClockedSerializer.Meta):
+        fields: ClassVar = (*InlineClockedSerializer.Meta.fields, *USED_BY)
+
+
+INLINE_SERIALIZERS = {
+    "interval": InlineIntervalSerializer,
+    "crontab": InlineCrontabSerializer,
+    "solar": InlineSolarSerializer,
+    "clocked": InlineClockedSerializer,
+}

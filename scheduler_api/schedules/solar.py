@@ -1,0 +1,69 @@
+"""When the sun rises, culminates, sets: Celery's reading of its solar events, through ephem.
+
+ephem's answer depends a little on where its search starts: it stops within 0.1 s of the event, and
+asked from an event it may give that event again. So every event is computed from one fixed start,
+the midnight before it, and is the same whoever asks and when. It is good to 0.1 s of ephem's
+model, which itself leaves out the weather; the microseconds carry no meaning.
+"""
+
+from datetime import datetime, timedelta
+from math import radians
+from typing import Any, Final
+
+from ephem import (  # type: ignore[attr-defined]  # the stubs lack most of it
+    CircumpolarError,
+    Date,
+    Observer,
+    Sun,
+)
+
+from .kinds import Solar
+
+_DAY = timedelta(days=1)
+_SEARCHED_DAYS = 366
+
+# event: (the search of ephem, the height of the sun, whether its centre counts or its upper rim)
+EVENTS: Final = {
+    "dawn_astronomical": ("next_rising", "-18", True),
+    "dawn_nautical": ("next_rising", "-12", True),
+    "dawn_civil": ("next_rising", "-6", True),
+    "sunrise": ("next_rising", "-0:34", False),
+    "solar_noon": ("next_transit", "0", False),
+    "sunset": ("next_setting", "-0:34", False),
+    "dusk_civil": ("next_setting", "-6", True),
+    "dusk_nautical": ("next_setting", "-12", True),
+    "dusk_astronomical": ("next_setting", "-18", True),
+}
+
+
+def next_solar_slot(solar: Solar, after: datetime) -> datetime | None:
+    """Return the next event, or None when there is none in a year, as happens at the poles."""
+    mean_time_ahead = timedelta(days=float(solar.longitude) / 360)
+    midnight = (after + mean_time_ahead).replace(hour=0, minute=0, second=0, microsecond=0)
+    start = midnight - mean_time_ahead
+    for _ in range(_SEARCHED_DAYS + 1):
+        event = _event_of_day(solar, start)
+        if event is not None and event > after:
+            return event
+        start += _DAY
+    return None
+
+
+def _event_of_day(solar: Solar, start: datetime) -> datetime | None:
+    """Return the event in the 24 hours from `start`, the midnight of the place's mean time.
+
+    Each day has one event at most: it rises before noon and sets after.
+    """
+    search, horizon, use_center = EVENTS[solar.event]
+    observer: Any = Observer()
+    observer.lat = radians(solar.latitude)
+    observer.lon = radians(solar.longitude)
+    observer.horizon = horizon
+    observer.pressure = 0
+    options = {"use_center": True} if use_center else {}
+    try:
+        found = getattr(observer, search)(Sun(), start=Date(start.replace(tzinfo=None)), **options)
+    except CircumpolarError:
+        return None
+    event: datetime = found.datetime().replace(tzinfo=start.tzinfo)
+    return event if start <= event < start + _DAY else None

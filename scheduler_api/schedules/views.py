@@ -1,0 +1,137 @@
+"""Schedules over HTTP."""
+
+from typing import Any, ClassVar
+
+from django.db.models import Count, IntegerField, OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    SolarSchedule,
+)
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from scheduler_api.http.viewsets import ApiViewSet, CrudViewSet
+from scheduler_api.schedules import actions
+from scheduler_api.schedules.preview import (
+    PreviewSerializer,
+    UpcomingQuery,
+    UpcomingSerializer,
+    moment,
+    tell,
+)
+from scheduler_api.schedules.rows import kind_of, schedule_of
+from scheduler_api.schedules.serializers import (
+    ClockedScheduleSerializer,
+    CrontabScheduleSerializer,
+    IntervalScheduleSerializer,
+    SolarScheduleSerializer,
+)
+from scheduler_api.schedules.slots import upcoming
+
+
+class ScheduleViewSet(CrudViewSet):
+    """The schedules of one kind; any number of periodic tasks may follow each."""
+
+    tag = "Schedules"
+    queries: ClassVar = {"upcoming": UpcomingQuery}
+    problems: ClassVar = {"destroy": (actions.ScheduleInUse,)}
+
+    def get_queryset(self) -> QuerySet[Any]:
+        """Return the schedules with the periodic tasks that follow them, in two queries."""
+        assert self.queryset is not None
+        reference = kind_of(self.queryset.model()).name
+        followers = PeriodicTask.objects.filter(**{reference: OuterRef("pk")}).order_by()
+        count = followers.values(reference).values(count=Count("pk"))
+        names = PeriodicTask.objects.only("name", reference).order_by("name")
+        return self.queryset.annotate(
+            used_by_count=Coalesce(Subquery(count, output_field=IntegerField()), 0)
+        ).prefetch_related(
+            Prefetch("periodictask_set", names[: actions.NAMES_SHOWN], to_attr="followers")
+        )
+
+    def store(self, serializer: Any) -> Any:
+        """Save the row that the serializer has made or changed."""
+        actions.store(serializer.row)
+        return serializer.row
+
+    def remove(self, row: Any) -> None:
+        """Delete a schedule that is not in use."""
+        actions.delete(row)
+
+    @extend_schema(responses=UpcomingSerializer)
+    @action(detail=True)
+    def upcoming(self, request: Request, **address: str) -> Response:
+        """Tell the next slots of a schedule.
+
+        An interval counts from the moment asked about: only a periodic task anchors it.
+        """
+        query = self.read_query()
+        after = moment(query.get("after"))
+        schedule = schedule_of(self.get_object(), anchor=after)
+        return Response(tell(schedule, upcoming(schedule, after=after, count=query["count"])))
+
+
+class IntervalScheduleViewSet(ScheduleViewSet):
+    """Every so often."""
+
+    resource = "interval schedule"
+    queryset = IntervalSchedule.objects.all()
+    serializer_class = IntervalScheduleSerializer
+
+
+class CrontabScheduleViewSet(ScheduleViewSet):
+    """At wall times."""
+
+    resource = "crontab schedule"
+    queryset = CrontabSchedule.objects.all()
+    serializer_class = CrontabScheduleSerializer
+
+
+class SolarScheduleViewSet(ScheduleViewSet):
+    """By the sun."""
+
+    resource = "solar schedule"
+    queryset = SolarSchedule.objects.all()
+    serializer_class = SolarScheduleSerializer
+    problems: ClassVar = {
+        **ScheduleViewSet.problems,
+        "create": (actions.ScheduleExists,),
+        "update": (actions.ScheduleExists,),
+        "partial_update": (actions.ScheduleExists,),
+    }
+
+
+class ClockedScheduleViewSet(ScheduleViewSet):
+    """Once."""
+
+    resource = "clocked schedule"
+    queryset = ClockedSchedule.objects.all()
+    serializer_class = ClockedScheduleSerializer
+
+
+class PreviewViewSet(ApiViewSet):
+    """Schedules that are not stored."""
+
+    resource = "schedule"
+    tag = "Schedules"
+    serializer_class = PreviewSerializer
+
+    @extend_schema(responses=UpcomingSerializer)
+    @action(detail=False, methods=["post"])
+    def preview(self, request: Request) -> Response:
+        """Tell the next slots of a schedule that need not be stored.
+
+        An interval counts from the moment asked about.
+        """
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        question = serializer.validated_data
+        after = moment(question.get("after"))
+        schedule = schedule_of(question["schedule"], anchor=after)
+        return Response(tell(schedule, upcoming(schedule, after=after, count=question["count"])))

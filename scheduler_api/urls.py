@@ -1,0 +1,36 @@
+"""The whole API on one screen."""
+
+from django.urls import include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+from rest_framework.routers import SimpleRouter
+
+from scheduler_api.catalogue.views import TaskViewSet
+from scheduler_api.http.routing import NothingHere
+from scheduler_api.ops.views import healthz, readyz
+from scheduler_api.periodic_tasks.views import PeriodicTaskViewSet
+from scheduler_api.schedules.views import (
+    ClockedScheduleViewSet,
+    CrontabScheduleViewSet,
+    IntervalScheduleViewSet,
+    PreviewViewSet,
+    SolarScheduleViewSet,
+)
+
+router = SimpleRouter()
+router.register("interval-schedules", IntervalScheduleViewSet, basename="interval-schedule")
+router.register("crontab-schedules", CrontabScheduleViewSet, basename="crontab-schedule")
+router.register("solar-schedules", SolarScheduleViewSet, basename="solar-schedule")
+router.register("clocked-schedules", ClockedScheduleViewSet, basename="clocked-schedule")
+router.register("schedules", PreviewViewSet, basename="schedule")
+router.register("periodic-tasks", PeriodicTaskViewSet, basename="periodic-task")
+router.register("tasks", TaskViewSet, basename="task")
+
+urlpatterns = [
+    path("api/v1/", include(router.urls)),
+    re_path(r"^api/", NothingHere.as_view()),
+    path("openapi.yaml", SpectacularAPIView.as_view(), name="openapi"),
+    path("docs/", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
+    path("redoc/", SpectacularRedocView.as_view(url_name="openapi"), name="redoc"),
+    path("healthz", healthz),
+    path("readyz", readyz),
+]
