@@ -1,0 +1,110 @@
+"""A test client that holds every response of the API to openapi.yaml."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
+from rest_framework.response import Response
+from rest_framework.test import APIClient
+
+OPENAPI_FILE = Path(__file__).parent.parent / "openapi.yaml"
+PROBLEM = "#/components/schemas/Problem"
+
+
+class ContractClient(APIClient):
+    """Fails the test that gets a response which openapi.yaml does not describe."""
+
+    def request(self, **kwargs: Any) -> Response:
+        """Send a request, and compare the response with what is written of it."""
+        response = super().request(**kwargs)
+        path = kwargs["PATH_INFO"]
+        if path.startswith("/api/"):
+            contract().check(kwargs["REQUEST_METHOD"].lower(), path, response)
+        return response
+
+
+@cache
+def contract() -> "Contract":
+    """Read openapi.yaml, once."""
+    return Contract(yaml.safe_load(OPENAPI_FILE.read_text()))
+
+
+class Contract:
+    """What openapi.yaml says, made strict: an answer has no member that it does not name."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
+        self.paths = {
+            re.compile(re.sub(r"\{\w+\}", "[^/]+", path)): path for path in document["paths"]
+        }
+        close(document["components"])
+        resource = DRAFT202012.create_resource(document)
+        self.registry = Registry().with_resource("urn:openapi", resource)
+
+    def check(self, method: str, path: str, response: Response) -> None:
+        """Raise AssertionError unless a response is the one described."""
+        template = self.template_of(path)
+        operation = self.document["paths"].get(template, {}).get(method)
+        if operation is None:
+            # No operation: what is not there, or not allowed, is answered with a problem.
+            assert response.status_code in {400, 404, 405}, response.content
+            self.check_body(PROBLEM, response)
+            return
+        status = str(response.status_code)
+        described = operation["responses"].get(status)
+        assert described, f"{method} {template} answered with {status}, which is not described"
+        place = f"#/paths/{escape(template)}/{method}/responses/{status}"
+        if "$ref" in described:
+            place = described["$ref"]
+            described = self.document["components"]["responses"][place.rpartition("/")[2]]
+        for header in described.get("headers", {}):
+            assert header in response.headers, f"{method} {template} has no header {header}"
+        if "content" not in described:
+            assert not response.content
+            return
+        media_type = response.headers["Content-Type"]
+        assert media_type in described["content"], f"{media_type} is not described"
+        self.check_body(f"{place}/content/{escape(media_type)}/schema", response)
+
+    def template_of(self, path: str) -> str:
+        """Return the path of the document that takes an address, with or without the slash."""
+        path = path if path.endswith("/") else f"{path}/"
+        return next((self.paths[known] for known in self.paths if known.fullmatch(path)), "")
+
+    def check_body(self, place: str, response: Response) -> None:
+        """Raise AssertionError unless the body is as the schema at this place says."""
+        schema = {"$ref": f"urn:openapi{place}"}
+        validator = Draft202012Validator(
+            schema,
+            registry=self.registry,
+            format_checker=Draft202012Validator.FORMAT_CHECKER,
+        )
+        errors = [f"{error.json_path}: {error.message}" for error in
+                  validator.iter_errors(response.json())]  # fmt: skip
+        assert not errors, errors
+
+
+def escape(name: str) -> str:
+    """Write a name as a token of a JSON pointer, in a URL's fragment."""
+    name = name.replace("~", "~0").replace("/", "~1")
+    return name.replace("{", "%7B").replace("}", "%7D")
+
+
+def close(schema: Any) -> None:
+    """Forbid, in place, the members that an object's schema does not name."""
+    if isinstance(schema, list):
+        for item in schema:
+            close(item)
+    if isinstance(schema, dict):
+        if "properties" in schema and isinstance(schema.get("type"), str):
+            schema.setdefault("unevaluatedProperties", "additionalProperties" in schema)
+        if "allOf" in schema:
+            schema["unevaluatedProperties"] = False
+            return
+        for item in schema.values():
+            close(item)
