@@ -97,7 +97,7 @@ def broker(folder: Path) -> dict[str, Any]:
     scheme = url.partition("://")[0]
     if scheme not in {"amqp", "amqps", "pyamqp", "redis", "rediss", "filesystem"}:
         refuse("BROKER_URL", f"has the scheme {scheme!r}",
-               "use amqp://USER:PASSWORD@HOST:5672/VHOST, or leave it out to use files")  # fmt: skip
+               "use amqp://USER:PASSWORD@HOST:5672/VHOST, or leave it out for files")  # fmt: skip
     if scheme != "filesystem":
         return {"CELERY_BROKER_URL": url}
     messages, processed = folder / "messages", folder / "processed"

@@ -121,8 +121,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Scheduler API",
     "DESCRIPTION": (
-        "Says which Celery task is to run, with which arguments, and when; "
-        "and shows when it will."
+        "Says which Celery task is to run, with which arguments, and when; and shows when it will."
     ),
     "VERSION": "1.0.0",
     "LICENSE": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
@@ -150,9 +149,7 @@ globals().update(broker(DATA_DIR / "broker"))
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_RESULT_EXPIRES = None
-CELERY_WORKER_CONCURRENCY = whole_number(
-    "WORKER_CONCURRENCY", default=2, at_least=1, at_most=1000
-)
+CELERY_WORKER_CONCURRENCY = whole_number("WORKER_CONCURRENCY", default=2, at_least=1, at_most=1000)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 
 QUEUES = words("QUEUES", default=["celery"])

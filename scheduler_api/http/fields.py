@@ -4,6 +4,7 @@ REST framework's own fields coerce: "yes" would be true, 1 would be "1", "5" wou
 """
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -116,7 +117,7 @@ class StoredJSON(serializers.Field[Any, Any, Any, Any]):
     """
 
     default_error_messages = {"invalid": "Must be a JSON {kind}."}
-    names = {list: "array", dict: "object"}
+    names: Mapping[type, str] = {list: "array", dict: "object"}
 
     def __init__(self, *, json_type: type, **kwargs: Any) -> None:
         super().__init__(default=json_type, **kwargs)

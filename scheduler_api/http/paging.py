@@ -55,7 +55,9 @@ class Ordering:
         if value is None:
             return (is_null & ties) | ~is_null if place.backwards else is_null & ties
         # "At or beyond", stated first, is what lets the database start from an index.
-        beyond = Q(**{f"{field}__{further}e": value}) & (Q(**{f"{field}__{further}": value}) | ties)
+        beyond = Q(**{f"{field}__{further}e": value}) & (
+            Q(**{f"{field}__{further}": value}) | ties
+        )
         return beyond | is_null if self.is_nullable and not place.backwards else beyond
 
 
@@ -93,7 +95,7 @@ class KeysetPagination(BasePagination):
     parameters = ("cursor", "page_size", "ordering")
 
     def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
+        self, queryset: Any, request: Request, view: APIView | None = None
     ) -> list[Any]:
         """Return the rows of one page."""
         self.request = request
@@ -125,9 +127,7 @@ class KeysetPagination(BasePagination):
         if edge:
             value = getattr(edge[0], order.field)
             stored = value.isoformat() if hasattr(value, "isoformat") else value
-            place = Place(
-                ordering=self.ordering, value=stored, pk=edge[0].pk, backwards=backwards
-            )
+            place = Place(ordering=self.ordering, value=stored, pk=edge[0].pk, backwards=backwards)
         elif start:
             place = Place(**{**vars(start), "backwards": backwards})
         else:

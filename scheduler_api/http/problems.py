@@ -219,35 +219,36 @@ def as_problem(error: Exception) -> Problem:
     """Turn an exception of Django's or REST framework's into ours."""
     match error:
         case Problem():
-            return error
+            problem = error
         case exceptions.ValidationError():
-            return ValidationFailed(errors=list(mistakes_in(error.detail)))
+            problem = ValidationFailed(errors=list(mistakes_in(error.detail)))
         case exceptions.MethodNotAllowed():
-            return MethodNotAllowed(str(error.detail))
+            problem = MethodNotAllowed(str(error.detail))
         case exceptions.NotAcceptable():
-            return NotAcceptable("Accept application/json; problems are application/problem+json.")
+            problem = NotAcceptable("Accept application/json, and application/problem+json.")
         case exceptions.UnsupportedMediaType():
-            return UnsupportedMediaType(f"{error.detail} Send Content-Type: application/json.")
-        case exceptions.NotFound() | Http404():
-            return NotFound()
-        case exceptions.PermissionDenied() | PermissionDenied():
-            return Forbidden()
+            problem = UnsupportedMediaType(f"{error.detail} Send application/json.")
         case exceptions.ParseError():
-            return BadRequest(str(error.detail))
+            problem = BadRequest(str(error.detail))
+        case exceptions.NotFound() | Http404():
+            problem = NotFound()
+        case exceptions.PermissionDenied() | PermissionDenied():
+            problem = Forbidden()
         case IntegrityError():
-            return Conflict()
+            problem = Conflict()
         case OperationalError() | InterfaceError():
             logger.error("The database does not answer: %s", error)
-            return Unavailable("The database does not answer.", headers={"Retry-After": "5"})
+            problem = Unavailable("The database does not answer.", headers={"Retry-After": "5"})
         case _:
-            return ServerError()
+            problem = ServerError()
+    return problem
 
 
 def mistakes_in(detail: object, pointer: str = "") -> Iterator[Mistake]:
     """Flatten the nested detail of a ValidationError into mistakes with JSON pointers."""
     match detail:
         case exceptions.ErrorDetail():
-            yield Mistake(pointer=pointer, code=detail.code, detail=str(detail))
+            yield Mistake(pointer=pointer, code=detail.code or "invalid", detail=str(detail))
         case Mapping():
             for name, inner in detail.items():
                 at_parent = name == "non_field_errors"

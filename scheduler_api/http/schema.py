@@ -54,7 +54,7 @@ def camel(name: str) -> str:
 class ApiSchema(AutoSchema):
     """Names, texts and problem responses of the operations of an ApiViewSet."""
 
-    view: ApiViewSet
+    view: ApiViewSet  # type: ignore[override]  # the base class takes any view
 
     @property
     def names(self) -> dict[str, str]:
@@ -100,7 +100,9 @@ class ApiSchema(AutoSchema):
             return None
         standard = STANDARD_OPERATIONS.get(self.view.action)
         for status, success in operation["responses"].items():
-            success["description"] = standard[2].format(**self.names) if standard else "The answer."
+            success["description"] = (
+                standard[2].format(**self.names) if standard else "The answer."
+            )
             if status == "201":
                 success["headers"] = {"Location": LOCATION}
         operation["responses"].update(self.problem_responses())
@@ -149,7 +151,9 @@ class StoredJSONSchema(OpenApiSerializerFieldExtension):
     ) -> dict[str, Any]:
         """Return the schema of the array or object."""
         name = StoredJSON.names[self.target.json_type]
-        anything = {"items": {}} if name == "array" else {"additionalProperties": {}}
+        anything: dict[str, Any] = (
+            {"items": {}} if name == "array" else {"additionalProperties": {}}
+        )
         return {"type": name if direction == "request" else [name, "null"], **anything}
 
 
@@ -210,10 +214,17 @@ def add_problem(result: dict[str, Any], **_: object) -> dict[str, Any]:
         "request_id": {**text, "description": "The X-Request-Id of the answer, for our logs."},
         "errors": {"type": "array", "items": mistake, "description": "Each mistake by itself."},
     }
+    extensions = {
+        "used_by": {
+            "type": "array",
+            "items": text,
+            "description": "With `schedule_in_use`: the names of the periodic tasks, at most 100.",
+        }
+    }
     result["components"]["schemas"]["Problem"] = {
         "type": "object",
         "description": "Why the request was refused: problem details as in RFC 9457.",
         "required": list(members),
-        "properties": members,
+        "properties": members | extensions,
     }
     return result

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, cast
 
 from django.db import models
 from rest_framework import serializers
@@ -38,8 +38,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         try:
             value = super().to_internal_value(data)
         except ValidationError as error:
-            assert isinstance(error.detail, dict)
-            raise ValidationError({**error.detail, **errors}) from error
+            raise ValidationError({**cast(dict[str, Any], error.detail), **errors}) from error
         if errors:
             raise ValidationError(errors)
         return value
@@ -60,7 +59,9 @@ class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer[Any]):
     }
     serializer_choice_field = fields.Choice
 
-    def build_standard_field(self, field_name: str, model_field: Any) -> tuple[type, dict[str, Any]]:
+    def build_standard_field(
+        self, field_name: str, model_field: Any
+    ) -> tuple[type, dict[str, Any]]:
         """Give a field that may be left out the model's default.
 
         REST framework would leave such a field of a PUT as it was: it would not replace.

@@ -111,9 +111,7 @@ class CrudViewSet(ListRetrieveViewSet):
     @transaction.atomic
     def change(self, request: Request, *, partial: bool) -> Response:
         """Check the values against a row that nobody else can change meanwhile, and store."""
-        serializer = self.get_serializer(
-            self.locked_object(), data=request.data, partial=partial
-        )
+        serializer = self.get_serializer(self.locked_object(), data=request.data, partial=partial)
         serializer.is_valid(raise_exception=True)
         return Response(self.representation(self.store(serializer)))
 

@@ -35,9 +35,7 @@ def database_answers() -> bool:
 def broker_answers() -> bool:
     """Open a connection to the broker."""
     try:
-        with current_app.connection_for_write(
-            connect_timeout=BROKER_TIMEOUT_SECONDS
-        ) as broker:
+        with current_app.connection_for_write(connect_timeout=BROKER_TIMEOUT_SECONDS) as broker:
             broker.ensure_connection(max_retries=1, timeout=BROKER_TIMEOUT_SECONDS)
     except (OperationalError, OSError):
         return False

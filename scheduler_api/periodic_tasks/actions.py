@@ -1,6 +1,7 @@
 """Writing periodic tasks, each in one transaction."""
 
 from collections.abc import Collection
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -18,7 +19,7 @@ class NameTaken(Problem):
     code = "name_taken"
 
 
-def follow(task: PeriodicTask, schedule: object) -> None:
+def follow(task: PeriodicTask, schedule: Any) -> None:
     """Let a periodic task follow a schedule, in memory."""
     for kind in KINDS:
         setattr(task, kind, schedule if kind == kind_of(schedule).name else None)

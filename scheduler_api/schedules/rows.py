@@ -50,9 +50,7 @@ KINDS = {
                 "timezone",
             ),
         ),
-        Kind(
-            name="solar", model=SolarSchedule, columns=("event", "latitude", "longitude")
-        ),
+        Kind(name="solar", model=SolarSchedule, columns=("event", "latitude", "longitude")),
         Kind(name="clocked", model=ClockedSchedule, columns=("clocked_time",)),
     )
 }
@@ -88,7 +86,8 @@ def every_of(row: IntervalSchedule) -> timedelta:
             field="every",
             code="interval_out_of_range",
         )
-    return row.every * unit
+    length: timedelta = row.every * unit
+    return length
 
 
 def check(row: Any, *, now: datetime) -> None:

@@ -15,7 +15,7 @@ from django_celery_beat.models import (
     SolarSchedule,
     crontab_schedule_celery_timezone,
 )
-from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
@@ -25,7 +25,7 @@ from scheduler_api.schedules.crontab_fields import CrontabFields, normalized
 from scheduler_api.schedules.description import describe
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.expression import parse_expression
-from scheduler_api.schedules.rows import check, kind_of, schedule_of
+from scheduler_api.schedules.rows import check, schedule_of
 
 LARGEST_INTEGER = 2**31 - 1
 CRONTAB_FIELDS = CrontabFields._fields
@@ -51,6 +51,7 @@ class ScheduleSerializer(StrictModelSerializer):
 
     description = serializers.SerializerMethodField(help_text="The schedule as a sentence.")
     row: Model
+    Meta: Any
 
     def get_description(self, row: Any) -> str:
         """Say when, for people; say what is wrong with a row that others have spoilt."""
@@ -62,7 +63,7 @@ class ScheduleSerializer(StrictModelSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a schedule that Celery cannot build, or that has no slot to come."""
         attrs.pop("type", None)
-        row = self.instance or self.Meta.model()  # type: ignore[attr-defined]
+        row: Any = self.instance or self.Meta.model()
         try:
             for column, value in self.as_stored(attrs).items():
                 setattr(row, column, value)
@@ -112,8 +113,10 @@ class InlineIntervalSerializer(ScheduleSerializer):
 
     class Meta:
         model = IntervalSchedule
-        fields: ClassVar = ("id", "type", "every", "period", "description")
-        extra_kwargs: ClassVar = {"every": {"min_value": 1, "max_value": LARGEST_INTEGER}}
+        fields: ClassVar[tuple[str, ...]] = ("id", "type", "every", "period", "description")
+        extra_kwargs: ClassVar[dict[str, Any]] = {
+            "every": {"min_value": 1, "max_value": LARGEST_INTEGER}
+        }
 
 
 class IntervalScheduleSerializer(InlineIntervalSerializer, UsedBySerializer):
@@ -122,7 +125,7 @@ class IntervalScheduleSerializer(InlineIntervalSerializer, UsedBySerializer):
     type = TypeName("interval", required=False)
 
     class Meta(InlineIntervalSerializer.Meta):
-        fields: ClassVar = (*InlineIntervalSerializer.Meta.fields, *USED_BY)
+        fields: ClassVar[tuple[str, ...]] = (*InlineIntervalSerializer.Meta.fields, *USED_BY)
 
 
 @cache
@@ -162,7 +165,9 @@ class TimeZoneName(fields.Text):
             },
         ),
         OpenApiExample(
-            "Crontab in one line", {"type": "crontab", "expression": "*/5 * * * *"}, request_only=True
+            "Crontab in one line",
+            {"type": "crontab", "expression": "*/5 * * * *"},
+            request_only=True,
         ),
     ]
 )
@@ -177,12 +182,12 @@ class InlineCrontabSerializer(ScheduleSerializer):
     expression = fields.Text(
         required=False,
         write_only=True,
-        help_text="All five fields in one line, instead of each by itself: `*/5 * * * *`, `@daily`.",
+        help_text="The five fields in one line, instead of each: `*/5 * * * *`, `@daily`.",
     )
 
     class Meta:
         model = CrontabSchedule
-        fields: ClassVar = (
+        fields: ClassVar[tuple[str, ...]] = (
             "id",
             "type",
             *CRONTAB_FIELDS,
@@ -190,7 +195,9 @@ class InlineCrontabSerializer(ScheduleSerializer):
             "expression",
             "description",
         )
-        extra_kwargs: ClassVar = {field: {"validators": []} for field in CRONTAB_FIELDS}
+        extra_kwargs: ClassVar[dict[str, Any]] = {
+            field: {"validators": []} for field in CRONTAB_FIELDS
+        }
 
     def as_stored(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Take the fields from the expression if there is one; spell them as stock beat can."""
@@ -220,7 +227,7 @@ class CrontabScheduleSerializer(InlineCrontabSerializer, UsedBySerializer):
     type = TypeName("crontab", required=False)
 
     class Meta(InlineCrontabSerializer.Meta):
-        fields: ClassVar = (*InlineCrontabSerializer.Meta.fields, *USED_BY)
+        fields: ClassVar[tuple[str, ...]] = (*InlineCrontabSerializer.Meta.fields, *USED_BY)
 
 
 @extend_schema_serializer(
@@ -244,7 +251,14 @@ class InlineSolarSerializer(ScheduleSerializer):
 
     class Meta:
         model = SolarSchedule
-        fields: ClassVar = ("id", "type", "event", "latitude", "longitude", "description")
+        fields: ClassVar[tuple[str, ...]] = (
+            "id",
+            "type",
+            "event",
+            "latitude",
+            "longitude",
+            "description",
+        )
         validators: ClassVar[list[Any]] = []  # equal ones are reused, or refused by the action
 
     def as_stored(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -263,7 +277,7 @@ class SolarScheduleSerializer(InlineSolarSerializer, UsedBySerializer):
     type = TypeName("solar", required=False)
 
     class Meta(InlineSolarSerializer.Meta):
-        fields: ClassVar = (*InlineSolarSerializer.Meta.fields, *USED_BY)
+        fields: ClassVar[tuple[str, ...]] = (*InlineSolarSerializer.Meta.fields, *USED_BY)
 
 
 @extend_schema_serializer(
@@ -278,7 +292,7 @@ class InlineClockedSerializer(ScheduleSerializer):
 
     class Meta:
         model = ClockedSchedule
-        fields: ClassVar = ("id", "type", "clocked_time", "description")
+        fields: ClassVar[tuple[str, ...]] = ("id", "type", "clocked_time", "description")
 
     def place_of(self, field: str, attrs: Mapping[str, Any]) -> str:
         """There is but one."""
@@ -291,7 +305,7 @@ class ClockedScheduleSerializer(InlineClockedSerializer, UsedBySerializer):
     type = TypeName("clocked", required=False)
 
     class Meta(InlineClockedSerializer.Meta):
-        fields: ClassVar = (*InlineClockedSerializer.Meta.fields, *USED_BY)
+        fields: ClassVar[tuple[str, ...]] = (*InlineClockedSerializer.Meta.fields, *USED_BY)
 
 
 INLINE_SERIALIZERS = {

@@ -25,7 +25,7 @@ from scheduler_api.schedules.preview import (
     moment,
     tell,
 )
-from scheduler_api.schedules.rows import kind_of, schedule_of
+from scheduler_api.schedules.rows import KIND_OF_MODEL, schedule_of
 from scheduler_api.schedules.serializers import (
     ClockedScheduleSerializer,
     CrontabScheduleSerializer,
@@ -44,16 +44,17 @@ class ScheduleViewSet(CrudViewSet):
 
     def get_queryset(self) -> QuerySet[Any]:
         """Return the schedules with the periodic tasks that follow them, in two queries."""
-        assert self.queryset is not None
-        reference = kind_of(self.queryset.model()).name
+        schedules = super().get_queryset()
+        reference = KIND_OF_MODEL[schedules.model].name
         followers = PeriodicTask.objects.filter(**{reference: OuterRef("pk")}).order_by()
         count = followers.values(reference).values(count=Count("pk"))
         names = PeriodicTask.objects.only("name", reference).order_by("name")
-        return self.queryset.annotate(
+        annotated: QuerySet[Any] = schedules.annotate(
             used_by_count=Coalesce(Subquery(count, output_field=IntegerField()), 0)
         ).prefetch_related(
             Prefetch("periodictask_set", names[: actions.NAMES_SHOWN], to_attr="followers")
         )
+        return annotated
 
     def store(self, serializer: Any) -> Any:
         """Save the row that the serializer has made or changed."""
