@@ -16,8 +16,8 @@ from calendar import monthrange
 from datetime import MAXYEAR, UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from .crontab_fields import CrontabValues, read
-from .kinds import Crontab
+from scheduler_api.schedules.crontab_fields import CrontabValues, read
+from scheduler_api.schedules.kinds import Crontab
 
 _SECOND = timedelta(seconds=1)
 _MINUTE = timedelta(minutes=1)

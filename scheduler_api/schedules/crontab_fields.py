@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from celery.schedules import crontab_parser
 
-from .errors import InvalidSchedule
+from scheduler_api.schedules.errors import InvalidSchedule
 
 _MONTHS = (
     *("january", "february", "march", "april", "may", "june"),
@@ -159,9 +159,10 @@ def _in_numbers(field: _Field, part: str) -> str:
     if start is None:
         values = "*"
     elif end is None:
-        values = f"{_sunday_as_zero(field, _number(field, start))}"
+        values = str(_sunday_as_zero(field, _number(field, start)))
     else:
-        values = "{}-{}".format(*_bounds(field, start, end))
+        first, last = _bounds(field, start, end)
+        values = f"{first}-{last}"
     return values if step is None else f"{values}/{step}"
 
 
@@ -171,8 +172,8 @@ def _split(field: _Field, part: str) -> tuple[str | None, str | None, str | None
     if match is None:
         raise field.refusal(
             f"'{part}' is not understood: use '*', a value, a range such as "
-            f"'{field.first}-{field.last}', any of these but a value with a step such as '*/2', "
-            "or a list of them with commas and without blanks",
+            f"'{field.first}-{field.last}', a step after a star or a range such as '*/2', "
+            "or a list of these with commas and no blanks",
             code="malformed",
         )
     start, end, step = match.group("start", "end", "step")
@@ -213,6 +214,7 @@ def _bounds(field: _Field, start: str, end: str) -> tuple[int, int]:
 
 
 def _sunday_as_zero(field: _Field, number: int) -> int:
+    """Return Celery's number: only a Sunday written as 7 is past the end of its field."""
     return number if number <= field.last else 0
 
 

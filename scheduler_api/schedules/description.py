@@ -1,7 +1,7 @@
 """A schedule as a sentence for people: "At 07:30, Monday through Friday (Europe/Berlin)".
 
-It is written from what the fields stand for, not from how they are spelled, so two schedules with
-the same sentence have the same slots away from clock changes.
+A crontab is told by what its fields stand for, not by how they are spelled: two with the same
+sentence match the same wall times.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,8 +9,8 @@ from datetime import UTC, timedelta
 from decimal import Decimal
 from typing import Final
 
-from .crontab_fields import CrontabValues, consecutive_runs, read
-from .kinds import Clocked, Crontab, Interval, Schedule, Solar
+from scheduler_api.schedules.crontab_fields import CrontabValues, consecutive_runs, read
+from scheduler_api.schedules.kinds import Clocked, Crontab, Interval, Schedule, Solar
 
 _UNITS: Final = (
     ("day", timedelta(days=1)),
@@ -68,12 +68,12 @@ def _degrees(value: Decimal | float) -> str:
 
 
 def _describe_crontab(values: CrontabValues) -> str:
-    times = _times(values)
+    times = _time_of_day(values)
     days = _days(values) or ("every day" if times.startswith("At") else "")
     return f"{times}, {days}" if days else times
 
 
-def _times(values: CrontabValues) -> str:
+def _time_of_day(values: CrontabValues) -> str:
     minutes, hours = values.minutes, values.hours
     minute_step, hour_step = _step(minutes, of=60), _step(hours, of=24)
     if minutes == (0,) and hour_step:

@@ -1,7 +1,7 @@
 """The one refusal of this package."""
 
 
-class InvalidSchedule(ValueError):  # noqa: N818
+class InvalidSchedule(ValueError):
     """A schedule that cannot be run.
 
     The message says what is wrong and how to mend it, `field` where (the name of an attribute of

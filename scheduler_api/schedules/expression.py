@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from .crontab_fields import CrontabFields
-from .errors import InvalidSchedule
+from scheduler_api.schedules.crontab_fields import CrontabFields
+from scheduler_api.schedules.errors import InvalidSchedule
 
 _MACROS: Final = {
     "@hourly": CrontabFields("0"),

@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from .crontab_fields import CrontabFields, read
-from .errors import InvalidSchedule
+from scheduler_api.schedules.crontab_fields import CrontabFields, read
+from scheduler_api.schedules.errors import InvalidSchedule
 
 __all__ = [
     "MAX_INTERVAL",

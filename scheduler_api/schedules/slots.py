@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from .crontab import next_crontab_slot
-from .kinds import Clocked, Crontab, Interval, Schedule, Solar
-from .solar import next_solar_slot
+from scheduler_api.schedules.crontab import next_crontab_slot
+from scheduler_api.schedules.kinds import Clocked, Crontab, Interval, Schedule, Solar
+from scheduler_api.schedules.solar import next_solar_slot
 
 # Every zone can tell the time of any instant from here on.
 _SECOND_DAY = datetime(1, 1, 2, tzinfo=UTC)
@@ -19,10 +19,9 @@ def next_slot(schedule: Schedule, after: datetime) -> datetime | None:
         ValueError: `after` is naive.
 
     """
-    if after.utcoffset() is None:
-        raise ValueError(f"after must be an aware datetime, not {after!r}")
-    after = after.astimezone(UTC)
+    _refuse_naive("after", after)
     try:
+        after = after.astimezone(UTC)
         match schedule:
             case Interval():
                 return _next_interval_slot(schedule, after)
@@ -40,7 +39,14 @@ def next_slot(schedule: Schedule, after: datetime) -> datetime | None:
 def upcoming(
     schedule: Schedule, *, after: datetime, count: int, until: datetime | None = None
 ) -> list[datetime]:
-    """Return the next slots, at most `count` and none later than `until`."""
+    """Return the next slots, at most `count` and none later than `until`.
+
+    Raises:
+        ValueError: `after` or `until` is naive.
+
+    """
+    if until is not None:
+        _refuse_naive("until", until)
     slots: list[datetime] = []
     while len(slots) < count:
         slot = next_slot(schedule, slots[-1] if slots else after)
@@ -54,3 +60,8 @@ def _next_interval_slot(interval: Interval, after: datetime) -> datetime:
     anchor = interval.anchor.astimezone(UTC)
     passed = max((after - anchor) // interval.every, 0)  # exact: a timedelta is an integer
     return anchor + (passed + 1) * interval.every
+
+
+def _refuse_naive(name: str, moment: datetime) -> None:
+    if moment.utcoffset() is None:
+        raise ValueError(f"{name} must be an aware datetime, not {moment!r}")

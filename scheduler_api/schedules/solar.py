@@ -2,8 +2,8 @@
 
 ephem's answer depends a little on where its search starts: it stops within 0.1 s of the event, and
 asked from an event it may give that event again. So every event is computed from one fixed start,
-the midnight before it, and is the same whoever asks and when. It is good to 0.1 s of ephem's
-model, which itself leaves out the weather; the microseconds carry no meaning.
+hours before it, and is the same whoever asks and when. It is good to 0.1 s of ephem's model, which
+itself leaves out the weather; the microseconds carry no meaning.
 """
 
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from ephem import (  # type: ignore[attr-defined]  # the stubs lack most of it
     Sun,
 )
 
-from .kinds import Solar
+from scheduler_api.schedules.kinds import Solar
 
 _DAY = timedelta(days=1)
 _SEARCHED_DAYS = 366
@@ -36,11 +36,22 @@ EVENTS: Final = {
 }
 
 
+# By the mean time of its place, the sun rises between midnight and noon, culminates at noon and
+# sets between noon and midnight, give or take the 17 minutes of the equation of time. A day that
+# begins at one of these hours holds one event at most, and none near its ends.
+_DAY_BEGINS: Final = {
+    "next_rising": timedelta(hours=18),
+    "next_transit": timedelta(hours=6),
+    "next_setting": timedelta(hours=6),
+}
+
+
 def next_solar_slot(solar: Solar, after: datetime) -> datetime | None:
     """Return the next event, or None when there is none in a year, as happens at the poles."""
-    mean_time_ahead = timedelta(days=float(solar.longitude) / 360)
-    midnight = (after + mean_time_ahead).replace(hour=0, minute=0, second=0, microsecond=0)
-    start = midnight - mean_time_ahead
+    search, _, _ = EVENTS[solar.event]
+    day_begins = _DAY_BEGINS[search] - timedelta(days=float(solar.longitude) / 360)
+    midnight = (after - day_begins).replace(hour=0, minute=0, second=0, microsecond=0)
+    start = midnight + day_begins
     for _ in range(_SEARCHED_DAYS + 1):
         event = _event_of_day(solar, start)
         if event is not None and event > after:
@@ -50,10 +61,6 @@ def next_solar_slot(solar: Solar, after: datetime) -> datetime | None:
 
 
 def _event_of_day(solar: Solar, start: datetime) -> datetime | None:
-    """Return the event in the 24 hours from `start`, the midnight of the place's mean time.
-
-    Each day has one event at most: it rises before noon and sets after.
-    """
     search, horizon, use_center = EVENTS[solar.event]
     observer: Any = Observer()
     observer.lat = radians(solar.latitude)

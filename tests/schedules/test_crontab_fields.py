@@ -1,0 +1,243 @@
+import calendar
+
+import celery.schedules
+import pytest
+from django_celery_beat import validators
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from scheduler_api.schedules.crontab_fields import CrontabFields, normalized, read
+from scheduler_api.schedules.kinds import InvalidSchedule
+from tests.schedules.crontabs import MONTHS, WEEKDAYS, all_fields, texts
+
+COLUMNS = CrontabFields(240, 96, 124, 64, 64)
+VALIDATORS = CrontabFields(
+    validators.minute_validator,
+    validators.hour_validator,
+    validators.day_of_month_validator,
+    validators.month_of_year_validator,
+    validators.day_of_week_validator,
+)
+
+
+def values_of_celery(fields: CrontabFields) -> tuple[tuple[int, ...], ...]:
+    crontab = celery.schedules.crontab(**fields._asdict())
+    return tuple(
+        tuple(sorted(values))
+        for values in (
+            crontab.minute,
+            crontab.hour,
+            crontab.day_of_month,
+            crontab.month_of_year,
+            crontab.day_of_week,
+        )
+    )
+
+
+def values_of_ours(fields: CrontabFields) -> tuple[tuple[int, ...], ...]:
+    values = read(fields)
+    return values.minutes, values.hours, values.days_of_month, values.months, values.weekdays
+
+
+def is_possible(fields: CrontabFields) -> bool:
+    try:
+        read(fields)
+    except InvalidSchedule as refusal:
+        return refusal.code != "never_fires"
+    return True
+
+
+@given(all_fields)
+@settings(derandomize=True, max_examples=500, deadline=None)
+def test_fields_are_read_as_celery_reads_them(fields):
+    assume(is_possible(fields))
+
+    assert values_of_ours(fields) == values_of_celery(fields)
+
+
+@pytest.mark.parametrize(
+    ("day_of_week", "weekdays"),
+    [
+        ("7", (0,)),
+        ("07", (0,)),
+        ("0,7", (0,)),
+        ("5-7", (0, 5, 6)),
+        ("fri-7", (0, 5, 6)),
+        ("1-7", (0, 1, 2, 3, 4, 5, 6)),
+        ("0-7", (0, 1, 2, 3, 4, 5, 6)),
+        ("1-7/3", (0, 1, 4)),
+        ("0-7/2", (0, 2, 4, 6)),
+        ("7-2", (0, 1, 2)),
+        ("7-7", (0,)),
+    ],
+)
+def test_sunday_is_also_seven(day_of_week, weekdays):
+    assert read(CrontabFields(day_of_week=day_of_week)).weekdays == weekdays
+
+
+@pytest.mark.parametrize(
+    ("hour", "every_nth_hour"),
+    [
+        ("*", True),
+        ("*/1", True),
+        ("*/6", True),
+        ("0-23", False),
+        ("0-23/2", False),
+        ("*,3", False),
+        ("*/2,3", False),
+        ("2", False),
+    ],
+)
+def test_only_a_star_alone_is_every_nth_hour(hour, every_nth_hour):
+    assert read(CrontabFields(hour=hour)).every_nth_hour is every_nth_hour
+
+
+REFUSALS = [
+    ("minute", "", "empty"),
+    ("minute", "60", "out_of_range"),
+    ("minute", "0-60", "out_of_range"),
+    ("minute", "9" * 240, "out_of_range"),
+    ("minute", "9" * 241, "too_long"),
+    ("minute", "-1", "malformed"),
+    ("minute", "+1", "malformed"),
+    ("minute", "*/", "malformed"),
+    ("minute", "1-5/", "malformed"),
+    ("minute", "5/15", "malformed"),
+    ("minute", "1,,2", "malformed"),
+    ("minute", "1,", "malformed"),
+    ("minute", "1, 2", "malformed"),
+    ("minute", " 1", "malformed"),
+    ("minute", "1\n", "malformed"),
+    ("minute", "*5", "malformed"),
+    ("minute", "**", "malformed"),
+    ("minute", "*-5", "malformed"),
+    ("minute", "1-5-7", "malformed"),
+    ("minute", "1-5/2x", "malformed"),
+    ("minute", "*/5/2", "malformed"),
+    ("minute", "*/x", "malformed"),
+    ("minute", "1_0", "malformed"),
+    ("minute", "٣", "malformed"),
+    ("minute", "*/٣", "malformed"),
+    ("minute", "²", "malformed"),
+    ("minute", "jan", "malformed"),
+    ("minute", "?", "malformed"),
+    ("minute", "*/0", "step_out_of_range"),
+    ("minute", "*/60", "step_out_of_range"),
+    ("hour", "24", "out_of_range"),
+    ("hour", "*/24", "step_out_of_range"),
+    ("day_of_month", "0", "out_of_range"),
+    ("day_of_month", "32", "out_of_range"),
+    ("day_of_month", "L", "malformed"),
+    ("day_of_month", "*/32", "step_out_of_range"),
+    ("month_of_year", "0", "out_of_range"),
+    ("month_of_year", "13", "out_of_range"),
+    ("month_of_year", "mon", "malformed"),
+    ("month_of_year", "ja", "malformed"),
+    ("month_of_year", "janitor", "malformed"),
+    ("month_of_year", "*/13", "step_out_of_range"),
+    ("day_of_week", "8", "out_of_range"),
+    ("day_of_week", "jan", "malformed"),
+    ("day_of_week", "sunflower", "malformed"),
+    ("day_of_week", "mon#1", "malformed"),
+    ("day_of_week", "*/7", "step_out_of_range"),
+]
+
+
+@pytest.mark.parametrize(("field", "text", "code"), REFUSALS)
+def test_a_wrong_field_is_refused_by_name(field, text, code):
+    with pytest.raises(InvalidSchedule, match=field) as refusal:
+        read(CrontabFields(**{field: text}))
+
+    assert (refusal.value.field, refusal.value.code) == (field, code)
+
+
+def test_a_refusal_says_how_to_mend_it():
+    with pytest.raises(InvalidSchedule) as refusal:
+        read(CrontabFields(minute="61"))
+
+    assert str(refusal.value) == "minute '61' is out of range: use 0 to 59, for example '*/5'"
+
+
+@pytest.mark.parametrize(
+    ("day_of_month", "month_of_year", "possible"),
+    [
+        ("29", "2", True),
+        ("30", "2", False),
+        ("31", "feb,apr,jun,sep,nov", False),
+        ("31", "feb,mar", True),
+        ("30,31", "2-4", True),
+    ],
+)
+def test_a_day_that_never_comes_is_refused(day_of_month, month_of_year, possible):
+    fields = CrontabFields(day_of_month=day_of_month, month_of_year=month_of_year)
+
+    assert is_possible(fields) is possible
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "spelling"),
+    [
+        ("minute", "*/5", "*/5"),
+        ("minute", "5,5,05", "5,5,05"),
+        ("minute", "50-10/10", "0,10,50"),
+        ("hour", "22-2", "0-2,22,23"),
+        ("hour", "22-21", "0-23"),
+        ("hour", "*,22-2", "0-23"),
+        ("day_of_month", "30-2", "1,2,30,31"),
+        ("month_of_year", "jan-mar", "jan-mar"),
+        ("month_of_year", "june", "6"),
+        ("month_of_year", ",".join(calendar.month_name[1:]).lower(), "1-12"),
+        ("day_of_week", "MON-fri", "MON-fri"),
+        ("day_of_week", "monday", "1"),
+        ("day_of_week", "mon-5", "1-5"),
+        ("day_of_week", "1-fri", "1-fri"),
+        ("day_of_week", "fri-mon", "0,1,5,6"),
+        ("day_of_week", "7", "0"),
+        ("day_of_week", "1-7", "0-6"),
+        ("day_of_week", "007", "0"),
+    ],
+)
+def test_only_what_stock_beat_refuses_is_spelled_anew(field, text, spelling):
+    fields = CrontabFields(**{field: text})
+
+    assert normalized(fields) == fields._replace(**{field: spelling})
+
+
+@given(
+    st.builds(
+        CrontabFields,
+        minute=texts(0, 59),
+        hour=texts(0, 23),
+        day_of_month=texts(1, 31),
+        month_of_year=texts(1, 12, *MONTHS),
+        day_of_week=texts(0, 7, *WEEKDAYS).filter(lambda text: "/7" not in text),
+    )
+)
+@settings(derandomize=True, max_examples=500, deadline=None)
+def test_a_normalized_spelling_means_the_same_to_all(fields):
+    assume(is_possible(fields))
+
+    spelling = normalized(fields)
+
+    assert read(spelling) == read(fields)
+    assert values_of_celery(spelling) == values_of_ours(fields)
+    for validate, text, column in zip(VALIDATORS, spelling, COLUMNS, strict=True):
+        validate(text)
+        assert len(text) <= column
+    assert normalized(spelling) == spelling
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        CrontabFields(minute="58-56/2"),
+        CrontabFields(hour="22-20/2"),
+        CrontabFields(day_of_month="31-29/2"),
+        CrontabFields(month_of_year="december-october/2"),
+        CrontabFields(minute=",".join(f"{n}-{n - 1}" for n in range(1, 60, 2))),
+    ],
+)
+def test_the_widest_spelling_fits_its_column(fields):
+    spelling = normalized(fields)
+
+    assert all(len(text) <= column for text, column in zip(spelling, COLUMNS, strict=True))
