@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import IO, Any, NoReturn
 
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import BaseParser
 
 from scheduler_api.http.problems import (
     BodyTooLarge,
@@ -20,16 +20,22 @@ from scheduler_api.http.problems import (
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
 
-TOKENS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
+# A string ends at its quote, or with the text: were the quote required, each of many quotes
+# in a body without the last one would be searched to the end of the body.
+TOKENS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
-class StrictJSONParser(JSONParser):
+class StrictJSONParser(BaseParser):
     """Read a body of at most 256 KiB, 32 levels deep, that is JSON to the letter.
 
     Beyond the grammar it refuses keys that are doubled, NaN and infinities, NUL characters
     and lone surrogates: a database, or the next program, would trip over them.
+
+    It is not a JSONParser, for which REST framework reads the whole body beforehand.
     """
+
+    media_type = "application/json"
 
     def parse(
         self,
