@@ -26,6 +26,8 @@ class StrictSerializer(serializers.Serializer[Any]):
     A read-only field may be sent, so that what was read can be sent back; it is not used.
     """
 
+    default_error_messages = {"invalid": "Must be a JSON object."}
+
     def to_internal_value(self, data: Any) -> Any:
         """Report unknown fields together with what else is wrong."""
         errors: dict[str, Any] = {}

@@ -32,7 +32,7 @@ class ApiViewSet(GenericViewSet[Any]):
     problems: ClassVar[Mapping[str, tuple[type[Problem], ...]]] = {}
 
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
-    lookup_value_regex = "[0-9]+"
+    lookup_value_regex = "[0-9]{1,18}"  # what int() reads, and every database
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse what cannot be read before anything is done."""
