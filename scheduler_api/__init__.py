@@ -1,1 +1,22 @@
+"""Periodic tasks over HTTP.
 
+One request, module by module: `POST /api/v1/periodic-tasks/` with a name, a task, its arguments
+and a schedule.
+
+1. `http.middleware` gives it an id and its path a slash; `urls` finds the view set.
+2. `http.viewsets` refuses query parameters that nobody declared; `http.parsing` reads the body,
+   strictly.
+3. `periodic_tasks.serializers` takes the fields, each of one JSON type (`http.fields`). The
+   schedule inline goes to `schedules.inline`, and on to the serializer of its kind, which builds
+   a row of django-celery-beat's (`schedules.rows`) and asks whether it has a next slot
+   (`schedules.slots`).
+4. `periodic_tasks.validation` asks all that concerns several fields: does the task exist, do the
+   arguments fit its signature (`catalogue`), will it ever run (`periodic_tasks.timing`)?
+5. `periodic_tasks.actions` stores it in one transaction, on a schedule row that equal ones share.
+   Celery beat, which reads the same tables, sees it within a second.
+6. The serializer describes the row as it now stands. Whatever is refused on the way is an
+   exception (`http.problems`), and one handler answers it.
+
+What the answers look like is written in openapi.yaml, made from these classes by `http.schema`.
+Imports go one way: ops > periodic_tasks > schedules and catalogue > http.
+"""

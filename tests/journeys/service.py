@@ -1,0 +1,112 @@
+"""The whole service as `make up` starts it, in processes of its own, for a test to use."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent.parent
+START_SECONDS = 60
+STOP_SECONDS = 60
+
+
+class Service:
+    """A running service: its address, its output, and how to call it."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.output_file = folder / "output.log"
+        self.environment = {
+            **{name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ},
+            "HOME": str(folder),
+            "DATA_DIR": str(folder / "data"),
+            "PORT": str(self.port),
+            **environment,
+        }
+
+    def __enter__(self) -> "Service":
+        """Start it, and wait until it answers."""
+        with self.output_file.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "project.up"],
+                cwd=ROOT,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            wait_for(self.is_ready, seconds=START_SECONDS, why=self.output)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop it as Ctrl-C would."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop it, and expect that it stops by itself."""
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+
+    def is_ready(self) -> bool:
+        """Tell whether the API answers and a worker waits for messages."""
+        assert self.process.poll() is None, self.output()
+        try:
+            status, _ = self.call("GET", "/readyz")
+        except OSError:
+            return False
+        return status == 200 and "ready." in self.output()
+
+    def output(self) -> str:
+        """Return what its processes have printed so far, without colours."""
+        return re.sub(r"\x1b\[\d+m", "", self.output_file.read_text(errors="replace"))
+
+    def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """Send a request; return the status and the JSON of the answer."""
+        request = urllib.request.Request(
+            self.address + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:
+                return response.status, json.loads(response.read() or "null")
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read() or "null")
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for(
+    condition: Callable[[], bool], *, seconds: float, why: Callable[[], str] = lambda: ""
+) -> None:
+    """Return when a condition holds; fail, saying why, when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s\n{why()[-6000:]}"
+        time.sleep(0.1)
