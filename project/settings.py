@@ -120,9 +120,16 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Scheduler API",
-    "DESCRIPTION": (
-        "Says which Celery task is to run, with which arguments, and when; and shows when it will."
-    ),
+    "DESCRIPTION": """\
+Says which Celery task is to run, with which arguments, and when; and shows when it will.
+
+- A body is JSON. A field that is not known is refused; one that only the service sets may be
+  sent back as it was answered, and is ignored.
+- A moment is sent with its offset, and answered in UTC.
+- A list comes in pages: follow `next` until it is null.
+- A refusal is a problem (RFC 9457): `code` and `errors` are for programs, `detail` for people.
+- Each answer names its request in `X-Request-Id`, as do the logs.
+""",
     "VERSION": "1.0.0",
     "LICENSE": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
     "SERVERS": [{"url": "/", "description": "This server"}],
@@ -135,7 +142,8 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "COMPONENT_SPLIT_REQUEST": True,
-    "POSTPROCESSING_HOOKS": ["scheduler_api.http.schema.add_problem"],
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": ["scheduler_api.http.problem_schema.add_problem"],
     # From our own static files: nothing is fetched from another host.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

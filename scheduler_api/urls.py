@@ -1,6 +1,8 @@
 """The whole API on one screen."""
 
 from django.urls import include, path, re_path
+from django.views.generic import RedirectView
+from drf_spectacular.renderers import OpenApiYamlRenderer2
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
@@ -28,9 +30,18 @@ router.register("tasks", TaskViewSet, basename="task")
 urlpatterns = [
     path("api/v1/", include(router.urls)),
     re_path(r"^api/", NothingHere.as_view()),
-    path("openapi.yaml", SpectacularAPIView.as_view(), name="openapi"),
+    path("", RedirectView.as_view(pattern_name="docs")),
+    path(
+        "openapi.yaml",
+        SpectacularAPIView.as_view(renderer_classes=[OpenApiYamlRenderer2]),
+        name="openapi",
+    ),
     path("docs/", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
-    path("redoc/", SpectacularRedocView.as_view(url_name="openapi"), name="redoc"),
+    path(
+        "redoc/",
+        SpectacularRedocView.as_view(url_name="openapi", template_name="redoc.html"),
+        name="redoc",
+    ),
     path("healthz", healthz),
     path("readyz", readyz),
 ]

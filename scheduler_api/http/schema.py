@@ -3,15 +3,20 @@
 import re
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any
+from typing import Any, cast
 
-from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.extensions import (
+    OpenApiSerializerExtension,
+    OpenApiSerializerFieldExtension,
+)
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
-from drf_spectacular.utils import Direction
+from drf_spectacular.utils import Direction, OpenApiExample, OpenApiParameter
+from rest_framework.serializers import Serializer
 
 from scheduler_api.http import problems
 from scheduler_api.http.fields import StoredJSON
+from scheduler_api.http.problem_schema import problem_response
 from scheduler_api.http.viewsets import ApiViewSet
 
 # By action: the operation id, the summary, and what a success answers with.
@@ -28,6 +33,18 @@ LOCATION = {
     "required": True,
     "schema": {"type": "string", "format": "uri"},
 }
+REQUEST_ID = ResolvedComponent(
+    name="RequestId",
+    type=ResolvedComponent.HEADER,
+    object="RequestId",
+    schema={
+        "description": "The id of the request, for the logs: the one you sent, or a new one.",
+        "required": True,
+        "schema": {"type": "string", "maxLength": 128},
+        "example": "6f1c5a52-58b2-4f0d-8d0c-1f2b7f9f4e1a",
+    },
+)
+CHANGE = "A change"
 
 PROBLEMS_OF_ALL = (
     problems.InvalidQuery,
@@ -44,6 +61,18 @@ PROBLEMS_OF_A_BODY = (
     problems.BodyTooLarge,
     problems.UnsupportedMediaType,
 )
+
+
+def examples(
+    name: str, sent: dict[str, Any], *, changed: str, answer: dict[str, Any]
+) -> list[OpenApiExample]:
+    """Show a whole body and the answer to it; in a PATCH, the field `changed` alone."""
+    change = {changed: sent[changed]}
+    return [
+        OpenApiExample(name, sent, request_only=True),
+        OpenApiExample(f"{CHANGE}: {name}", change, request_only=True),
+        OpenApiExample(name, answer, response_only=True),
+    ]
 
 
 def camel(name: str) -> str:
@@ -84,29 +113,58 @@ class ApiSchema(AutoSchema):
             return STANDARD_OPERATIONS[action][1].format(**self.names)
         return (getattr(self.view, action).__doc__ or "").partition("\n")[0].rstrip(".")
 
+    def get_description(self) -> str:  # type: ignore[override]  # as in the base class
+        """Return the docstring, without the line that the summary has said already."""
+        description: str = super().get_description()
+        first, _, rest = description.partition("\n\n")
+        return rest if rest and first.rstrip(".") == self.get_summary() else description
+
     def get_tags(self) -> list[str]:
         """Return the one tag of the view set."""
         return [self.view.tag]
 
     def get_override_parameters(self) -> list[Any]:
-        """Return the query parameters that the action declares."""
+        """Return the query parameters that the action declares, and the id in the path."""
         query = self.view.queries.get(self.view.action)
-        return [query] if query else []
+        address = OpenApiParameter(
+            "id",
+            {"type": "integer", "minimum": 1},
+            OpenApiParameter.PATH,
+            description=f"The id of the {self.view.resource}.",
+        )
+        return [*([query] if query else []), *([address] if "{id}" in self.path else [])]
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         """Describe the successes, and add the problems."""
         operation = super().get_operation(*args, **kwargs)
         if operation is None:
             return None
-        standard = STANDARD_OPERATIONS.get(self.view.action)
+        self.registry.register_on_missing(REQUEST_ID)
         for status, success in operation["responses"].items():
-            success["description"] = (
-                standard[2].format(**self.names) if standard else "The answer."
-            )
+            success["description"] = self.success()
+            success["headers"] = {"X-Request-Id": REQUEST_ID.ref}
             if status == "201":
-                success["headers"] = {"Location": LOCATION}
+                success["headers"]["Location"] = LOCATION
         operation["responses"].update(self.problem_responses())
         return operation
+
+    def success(self) -> str:
+        """Say what a success answers with."""
+        if standard := STANDARD_OPERATIONS.get(self.view.action):
+            return standard[2].format(**self.names)
+        return (self.get_response_serializers().__doc__ or "").partition("\n")[0]
+
+    def _get_examples(self, serializer: Any, direction: Direction, *args: Any) -> Any:
+        """Leave out what is not sent with this method; overridden, since no setting does it."""
+        found: dict[str, Any] = super()._get_examples(serializer, direction, *args)  # type: ignore[no-untyped-call]
+        if direction == "response":
+            return found
+        is_patch = self.method == "PATCH"
+        return {
+            name: example
+            for name, example in found.items()
+            if example.get("summary", "").startswith(CHANGE) is is_patch
+        }
 
     def problem_responses(self) -> dict[str, Any]:
         """Refer to a description of each status that the operation can refuse with."""
@@ -122,7 +180,7 @@ class ApiSchema(AutoSchema):
         component = ResolvedComponent(
             name=name,
             type=ResolvedComponent.RESPONSE,
-            schema=problem_response_schema(possible),
+            schema=problem_response(possible, {"X-Request-Id": REQUEST_ID.ref}),
             object=name,
         )
         self.registry.register_on_missing(component)
@@ -141,6 +199,36 @@ class ApiSchema(AutoSchema):
         yield from self.view.problems.get(self.view.action, ())
 
 
+class BodySchema(OpenApiSerializerExtension):
+    """Says what holds for every body.
+
+    A request has no field but those described; an answer has all of them, and what it tells
+    of a stored row need not be what a request may send, since others write these rows, too.
+    """
+
+    target_class = Serializer
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
+        """Return the object's schema as drf-spectacular makes it, made exact."""
+        mapped = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        schema = cast(dict[str, Any], mapped)
+        without = {"title", "x-spec-enum-id"}
+        if direction == "response":
+            schema["required"] = list(schema["properties"])
+            schema["properties"].get("id", {}).setdefault("description", "Never changes.")
+            without |= {"default", "minimum", "maximum", "minLength", "maxLength"}
+        else:
+            schema["additionalProperties"] = False
+            if self.target.partial:
+                without.add("default")
+        schema["properties"] = {
+            name: {key: value for key, value in field.items() if key not in without}
+            for name, field in schema["properties"].items()
+        }
+        return schema
+
+
 class StoredJSONSchema(OpenApiSerializerFieldExtension):
     """Describes a StoredJSON: an answer may have null, for text that others have spoilt."""
 
@@ -151,80 +239,7 @@ class StoredJSONSchema(OpenApiSerializerFieldExtension):
     ) -> dict[str, Any]:
         """Return the schema of the array or object."""
         name = StoredJSON.names[self.target.json_type]
-        anything: dict[str, Any] = (
-            {"items": {}} if name == "array" else {"additionalProperties": {}}
-        )
-        return {"type": name if direction == "request" else [name, "null"], **anything}
-
-
-def problem_response_schema(possible: list[type[problems.Problem]]) -> dict[str, Any]:
-    """Describe the answer with one status: which codes it may have, and what they mean."""
-    codes = [problem.code for problem in possible]
-    lines = [f"- `{problem.code}`: {problem.title()}" for problem in possible]
-    return {
-        "description": "\n".join(lines),
-        "content": {
-            problems.CONTENT_TYPE: {
-                "schema": {
-                    "allOf": [
-                        {"$ref": "#/components/schemas/Problem"},
-                        {"type": "object", "properties": {"code": {"enum": codes}}},
-                    ]
-                },
-                "example": example_of(possible[0]),
-            }
-        },
-    }
-
-
-def example_of(problem: type[problems.Problem]) -> dict[str, Any]:
-    """Return an answer with this problem."""
-    return {
-        "type": f"urn:scheduler-api:problem:{problem.code}",
-        "title": problem.title(),
-        "status": problem.status_code,
-        "detail": problem.title(),
-        "instance": "/api/v1/periodic-tasks/",
-        "code": problem.code,
-        "request_id": "6f1c5a52-58b2-4f0d-8d0c-1f2b7f9f4e1a",
-        "errors": [],
-    }
-
-
-def add_problem(result: dict[str, Any], **_: object) -> dict[str, Any]:
-    """Describe the shape of all problems; a postprocessing hook of drf-spectacular."""
-    text = {"type": "string"}
-    mistake = {
-        "type": "object",
-        "required": ["code", "detail"],
-        "properties": {
-            "pointer": {**text, "description": "Where in the body: a JSON pointer (RFC 6901)."},
-            "parameter": {**text, "description": "Which query parameter."},
-            "code": {**text, "description": "What is wrong; never changes."},
-            "detail": {**text, "description": "What is wrong and how to mend it, for people."},
-        },
-    }
-    members = {
-        "type": {**text, "format": "uri"},
-        "title": {**text, "description": "What all problems with this code have in common."},
-        "status": {"type": "integer", "description": "The HTTP status."},
-        "detail": {**text, "description": "What is wrong with this very request."},
-        "instance": {**text, "description": "The path that was asked for."},
-        "code": {**text, "description": "Which problem; never changes, so programs compare it."},
-        "request_id": {**text, "description": "The X-Request-Id of the answer, for our logs."},
-        "errors": {"type": "array", "items": mistake, "description": "Each mistake by itself."},
-    }
-    extensions = {
-        "used_by": {
-            "type": "array",
-            "items": text,
-            "description": "With `schedule_in_use`: the names of the periodic tasks, at most 100.",
-        }
-    }
-    result["components"]["schemas"]["Problem"] = {
-        "type": "object",
-        "description": "Why the request was refused: problem details as in RFC 9457.",
-        "required": list(members),
-        "properties": members | extensions,
-    }
-    return result
+        anything = "items" if name == "array" else "additionalProperties"
+        if direction == "response":
+            return {"type": [name, "null"], anything: {}}
+        return {"type": name, anything: {}, "default": self.target.json_type()}

@@ -13,8 +13,8 @@ from scheduler_api.schedules.rows import KINDS
 class PeriodicTaskFilter(django_filters.FilterSet):
     """Filters of the list; several narrow it down together."""
 
-    enabled = FlagFilter()
-    one_off = FlagFilter()
+    enabled = FlagFilter(help_text="Whether it is enabled.")
+    one_off = FlagFilter(help_text="Whether it runs once only.")
     name = django_filters.CharFilter(help_text="The exact name.")
     task = django_filters.CharFilter(help_text="The exact name of the task.")
     queue = django_filters.CharFilter(help_text="The exact name of the queue.")
@@ -22,16 +22,26 @@ class PeriodicTaskFilter(django_filters.FilterSet):
         method="contains", help_text="Part of the name, the task's name or the description."
     )
     schedule_type = django_filters.ChoiceFilter(
-        method="follows", choices=[(kind, kind) for kind in KINDS]
+        method="follows",
+        choices=[(kind, kind) for kind in KINDS],
+        help_text="The kind of schedule that it follows.",
     )
-    interval = IdFilter()
-    crontab = IdFilter()
-    solar = IdFilter()
-    clocked = IdFilter()
-    last_run_at_after = InstantFilter(field_name="last_run_at", lookup_expr="gte")
-    last_run_at_before = InstantFilter(field_name="last_run_at", lookup_expr="lt")
-    date_changed_after = InstantFilter(field_name="date_changed", lookup_expr="gte")
-    date_changed_before = InstantFilter(field_name="date_changed", lookup_expr="lt")
+    interval = IdFilter(help_text="The id of the interval schedule that it follows.")
+    crontab = IdFilter(help_text="The id of the crontab schedule that it follows.")
+    solar = IdFilter(help_text="The id of the solar schedule that it follows.")
+    clocked = IdFilter(help_text="The id of the clocked schedule that it follows.")
+    last_run_at_after = InstantFilter(
+        field_name="last_run_at", lookup_expr="gte", help_text="Last run at this moment or later."
+    )
+    last_run_at_before = InstantFilter(
+        field_name="last_run_at", lookup_expr="lt", help_text="Last run before this moment."
+    )
+    date_changed_after = InstantFilter(
+        field_name="date_changed", lookup_expr="gte", help_text="Changed at this moment or later."
+    )
+    date_changed_before = InstantFilter(
+        field_name="date_changed", lookup_expr="lt", help_text="Changed before this moment."
+    )
 
     class Meta:
         model = PeriodicTask

@@ -11,11 +11,12 @@ from django_celery_beat.models import (
     PeriodicTask,
     SolarSchedule,
 )
-from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from scheduler_api.http import fields
 from scheduler_api.http.problems import Mistake, ValidationFailed
+from scheduler_api.http.schema import examples
 from scheduler_api.http.serializers import StrictModelSerializer
 from scheduler_api.periodic_tasks import timing
 from scheduler_api.periodic_tasks.actions import follow
@@ -26,7 +27,7 @@ from scheduler_api.schedules.rows import KINDS, are_equal, kind_of
 LARGEST_INTEGER = 2**31 - 1
 JSON_FIELDS = {"args", "kwargs", "headers"}
 
-EXAMPLE = {
+EXAMPLE: dict[str, Any] = {
     "name": "Import contacts",
     "task": "project.tasks.import_contacts",
     "schedule": {"type": "interval", "every": 30, "period": "seconds"},
@@ -42,53 +43,55 @@ class FollowedSchedule(InlineSchedule):
         """Return the one of four references that is set."""
         return timing.schedule_row(instance)
 
+    def to_internal_value(self, data: Any) -> Any:
+        """Take back what was read, even if its time has passed or others have spoilt it."""
+        assert self.parent is not None
+        task = self.parent.instance
+        current = timing.schedule_row(task) if task else None
+        if current is not None and data == self.to_representation(current):
+            return current
+        return super().to_internal_value(data)
+
 
 @extend_schema_serializer(
-    examples=[
-        OpenApiExample("Periodic task", EXAMPLE, request_only=True),
-        OpenApiExample(
-            "Periodic task as stored",
-            {
-                "id": 1,
-                **EXAMPLE,
-                "schedule": {
-                    "id": 1,
-                    "type": "interval",
-                    "every": 30,
-                    "period": "seconds",
-                    "description": "Every 30 seconds",
-                },
-                "interval": 1,
-                "crontab": None,
-                "solar": None,
-                "clocked": None,
-                "queue": None,
-                "exchange": None,
-                "routing_key": None,
-                "headers": {},
-                "priority": None,
-                "start_time": None,
-                "expires": None,
-                "expire_seconds": None,
-                "one_off": False,
-                "enabled": True,
-                "description": "",
-                "next_run_at": "2027-03-28T01:00:30Z",
-                "last_run_at": "2027-03-28T01:00:00Z",
-                "total_run_count": 1,
-                "date_changed": "2027-03-28T00:59:30Z",
-            },
-            response_only=True,
-        ),
-    ]
+    examples=examples(
+        "Periodic task",
+        EXAMPLE,
+        changed="schedule",
+        answer={
+            "id": 1,
+            "name": EXAMPLE["name"],
+            "task": EXAMPLE["task"],
+            "schedule": {"id": 1, **EXAMPLE["schedule"], "description": "Every 30 seconds"},
+            "interval": 1,
+            "crontab": None,
+            "solar": None,
+            "clocked": None,
+            "args": EXAMPLE["args"],
+            "kwargs": EXAMPLE["kwargs"],
+            "queue": None,
+            "exchange": None,
+            "routing_key": None,
+            "headers": {},
+            "priority": None,
+            "start_time": None,
+            "expires": None,
+            "expire_seconds": None,
+            "one_off": False,
+            "enabled": True,
+            "description": "",
+            "next_run_at": "2027-03-28T01:00:30Z",
+            "last_run_at": None,
+            "total_run_count": 0,
+            "date_changed": "2027-03-28T01:00:00Z",
+        },
+    )
 )
 class PeriodicTaskSerializer(StrictModelSerializer):
     """Which task is to run, with which arguments, and when.
 
     The schedule is named inline, as `schedule`, or by the id of a stored one, as `interval`,
     `crontab`, `solar` or `clocked`: exactly one of the five.
-
-    What it validates is `task`, a periodic task as it is to be stored.
     """
 
     schedule = FollowedSchedule(
@@ -96,10 +99,18 @@ class PeriodicTaskSerializer(StrictModelSerializer):
         allow_null=True,
         help_text="When: inline. An equal schedule that is stored is used again.",
     )
-    interval = fields.Reference(queryset=IntervalSchedule.objects.all())
-    crontab = fields.Reference(queryset=CrontabSchedule.objects.all())
-    solar = fields.Reference(queryset=SolarSchedule.objects.all())
-    clocked = fields.Reference(queryset=ClockedSchedule.objects.all())
+    interval = fields.Reference(
+        queryset=IntervalSchedule.objects.all(), help_text="When: an interval schedule, by its id."
+    )
+    crontab = fields.Reference(
+        queryset=CrontabSchedule.objects.all(), help_text="When: a crontab schedule, by its id."
+    )
+    solar = fields.Reference(
+        queryset=SolarSchedule.objects.all(), help_text="When: a solar schedule, by its id."
+    )
+    clocked = fields.Reference(
+        queryset=ClockedSchedule.objects.all(), help_text="When: a clocked schedule, by its id."
+    )
     args = fields.StoredJSON(json_type=list, help_text="The arguments given by position.")
     kwargs = fields.StoredJSON(json_type=dict, help_text="The arguments given by name.")
     headers = fields.StoredJSON(
@@ -109,6 +120,7 @@ class PeriodicTaskSerializer(StrictModelSerializer):
     next_run_at = serializers.SerializerMethodField(
         help_text="The slot that beat waits for, in the past when it is overdue; null for none."
     )
+    # What it validates: the periodic task as it is to be stored.
     task: PeriodicTask
 
     class Meta:

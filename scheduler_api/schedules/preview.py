@@ -59,7 +59,7 @@ class UpcomingQuery(StrictSerializer):
 class PreviewSerializer(StrictSerializer):
     """A schedule that need not be stored, and the same questions."""
 
-    schedule = InlineSchedule()
+    schedule = InlineSchedule(help_text="When: inline.")
     count = fields.WholeNumber(
         min_value=1,
         max_value=MAX_COUNT,
@@ -81,7 +81,7 @@ class PreviewSerializer(StrictSerializer):
                     "2027-03-28T01:00:00Z",
                     "2027-03-29T00:30:00Z",
                 ],
-                "description": "At 02:30 (Europe/Berlin)",
+                "description": "At 02:30, every day (Europe/Berlin)",
                 "clock_changes": WALL_TIME,
             },
         )

@@ -15,11 +15,12 @@ from django_celery_beat.models import (
     SolarSchedule,
     crontab_schedule_celery_timezone,
 )
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from scheduler_api.http import fields
+from scheduler_api.http.schema import examples
 from scheduler_api.http.serializers import StrictModelSerializer, unknown
 from scheduler_api.schedules.crontab_fields import CrontabFields, normalized
 from scheduler_api.schedules.description import describe
@@ -29,13 +30,20 @@ from scheduler_api.schedules.rows import check, schedule_of
 
 LARGEST_INTEGER = 2**31 - 1
 CRONTAB_FIELDS = CrontabFields._fields
+CRONTAB_TEXTS = {
+    "minute": "From 0 to 59: `*`, `30`, `0,30`, `10-20`, `*/5`.",
+    "hour": "From 0 to 23, written like the minute.",
+    "day_of_month": "From 1 to 31.",
+    "month_of_year": "From 1 to 12, or by name: `jan`.",
+    "day_of_week": "From 0 to 7, both of which are Sunday, or by name: `mon-fri`.",
+}
 
 
 class TypeName(fields.Choice):
     """The name of a kind, by which the four are told apart."""
 
     def __init__(self, name: str, **kwargs: Any) -> None:
-        super().__init__(choices=[name], **kwargs)
+        super().__init__(choices=[name], help_text="The kind of schedule.", **kwargs)
         self.name = name
 
     def get_attribute(self, instance: Any) -> str:
@@ -99,13 +107,9 @@ class UsedBySerializer(serializers.Serializer[Any]):
 
 
 USED_BY = ("used_by", "used_by_count")
+NOT_USED: Mapping[str, Any] = {"used_by": [], "used_by_count": 0}
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample("Interval", {"type": "interval", "every": 5, "period": "minutes"}),
-    ]
-)
 class InlineIntervalSerializer(ScheduleSerializer):
     """Every so often, in elapsed time; from 1 second to 10 years."""
 
@@ -115,10 +119,30 @@ class InlineIntervalSerializer(ScheduleSerializer):
         model = IntervalSchedule
         fields: ClassVar[tuple[str, ...]] = ("id", "type", "every", "period", "description")
         extra_kwargs: ClassVar[dict[str, Any]] = {
-            "every": {"min_value": 1, "max_value": LARGEST_INTEGER}
+            "every": {
+                "min_value": 1,
+                "max_value": LARGEST_INTEGER,
+                "help_text": "How many periods pass from one slot to the next.",
+            },
+            "period": {"help_text": "The unit of `every`."},
         }
 
 
+@extend_schema_serializer(
+    examples=examples(
+        "Interval",
+        {"type": "interval", "every": 5, "period": "minutes"},
+        changed="every",
+        answer={
+            "id": 1,
+            "type": "interval",
+            "every": 5,
+            "period": "minutes",
+            "description": "Every 5 minutes",
+            **NOT_USED,
+        },
+    )
+)
 class IntervalScheduleSerializer(InlineIntervalSerializer, UsedBySerializer):
     """Every so often, in elapsed time; from 1 second to 10 years."""
 
@@ -152,25 +176,6 @@ class TimeZoneName(fields.Text):
         return str(value)
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "Crontab",
-            {
-                "type": "crontab",
-                "minute": "30",
-                "hour": "7",
-                "day_of_week": "mon-fri",
-                "timezone": "Europe/Berlin",
-            },
-        ),
-        OpenApiExample(
-            "Crontab in one line",
-            {"type": "crontab", "expression": "*/5 * * * *"},
-            request_only=True,
-        ),
-    ]
-)
 class InlineCrontabSerializer(ScheduleSerializer):
     """At wall times of a zone; the day of the month AND the day of the week must match."""
 
@@ -196,7 +201,7 @@ class InlineCrontabSerializer(ScheduleSerializer):
             "description",
         )
         extra_kwargs: ClassVar[dict[str, Any]] = {
-            field: {"validators": []} for field in CRONTAB_FIELDS
+            field: {"validators": [], "help_text": text} for field, text in CRONTAB_TEXTS.items()
         }
 
     def as_stored(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -221,6 +226,48 @@ class InlineCrontabSerializer(ScheduleSerializer):
         return "expression" if "expression" in attrs else super().place_of(field, attrs)
 
 
+@extend_schema_serializer(
+    examples=examples(
+        "Crontab",
+        {
+            "type": "crontab",
+            "minute": "30",
+            "hour": "7",
+            "day_of_week": "mon-fri",
+            "timezone": "Europe/Berlin",
+        },
+        changed="hour",
+        answer={
+            "id": 1,
+            "type": "crontab",
+            "minute": "30",
+            "hour": "7",
+            "day_of_month": "*",
+            "month_of_year": "*",
+            "day_of_week": "mon-fri",
+            "timezone": "Europe/Berlin",
+            "description": "At 07:30, Monday through Friday (Europe/Berlin)",
+            **NOT_USED,
+        },
+    )
+    + examples(
+        "Crontab in one line",
+        {"type": "crontab", "expression": "*/5 * * * *", "timezone": "UTC"},
+        changed="expression",
+        answer={
+            "id": 2,
+            "type": "crontab",
+            "minute": "*/5",
+            "hour": "*",
+            "day_of_month": "*",
+            "month_of_year": "*",
+            "day_of_week": "*",
+            "timezone": "UTC",
+            "description": "Every 5 minutes (UTC)",
+            **NOT_USED,
+        },
+    )
+)
 class CrontabScheduleSerializer(InlineCrontabSerializer, UsedBySerializer):
     """At wall times of a zone; the day of the month AND the day of the week must match."""
 
@@ -230,14 +277,6 @@ class CrontabScheduleSerializer(InlineCrontabSerializer, UsedBySerializer):
         fields: ClassVar[tuple[str, ...]] = (*InlineCrontabSerializer.Meta.fields, *USED_BY)
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "Solar",
-            {"type": "solar", "event": "sunset", "latitude": 52.52, "longitude": 13.405},
-        ),
-    ]
-)
 class InlineSolarSerializer(ScheduleSerializer):
     """When the sun rises, sets or stands highest at a place, or it dawns or darkens there."""
 
@@ -259,6 +298,7 @@ class InlineSolarSerializer(ScheduleSerializer):
             "longitude",
             "description",
         )
+        extra_kwargs: ClassVar[dict[str, Any]] = {"event": {"help_text": "What the sun does."}}
         validators: ClassVar[list[Any]] = []  # equal ones are reused, or refused by the action
 
     def as_stored(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -271,6 +311,22 @@ class InlineSolarSerializer(ScheduleSerializer):
         return attrs | degrees
 
 
+@extend_schema_serializer(
+    examples=examples(
+        "Solar",
+        {"type": "solar", "event": "sunset", "latitude": 52.52, "longitude": 13.405},
+        changed="event",
+        answer={
+            "id": 1,
+            "type": "solar",
+            "event": "sunset",
+            "latitude": 52.52,
+            "longitude": 13.405,
+            "description": "At sunset at latitude 52.52, longitude 13.405",
+            **NOT_USED,
+        },
+    )
+)
 class SolarScheduleSerializer(InlineSolarSerializer, UsedBySerializer):
     """When the sun rises, sets or stands highest at a place, or it dawns or darkens there."""
 
@@ -280,11 +336,6 @@ class SolarScheduleSerializer(InlineSolarSerializer, UsedBySerializer):
         fields: ClassVar[tuple[str, ...]] = (*InlineSolarSerializer.Meta.fields, *USED_BY)
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample("Clocked", {"type": "clocked", "clocked_time": "2030-01-01T00:00:00Z"}),
-    ]
-)
 class InlineClockedSerializer(ScheduleSerializer):
     """Once, at a moment."""
 
@@ -293,12 +344,27 @@ class InlineClockedSerializer(ScheduleSerializer):
     class Meta:
         model = ClockedSchedule
         fields: ClassVar[tuple[str, ...]] = ("id", "type", "clocked_time", "description")
+        extra_kwargs: ClassVar[dict[str, Any]] = {"clocked_time": {"help_text": "The moment."}}
 
     def place_of(self, field: str, attrs: Mapping[str, Any]) -> str:
         """There is but one."""
         return "clocked_time"
 
 
+@extend_schema_serializer(
+    examples=examples(
+        "Clocked",
+        {"type": "clocked", "clocked_time": "2030-01-01T00:00:00Z"},
+        changed="clocked_time",
+        answer={
+            "id": 1,
+            "type": "clocked",
+            "clocked_time": "2030-01-01T00:00:00Z",
+            "description": "Once, at 2030-01-01 00:00:00 UTC",
+            **NOT_USED,
+        },
+    )
+)
 class ClockedScheduleSerializer(InlineClockedSerializer, UsedBySerializer):
     """Once, at a moment."""
 
