@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from scheduler_api.schedules.crontab_fields import CrontabValues, consecutive_runs, read
+from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.kinds import Clocked, Crontab, Interval, Schedule, Solar
 
 _UNITS: Final = (
@@ -41,6 +42,11 @@ _SUN: Final = {
 _DAYS_OF_MONTH = 31
 _MOST_TIMES_LISTED = 6
 _SHORTEST_RANGE = 3
+
+
+def never(error: InvalidSchedule) -> str:
+    """Return the sentence for a row of which no schedule can be made."""
+    return f"Never: {error}"
 
 
 def describe(schedule: Schedule) -> str:

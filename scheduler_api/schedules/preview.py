@@ -9,7 +9,8 @@ from rest_framework import serializers
 from scheduler_api.http import fields
 from scheduler_api.http.serializers import StrictSerializer
 from scheduler_api.schedules.crontab_fields import read
-from scheduler_api.schedules.description import describe
+from scheduler_api.schedules.description import describe, never
+from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.inline import InlineSchedule
 from scheduler_api.schedules.kinds import Crontab, Schedule
 
@@ -107,6 +108,13 @@ def tell(schedule: Schedule, slots: list[datetime]) -> Any:
             "description": describe(schedule),
             "clock_changes": clock_changes(schedule),
         }
+    ).data
+
+
+def tell_why_never(error: InvalidSchedule) -> Any:
+    """Return the answer for a stored row that cannot run."""
+    return UpcomingSerializer(
+        {"upcoming": [], "description": never(error), "clock_changes": "There are no slots."}
     ).data
 
 

@@ -78,7 +78,15 @@ def schedule_of(row: Any, *, anchor: datetime) -> Schedule:
 
 def every_of(row: IntervalSchedule) -> timedelta:
     """Return the length of an interval; raise InvalidSchedule out of 1 second to 10 years."""
-    unit = timedelta(**{row.period: 1})
+    try:
+        unit = timedelta(**{row.period: 1})
+    except TypeError as error:
+        periods = ", ".join(dict(IntervalSchedule.PERIOD_CHOICES))
+        raise InvalidSchedule(
+            f"period '{row.period}' is unknown: use one of {periods}",
+            field="period",
+            code="unknown_period",
+        ) from error
     # Dividing first: a product of the largest integer and a day would overflow.
     if not MIN_INTERVAL / unit <= row.every <= MAX_INTERVAL / unit:
         raise InvalidSchedule(

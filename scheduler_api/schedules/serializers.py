@@ -23,7 +23,7 @@ from scheduler_api.http import fields
 from scheduler_api.http.schema import examples
 from scheduler_api.http.serializers import StrictModelSerializer, unknown
 from scheduler_api.schedules.crontab_fields import CrontabFields, normalized
-from scheduler_api.schedules.description import describe
+from scheduler_api.schedules.description import describe, never
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.expression import parse_expression
 from scheduler_api.schedules.rows import check, schedule_of
@@ -66,7 +66,7 @@ class ScheduleSerializer(StrictModelSerializer):
         try:
             return describe(schedule_of(row, anchor=datetime.now(UTC)))
         except InvalidSchedule as error:
-            return f"Never: {error}"
+            return never(error)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a schedule that Celery cannot build, or that has no slot to come."""

@@ -18,12 +18,14 @@ from rest_framework.response import Response
 
 from scheduler_api.http.viewsets import ApiViewSet, CrudViewSet
 from scheduler_api.schedules import actions
+from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.preview import (
     PreviewSerializer,
     UpcomingQuery,
     UpcomingSerializer,
     moment,
     tell,
+    tell_why_never,
 )
 from scheduler_api.schedules.rows import KIND_OF_MODEL, schedule_of
 from scheduler_api.schedules.serializers import (
@@ -74,7 +76,10 @@ class ScheduleViewSet(CrudViewSet):
         """
         query = self.read_query()
         after = moment(query.get("after"))
-        schedule = schedule_of(self.get_object(), anchor=after)
+        try:
+            schedule = schedule_of(self.get_object(), anchor=after)
+        except InvalidSchedule as error:
+            return Response(tell_why_never(error))
         return Response(tell(schedule, upcoming(schedule, after=after, count=query["count"])))
 
 
