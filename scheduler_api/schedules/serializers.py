@@ -26,7 +26,7 @@ from scheduler_api.schedules.crontab_fields import CrontabFields, normalized
 from scheduler_api.schedules.description import describe, never
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.expression import parse_expression
-from scheduler_api.schedules.rows import check, schedule_of
+from scheduler_api.schedules.rows import check, schedule_of, values_of
 
 LARGEST_INTEGER = 2**31 - 1
 CRONTAB_FIELDS = CrontabFields._fields
@@ -72,10 +72,13 @@ class ScheduleSerializer(StrictModelSerializer):
         """Refuse a schedule that Celery cannot build, or that has no slot to come."""
         attrs.pop("type", None)
         row: Any = self.instance or self.Meta.model()
+        before = values_of(row)
         try:
             for column, value in self.as_stored(attrs).items():
                 setattr(row, column, value)
-            check(row, now=datetime.now(UTC))
+            # What was read may be sent back, even if its time has passed.
+            if self.instance is None or values_of(row) != before:
+                check(row, now=datetime.now(UTC))
         except InvalidSchedule as error:
             place = self.place_of(error.field, attrs)
             raise ValidationError({place: [ErrorDetail(str(error), error.code)]}) from error
