@@ -60,6 +60,18 @@ class WholeNumber(serializers.IntegerField):
         return data
 
 
+class Digits(serializers.IntegerField):
+    """A whole number in a query string."""
+
+    default_error_messages = {"invalid": "Must be a whole number, in digits."}
+
+    def to_internal_value(self, data: Any) -> int:
+        """Refuse what int() would take beyond digits, such as "1_0"."""
+        if not (data.isascii() and data.isdigit()):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class Number(serializers.FloatField):
     """A JSON number, kept as a decimal of `decimal_places`."""
 

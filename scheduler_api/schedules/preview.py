@@ -30,7 +30,7 @@ WALL_TIME = (
 class UpcomingQuery(StrictSerializer):
     """How many slots, and from when on."""
 
-    count = serializers.IntegerField(
+    count = fields.Digits(
         min_value=1,
         max_value=MAX_COUNT,
         default=DEFAULT_COUNT,
