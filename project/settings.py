@@ -128,7 +128,7 @@ Says which Celery task is to run, with which arguments, and when; and shows when
 - A moment is sent with its offset, and answered in UTC.
 - A list comes in pages: follow `next` until it is null.
 - A refusal is a problem (RFC 9457): `code` and `errors` are for programs, `detail` for people.
-- Each answer names its request in `X-Request-Id`, as do the logs.
+- Each answer has an `X-Request-Id`: the one that you sent, or a new one.
 """,
     "VERSION": "1.0.0",
     "LICENSE": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
@@ -143,7 +143,10 @@ Says which Celery task is to run, with which arguments, and when; and shows when
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "POSTPROCESSING_HOOKS": ["scheduler_api.http.problem_schema.add_problem"],
+    "POSTPROCESSING_HOOKS": [
+        "scheduler_api.http.problem_schema.add_problem",
+        "scheduler_api.http.schema.say_it_is_open",
+    ],
     # From our own static files: nothing is fetched from another host.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -139,7 +139,7 @@ def add_problem(result: dict[str, Any], **_: object) -> dict[str, Any]:
             "enum": sorted(problem.code for problem in all_problems()),
             "description": "Which problem; never changes, so programs compare it.",
         },
-        "request_id": {**TEXT, "description": "The X-Request-Id of the answer, for the logs."},
+        "request_id": {**TEXT, "description": "The X-Request-Id of the answer."},
         "errors": {"type": "array", "items": mistake, "description": "Each mistake by itself."},
     }
     extensions = {
