@@ -190,19 +190,27 @@ class PeriodicTaskSerializer(StrictModelSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Apply the values to a copy of the task, and report all that is wrong with it."""
-        task = copy.copy(self.instance) if self.instance else PeriodicTask()
-        changed = set(attrs)
+        before = self.instance or PeriodicTask()
+        task = copy.copy(before)
         schedule, mistakes = self.choose_schedule(attrs)
         if schedule is not None:
-            changed.add("schedule")
             follow(task, schedule)
             if task.clocked and "one_off" not in self.initial_data:
                 attrs["one_off"] = True
         for field in JSON_FIELDS & attrs.keys():
-            attrs[field] = json.dumps(attrs[field])
+            stored, text = getattr(before, field), json.dumps(attrs[field])
+            is_same = text == json.dumps(self.fields[field].to_representation(stored))
+            attrs[field] = stored if is_same else text
         for field, value in attrs.items():
             setattr(task, field, value)
-        mistakes += mistakes_in(task, changed - {"schedule"} if mistakes else changed)
+        changed = {
+            field
+            for field, value in attrs.items()
+            if self.instance is None or value != getattr(before, field)
+        }
+        if timing.schedule_row(task) != timing.schedule_row(before):
+            changed.add("schedule")
+        mistakes += mistakes_in(task, changed)
         if mistakes:
             raise ValidationFailed(errors=mistakes)
         self.task = task
@@ -225,6 +233,8 @@ class PeriodicTaskSerializer(StrictModelSerializer):
                 return None, [ambiguous(kind)]
             return row, []
         current = timing.schedule_row(self.instance) if self.instance else None
+        if inline is not None and current is not None and are_equal(inline, current):
+            return current, []
         keeps = self.partial and current is not None and kind_of(current).name not in sent
         if inline is None and not keeps:
             return None, [

@@ -35,8 +35,13 @@ def schedule_of_task(task: PeriodicTask) -> Schedule:
         if task.last_run_at:
             return Interval(every=schedule.every, anchor=task.last_run_at)
         if task.start_time:
-            return Interval(every=schedule.every, anchor=task.start_time - schedule.every)
+            return Interval(every=schedule.every, anchor=anchor_of(task.start_time, schedule))
     return schedule
+
+
+def anchor_of(first: datetime, interval: Interval) -> datetime:
+    """Return the moment one interval before the first slot, or the earliest there is."""
+    return first - min(interval.every, first - datetime.min.replace(tzinfo=UTC))
 
 
 def changed_at(task: PeriodicTask) -> datetime:
@@ -48,8 +53,8 @@ def changed_at(task: PeriodicTask) -> datetime:
 def slots(task: PeriodicTask, *, after: datetime) -> Iterator[datetime]:
     """Yield the slots of a periodic task, whether it is enabled or not; raise InvalidSchedule."""
     schedule = schedule_of_task(task)
-    if task.start_time:
-        after = max(after, task.start_time - AN_INSTANT)
+    if task.start_time and task.start_time > after:
+        after = task.start_time - AN_INSTANT
     slot = next_slot(schedule, after)
     while slot and not (task.expires and slot >= task.expires):
         yield slot

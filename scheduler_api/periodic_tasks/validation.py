@@ -14,7 +14,7 @@ from scheduler_api.catalogue.registry import get_task, registered_tasks
 from scheduler_api.http.fields import read_json
 from scheduler_api.http.problems import Mistake, join
 from scheduler_api.http.serializers import unknown
-from scheduler_api.periodic_tasks.timing import slots
+from scheduler_api.periodic_tasks.timing import schedule_row, slots
 from scheduler_api.schedules.errors import InvalidSchedule
 
 MAX_ARGUMENT_BYTES = 64 * 1024
@@ -28,9 +28,11 @@ def mistakes_in(task: PeriodicTask, changed: Collection[str]) -> Iterator[Mistak
     Rules about fields that did not change are not asked again: what others have written, or
     what has become wrong since, must not stand in the way of an unrelated change.
     """
+    # These two django-celery-beat asks at each save, and answers with an exception.
+    yield from wrong_repetition(task)
+    yield from wrong_expiry(task)
     rules = {
-        wrong_timing: {"schedule", "start_time", "expires", "one_off", "enabled"},
-        wrong_expiry: {"expires", "expire_seconds"},
+        wrong_timing: {"schedule", "start_time", "expires", "enabled"},
         wrong_arguments: {"task", "args", "kwargs"},
         wrong_headers: {"headers"},
         wrong_routing: {"queue", "exchange", "routing_key"},
@@ -40,16 +42,19 @@ def mistakes_in(task: PeriodicTask, changed: Collection[str]) -> Iterator[Mistak
             yield from rule(task)
 
 
-def wrong_timing(task: PeriodicTask) -> Iterator[Mistake]:
-    """Refuse a task that would never run."""
+def wrong_repetition(task: PeriodicTask) -> Iterator[Mistake]:
+    """Refuse to repeat what has one slot."""
     if task.clocked and not task.one_off:
         yield Mistake(
             pointer="/one_off",
             code="not_one_off",
             detail="A clocked schedule has one slot: leave one_off out, or send true.",
         )
-        return
-    if not task.enabled:
+
+
+def wrong_timing(task: PeriodicTask) -> Iterator[Mistake]:
+    """Refuse a task that would never run; one without a schedule has been refused before."""
+    if not task.enabled or schedule_row(task) is None:
         return
     try:
         first = next(slots(task, after=datetime.now(UTC)), None)
@@ -66,7 +71,7 @@ def wrong_timing(task: PeriodicTask) -> Iterator[Mistake]:
 
 def wrong_expiry(task: PeriodicTask) -> Iterator[Mistake]:
     """Refuse two ends at once: django-celery-beat cannot store them."""
-    if task.expires and task.expire_seconds:
+    if task.expires and task.expire_seconds is not None:
         yield Mistake(
             pointer="/expire_seconds",
             code="ambiguous",
@@ -118,7 +123,7 @@ def has_type_tags(value: object) -> bool:
     text = json.dumps(value)
     try:
         return bool(loads(text) != value)
-    except ValueError:
+    except Exception:  # noqa: BLE001 - the reader of a type may raise anything on a bad value
         return True
 
 
