@@ -1,0 +1,35 @@
+"""Fixtures of the tests of periodic tasks."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from django.db import connection
+from rest_framework.response import Response
+
+from tests.client import ContractClient
+
+Call = Callable[[ContractClient, int], Response]
+
+
+@pytest.fixture
+def two_at_once(transactional_db: None) -> Callable[[Call], list[Response]]:
+    """Let two threads, numbered 0 and 1, call the API at the same time."""
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite has one writer at a time, and its test database is one connection's")
+
+    def call_twice(call: Call) -> list[Response]:
+        start = Barrier(2, timeout=10)
+
+        def call_once(number: int) -> Response:
+            start.wait()
+            try:
+                return call(ContractClient(), number)
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(2) as threads:
+            return list(threads.map(call_once, range(2)))
+
+    return call_twice

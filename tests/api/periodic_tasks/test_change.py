@@ -1,0 +1,493 @@
+"""PATCH /api/v1/periodic-tasks/{id}/."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    PeriodicTask,
+    PeriodicTasks,
+)
+from django_celery_beat.schedulers import ModelEntry
+
+from .examples import (
+    EVERY_30_SECONDS,
+    NEW_YEAR_2100,
+    NIGHTLY,
+    TASKS,
+    address,
+    heartbeat,
+    mistakes,
+    spoil,
+    stored,
+    stored_import,
+    without,
+)
+
+NOW = timezone.now()
+AN_HOUR_AGO = NOW - timedelta(hours=1)
+YESTERDAY = NOW - timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": "Renamed"},
+        {"description": "New"},
+        {"enabled": False},
+        {"one_off": True},
+        {"queue": "celery"},
+        {"headers": {"x-tenant": "acme"}},
+        {"priority": 0},
+        {"start_time": "2100-01-01T00:00:00Z"},
+        {"expires": "2100-01-01T00:00:00Z"},
+        {"expire_seconds": 60},
+        {"args": ["a", "b"]},
+        {"kwargs": {}},
+        {"task": "project.tasks.heartbeat", "args": [], "kwargs": {}},
+        {"name": "Renamed", "enabled": False, "description": "New"},
+    ],
+)
+def test_what_is_sent_is_changed_and_nothing_else(api, fields):
+    task = stored_import(last_run_at=AN_HOUR_AGO, total_run_count=5)
+    before = api.get(address(task)).json()
+
+    response = api.patch(address(task), fields)
+
+    after = response.json()
+    moving = ("date_changed", "next_run_at")
+    assert response.status_code == 200
+    assert without(after, *moving) == {**without(before, *moving), **fields}
+    assert after["date_changed"] > before["date_changed"]
+    assert api.get(address(task)).json() == after
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"name": "Import contacts"},
+        {"args": ["arg1", "arg2"], "kwargs": {"be_careful": True}},
+        {"schedule": EVERY_30_SECONDS},
+        {"schedule": None},
+        {"crontab": None},
+        {"expires": None, "enabled": True},
+        {"total_run_count": 0, "last_run_at": None},
+    ],
+)
+def test_a_change_of_nothing_leaves_no_trace(api, fields):
+    task = stored_import()
+    row = PeriodicTask.objects.filter(pk=task.pk).values()
+    before, last_change = row.get(), PeriodicTasks.last_change()
+
+    response = api.patch(address(task), fields)
+
+    assert response.status_code == 200
+    assert row.get() == before
+    assert PeriodicTasks.last_change() == last_change
+
+
+def test_stock_beat_is_told(api):
+    task = stored()
+    last_change = PeriodicTasks.last_change()
+
+    api.patch(address(task), {"description": "New"})
+
+    assert PeriodicTasks.last_change() > last_change
+
+
+@pytest.mark.parametrize(
+    ("fields", "mistake"),
+    [
+        ({"name": ""}, ("/name", "blank")),
+        ({"name": None}, ("/name", "null")),
+        ({"name": "n" * 201}, ("/name", "max_length")),
+        ({"enabled": "false"}, ("/enabled", "invalid")),
+        ({"descriptoin": "New"}, ("/descriptoin", "unknown_field")),
+        ({"expires": "2001-01-01T00:00:00Z"}, ("/expires", "never_due")),
+        ({"expires": "2100-01-01T00:00:00"}, ("/expires", "invalid")),
+        ({"start_time": 5}, ("/start_time", "invalid")),
+        ({"expire_seconds": 0}, ("/expire_seconds", "min_value")),
+        ({"priority": 256}, ("/priority", "max_value")),
+        ({"queue": "celerie"}, ("/queue", "unknown_queue")),
+        ({"headers": {"retries": "5"}}, ("/headers/retries", "invalid_header")),
+        ({"interval": None}, ("/schedule", "required")),
+        ({"interval": None, "schedule": None}, ("/schedule", "required")),
+        ({"interval": 10**9}, ("/interval", "does_not_exist")),
+        ({"interval": 10**9, "schedule": NIGHTLY}, ("/interval", "does_not_exist")),
+        ({"schedule": {**NIGHTLY, "minute": "60"}}, ("/schedule/minute", "out_of_range")),
+    ],
+)
+def test_a_change_is_refused(api, fields, mistake):
+    task = stored_import()
+    row = PeriodicTask.objects.filter(pk=task.pk).values()
+    before = row.get()
+
+    response = api.patch(address(task), fields)
+
+    assert response.status_code == 400
+    assert mistakes(response) == [mistake]
+    assert row.get() == before
+
+
+def test_two_ends_are_one_too_many(api):
+    task = stored(expire_seconds=60)
+
+    refused = api.patch(address(task), {"expires": "2100-01-01T00:00:00Z"})
+    taken = api.patch(address(task), {"expires": "2100-01-01T00:00:00Z", "expire_seconds": None})
+
+    assert mistakes(refused) == [("/expire_seconds", "ambiguous")]
+    assert taken.status_code == 200
+
+
+def test_there_is_nothing_to_change(api):
+    assert api.patch(f"{TASKS}1/", {"name": "Renamed"}).status_code == 404
+
+
+# --- Names ----------------------------------------------------------------------------------
+
+
+def test_a_name_is_taken_once(api):
+    taken = stored(name="Taken")
+    task = stored()
+
+    response = api.patch(address(task), {"name": "Taken"})
+
+    assert response.status_code == 409
+    assert response.json()["code"] == "name_taken"
+    assert f"The periodic task {taken.pk}" in response.json()["detail"]
+
+
+def test_a_name_that_another_takes_meanwhile_is_taken(api, monkeypatch):
+    stored(name="Taken")
+    task = stored()
+    monkeypatch.setattr(PeriodicTask, "validate_unique", lambda self: None)  # both look first
+
+    response = api.patch(address(task), {"name": "Taken", "schedule": NIGHTLY})
+
+    task.refresh_from_db()
+    assert response.status_code == 409
+    assert response.json()["code"] == "name_taken"
+    assert task.name == "Heartbeat"
+    assert not CrontabSchedule.objects.exists()
+
+
+# --- Schedules ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "schedules",
+    [
+        {"schedule": NIGHTLY},
+        {"schedule": NIGHTLY, "interval": None},
+        {"schedule": {"type": "crontab", "expression": "30 2 * * *", "timezone": "Europe/Berlin"}},
+    ],
+)
+def test_another_schedule_is_given_inline(api, schedules):
+    task = stored()
+
+    response = api.patch(address(task), schedules)
+
+    assert response.status_code == 200
+    assert response.json()["interval"] is None
+    assert response.json()["crontab"] == response.json()["schedule"]["id"]
+    assert response.json()["schedule"] == {**response.json()["schedule"], **NIGHTLY}
+
+
+@pytest.mark.parametrize("others", [{}, {"interval": None}, {"schedule": None, "solar": None}])
+def test_another_schedule_is_given_by_its_id(api, others):
+    task, hourly = stored(), CrontabSchedule.objects.create(minute="0")
+
+    response = api.patch(address(task), {"crontab": hourly.pk, **others})
+
+    assert response.status_code == 200
+    assert response.json()["crontab"] == hourly.pk
+    assert response.json()["interval"] is None
+
+
+def test_a_shared_schedule_is_not_edited_under_other_tasks(api):
+    one, other = stored(name="One"), stored(name="Other")
+    shared = one.interval
+
+    response = api.patch(address(one), {"schedule": {**EVERY_30_SECONDS, "every": 31}})
+
+    shared.refresh_from_db()
+    other.refresh_from_db()
+    assert response.json()["schedule"]["every"] == 31
+    assert response.json()["interval"] != shared.pk
+    assert other.interval_id == shared.pk
+    assert shared.every == 30
+
+
+def test_an_equal_schedule_that_is_stored_is_used_again(api):
+    hourly = CrontabSchedule.objects.create(minute="0", timezone="UTC")
+    task = stored()
+
+    response = api.patch(
+        address(task), {"schedule": {"type": "crontab", "minute": "0", "timezone": "UTC"}}
+    )
+
+    assert response.json()["crontab"] == hourly.pk
+
+
+def test_a_clocked_schedule_makes_it_run_once(api):
+    task = stored()
+
+    response = api.patch(address(task), {"schedule": NEW_YEAR_2100})
+
+    assert response.status_code == 200
+    assert response.json()["one_off"] is True
+
+
+@pytest.mark.parametrize(
+    ("fields", "mistake"),
+    [
+        ({"one_off": False}, ("/one_off", "not_one_off")),
+        ({"expires": "2099-01-01T00:00:00Z"}, ("/expires", "never_due")),
+    ],
+)
+def test_a_clocked_task_keeps_its_one_slot(api, fields, mistake):
+    task = api.post(TASKS, heartbeat(schedule=NEW_YEAR_2100)).json()
+
+    response = api.patch(f"{TASKS}{task['id']}/", fields)
+
+    assert response.status_code == 400
+    assert mistakes(response) == [mistake]
+
+
+# --- Rules about what is not changed --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"task": "project.tasks.vanished"},
+        {"task": "project.tasks.vanished", "args": "[5]"},
+        {"args": "[5]"},
+        {"args": "garbage"},
+        {"headers": '{"task": "project.tasks.fail"}'},
+        {"queue": "undeclared", "exchange": "amq.topic", "routing_key": "#"},
+        {"expires": YESTERDAY},
+        {"priority": 300},
+    ],
+)
+def test_what_others_have_spoilt_does_not_stand_in_the_way(api, columns):
+    task = stored()
+    spoil(task, **columns)
+
+    response = api.patch(address(task), {"description": "New", "name": "Renamed"})
+
+    task.refresh_from_db()
+    assert response.status_code == 200
+    assert (task.description, task.name) == ("New", "Renamed")
+
+
+@pytest.mark.parametrize(
+    ("columns", "fields", "mistake"),
+    [
+        (
+            {"task": "project.tasks.vanished"},
+            {"args": ["arg1"]},
+            ("/task", "unregistered_task"),
+        ),
+        ({"args": "garbage"}, {"kwargs": {}}, ("/args", "unreadable")),
+        ({"kwargs": "[]"}, {"args": ["a", "b"]}, ("/kwargs", "unreadable")),
+        ({"expires": YESTERDAY, "enabled": False}, {"enabled": True}, ("/expires", "never_due")),
+        ({"queue": "undeclared"}, {"exchange": "amq.topic"}, ("/exchange", "not_allowed")),
+    ],
+)
+def test_what_others_have_spoilt_is_told_by_the_change_that_needs_it(
+    api, columns, fields, mistake
+):
+    task = stored_import()
+    spoil(task, **columns)
+
+    response = api.patch(address(task), fields)
+
+    assert response.status_code == 400
+    assert mistake in mistakes(response)
+
+
+def test_a_task_whose_function_has_vanished_can_be_disabled_and_enabled(api):
+    task = stored(task="project.tasks.vanished")
+
+    for enabled in (False, True):
+        response = api.patch(address(task), {"enabled": enabled})
+
+        assert response.status_code == 200
+        assert response.json()["enabled"] is enabled
+
+
+def test_a_clocked_time_that_has_passed_is_not_enabled_again(api):
+    clocked = ClockedSchedule.objects.create(clocked_time=YESTERDAY)
+    task = stored(clocked=clocked, one_off=True, enabled=False)
+
+    refused = api.patch(address(task), {"enabled": True})
+    taken = api.patch(address(task), {"enabled": True, "schedule": NEW_YEAR_2100})
+
+    assert mistakes(refused) == [("/schedule", "never_due")]
+    assert taken.status_code == 200
+    assert taken.json()["next_run_at"] == "2100-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("columns", "mistake", "mended"),
+    [
+        (
+            {"expires": NOW + timedelta(days=1), "expire_seconds": 60},
+            ("/expire_seconds", "ambiguous"),
+            {"expire_seconds": None},
+        ),
+        (
+            {"expires": NOW + timedelta(days=1), "expire_seconds": 0},
+            ("/expire_seconds", "ambiguous"),
+            {"expire_seconds": None},
+        ),
+        ({"interval": None}, ("/schedule", "required"), {"schedule": NIGHTLY}),
+    ],
+)
+def test_what_cannot_be_saved_at_all_must_be_mended_first(api, columns, mistake, mended):
+    task = stored()
+    spoil(task, **columns)
+
+    refused = api.patch(address(task), {"description": "New"})
+    taken = api.patch(address(task), {"description": "New", **mended})
+
+    assert refused.status_code == 400
+    assert mistakes(refused) == [mistake]
+    assert taken.status_code == 200
+
+
+def test_a_clocked_task_that_others_made_repeat_must_be_mended_first(api):
+    clocked = ClockedSchedule.objects.create(clocked_time=NOW + timedelta(days=1))
+    task = stored(clocked=clocked, one_off=True)
+    spoil(task, one_off=False)
+
+    refused = api.patch(address(task), {"description": "New"})
+    taken = api.patch(address(task), {"description": "New", "one_off": True})
+
+    assert mistakes(refused) == [("/one_off", "not_one_off")]
+    assert taken.status_code == 200
+
+
+def test_of_two_schedules_that_others_have_set_one_is_kept(api):
+    task = stored()
+    spoil(task, crontab=CrontabSchedule.objects.create(minute="0"))
+
+    response = api.patch(address(task), {"description": "New"})
+
+    assert response.status_code == 200
+    assert response.json()["interval"] == task.interval_id
+    assert response.json()["crontab"] is None
+
+
+# --- Beat writes, too -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "columns"),
+    [
+        ({"description": "New"}, {"description"}),
+        ({"enabled": False}, {"enabled"}),
+        ({"args": ["a", "b"], "name": "Renamed"}, {"args", "name"}),
+        ({"schedule": NIGHTLY}, {"interval_id", "crontab_id"}),
+    ],
+)
+def test_only_the_columns_that_differ_are_written(api, fields, columns):
+    task = stored_import(last_run_at=AN_HOUR_AGO)
+
+    with CaptureQueriesContext(connection) as queries:
+        api.patch(address(task), fields)
+
+    updates = [
+        query["sql"]
+        for query in queries
+        if query["sql"].startswith('UPDATE "django_celery_beat_periodictask" ')
+    ]
+    written = [
+        set(re.findall(r'"(\w+)" = ', update.partition(" WHERE ")[0])) for update in updates
+    ]
+    assert written == [columns | {"date_changed"}]
+
+
+@pytest.mark.parametrize("method", ["put", "patch"])
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_run_that_beat_notes_meanwhile_is_kept(api, monkeypatch, method, enabled):
+    task = stored(last_run_at=YESTERDAY, total_run_count=5)
+    validate = PeriodicTask.validate_unique
+
+    def validate_while_it_runs(self):
+        spoil(task, last_run_at=AN_HOUR_AGO, total_run_count=6)
+        validate(self)
+
+    monkeypatch.setattr(PeriodicTask, "validate_unique", validate_while_it_runs)
+
+    response = getattr(api, method)(address(task), heartbeat(description="New", enabled=enabled))
+
+    task.refresh_from_db()
+    assert response.status_code == 200
+    assert task.description == "New"
+    assert (task.last_run_at, task.total_run_count) == (AN_HOUR_AGO, 6)
+
+
+def test_two_changes_at_once_both_last(two_at_once):
+    task = stored()
+    fields = [{"description": "New"}, {"priority": 5}]
+
+    responses = two_at_once(lambda client, number: client.patch(address(task), fields[number]))
+
+    task.refresh_from_db()
+    assert [response.status_code for response in responses] == [200, 200]
+    assert (task.description, task.priority) == ("New", 5)
+
+
+# --- Disabling and enabling -----------------------------------------------------------------
+
+
+def test_disabling_keeps_the_last_run(api):
+    task = stored(last_run_at=AN_HOUR_AGO, total_run_count=5)
+
+    response = api.patch(address(task), {"enabled": False})
+
+    task.refresh_from_db()
+    assert (task.last_run_at, task.total_run_count) == (AN_HOUR_AGO, 5)
+    assert response.json()["total_run_count"] == 5
+    assert response.json()["last_run_at"] is not None
+    assert response.json()["next_run_at"] is None
+
+
+def test_enabling_does_not_start_it_at_once(api):
+    task = stored(last_run_at=AN_HOUR_AGO, total_run_count=5)
+    api.patch(address(task), {"enabled": False})
+
+    response = api.patch(address(task), {"enabled": True})
+
+    task.refresh_from_db()
+    assert task.last_run_at is None
+    assert task.total_run_count == 5
+    assert not ModelEntry(task).is_due().is_due
+    assert response.json()["next_run_at"] > response.json()["date_changed"]
+
+
+def test_one_that_stays_enabled_keeps_its_last_run(api):
+    task = stored(last_run_at=AN_HOUR_AGO, total_run_count=5)
+
+    api.patch(address(task), {"enabled": True, "description": "New"})
+
+    task.refresh_from_db()
+    assert task.last_run_at == AN_HOUR_AGO
+
+
+def test_a_disabled_one_may_be_changed_without_losing_its_last_run(api):
+    task = stored(total_run_count=5)
+    spoil(task, enabled=False, last_run_at=AN_HOUR_AGO)
+
+    api.patch(address(task), {"description": "New"})
+
+    task.refresh_from_db()
+    assert task.last_run_at == AN_HOUR_AGO

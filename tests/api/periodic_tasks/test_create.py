@@ -1,0 +1,572 @@
+"""POST /api/v1/periodic-tasks/."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.core.exceptions import ValidationError
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    PeriodicTasks,
+    SolarSchedule,
+)
+from django_celery_beat.schedulers import ModelEntry
+
+from .examples import (
+    EVERY_30_SECONDS,
+    EVERY_KIND,
+    NEW_YEAR_2100,
+    NIGHTLY,
+    SUNSET,
+    TASKS,
+    heartbeat,
+    imports,
+    mistakes,
+    names,
+    stored,
+    without,
+)
+
+NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
+KINDS = ("interval", "crontab", "solar", "clocked")
+
+
+def test_a_periodic_task_is_created_from_little(api, time_machine):
+    time_machine.move_to(NOON, tick=False)
+
+    response = api.post(TASKS, imports())
+
+    task = PeriodicTask.objects.get()
+    assert response.status_code == 201
+    assert response.headers["Location"] == f"http://testserver{TASKS}{task.pk}/"
+    assert response.json() == {
+        "id": task.pk,
+        "name": "Import contacts",
+        "task": "project.tasks.import_contacts",
+        "schedule": {
+            "id": task.interval_id,
+            "type": "interval",
+            "every": 30,
+            "period": "seconds",
+            "description": "Every 30 seconds",
+        },
+        "interval": task.interval_id,
+        "crontab": None,
+        "solar": None,
+        "clocked": None,
+        "args": ["arg1", "arg2"],
+        "kwargs": {"be_careful": True},
+        "queue": None,
+        "exchange": None,
+        "routing_key": None,
+        "headers": {},
+        "priority": None,
+        "start_time": None,
+        "expires": None,
+        "expire_seconds": None,
+        "one_off": False,
+        "enabled": True,
+        "description": "",
+        "next_run_at": "2027-06-01T12:00:30Z",
+        "last_run_at": None,
+        "total_run_count": 0,
+        "date_changed": "2027-06-01T12:00:00Z",
+    }
+
+
+def test_every_field_is_stored_and_told(api):
+    everything = {
+        "name": "Import contacts",
+        "task": "project.tasks.import_contacts",
+        "args": ["arg1", "arg2"],
+        "kwargs": {"be_careful": True},
+        "queue": "celery",
+        "headers": {"x-tenant": "acme"},
+        "priority": 9,
+        "start_time": "2100-01-01T00:00:00Z",
+        "expires": "2101-01-01T00:00:00Z",
+        "one_off": True,
+        "enabled": False,
+        "description": "Brings the contacts in.",
+    }
+
+    response = api.post(TASKS, {**everything, "schedule": EVERY_30_SECONDS})
+
+    assert response.status_code == 201
+    assert response.json() == {**response.json(), **everything}
+    assert api.get(response.headers["Location"]).json() == response.json()
+
+
+def test_moments_are_told_in_utc(api):
+    body = heartbeat(start_time="2100-01-01T02:00:00+02:00", expires="2101-01-01T00:00:00-01:30")
+
+    task = api.post(TASKS, body).json()
+
+    assert task["start_time"] == "2100-01-01T00:00:00Z"
+    assert task["expires"] == "2101-01-01T01:30:00Z"
+
+
+def test_what_only_the_service_writes_is_not_taken(api):
+    body = heartbeat(
+        id=77,
+        last_run_at="2001-01-01T00:00:00Z",
+        total_run_count=5,
+        date_changed="2001-01-01T00:00:00Z",
+        next_run_at="2001-01-01T00:00:00Z",
+    )
+
+    task = api.post(TASKS, body).json()
+
+    assert task["id"] != 77
+    assert task["last_run_at"] is None
+    assert task["total_run_count"] == 0
+    assert task["date_changed"] > "2001-01-01T00:00:00Z"
+    assert task["next_run_at"] > "2001-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        imports(),
+        imports(args=[], kwargs={"arg1": "ä", "arg2": "\U0001f600", "be_careful": False}),
+        heartbeat(),
+        heartbeat(headers={"x-tenant": "acme"}, queue="celery", priority=0),
+        heartbeat(expire_seconds=60),
+        *(heartbeat(schedule=schedule) for schedule in EVERY_KIND),
+    ],
+)
+def test_stock_beat_loads_what_was_created(api, body):
+    api.post(TASKS, body)
+
+    entry = ModelEntry(PeriodicTask.objects.get())
+
+    options = {
+        "queue": body.get("queue"),
+        "priority": body.get("priority"),
+        "expires": body.get("expire_seconds"),
+    }
+    assert entry.task == body["task"]
+    assert entry.args == body.get("args", [])
+    assert entry.kwargs == body.get("kwargs", {})
+    assert entry.options == {
+        "headers": {**body.get("headers", {}), "periodic_task_name": body["name"]},
+        **{name: value for name, value in options.items() if value is not None},
+    }
+    assert entry.is_due().next > 0
+
+
+def test_stock_beat_is_told(api):
+    assert PeriodicTasks.last_change() is None
+
+    api.post(TASKS, heartbeat())
+
+    assert PeriodicTasks.last_change() is not None
+
+
+# --- Names ----------------------------------------------------------------------------------
+
+
+def test_a_name_has_200_characters_at_most(api):
+    assert api.post(TASKS, heartbeat(name="n" * 200)).status_code == 201
+
+    response = api.post(TASKS, heartbeat(name="n" * 201))
+
+    assert response.status_code == 400
+    assert mistakes(response) == [("/name", "max_length")]
+
+
+def test_a_name_is_taken_once(api):
+    first = api.post(TASKS, heartbeat()).json()
+
+    response = api.post(TASKS, heartbeat(schedule=NIGHTLY))
+
+    assert response.status_code == 409
+    assert response.json()["code"] == "name_taken"
+    assert str(first["id"]) in response.json()["detail"]
+    assert names(api.get(TASKS)) == ["Heartbeat"]
+    assert not CrontabSchedule.objects.exists()
+
+
+def test_a_name_that_another_takes_meanwhile_is_taken(api, monkeypatch):
+    stored()
+    monkeypatch.setattr(PeriodicTask, "validate_unique", lambda self: None)  # both look first
+
+    response = api.post(TASKS, heartbeat())
+
+    assert response.status_code == 409
+    assert response.json()["code"] == "name_taken"
+
+
+def test_what_else_breaks_a_unique_rule_is_not_said_to_be_the_name(api, monkeypatch):
+    def refuse(self):
+        raise ValidationError("A rule of a later django-celery-beat.")
+
+    monkeypatch.setattr(PeriodicTask, "validate_unique", refuse)
+    api.raise_request_exception = False
+
+    response = api.post(TASKS, heartbeat())
+
+    assert response.json()["code"] != "name_taken"
+
+
+def test_of_two_at_once_one_gets_the_name(two_at_once):
+    responses = two_at_once(lambda client, number: client.post(TASKS, heartbeat()))
+
+    assert sorted(response.status_code for response in responses) == [201, 409]
+    assert PeriodicTask.objects.count() == 1
+
+
+# --- Schedules ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("schedule", EVERY_KIND, ids=KINDS)
+def test_a_schedule_is_given_inline(api, schedule):
+    task = api.post(TASKS, heartbeat(schedule=schedule)).json()
+
+    references = {kind: task[kind] for kind in KINDS}
+    assert task["schedule"] == {**task["schedule"], **schedule}
+    assert task["schedule"]["description"]
+    assert references == {**dict.fromkeys(KINDS), schedule["type"]: task["schedule"]["id"]}
+    assert task["one_off"] is (schedule["type"] == "clocked")
+
+
+@pytest.mark.parametrize("schedule", EVERY_KIND, ids=KINDS)
+def test_a_schedule_is_given_by_its_id(api, schedule):
+    kind = schedule["type"]
+    row = api.post(f"/api/v1/{kind}-schedules/", schedule).json()
+
+    response = api.post(TASKS, without(heartbeat(**{kind: row["id"]}), "schedule"))
+
+    assert response.status_code == 201
+    assert response.json()[kind] == row["id"]
+    assert response.json()["schedule"] == {**response.json()["schedule"], **schedule}
+
+
+def test_a_crontab_is_given_in_one_line(api):
+    schedule = {"type": "crontab", "expression": "*/5 8-18 * * mon-fri"}
+
+    task = api.post(TASKS, heartbeat(schedule=schedule)).json()
+
+    assert task["schedule"] == {
+        "id": task["crontab"],
+        "type": "crontab",
+        "minute": "*/5",
+        "hour": "8-18",
+        "day_of_month": "*",
+        "month_of_year": "*",
+        "day_of_week": "mon-fri",
+        "timezone": "UTC",
+        "description": task["schedule"]["description"],
+    }
+
+
+@pytest.mark.parametrize("schedule", EVERY_KIND, ids=KINDS)
+def test_equal_schedules_are_stored_once(api, schedule):
+    one = api.post(TASKS, heartbeat(name="One", schedule=schedule)).json()
+    other = api.post(TASKS, heartbeat(name="Other", schedule=schedule)).json()
+
+    assert one["schedule"] == other["schedule"]
+
+
+@pytest.mark.parametrize(
+    "schedules",
+    [
+        without(heartbeat(), "name", "task"),
+        {"interval": 1},
+        {"interval": 1, "schedule": EVERY_30_SECONDS},
+        {"interval": 1, "schedule": None},
+        {"interval": 1, "crontab": None, "solar": None, "clocked": None},
+        {"schedule": EVERY_30_SECONDS, **dict.fromkeys(KINDS)},
+    ],
+)
+def test_one_schedule_may_be_named_in_several_ways_that_agree(api, schedules):
+    IntervalSchedule.objects.create(pk=1, every=30, period="seconds")
+
+    response = api.post(TASKS, {**without(heartbeat(), "schedule"), **schedules})
+
+    assert response.status_code == 201
+    assert response.json()["interval"] == 1
+
+
+@pytest.mark.parametrize(
+    ("schedules", "mistake"),
+    [
+        ({}, ("/schedule", "required")),
+        ({"schedule": None}, ("/schedule", "required")),
+        (dict.fromkeys(KINDS), ("/schedule", "required")),
+        ({"schedule": None, **dict.fromkeys(KINDS)}, ("/schedule", "required")),
+        ({"interval": 1, "crontab": 1}, ("/crontab", "ambiguous")),
+        ({"crontab": 1, "interval": 1, "schedule": NIGHTLY}, ("/crontab", "ambiguous")),
+        ({"interval": 1, "schedule": NIGHTLY}, ("/interval", "ambiguous")),
+        (
+            {"interval": 1, "schedule": {**EVERY_30_SECONDS, "every": 31}},
+            ("/interval", "ambiguous"),
+        ),
+        ({"interval": 2}, ("/interval", "does_not_exist")),
+        ({"crontab": 10**30}, ("/crontab", "does_not_exist")),
+        ({"solar": -1}, ("/solar", "does_not_exist")),
+        ({"clocked": 1}, ("/clocked", "does_not_exist")),
+        ({"interval": "1"}, ("/interval", "invalid")),
+        ({"interval": True}, ("/interval", "invalid")),
+        ({"interval": 1.0}, ("/interval", "invalid")),
+        ({"interval": {"id": 1}}, ("/interval", "invalid")),
+        ({"schedule": "* * * * *"}, ("/schedule", "invalid")),
+        ({"schedule": 1}, ("/schedule", "invalid")),
+        ({"schedule": {"every": 5, "period": "minutes"}}, ("/schedule/type", "unknown_type")),
+        ({"schedule": {"type": "lunar"}}, ("/schedule/type", "unknown_type")),
+        ({"schedule": {"type": ["interval"]}}, ("/schedule/type", "unknown_type")),
+        ({"schedule": {"type": "interval", "every": 5}}, ("/schedule/period", "required")),
+        (
+            {"schedule": {**EVERY_30_SECONDS, "every": 0}},
+            ("/schedule/every", "min_value"),
+        ),
+        (
+            {"schedule": {**EVERY_30_SECONDS, "evry": 5}},
+            ("/schedule/evry", "unknown_field"),
+        ),
+        (
+            {"schedule": {"type": "interval", "every": 2**31 - 1, "period": "days"}},
+            ("/schedule/every", "interval_out_of_range"),
+        ),
+        (
+            {"schedule": {"type": "interval", "every": 1, "period": "microseconds"}},
+            ("/schedule/every", "interval_out_of_range"),
+        ),
+        (
+            {"schedule": {**NIGHTLY, "timezone": "Europe/Berln"}},
+            ("/schedule/timezone", "unknown_zone"),
+        ),
+        (
+            {"schedule": {**NIGHTLY, "expression": "@daily"}},
+            ("/schedule/expression", "ambiguous"),
+        ),
+        (
+            {"schedule": {"type": "clocked", "clocked_time": "2001-01-01T00:00:00Z"}},
+            ("/schedule/clocked_time", "never_due"),
+        ),
+        (
+            {"schedule": {"type": "clocked", "clocked_time": "2100-01-01T00:00:00"}},
+            ("/schedule/clocked_time", "invalid"),
+        ),
+    ],
+)
+def test_a_schedule_is_refused(api, schedules, mistake):
+    IntervalSchedule.objects.create(pk=1, every=30, period="seconds")
+    CrontabSchedule.objects.create(pk=1, minute="30", hour="2", timezone=ZoneInfo("Europe/Berlin"))
+
+    response = api.post(TASKS, {**without(heartbeat(), "schedule"), **schedules})
+
+    assert response.status_code == 400
+    assert mistakes(response) == [mistake]
+    assert not PeriodicTask.objects.exists()
+
+
+def test_a_refused_task_leaves_no_schedule_behind(api):
+    response = api.post(TASKS, imports(schedule=SUNSET, args=[]))
+
+    assert response.status_code == 400
+    assert not SolarSchedule.objects.exists()
+
+
+# --- When -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"schedule": NEW_YEAR_2100},
+        {"schedule": NEW_YEAR_2100, "one_off": True},
+        {"one_off": True},
+        {"start_time": "2027-06-01T13:00:00Z"},
+        {"start_time": "2001-01-01T00:00:00Z"},
+        {"start_time": "0001-01-01T00:00:00Z"},
+        {"expires": "2027-06-01T12:00:31Z"},
+        {"expires": "9999-12-31T23:59:59.999999Z"},
+        {"start_time": "2027-06-01T13:00:00Z", "expires": "2027-06-01T13:00:01Z"},
+        {"expires": "2001-01-01T00:00:00Z", "enabled": False},
+        {"expire_seconds": 1},
+        {"expire_seconds": 2**31 - 1},
+        {"expire_seconds": 5, "expires": None},
+        {"priority": 0},
+        {"priority": 255},
+        {"start_time": None, "expires": None, "expire_seconds": None, "priority": None},
+    ],
+)
+def test_a_time_is_taken(api, time_machine, fields):
+    time_machine.move_to(NOON, tick=False)
+
+    response = api.post(TASKS, heartbeat(**fields))
+
+    assert response.status_code == 201
+    assert response.json() == {**response.json(), **without(fields, "schedule")}
+
+
+@pytest.mark.parametrize(
+    ("fields", "mistake"),
+    [
+        ({"schedule": NEW_YEAR_2100, "one_off": False}, ("/one_off", "not_one_off")),
+        ({"expires": "2027-06-01T11:59:59Z"}, ("/expires", "never_due")),
+        ({"expires": "2027-06-01T12:00:30Z"}, ("/expires", "never_due")),
+        (
+            {"start_time": "2027-06-01T13:00:00Z", "expires": "2027-06-01T13:00:00Z"},
+            ("/expires", "never_due"),
+        ),
+        (
+            {"schedule": NEW_YEAR_2100, "expires": "2099-01-01T00:00:00Z"},
+            ("/expires", "never_due"),
+        ),
+        (
+            {"schedule": NEW_YEAR_2100, "start_time": "2100-01-02T00:00:00Z"},
+            ("/schedule", "never_due"),
+        ),
+        (
+            {"start_time": "9999-12-31T23:59:59.999999Z", "schedule": SUNSET},
+            ("/schedule", "never_due"),
+        ),
+        (
+            {"expires": "2100-01-01T00:00:00Z", "expire_seconds": 60},
+            ("/expire_seconds", "ambiguous"),
+        ),
+        ({"expire_seconds": 0}, ("/expire_seconds", "min_value")),
+        ({"expire_seconds": -1}, ("/expire_seconds", "min_value")),
+        ({"expire_seconds": 2**31}, ("/expire_seconds", "max_value")),
+        ({"expire_seconds": "60"}, ("/expire_seconds", "invalid")),
+        ({"expire_seconds": 1.5}, ("/expire_seconds", "invalid")),
+        ({"priority": -1}, ("/priority", "min_value")),
+        ({"priority": 256}, ("/priority", "max_value")),
+        ({"priority": "9"}, ("/priority", "invalid")),
+        ({"priority": True}, ("/priority", "invalid")),
+        ({"start_time": "2100-01-01T00:00:00"}, ("/start_time", "invalid")),
+        ({"start_time": "2100-01-01"}, ("/start_time", "invalid")),
+        ({"start_time": "tomorrow"}, ("/start_time", "invalid")),
+        ({"start_time": 4102444800}, ("/start_time", "invalid")),
+        ({"expires": "2100-01-01T00:00:00"}, ("/expires", "invalid")),
+        ({"expires": "2100-02-30T00:00:00Z"}, ("/expires", "invalid")),
+        ({"expires": "9999-12-31T23:59:59-12:00"}, ("/expires", "overflow")),
+    ],
+)
+def test_a_time_is_refused(api, time_machine, fields, mistake):
+    time_machine.move_to(NOON, tick=False)
+
+    response = api.post(TASKS, heartbeat(**fields))
+
+    assert response.status_code == 400
+    assert mistakes(response) == [mistake]
+
+
+def test_a_clocked_task_runs_once_without_being_told(api):
+    task = api.post(TASKS, heartbeat(schedule=NEW_YEAR_2100)).json()
+
+    assert task["one_off"] is True
+    assert task["next_run_at"] == "2100-01-01T00:00:00Z"
+
+
+def test_a_clocked_time_given_by_id_must_be_to_come(api):
+    past = ClockedSchedule.objects.create(clocked_time="2001-01-01T00:00:00Z")
+    body = without(heartbeat(clocked=past.pk), "schedule")
+
+    response = api.post(TASKS, body)
+
+    assert response.status_code == 400
+    assert mistakes(response) == [("/schedule", "never_due")]
+
+
+# --- JSON types -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "mistake"),
+    [
+        ({"name": ""}, ("/name", "blank")),
+        ({"name": "  "}, ("/name", "blank")),
+        ({"name": None}, ("/name", "null")),
+        ({"name": 5}, ("/name", "invalid")),
+        ({"task": ""}, ("/task", "blank")),
+        ({"task": None}, ("/task", "null")),
+        ({"task": ["project.tasks.heartbeat"]}, ("/task", "invalid")),
+        ({"task": "t" * 201}, ("/task", "max_length")),
+        ({"enabled": "true"}, ("/enabled", "invalid")),
+        ({"enabled": 1}, ("/enabled", "invalid")),
+        ({"enabled": None}, ("/enabled", "null")),
+        ({"one_off": "no"}, ("/one_off", "invalid")),
+        ({"description": 5}, ("/description", "invalid")),
+        ({"description": None}, ("/description", "null")),
+        ({"args": {}}, ("/args", "invalid")),
+        ({"args": "[]"}, ("/args", "invalid")),
+        ({"args": None}, ("/args", "null")),
+        ({"kwargs": []}, ("/kwargs", "invalid")),
+        ({"kwargs": "{}"}, ("/kwargs", "invalid")),
+        ({"kwargs": None}, ("/kwargs", "null")),
+        ({"headers": []}, ("/headers", "invalid")),
+        ({"headers": "{}"}, ("/headers", "invalid")),
+        ({"queue": 5}, ("/queue", "invalid")),
+        ({"queue": ""}, ("/queue", "blank")),
+        ({"exchange": ""}, ("/exchange", "blank")),
+        ({"routing_key": ""}, ("/routing_key", "blank")),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_refused(api, fields, mistake):
+    response = api.post(TASKS, heartbeat(**fields))
+
+    assert response.status_code == 400
+    assert mistake in mistakes(response)
+
+
+@pytest.mark.parametrize("name", ["name", "task", "schedule"])
+def test_what_is_required(api, name):
+    response = api.post(TASKS, without(heartbeat(), name))
+
+    assert response.status_code == 400
+    assert mistakes(response) == [(f"/{name}", "required")]
+
+
+@pytest.mark.parametrize("body", [[], [heartbeat()], "heartbeat", 5, None])
+def test_a_body_is_an_object(api, body):
+    response = api.post(TASKS, body, format="json")
+
+    assert response.status_code == 400
+    assert not PeriodicTask.objects.exists()
+
+
+def test_an_unknown_field_is_refused_with_the_one_that_was_meant(api):
+    response = api.post(TASKS, heartbeat(crontabs=1))
+
+    assert response.status_code == 400
+    assert mistakes(response) == [("/crontabs", "unknown_field")]
+    assert "did you mean 'crontab'?" in response.json()["errors"][0]["detail"]
+
+
+def test_all_mistakes_are_told_at_once(api):
+    body = imports(
+        args=[1],
+        kwargs={"be_carefull": True},
+        headers={"task": "project.tasks.fail"},
+        queue="celerie",
+        exchange="amq.topic",
+        expires="2001-01-01T00:00:00Z",
+        expire_seconds=5,
+    )
+
+    response = api.post(TASKS, body)
+
+    assert response.status_code == 400
+    assert mistakes(response) == [
+        ("/args/0", "invalid_argument"),
+        ("/exchange", "not_allowed"),
+        ("/expire_seconds", "ambiguous"),
+        ("/expires", "never_due"),
+        ("/headers/task", "invalid_header"),
+        ("/kwargs/arg2", "missing_argument"),
+        ("/kwargs/be_carefull", "unexpected_argument"),
+        ("/queue", "unknown_queue"),
+    ]
+
+
+def test_a_missing_schedule_does_not_hide_other_mistakes(api):
+    response = api.post(TASKS, without(imports(args=[1, "b"]), "schedule"))
+
+    assert mistakes(response) == [("/args/0", "invalid_argument"), ("/schedule", "required")]
