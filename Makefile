@@ -1,0 +1,72 @@
+# Everything one does with this project; `make` alone lists it.
+# It needs make and python3 3.11 or newer; all else goes into .venv, from the lock files.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help up test lint format lock schema clean
+
+# What only looks at the project keeps its traces away from the data of `make up`.
+test lint schema: export DATA_DIR := $(CURDIR)/$(VENV)/scratch
+
+help: ## list what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+up: $(VENV)/.installed ## install, migrate and run the API, beat and a worker; Ctrl-C stops them
+	@$(BIN)/python -m project.up
+
+test: $(VENV)/.installed-dev ## run all tests, then those of the API once more on PostgreSQL
+	$(BIN)/python -m pytest
+	$(BIN)/python -m tests.services tests/api
+
+lint: $(VENV)/.installed-dev ## check style, types, the direction of imports, and migrations
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py check
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+format: $(VENV)/.installed-dev ## put the code into its style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+schema: $(VENV)/.installed-dev ## write openapi.yaml
+	$(BIN)/python manage.py spectacular --file openapi.yaml --validate --fail-on-warn
+
+COMPILE = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-emit-index-url pyproject.toml
+
+lock: $(VENV)/uv/bin/uv ## compile requirements*.txt from pyproject.toml; UPGRADE=--upgrade takes newer versions
+	$(COMPILE) $(UPGRADE) -o requirements.txt
+	$(COMPILE) $(UPGRADE) --group dev -c requirements.txt -o requirements-dev.txt
+
+clean: ## remove what was installed and cached; the data in .data stays
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find project scheduler_api tests -name __pycache__ -prune -exec rm -rf {} +
+
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+$(VENV)/.installed: requirements.txt | $(BIN)/python
+	@echo "Installing what requirements.txt locks into $(VENV)"
+	@$(INSTALL) --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt | $(BIN)/python
+	@echo "Installing what requirements-dev.txt locks into $(VENV)"
+	@$(INSTALL) --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/uv/bin/uv: | $(BIN)/python
+	@$(BIN)/python -m venv $(VENV)/uv
+	@$(VENV)/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: install it, or name it: make PYTHON=python3.13 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || \
+		{ echo "$(PYTHON) has no venv module: install it, on Debian and Ubuntu with apt install python3-venv." >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV)

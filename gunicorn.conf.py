@@ -1,0 +1,11 @@
+"""How gunicorn serves the API: it reads this file when started as `gunicorn project.wsgi`."""
+
+from project import settings
+
+host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
+bind = f"{host}:{settings.PORT}"
+worker_class = "gthread"
+workers = settings.API_PROCESSES
+threads = settings.API_THREADS
+# It would be a file under HOME, which may be missing, read-only or shared by two services.
+control_socket_disable = True

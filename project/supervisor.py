@@ -1,0 +1,150 @@
+"""Keep processes running, and stop them in order; why our own: decisions/0002-supervisor.md."""
+
+import contextlib
+import ctypes
+import logging
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+logger = logging.getLogger(__name__)
+
+STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+LONGEST_PAUSE = 30
+# Who ran for so many seconds did not fail at its start: its pauses begin anew.
+STEADY_AFTER = 60
+prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+
+@dataclass(kw_only=True)
+class Child:
+    """A command that is to run, and the process that runs it now."""
+
+    name: str
+    command: Sequence[str]
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    start_at: float = 0.0
+    failures: int = 0
+
+    def start(self) -> None:
+        """Start the process in a session of its own, out of reach of the terminal's Ctrl-C."""
+        self.started_at = time.monotonic()
+        try:
+            self.process = subprocess.Popen(  # noqa: S603
+                self.command,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                preexec_fn=partial(end_with_parent, os.getpid()),  # noqa: PLW1509
+            )
+        except OSError as error:
+            self.start_later(f"does not start ({error})")
+
+    def start_later(self, happened: str) -> None:
+        """Note a failure; the more of them in a row, the longer the pause."""
+        if time.monotonic() - self.started_at >= STEADY_AFTER:
+            self.failures = 0
+        pause = min(2**self.failures, LONGEST_PAUSE)
+        self.start_at = time.monotonic() + pause
+        self.failures += 1
+        logger.warning("%s %s: starting it again in %d s", self.name, happened, pause)
+
+    def ended(self) -> str:
+        """Return how the process has ended, once; nothing while it runs."""
+        if self.process is None or (code := self.process.poll()) is None:
+            return ""
+        # Children that outlived it would hold its port and do its work a second time.
+        self.send(signal.SIGKILL, to_group=True)
+        self.process = None
+        return f"exited with code {code}" if code >= 0 else f"died of {signal.Signals(-code).name}"
+
+    def send(self, number: signal.Signals, *, to_group: bool = False) -> None:
+        """Send a signal to the process, or to it and all its children."""
+        if self.process:
+            # The group may be gone; macOS answers EPERM when all of it are zombies.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                (os.killpg if to_group else os.kill)(self.process.pid, number)
+
+
+class Supervisor:
+    """Runs children, until a SIGINT, SIGTERM or SIGHUP stops one after the other, in order.
+
+    Each has as much time as it takes; a second SIGINT ends them at once, a third by force.
+    """
+
+    def __init__(self, children: Sequence[Child]) -> None:
+        self.children = children
+        self.stop_requests = 0
+
+    def run(self) -> None:
+        wait_for_signals = listen({*STOP_SIGNALS, signal.SIGCHLD})
+        while self.running or not self.stop_requests:
+            for number in wait_for_signals(self.start_due()):
+                # Only a person is impatient: make and service managers may repeat a SIGTERM.
+                if number == signal.SIGINT or (number in STOP_SIGNALS and not self.stop_requests):
+                    self.press_on()
+            for child in self.running:
+                if (how := child.ended()) and self.stop_requests:
+                    logger.info("%s %s", child.name, how)
+                elif how:
+                    child.start_later(how)
+            if self.stop_requests == 1 and self.running:
+                self.running[0].send(signal.SIGTERM)
+
+    @property
+    def running(self) -> list[Child]:
+        return [child for child in self.children if child.process]
+
+    def start_due(self) -> float | None:
+        """Start whose pause is over; return the seconds to the next start, None if none waits."""
+        if self.stop_requests:
+            return None
+        for child in self.children:
+            if child.process is None and child.start_at <= time.monotonic():
+                child.start()
+        waiting = [child.start_at for child in self.children if child.process is None]
+        return max(0.0, min(waiting) - time.monotonic()) if waiting else None
+
+    def press_on(self) -> None:
+        """Begin to stop; told again, stop waiting."""
+        self.stop_requests += 1
+        match self.stop_requests:
+            case 1:
+                logger.info("Stopping; running tasks may finish, another Ctrl-C ends them")
+            case 2:
+                logger.warning("Ending running tasks; another Ctrl-C kills what is left")
+                for child in self.running:
+                    child.send(signal.SIGQUIT)  # the cold shutdown of Celery and of gunicorn
+            case _:
+                for child in self.running:
+                    child.send(signal.SIGKILL, to_group=True)
+
+
+def listen(numbers: set[signal.Signals]) -> Callable[[float | None], bytes]:
+    """Return a function that waits so many seconds for signals and returns their numbers."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer)
+    for number in numbers:
+        signal.signal(number, lambda *_: None)
+
+    def wait(seconds: float | None) -> bytes:
+        return os.read(reader, 512) if select.select([reader], [], [], seconds)[0] else b""
+
+    return wait
+
+
+def end_with_parent(parent: int) -> None:
+    """Have the kernel send this new process SIGTERM when `parent` dies, even of SIGKILL."""
+    # The supervisor's own handler would swallow a SIGTERM that arrives before the exec.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if prctl:
+        prctl(1, signal.SIGTERM)  # 1 is PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # it died before the kernel was asked
+        os._exit(1)
