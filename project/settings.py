@@ -150,6 +150,7 @@ Says which Celery task is to run, with which arguments, and when; and shows when
     # From our own static files: nothing is fetched from another host.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "defaultModelsExpandDepth": 0},
     "REDOC_DIST": "SIDECAR",
 }
 

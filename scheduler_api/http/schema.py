@@ -44,7 +44,7 @@ REQUEST_ID = ResolvedComponent(
         "example": "6f1c5a52-58b2-4f0d-8d0c-1f2b7f9f4e1a",
     },
 )
-CHANGE = "A change"
+CHANGE = "Change the"
 
 PROBLEMS_OF_ALL = (
     problems.InvalidQuery,
@@ -54,9 +54,9 @@ PROBLEMS_OF_ALL = (
 )
 PROBLEMS_OF_AN_ADDRESS = (problems.NotFound,)
 PROBLEMS_OF_A_BODY = (
-    problems.BadRequest,
-    problems.MalformedBody,
     problems.ValidationFailed,
+    problems.MalformedBody,
+    problems.BadRequest,
     problems.LengthRequired,
     problems.BodyTooLarge,
     problems.UnsupportedMediaType,
@@ -67,10 +67,10 @@ def examples(
     name: str, sent: dict[str, Any], *, changed: str, answer: dict[str, Any]
 ) -> list[OpenApiExample]:
     """Show a whole body and the answer to it; in a PATCH, the field `changed` alone."""
-    change = {changed: sent[changed]}
+    change = f"{CHANGE} {changed.replace('_', ' ')}"
     return [
         OpenApiExample(name, sent, request_only=True),
-        OpenApiExample(f"{CHANGE}: {name}", change, request_only=True),
+        OpenApiExample(change, {changed: sent[changed]}, request_only=True),
         OpenApiExample(name, answer, response_only=True),
     ]
 
@@ -188,15 +188,15 @@ class ApiSchema(AutoSchema):
         return reference
 
     def possible_problems(self) -> Iterator[type[problems.Problem]]:
-        """Say what the operation can refuse."""
-        yield from PROBLEMS_OF_ALL
-        if "{" in self.path:
-            yield from PROBLEMS_OF_AN_ADDRESS
+        """Say what the operation can refuse; of one status, what is met most often first."""
+        yield from self.view.problems.get(self.view.action, ())
         if self.method in {"POST", "PUT", "PATCH"}:
             yield from PROBLEMS_OF_A_BODY
         if self.method != "GET":
             yield problems.Conflict
-        yield from self.view.problems.get(self.view.action, ())
+        if "{" in self.path:
+            yield from PROBLEMS_OF_AN_ADDRESS
+        yield from PROBLEMS_OF_ALL
 
 
 class BodySchema(OpenApiSerializerExtension):

@@ -60,6 +60,8 @@ class InlineScheduleSchema(OpenApiSerializerFieldExtension):
             type=ResolvedComponent.SCHEMA,
             object=name,
             schema={
+                "type": "object",
+                "description": "When: one of four kinds, told apart by `type`.",
                 "oneOf": list(kinds.values()),
                 "discriminator": {
                     "propertyName": "type",

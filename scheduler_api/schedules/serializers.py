@@ -135,7 +135,7 @@ class InlineIntervalSerializer(ScheduleSerializer):
     examples=examples(
         "Interval",
         {"type": "interval", "every": 5, "period": "minutes"},
-        changed="every",
+        changed="period",
         answer={
             "id": 1,
             "type": "interval",
