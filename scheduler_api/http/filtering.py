@@ -47,7 +47,7 @@ class _InstantField(forms.Field):
         try:
             return Instant().to_internal_value(value)
         except serializers.ValidationError as error:
-            raise ValidationError([str(item) for item in error.args[0]], code="invalid") from error
+            raise ValidationError([str(item) for item in error.detail], code="invalid") from error
 
 
 class InstantFilter(django_filters.IsoDateTimeFilter):
@@ -60,9 +60,14 @@ class InstantFilter(django_filters.IsoDateTimeFilter):
 
 
 class IdFilter(django_filters.NumberFilter):
-    """A filter that takes an id."""
+    """A filter that takes the id of another row."""
 
     field_class = forms.IntegerField
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # By the key itself Django knows that a number beyond its column is no row's; handed
+        # on as a reference, SQLite's driver fails on it.
+        super().__init__(*args, lookup_expr="pk", **kwargs)
 
     def get_max_validator(self) -> None:
         """Ask for no maximum: the database knows its own."""
