@@ -1,0 +1,455 @@
+"""POST on the lists of the four kinds: what is stored, and what is refused."""
+
+import pytest
+from django_celery_beat.models import CrontabSchedule, SolarSchedule
+
+from tests.api.http.answers import mistakes, refusal
+from tests.api.schedules.bodies import (
+    CLOCKEDS,
+    CRONTABS,
+    INTERVAL,
+    INTERVALS,
+    KINDS,
+    SOLAR,
+    SOLARS,
+    nothing_is_stored,
+)
+
+LAST_32_BITS = 2**31 - 1
+
+SENTENCES = {
+    "interval": "Every 5 minutes",
+    "crontab": (
+        "At 07:30, on days 1 through 7 of January, April, July and October if that is Monday "
+        "(Europe/Berlin)"
+    ),
+    "solar": "At sunset at latitude 52.52, longitude 13.405",
+    "clocked": "Once, at 2099-01-01 00:00:00 UTC",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_schedule_is_stored_and_its_address_told(api, kind):
+    path, body, _ = KINDS[kind]
+
+    response = api.post(path, body)
+
+    assert response.status_code == 201
+    created = response.json()
+    assert created == {
+        "id": created["id"],
+        "type": kind,
+        **body,
+        "description": SENTENCES[kind],
+        "used_by": [],
+        "used_by_count": 0,
+    }
+    assert response.headers["Location"] == f"http://testserver{path}{created['id']}/"
+    assert api.get(response.headers["Location"]).json() == created
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_type_may_be_sent_as_long_as_it_is_the_right_one(api, kind):
+    path, body, _ = KINDS[kind]
+    wrong = "clocked" if kind == "interval" else "interval"
+
+    assert api.post(path, {**body, "type": kind}).status_code == 201
+    response = api.post(path, {**body, "type": wrong})
+
+    assert mistakes(response) == [("/type", "invalid_choice")]
+
+
+@pytest.mark.parametrize(
+    ("path", "required"),
+    [
+        (INTERVALS, ["/every", "/period"]),
+        (SOLARS, ["/event", "/latitude", "/longitude"]),
+        (CLOCKEDS, ["/clocked_time"]),
+    ],
+)
+def test_fields_without_a_default_are_required(api, path, required):
+    response = api.post(path, {})
+
+    assert refusal(response) == (400, "validation_failed")
+    assert sorted(mistakes(response)) == [(pointer, "required") for pointer in required]
+
+
+def test_a_crontab_without_fields_is_every_minute_in_the_zone_of_the_service(api, settings):
+    settings.CELERY_TIMEZONE = "Asia/Kathmandu"
+
+    created = api.post(CRONTABS, {}).json()
+
+    assert created["description"] == "Every minute (Asia/Kathmandu)"
+    fields = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
+    assert {created[field] for field in fields} == {"*"}
+    assert created["timezone"] == "Asia/Kathmandu"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_read_only_fields_are_ignored(api, kind):
+    path, body, _ = KINDS[kind]
+    sent = {**body, "id": 12345, "description": "x", "used_by": ["x"], "used_by_count": 7}
+
+    created = api.post(path, sent).json()
+
+    assert created["id"] != 12345
+    assert created["description"] == SENTENCES[kind]
+    assert (created["used_by"], created["used_by_count"]) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "pointer", "hint"),
+    [
+        (INTERVALS, {**INTERVAL, "perod": "days"}, "/perod", "did you mean 'period'?"),
+        (CRONTABS, {"day_of_weak": "1"}, "/day_of_weak", "did you mean 'day_of_week'?"),
+        (SOLARS, {**SOLAR, "latitud": 5}, "/latitud", "did you mean 'latitude'?"),
+        (CLOCKEDS, {"clocked": "2099-01-01T00:00:00Z"}, "/clocked", "'clocked_time'?"),
+        (INTERVALS, {**INTERVAL, "a/b~c": 1}, "/a~1b~0c", "known: description, every"),
+        (INTERVALS, {**INTERVAL, "": 1}, "/", "known: description, every"),
+        (INTERVALS, {**INTERVAL, "expression": "x"}, "/expression", "There is no field"),
+    ],
+)
+def test_an_unknown_field_is_refused_with_the_one_that_was_meant(api, path, body, pointer, hint):
+    response = api.post(path, body)
+
+    assert refusal(response) == (400, "validation_failed")
+    detail = {error["pointer"]: error["detail"] for error in response.json()["errors"]}
+    assert hint in detail[pointer]
+    assert (pointer, "unknown_field") in mistakes(response)
+    assert nothing_is_stored()
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value"),
+    [
+        *[("interval", "every", value) for value in ("5", 5.0, 5.5, True, None, [5], {}, "")],
+        *[
+            ("interval", "period", value)
+            for value in (1, True, None, ["days"], "", "Days", "weeks")
+        ],
+        *[("crontab", "minute", value) for value in (5, 5.0, True, None, ["5"], {})],
+        *[("crontab", "timezone", value) for value in (1, True, None, [], "")],
+        *[("crontab", "expression", value) for value in (5, True, None, ["*"] * 5, "", "  ")],
+        *[("solar", "event", value) for value in (1, None, ["sunset"], "", "Sunset", "moonrise")],
+        *[("solar", "latitude", value) for value in ("52", True, None, [52], {})],
+        *[("solar", "longitude", value) for value in ("13", False, None, [13], {})],
+        *[("clocked", "clocked_time", value) for value in (4070908800, True, None, [], {}, "")],
+    ],
+)
+def test_a_value_of_the_wrong_json_type_is_refused(api, kind, field, value):
+    path, body, _ = KINDS[kind]
+    others = {} if field == "expression" else body
+
+    response = api.post(path, {**others, field: value})
+
+    assert refusal(response) == (400, "validation_failed")
+    assert [pointer for pointer, _ in mistakes(response)] == [f"/{field}"]
+    assert nothing_is_stored()
+
+
+# --- Intervals ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("period", "shortest", "longest"),
+    [
+        ("days", 1, 3653),
+        ("hours", 1, 3653 * 24),
+        ("minutes", 1, 3653 * 24 * 60),
+        ("seconds", 1, 3653 * 24 * 60 * 60),
+        ("microseconds", 1_000_000, LAST_32_BITS),
+    ],
+)
+def test_an_interval_lasts_from_a_second_to_ten_years(api, period, shortest, longest):
+    for every in (shortest, longest):
+        assert api.post(INTERVALS, {"every": every, "period": period}).status_code == 201
+    for every in (shortest - 1, longest + 1):
+        response = api.post(INTERVALS, {"every": every, "period": period})
+
+        assert refusal(response) == (400, "validation_failed")
+        assert [pointer for pointer, _ in mistakes(response)] == ["/every"]
+
+
+@pytest.mark.parametrize("every", [0, -5, LAST_32_BITS, LAST_32_BITS + 1, 10**30, -(10**30)])
+@pytest.mark.parametrize("period", ["days", "hours", "minutes"])
+def test_an_interval_that_stops_or_blinds_stock_beat_is_refused(api, every, period):
+    response = api.post(INTERVALS, {"every": every, "period": period})
+
+    assert refusal(response) == (400, "validation_failed")
+    assert [pointer for pointer, _ in mistakes(response)] == ["/every"]
+    assert nothing_is_stored()
+
+
+# --- Crontabs -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("expression", "fields"),
+    [
+        ("*/5 9-17 * * mon-fri", ("*/5", "9-17", "*", "*", "mon-fri")),
+        ("  0\t0  1 jan * ", ("0", "0", "1", "jan", "*")),
+        ("@daily", ("0", "0", "*", "*", "*")),
+        ("@Hourly", ("0", "*", "*", "*", "*")),
+        ("@weekly", ("0", "0", "*", "*", "0")),
+        ("@yearly", ("0", "0", "1", "1", "*")),
+    ],
+)
+def test_a_crontab_can_be_written_in_one_line(api, expression, fields):
+    created = api.post(CRONTABS, {"expression": expression, "timezone": "Europe/Berlin"}).json()
+
+    names = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
+    assert tuple(created[name] for name in names) == fields
+    assert created["timezone"] == "Europe/Berlin"
+    assert "expression" not in created
+
+
+@pytest.mark.parametrize(
+    "field", ["minute", "hour", "day_of_month", "month_of_year", "day_of_week"]
+)
+def test_an_expression_beside_a_field_is_refused(api, field):
+    response = api.post(CRONTABS, {"expression": "* * * * *", field: "*"})
+
+    assert mistakes(response) == [("/expression", "ambiguous")]
+    assert nothing_is_stored()
+
+
+@pytest.mark.parametrize(
+    ("expression", "code"),
+    [
+        ("*/5 * * *", "wrong_number_of_fields"),
+        ("0 */5 * * * *", "wrong_number_of_fields"),
+        ("@reboot", "reboot"),
+        ("@fortnightly", "unknown_macro"),
+        ("60 * * * *", "out_of_range"),
+        ("* 24 * * *", "out_of_range"),
+        ("x * * * *", "malformed"),
+        ("0 0 31 2 *", "never_fires"),
+    ],
+)
+def test_a_wrong_expression_is_refused(api, expression, code):
+    response = api.post(CRONTABS, {"expression": expression})
+
+    assert refusal(response) == (400, "validation_failed")
+    assert mistakes(response) == [("/expression", code)]
+    assert nothing_is_stored()
+
+
+@pytest.mark.parametrize(
+    ("field", "sent", "stored", "values"),
+    [
+        ("minute", "*/15", "*/15", {0, 15, 30, 45}),
+        ("minute", "0,30", "0,30", {0, 30}),
+        ("minute", "50-10/5", "0,5,10,50,55", {0, 5, 10, 50, 55}),
+        ("hour", "22-2", "0-2,22,23", {22, 23, 0, 1, 2}),
+        ("hour", "9-17/4", "9-17/4", {9, 13, 17}),
+        ("month_of_year", "jan", "jan", {1}),
+        ("month_of_year", "January", "1", {1}),
+        ("month_of_year", "nov-feb", "1,2,11,12", {11, 12, 1, 2}),
+        ("day_of_month", "25-5", "1-5,25-31", {*range(1, 6), *range(25, 32)}),
+        ("day_of_week", "7", "0", {0}),
+        ("day_of_week", "0-7", "0-6", set(range(7))),
+        ("day_of_week", "5-7", "0,5,6", {5, 6, 0}),
+        ("day_of_week", "1,7", "0,1", {0, 1}),
+        ("day_of_week", "mon-fri", "mon-fri", {1, 2, 3, 4, 5}),
+        ("day_of_week", "SUN", "SUN", {0}),
+        ("day_of_week", "monday", "1", {1}),
+        ("day_of_week", "fri-mon", "0,1,5,6", {5, 6, 0, 1}),
+        ("day_of_week", "mon-5", "1-5", {1, 2, 3, 4, 5}),
+    ],
+)
+def test_a_crontab_is_stored_as_stock_beat_can_read_it(api, field, sent, stored, values):
+    created = api.post(CRONTABS, {field: sent}).json()
+
+    assert created[field] == stored
+    row = CrontabSchedule.objects.get()
+    row.full_clean()
+    assert getattr(row.schedule, field) == values
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        *[
+            ("minute", text)
+            for text in (
+                "",
+                "*/",
+                "-1",
+                "60",
+                "*/0",
+                "a",
+                "1_0",
+                "\N{ARABIC-INDIC DIGIT FIVE}",
+                "1-5-7",
+            )
+        ],
+        *[
+            ("minute", text)
+            for text in ("5/10", "1;2", "1,", ",1", "1 2", "0.5", "+5", "0x1", "?")
+        ],
+        *[("hour", text) for text in ("", "24", "*/x", "9-25", "L", "9 17", "**")],
+        *[("day_of_month", text) for text in ("", "0", "32", "L", "15W", "1-")],
+        *[("month_of_year", text) for text in ("", "0", "13", "foo", "ja", "mon", "januaryy")],
+        *[("day_of_week", text) for text in ("", "8", "xyz", "mo", "jan", "1#2", "-", "/2")],
+        ("minute", ",".join(["0"] * 200)),
+        ("hour", "9" * 5000),
+    ],
+)
+def test_a_field_that_is_no_crontab_is_refused_in_its_place(api, field, text):
+    response = api.post(CRONTABS, {field: text})
+
+    assert refusal(response) == (400, "validation_failed")
+    assert [pointer for pointer, _ in mistakes(response)] == [f"/{field}"]
+    assert nothing_is_stored()
+
+
+@pytest.mark.parametrize(
+    ("day", "month"), [("31", "2"), ("30", "feb"), ("31", "4,6,9,11"), ("30,31", "2")]
+)
+def test_a_day_that_never_comes_is_refused(api, day, month):
+    response = api.post(CRONTABS, {"day_of_month": day, "month_of_year": month})
+
+    assert mistakes(response) == [("/day_of_month", "never_fires")]
+    assert nothing_is_stored()
+
+
+@pytest.mark.parametrize(("day", "month"), [("29", "2"), ("31", "2,3"), ("28-31", "feb")])
+def test_a_day_that_comes_some_time_is_fine(api, day, month):
+    response = api.post(CRONTABS, {"day_of_month": day, "month_of_year": month})
+
+    assert response.status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("zone", "hint"),
+    [
+        ("Europe/Berln", "did you mean 'Europe/Berlin'?"),
+        ("America/NewYork", "did you mean 'America/New_York'?"),
+        ("europe/berlin", "did you mean 'Europe/Berlin'?"),
+        ("../../etc/passwd", "There is no time zone"),
+        ("/etc/localtime", "There is no time zone"),
+        ("UTC+1", "There is no time zone"),
+        ("localtime", "There is no time zone"),
+    ],
+)
+def test_an_unknown_time_zone_is_refused_with_the_one_that_was_meant(api, zone, hint):
+    response = api.post(CRONTABS, {"timezone": zone})
+
+    assert mistakes(response) == [("/timezone", "unknown_zone")]
+    assert hint in response.json()["errors"][0]["detail"]
+    assert nothing_is_stored()
+
+
+# --- Solar ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("event", ["dawn_astronomical", "dawn_civil", "dawn_nautical", "sunrise",
+                                   "solar_noon", "sunset", "dusk_civil", "dusk_nautical",
+                                   "dusk_astronomical"])  # fmt: skip
+def test_every_event_of_celery_is_taken(api, event):
+    response = api.post(SOLARS, {**SOLAR, "event": event})
+
+    assert response.status_code == 201
+    SolarSchedule.objects.get().full_clean()
+
+
+def test_degrees_are_rounded_to_six_decimals(api):
+    sent = {"event": "sunset", "latitude": 12.34567891, "longitude": -0.0000004}
+
+    created = api.post(SOLARS, sent).json()
+
+    assert (created["latitude"], created["longitude"]) == (12.345679, 0)
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude"), [(52.52, 13.405), (52.5200001, 13.405), (52.52, 13.4049999)]
+)
+def test_an_equal_solar_schedule_is_refused_with_the_id_of_the_one_there(api, latitude, longitude):
+    first = api.post(SOLARS, SOLAR).json()
+
+    response = api.post(SOLARS, {"event": "sunset", "latitude": latitude, "longitude": longitude})
+
+    assert refusal(response) == (409, "schedule_exists")
+    assert str(first["id"]) in response.json()["detail"]
+    assert SolarSchedule.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "degrees", "code"),
+    [
+        ("latitude", 90.000001, "max_value"),
+        ("latitude", -90.000001, "min_value"),
+        ("latitude", 10**30, "max_value"),
+        ("latitude", 10**399, "overflow"),
+        ("longitude", 180.000001, "max_value"),
+        ("longitude", -180.000001, "min_value"),
+        ("longitude", -1e308, "min_value"),
+    ],
+)
+def test_degrees_out_of_range_are_refused(api, field, degrees, code):
+    response = api.post(SOLARS, {**SOLAR, field: degrees})
+
+    assert refusal(response) == (400, "validation_failed")
+    assert mistakes(response) == [(f"/{field}", code)]
+    assert nothing_is_stored()
+
+
+def test_the_ends_of_the_earth_are_fine_but_for_what_never_happens_there(api):
+    pole = {"latitude": 90, "longitude": -180}
+
+    assert api.post(SOLARS, {"event": "solar_noon", **pole}).status_code == 201
+    response = api.post(SOLARS, {"event": "dusk_astronomical", **pole})
+
+    assert refusal(response) == (400, "validation_failed")
+    assert mistakes(response) == [("/event", "never_due")]
+
+
+# --- Clocked --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ("2099-01-01T00:00:00Z", "2099-01-01T00:00:00Z"),
+        ("2099-01-01T01:30:00+02:00", "2098-12-31T23:30:00Z"),
+        ("2099-01-01T00:00:00.123456Z", "2099-01-01T00:00:00.123456Z"),
+        ("2099-01-01 00:00Z", "2099-01-01T00:00:00Z"),
+        ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"),
+    ],
+)
+def test_a_moment_is_stored_in_utc(api, sent, stored):
+    assert api.post(CLOCKEDS, {"clocked_time": sent}).json()["clocked_time"] == stored
+
+
+@pytest.mark.parametrize(
+    ("moment", "code"),
+    [
+        ("2020-01-01T00:00:00Z", "never_due"),
+        ("2099-01-01T00:00:00", "invalid"),
+        ("2099-01-01", "invalid"),
+        ("2099-02-29T00:00:00Z", "invalid"),
+        ("2099-01-01T25:00:00Z", "invalid"),
+        ("99999-01-01T00:00:00Z", "invalid"),
+        ("tomorrow", "invalid"),
+        ("9999-12-31T23:59:59-12:00", "overflow"),
+        ("0001-01-01T00:00:00+12:00", "overflow"),
+    ],
+)
+def test_a_moment_that_is_past_naive_or_none_at_all_is_refused(api, moment, code):
+    response = api.post(CLOCKEDS, {"clocked_time": moment})
+
+    assert refusal(response) == (400, "validation_failed")
+    assert mistakes(response) == [("/clocked_time", code)]
+    assert nothing_is_stored()
+
+
+def test_all_mistakes_are_told_at_once(api):
+    response = api.post(SOLARS, {"event": 1, "latitude": "x", "longitud": 5})
+
+    assert sorted(mistakes(response)) == [
+        ("/event", "invalid_choice"),
+        ("/latitude", "invalid"),
+        ("/longitud", "unknown_field"),
+        ("/longitude", "required"),
+    ]
+    assert response.json()["detail"].endswith("(and 3 more)")

@@ -1,0 +1,139 @@
+"""GET of the lists of schedules, and of one."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, SolarSchedule
+from rest_framework.test import APIClient
+
+from tests.api.http.answers import refusal
+from tests.api.schedules.bodies import CRONTABS, INTERVALS, KINDS, SOLARS, follow
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_list_without_rows_is_an_empty_page(api, kind):
+    path = KINDS[kind][0]
+
+    assert api.get(path).json() == {"next": None, "previous": None, "results": []}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_list_has_each_schedule_as_it_is_by_itself(api, kind):
+    path, *bodies = KINDS[kind]
+    created = [api.post(path, body).json() for body in bodies]
+
+    assert api.get(path).json()["results"] == created
+    assert [api.get(f"{path}{row['id']}/").json() for row in created] == created
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_list_can_be_turned_around(api, kind):
+    path, *bodies = KINDS[kind]
+    created = [api.post(path, body).json() for body in bodies]
+
+    assert api.get(f"{path}?ordering=id").json()["results"] == created
+    assert api.get(f"{path}?ordering=-id").json()["results"] == created[::-1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_schedule_names_the_tasks_that_follow_it(api, kind):
+    path, *bodies = KINDS[kind]
+    used, unused = [api.post(path, body).json() for body in bodies]
+    follow(kind, used["id"], ["c", "a", "b"])
+
+    names = [(row["used_by"], row["used_by_count"]) for row in api.get(path).json()["results"]]
+
+    assert names == [(["a", "b", "c"], 3), ([], 0)]
+    assert api.get(f"{path}{used['id']}/").json()["used_by"] == ["a", "b", "c"]
+    assert api.get(f"{path}{unused['id']}/").json() == unused
+
+
+def test_at_most_a_hundred_tasks_are_named_and_all_are_counted(api):
+    rows = [IntervalSchedule.objects.create(every=5, period="days") for _ in range(2)]
+    names = [f"task {number:03}" for number in range(105)]
+    follow("interval", rows[0].pk, names)
+    follow("interval", rows[1].pk, ["another"])
+
+    first, second = api.get(INTERVALS).json()["results"]
+
+    assert (first["used_by"], first["used_by_count"]) == (names[:100], 105)
+    assert (second["used_by"], second["used_by_count"]) == (["another"], 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(api, kind):
+    path, *bodies = KINDS[kind]
+    queries = []
+    for rows in (1, 50):
+        for number in range(rows):
+            body = bodies[0] if kind != "solar" else {**bodies[0], "latitude": rows + number / 100}
+            pk = api.post(path, body).json()["id"]
+            follow(kind, pk, [f"{rows} {number} {letter}" for letter in "abc"])
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
+            results = api.get(path).json()["results"]
+        assert len(results) == min(rows + (rows > 1), 50)
+        queries.append(len(captured))
+
+    assert queries == [2, 2]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_id_that_is_not_there_is_answered_with_404(api, kind):
+    path = KINDS[kind][0]
+
+    for address in (f"{path}999/", f"{path}999/upcoming/", f"{path}0/"):
+        assert refusal(api.get(address)) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("model", "columns", "path", "reason"),
+    [
+        (IntervalSchedule, {"every": 0, "period": "days"}, INTERVALS, "An interval lasts"),
+        (IntervalSchedule, {"every": 2**31 - 1, "period": "days"}, INTERVALS, "An interval lasts"),
+        (IntervalSchedule, {"every": 1, "period": "microseconds"}, INTERVALS, "An interval lasts"),
+        (CrontabSchedule, {"minute": ""}, CRONTABS, "minute is empty"),
+        (CrontabSchedule, {"hour": "*/"}, CRONTABS, "hour '*/'"),
+        (CrontabSchedule, {"day_of_month": "31", "month_of_year": "2"}, CRONTABS, "day_of_month"),
+        (SolarSchedule, {"event": "sunset", "latitude": 91, "longitude": 0}, SOLARS, "latitude"),
+    ],
+)
+def test_a_row_that_others_have_spoilt_is_listed_and_says_what_is_wrong(
+    api, model, columns, path, reason
+):
+    spoilt = model.objects.create(**columns)
+
+    [listed] = api.get(path).json()["results"]
+    by_itself = api.get(f"{path}{spoilt.pk}/").json()
+    upcoming = api.get(f"{path}{spoilt.pk}/upcoming/").json()
+
+    assert listed == by_itself
+    assert listed["description"].startswith(f"Never: {reason}")
+    assert upcoming["upcoming"] == []
+    assert upcoming["description"] == listed["description"]
+
+
+@pytest.mark.parametrize(
+    ("model", "columns", "path", "reason"),
+    [
+        (IntervalSchedule, {"every": 5, "period": "fortnights"}, INTERVALS, "period 'fortnights'"),
+        (
+            SolarSchedule,
+            {"event": "moonrise", "latitude": 0, "longitude": 0},
+            SOLARS,
+            "event 'moonrise'",
+        ),
+    ],
+)
+def test_a_word_that_nobody_knows_is_told_as_it_is(db, model, columns, path, reason):
+    spoilt = model.objects.create(**columns)
+    api = APIClient()  # openapi.yaml names the words that there are, and no others
+
+    [listed] = api.get(path).json()["results"]
+    upcoming = api.get(f"{path}{spoilt.pk}/upcoming/").json()
+
+    assert listed.items() >= columns.items()
+    assert listed["description"].startswith(f"Never: {reason} is unknown")
+    assert upcoming["upcoming"] == []
+    assert upcoming["description"] == listed["description"]
