@@ -213,19 +213,21 @@ class BodySchema(OpenApiSerializerExtension):
         """Return the object's schema as drf-spectacular makes it, made exact."""
         mapped = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
         schema = cast(dict[str, Any], mapped)
+        properties = schema["properties"]
         without = {"title", "x-spec-enum-id"}
-        if direction == "response":
-            schema["required"] = list(schema["properties"])
-            schema["properties"].get("id", {}).setdefault("description", "Never changes.")
-            without |= {"default", "minimum", "maximum", "minLength", "maxLength"}
-        else:
+        if direction == "request":
             schema["additionalProperties"] = False
-            if self.target.partial:
-                without.add("default")
-        schema["properties"] = {
-            name: {key: value for key, value in field.items() if key not in without}
-            for name, field in schema["properties"].items()
-        }
+            without |= {"default"} if self.target.partial else set()
+        else:
+            schema["required"] = list(properties)
+            properties.get("id", {}).setdefault("description", "Never changes.")
+            without |= {"default", "enum", "minimum", "maximum", "minLength", "maxLength"}
+        for name, field in properties.items():
+            # One value alone is not stored: it tells this kind of object from others.
+            kept = {"enum"} if len(field.get("enum", ())) == 1 else set()
+            properties[name] = {
+                key: value for key, value in field.items() if key not in without - kept
+            }
         return schema
 
 
