@@ -149,10 +149,12 @@ class StoredJSON(serializers.Field[Any, Any, Any, Any]):
 def read_json(text: str | None, json_type: type) -> Any:
     """Read stored text; None when it is not JSON of this type.
 
-    Empty text is an empty value, as for django-celery-beat.
+    Empty text is an empty value, as for django-celery-beat. Python's reader is lenient: what
+    it took must also be writable, without NaN, half a surrogate pair or a thousand levels.
     """
     try:
         document = json.loads(text) if text else json_type()
-    except ValueError:
+        json.dumps(document, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
         return None
     return document if isinstance(document, json_type) else None
