@@ -12,7 +12,6 @@ from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import set_rollback
 
 logger = logging.getLogger(__name__)
 
@@ -200,6 +199,9 @@ def sentence(errors: Sequence[Mistake]) -> str:
 
 def problem_response(error: Exception, context: Mapping[str, object]) -> Response:
     """Answer an exception out of a view; REST framework's exception handler."""
+    # Not at the top: rest_framework.views imports our parser, and that this module.
+    from rest_framework.views import set_rollback  # noqa: PLC0415
+
     set_rollback()
     request = context["request"]
     assert isinstance(request, Request)
