@@ -1,0 +1,224 @@
+"""openapi.yaml is what the code says, complete, and true to itself."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from tests.client import contract
+from tests.contract.document import (
+    DOCUMENT,
+    OPERATIONS,
+    SCHEMAS,
+    TEXT,
+    Operation,
+    everything_in,
+    examples_of,
+    resolved,
+)
+
+ROOT = Path(__file__).parents[2]
+KINDS = ["clocked", "crontab", "interval", "solar"]
+REQUESTS = {
+    name: schema
+    for name, schema in SCHEMAS.items()
+    if name.endswith("Request") and "oneOf" not in schema
+}
+
+of_each_operation = pytest.mark.parametrize(
+    "operation", [pytest.param(operation, id=operation.id) for operation in OPERATIONS]
+)
+
+
+# --- The whole document ---------------------------------------------------------------------
+
+
+def test_it_is_fresh(tmp_path: Path):
+    file = tmp_path / "openapi.yaml"
+
+    call_command("spectacular", file=str(file), validate=True, fail_on_warn=True)
+
+    assert file.read_text() == TEXT, "openapi.yaml is not what the code says: run make schema"
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"DATABASE_URL": "postgres://nobody@127.0.0.1:1/nothing"},
+        {"DATABASE_URL": "sqlite:///:memory:"},
+        {"TIME_ZONE": "Asia/Tokyo", "DEBUG": "true", "QUEUES": "fast,slow", "PORT": "9999"},
+    ],
+    ids=["PostgreSQL", "SQLite", "other settings"],
+)
+def test_it_does_not_depend_on(environment: dict[str, str], tmp_path: Path):
+    result = subprocess.run(
+        [sys.executable, "manage.py", "spectacular", "--fail-on-warn"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == TEXT.strip()
+
+
+def test_it_is_valid_openapi_3_1():
+    assert DOCUMENT["openapi"].startswith("3.1.")
+    assert [str(error) for error in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()] == []
+
+
+def test_it_has_nothing_left_of_openapi_3_0():
+    assert not [node for node in everything_in(DOCUMENT) if "nullable" in node]
+
+
+def test_it_is_served_as_it_is(client: Any):
+    response = client.get("/openapi.yaml")
+
+    assert response.content.decode() == TEXT
+    assert response.headers["Content-Type"].partition(";")[0] == "application/yaml"
+
+
+def test_no_operation_is_found_twice():
+    ids = [operation.described["operationId"] for operation in OPERATIONS]
+
+    assert len(set(ids)) == len(ids)
+
+
+def test_every_tag_is_described_and_used():
+    described = {tag["name"] for tag in DOCUMENT["tags"] if tag["description"]}
+
+    assert described == {tag for operation in OPERATIONS for tag in operation.described["tags"]}
+
+
+# --- Each operation -------------------------------------------------------------------------
+
+
+def expected_id(operation: Operation) -> str:
+    """Derive the id from method and address alone."""
+    collection, *rest = operation.path.removeprefix("/api/v1/").strip("/").split("/")
+    many = "".join(word.capitalize() for word in collection.split("-"))
+    one = many.removesuffix("s")
+    if actions := [segment for segment in rest if not segment.startswith("{")]:
+        (action,) = actions
+        return f"get{one}{action.capitalize()}" if operation.method == "get" else f"{action}{one}"
+    if not rest:
+        return {"get": f"list{many}", "post": f"create{one}"}[operation.method]
+    verb = {"get": "get", "put": "replace", "patch": "update", "delete": "delete"}
+    return f"{verb[operation.method]}{one}"
+
+
+@of_each_operation
+def test_its_id_follows_the_rule(operation: Operation):
+    assert operation.described["operationId"] == expected_id(operation)
+
+
+@of_each_operation
+def test_it_is_explained(operation: Operation):
+    texts = [operation.described["summary"], operation.described["description"]]
+    texts += [parameter["description"] for parameter in operation.described.get("parameters", [])]
+    texts += [response["description"] for _, _, response in operation.responses()]
+
+    assert all(text.strip() for text in texts)
+    assert operation.described["summary"][-1].isalpha()
+    assert len(operation.described["tags"]) == 1
+
+
+@of_each_operation
+def test_its_problems_are_described(operation: Operation):
+    statuses = {status for status, _, _ in operation.responses()}
+
+    assert {"400", "406", "500", "503"} <= statuses
+    assert ("404" in statuses) is ("{" in operation.path)
+    assert ("415" in statuses) is (operation.method in {"post", "put", "patch"})
+    assert ("409" in statuses) is (operation.method != "get")
+
+
+@of_each_operation
+def test_its_headers_are_described(operation: Operation):
+    for status, _, response in operation.responses():
+        required = {
+            name
+            for name, header in response["headers"].items()
+            if resolved(header).get("required")
+        }
+
+        assert required == {"X-Request-Id", *(["Location"] if status == "201" else [])}
+
+
+@of_each_operation
+def test_its_bodies_have_examples_that_are_valid(operation: Operation):
+    for place, content in operation.contents():
+        examples = examples_of(content)
+
+        assert examples, f"{place} has no example"
+        for name, example in examples.items():
+            errors = contract().errors_of(example, f"{place}/schema")
+            assert not errors, f"{name} at {place}: {errors}"
+
+
+# --- Components -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_request_has_no_fields_but_these(name: str):
+    assert REQUESTS[name]["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("name", [name for name in REQUESTS if name.startswith("Patched")])
+def test_a_change_needs_no_field_and_fills_in_none(name: str):
+    assert "required" not in REQUESTS[name]
+    assert not [field for field in REQUESTS[name]["properties"].values() if "default" in field]
+
+
+@pytest.mark.parametrize("name", SCHEMAS.keys() - REQUESTS.keys())
+def test_an_answer_has_all_of_its_fields(name: str):
+    schema = SCHEMAS[name]
+    optional = {"used_by"} if name == "Problem" else set()
+
+    assert set(schema.get("properties", {})) - optional == set(schema.get("required", ()))
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_its_fields_are_explained(name: str):
+    fields = SCHEMAS[name].get("properties", {})
+
+    unexplained = [field for field, schema in fields.items() if "description" not in schema]
+    assert unexplained in ([], ["results"])
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("Schedule", ""), ("ScheduleRequest", "Request")])
+def test_schedules_are_told_apart_by_their_type(name: str, suffix: str):
+    schema = SCHEMAS[name]
+    mapping = schema["discriminator"]["mapping"]
+    components = {kind: f"Inline{kind.capitalize()}{suffix}" for kind in KINDS}
+
+    assert schema["discriminator"]["propertyName"] == "type"
+    assert mapping == {
+        kind: f"#/components/schemas/{component}" for kind, component in components.items()
+    }
+    assert sorted(reference["$ref"] for reference in schema["oneOf"]) == sorted(mapping.values())
+    for kind, component in components.items():
+        assert SCHEMAS[component]["properties"]["type"]["enum"] == [kind]
+        assert "type" in SCHEMAS[component]["required"]
+
+
+def test_every_code_of_a_problem_is_listed():
+    listed = SCHEMAS["Problem"]["properties"]["code"]["enum"]
+    answered = {
+        code
+        for response in DOCUMENT["components"]["responses"].values()
+        for content in response["content"].values()
+        for code in content["schema"]["allOf"][1]["properties"]["code"]["enum"]
+    }
+
+    assert listed == sorted(set(listed))
+    assert {*answered, "method_not_allowed"} <= set(listed)
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in listed)
