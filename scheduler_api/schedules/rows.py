@@ -23,6 +23,7 @@ from scheduler_api.schedules.kinds import (
     Solar,
 )
 from scheduler_api.schedules.slots import next_slot
+from scheduler_api.schedules.zones import UnknownZone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +69,12 @@ def schedule_of(row: Any, *, anchor: datetime) -> Schedule:
         case IntervalSchedule():
             return Interval(every=every_of(row), anchor=anchor)
         case CrontabSchedule():
+            if row.timezone is None or isinstance(row.timezone, UnknownZone):
+                raise InvalidSchedule(
+                    f"timezone '{row.timezone or ''}' is unknown: use a name such as 'UTC'",
+                    field="timezone",
+                    code="unknown_zone",
+                )
             return Crontab(**{column: getattr(row, column) for column in KINDS["crontab"].columns})
         case SolarSchedule():
             return Solar(event=row.event, latitude=row.latitude, longitude=row.longitude)
