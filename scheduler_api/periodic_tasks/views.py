@@ -12,7 +12,14 @@ from scheduler_api.http.viewsets import CrudViewSet
 from scheduler_api.periodic_tasks import actions, timing
 from scheduler_api.periodic_tasks.filters import PeriodicTaskFilter
 from scheduler_api.periodic_tasks.serializers import PeriodicTaskSerializer
-from scheduler_api.schedules.preview import UpcomingQuery, UpcomingSerializer, moment, tell
+from scheduler_api.schedules.errors import InvalidSchedule
+from scheduler_api.schedules.preview import (
+    UpcomingQuery,
+    UpcomingSerializer,
+    moment,
+    tell,
+    tell_why_never,
+)
 from scheduler_api.schedules.rows import KINDS
 
 
@@ -55,5 +62,9 @@ class PeriodicTaskViewSet(CrudViewSet):
         query = self.read_query()
         task = self.get_object()
         after = moment(query.get("after"))
+        try:
+            schedule = timing.schedule_of_task(task)
+        except InvalidSchedule as error:
+            return Response(tell_why_never(error))
         slots = timing.upcoming_slots(task, after=after, count=query["count"])
-        return Response(tell(timing.schedule_of_task(task), slots))
+        return Response(tell(schedule, slots))
