@@ -1,0 +1,125 @@
+"""The pages for people, in a real browser on the running service: complete, and by themselves."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+
+from tests.contract.document import DOCUMENT, OPERATIONS, operation
+from tests.journeys.service import Service
+
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+)
+PATIENCE_MILLISECONDS = 30_000
+expect.set_options(timeout=PATIENCE_MILLISECONDS)
+
+
+@pytest.fixture(scope="module")
+def service(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Run the service as `make up` does; only where there is a browser to look at it."""
+    with Service(tmp_path_factory.mktemp("docs")) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=[*ARGUMENTS])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(service: Service, browser: Browser) -> Iterator[Page]:
+    """Open a page that may ask the service alone, and that must not complain."""
+    complaints: list[str] = []
+
+    def serve(route: Route) -> None:
+        if route.request.url.startswith((f"{service.address}/", "data:", "blob:")):
+            route.continue_()
+        else:
+            complaints.append(f"asked {route.request.url}")
+            route.abort()
+
+    page = browser.new_page(base_url=service.address, viewport={"width": 1200, "height": 1400})
+    page.set_default_timeout(PATIENCE_MILLISECONDS)
+    page.route("**/*", serve)
+    page.on("console", lambda said: complaints.append(f"{said.type}: {said.text}"))
+    page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+    page.on(
+        "response",
+        lambda response: (
+            complaints.append(f"{response.status} {response.url}")
+            if response.status >= 400
+            else None
+        ),
+    )
+    yield page
+    page.wait_for_load_state("networkidle")
+    page.close()
+    assert complaints == []
+
+
+def test_the_bare_address_leads_to_the_documentation(page: Page, service: Service):
+    page.goto("/")
+
+    expect(page).to_have_url(f"{service.address}/docs/")
+    expect(page).to_have_title("Scheduler API")
+
+
+def test_swagger_ui_lists_every_operation(page: Page):
+    page.goto("/docs/")
+
+    expect(page.locator(".opblock")).to_have_count(len(OPERATIONS))
+    for each in OPERATIONS:
+        block = page.locator(f"[id$='-{each.id}']")
+        expect(block.locator(".opblock-summary-method")).to_have_text(each.method.upper())
+        expect(block.locator(".opblock-summary-description")).to_have_text(
+            each.described["summary"]
+        )
+    for tag in DOCUMENT["tags"]:
+        expect(page.locator(".opblock-tag", has_text=tag["description"])).to_be_visible()
+
+
+def test_the_example_can_be_tried_out(page: Page, service: Service):
+    page.goto("/docs/")
+    block = page.locator("[id$='-createPeriodicTask']")
+    block.locator(".opblock-summary-control").click()
+
+    block.get_by_role("button", name="Try it out").click()
+    block.get_by_role("button", name="Execute").click()
+
+    answer = block.locator(".live-responses-table .response").first
+    expect(answer.locator(".response-col_status")).to_contain_text("201")
+    expect(answer).to_contain_text("Import contacts")
+    _, listed = service.call("GET", "/api/v1/periodic-tasks/?name=Import%20contacts")
+    (task,) = listed["results"]
+    assert task["args"] == ["arg1", "arg2"]
+    assert task["kwargs"] == {"be_careful": True}
+    assert task["schedule"]["description"] == "Every 30 seconds"
+
+
+def test_what_went_wrong_is_shown(page: Page):
+    page.goto("/docs/")
+    block = page.locator("[id$='-createPeriodicTask']")
+    block.locator(".opblock-summary-control").click()
+    expect(block.locator("code", has_text="validation_failed").first).to_be_visible()
+    expect(block.locator(".responses-inner")).to_contain_text("/schedule/every")
+
+
+def test_redoc_shows_every_operation(page: Page):
+    page.goto("/redoc/")
+
+    expect(page).to_have_title("Scheduler API")
+    expect(page.locator("h1")).to_contain_text(["Scheduler API"])
+    for each in OPERATIONS:
+        expect(page.locator(f"[id$='/operation/{each.id}']").first).to_be_attached()
+    creating = page.locator("[id='tag/Periodic-tasks/operation/createPeriodicTask']").first
+    expect(creating).to_contain_text(operation("createPeriodicTask").described["summary"])

@@ -1,0 +1,155 @@
+"""What openapi.yaml shows as an example is what the API answers."""
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.client import ContractClient
+from tests.contract.document import DOCUMENT, OPERATIONS, Operation, examples_of, operation
+
+JSON = "application/json"
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+REFERENCES = {"id", "interval", "crontab", "solar", "clocked"}
+# What is different each time that one asks.
+CHANGING = {"next_run_at", "date_changed"}
+VALID = examples_of(operation("createPeriodicTask").described["requestBody"]["content"][JSON])[
+    "PeriodicTask"
+]
+TASKS = "/api/v1/periodic-tasks/"
+
+
+def sent(operation: Operation) -> dict[str, Any]:
+    return examples_of(operation.described["requestBody"]["content"][JSON])
+
+
+def answered(operation: Operation, status: str) -> dict[str, Any]:
+    return examples_of(operation.described["responses"][status]["content"][JSON])
+
+
+def without_chance(value: Any) -> Any:
+    """Replace ids and the moments at which the test happens to run."""
+    if isinstance(value, list):
+        return [without_chance(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: 1
+        if name in REFERENCES and isinstance(item, int)
+        else "now"
+        if name in CHANGING and INSTANT.fullmatch(str(item))
+        else without_chance(item)
+        for name, item in value.items()
+    }
+
+
+def with_bodies(*methods: str) -> list[Any]:
+    return [
+        pytest.param(operation, name, id=f"{operation.id}-{name}")
+        for operation in OPERATIONS
+        if operation.method in methods
+        for name in sent(operation)
+    ]
+
+
+@pytest.mark.parametrize(("operation", "name"), with_bodies("post"))
+def test_a_post_is_answered_as_shown(api: ContractClient, operation: Operation, name: str):
+    status = next(iter(operation.described["responses"]))
+
+    response = api.post(operation.path, sent(operation)[name])
+
+    assert response.status_code == int(status), response.json()
+    example = without_chance(answered(operation, status)[name])
+    assert without_chance(response.json()) == example
+    assert list(response.json()) == list(example), "the example has another order"
+
+
+@pytest.mark.parametrize(("changing", "name"), with_bodies("put", "patch"))
+def test_a_change_is_answered_as_shown(api: ContractClient, changing: Operation, name: str):
+    collection = changing.path.removesuffix("{id}/")
+    creating = next(op for op in OPERATIONS if (op.method, op.path) == ("post", collection))
+    shown = answered(changing, "200")
+    position = list(sent(changing)).index(name)
+    whole = list(sent(creating).values())[position]
+    address = api.post(collection, whole).headers["Location"]
+
+    response = getattr(api, changing.method)(address, sent(changing)[name])
+
+    assert response.status_code == 200, response.json()
+    assert without_chance(response.json()) == without_chance(list(shown.values())[position])
+
+
+def test_a_task_is_answered_as_shown(api: ContractClient):
+    example = answered(operation("getTask"), "200")["Task"]
+
+    assert api.get("/api/v1/tasks/project.tasks.add/").json() == example
+
+
+@pytest.mark.parametrize(("creating", "name"), with_bodies("post"))
+def test_a_field_too_many_is_refused(api: ContractClient, creating: Operation, name: str):
+    response = api.post(creating.path, {**sent(creating)[name], "colour": "red"})
+
+    assert response.status_code == 400
+    assert [error["pointer"] for error in response.json()["errors"]] == ["/colour"]
+
+
+def problems_shown() -> dict[str, Any]:
+    return {
+        code: example
+        for response in DOCUMENT["components"]["responses"].values()
+        for content in response["content"].values()
+        for code, example in examples_of(content).items()
+    }
+
+
+def take_a_name_twice(api: ContractClient) -> Any:
+    api.post(TASKS, VALID)
+    return api.post(TASKS, VALID)
+
+
+def delete_a_schedule_in_use(api: ContractClient) -> Any:
+    task = api.post(TASKS, VALID).json()
+    return api.delete(f"/api/v1/interval-schedules/{task['interval']}/")
+
+
+def create_a_sunset_twice(api: ContractClient) -> Any:
+    creating = operation("createSolarSchedule")
+    api.post(creating.path, sent(creating)["Solar"])
+    return api.post(creating.path, sent(creating)["Solar"])
+
+
+NEVER = {**VALID["schedule"], "every": 0}
+PROVOKED_BY = {
+    "body_too_large": lambda api: api.post(TASKS, {"name": "x" * 300_000}),
+    "invalid_query": lambda api: api.get(TASKS, {"page_size": "0"}),
+    "length_required": lambda api: api.post(TASKS, headers={"Transfer-Encoding": "chunked"}),
+    "malformed_body": lambda api: api.post(TASKS, '{"name": }', content_type=JSON),
+    "name_taken": take_a_name_twice,
+    "not_acceptable": lambda api: api.get(TASKS, headers={"Accept": "text/html"}),
+    "not_found": lambda api: api.get(f"{TASKS}7/"),
+    "schedule_exists": create_a_sunset_twice,
+    "schedule_in_use": delete_a_schedule_in_use,
+    "unsupported_media_type": lambda api: api.post(TASKS, "name", content_type="text/plain"),
+    "validation_failed": lambda api: api.post(TASKS, {**VALID, "schedule": NEVER}),
+}
+
+
+@pytest.mark.parametrize("code", PROVOKED_BY)
+def test_a_problem_is_answered_as_shown(api: ContractClient, code: str):
+    example = problems_shown()[code]
+
+    answer = PROVOKED_BY[code](api).json()
+
+    answer["request_id"] = example["request_id"]
+    assert numberless(answer) == numberless(example)
+
+
+def test_the_other_problems_shown_need_more_than_a_request():
+    others = problems_shown().keys() - PROVOKED_BY.keys()
+
+    assert others == {"bad_request", "conflict", "server_error", "unavailable"}
+
+
+def numberless(value: Any) -> Any:
+    """Replace ids in what people read."""
+    return re.sub(r"(?<=/)\d+(?=/)|(?<=id )\d+|(?<=task )\d+", "1", str(value))

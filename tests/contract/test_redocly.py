@@ -1,0 +1,65 @@
+"""Redocly's lint has nothing to say about openapi.yaml, not even a warning."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.services import do_without
+
+ROOT = Path(__file__).parents[2]
+# The last line of versions that runs on Node 18, which Debian 12 has.
+REDOCLY = "@redocly/cli@1.34.20"
+NPX_SECONDS = 300
+
+
+@pytest.fixture(scope="module")
+def redocly() -> list[str]:
+    """The command, installed by npx at its first use."""
+    npx = shutil.which("npx")
+    if not npx:
+        do_without("npx is not installed: it comes with Node.js")
+    command = [str(npx), "--yes", REDOCLY]
+    try:
+        run([*command, "--version"]).check_returncode()
+    except subprocess.SubprocessError as error:
+        reason = getattr(error, "stderr", "") or error
+        do_without(f"npx cannot run {REDOCLY}: {reason}")
+    return command
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=NPX_SECONDS,
+        check=False,
+    )
+
+
+@pytest.mark.timeout(2 * NPX_SECONDS)
+def test_it_has_nothing_to_say(redocly: list[str]):
+    result = run([*redocly, "lint", "--format=json", "openapi.yaml"])
+
+    report = json.loads(result.stdout)
+    problems = [f"{problem['ruleId']}: {problem['message']}" for problem in report["problems"]]
+    assert problems == []
+    assert report["totals"] == {"errors": 0, "warnings": 0, "ignored": 0}
+
+
+@pytest.mark.timeout(2 * NPX_SECONDS)
+def test_it_is_listened_to(redocly: list[str], tmp_path: Path):
+    broken = tmp_path / "openapi.yaml"
+    broken.write_text((ROOT / "openapi.yaml").read_text().replace("operationId: ", "x-id: "))
+
+    result = run([*redocly, "lint", "--config=redocly.yaml", "--format=json", str(broken)])
+
+    assert "operation-operationId" in result.stdout
+    assert result.returncode == 1
