@@ -48,6 +48,7 @@ CHANGE = "Change the"
 
 PROBLEMS_OF_ALL = (
     problems.InvalidQuery,
+    problems.BadRequest,
     problems.NotAcceptable,
     problems.ServerError,
     problems.Unavailable,
@@ -56,7 +57,6 @@ PROBLEMS_OF_AN_ADDRESS = (problems.NotFound,)
 PROBLEMS_OF_A_BODY = (
     problems.ValidationFailed,
     problems.MalformedBody,
-    problems.BadRequest,
     problems.LengthRequired,
     problems.BodyTooLarge,
     problems.UnsupportedMediaType,
