@@ -1,6 +1,7 @@
 """A schedule inside another document: one of four kinds, told apart by `type`."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
@@ -11,7 +12,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from scheduler_api.schedules.rows import kind_of
-from scheduler_api.schedules.serializers import INLINE_SERIALIZERS
+from scheduler_api.schedules.serializers import INLINE_SERIALIZERS, ScheduleSerializer
 
 
 class InlineSchedule(serializers.Field[Any, Any, Any, Any]):
@@ -24,8 +25,7 @@ class InlineSchedule(serializers.Field[Any, Any, Any, Any]):
 
     def to_representation(self, value: Any) -> dict[str, Any]:
         """Return the row as its kind describes it."""
-        representation: dict[str, Any] = INLINE_SERIALIZERS[kind_of(value).name](value).data
-        return representation
+        return reader(kind_of(value).name).to_representation(value)
 
     def to_internal_value(self, data: Any) -> Any:
         """Check the object as its type asks."""
@@ -38,6 +38,12 @@ class InlineSchedule(serializers.Field[Any, Any, Any, Any]):
         serializer = INLINE_SERIALIZERS[data["type"]](data=data)
         serializer.is_valid(raise_exception=True)
         return serializer.row
+
+
+@cache
+def reader(kind: str) -> ScheduleSerializer:
+    """Return the serializer that reads rows of a kind; to make one costs more than to use it."""
+    return INLINE_SERIALIZERS[kind]()
 
 
 class InlineScheduleSchema(OpenApiSerializerFieldExtension):
