@@ -69,9 +69,9 @@ def schedule_of(row: Any, *, anchor: datetime) -> Schedule:
         case IntervalSchedule():
             return Interval(every=every_of(row), anchor=anchor)
         case CrontabSchedule():
-            if row.timezone is None or isinstance(row.timezone, UnknownZone):
+            if isinstance(row.timezone, UnknownZone):
                 raise InvalidSchedule(
-                    f"timezone '{row.timezone or ''}' is unknown: use a name such as 'UTC'",
+                    f"timezone '{row.timezone}' is unknown: use a name such as 'UTC'",
                     field="timezone",
                     code="unknown_zone",
                 )

@@ -22,12 +22,14 @@ def tolerate_unknown_zones() -> None:
 
 
 def zone_from_db(name: str | None, *_: object) -> ZoneInfo | None:
-    """Return the zone that is stored, or an UnknownZone."""
+    """Return the zone that is stored, or an UnknownZone; None where there is no crontab."""
+    if name is None:
+        return None
     try:
-        zone: ZoneInfo | None = CrontabSchedule._meta.get_field("timezone").to_python(name)
+        known: ZoneInfo | None = CrontabSchedule._meta.get_field("timezone").to_python(name)
     except (ValidationError, ValueError, OSError):  # the last two for what names another file
-        return unknown_zone(str(name))
-    return zone
+        known = None
+    return known or unknown_zone(name)
 
 
 @lru_cache
