@@ -1,0 +1,265 @@
+"""Rows that stop or blind stock beat: the API refuses each, and shows it if others wrote it."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    SolarSchedule,
+)
+
+from .examples import NIGHTLY, TASKS, address, heartbeat, imports, mistakes, spoil, stored, without
+
+
+def interval(**columns: Any) -> dict[str, Any]:
+    return {"schedule": {"type": "interval", "every": 1, "period": "days", **columns}}
+
+
+def crontab(**columns: Any) -> dict[str, Any]:
+    return {"schedule": {"type": "crontab", **columns}}
+
+
+def solar(**columns: Any) -> dict[str, Any]:
+    place = {"event": "sunset", "latitude": 52.5, "longitude": 13.4}
+    return {"schedule": {"type": "solar", **place, **columns}}
+
+
+# --- Refused --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "pointer"),
+    [
+        (interval(every=2147483647), "/schedule/every"),
+        (interval(every=2147483648), "/schedule/every"),
+        (interval(every=1, period="microseconds"), "/schedule/every"),
+        (interval(every=0), "/schedule/every"),
+        (interval(every=-5), "/schedule/every"),
+        (interval(period="fortnights"), "/schedule/period"),
+        ({"schedule": None}, "/schedule"),
+        (crontab(timezone="Mars/Phobos"), "/schedule/timezone"),
+        (crontab(minute=""), "/schedule/minute"),
+        (crontab(minute="*/"), "/schedule/minute"),
+        (crontab(minute="-1"), "/schedule/minute"),
+        (crontab(minute="*/0"), "/schedule/minute"),
+        (crontab(day_of_month="31", month_of_year="2"), "/schedule/day_of_month"),
+        (solar(event="moonrise"), "/schedule/event"),
+        (solar(latitude=90.5), "/schedule/latitude"),
+        ({"headers": []}, "/headers"),
+        ({"headers": "x"}, "/headers"),
+        ({"headers": "{"}, "/headers"),
+        ({"headers": {"task": "project.tasks.fail"}}, "/headers/task"),
+        ({"headers": {"id": "1"}}, "/headers/id"),
+        ({"headers": {"retries": "5"}}, "/headers/retries"),
+        ({"args": {"a": 1}}, "/args"),
+        ({"args": "abc"}, "/args"),
+        ({"args": 5}, "/args"),
+        ({"kwargs": [1]}, "/kwargs"),
+        ({"kwargs": "{"}, "/kwargs"),
+        ({"queue": "undeclared"}, "/queue"),
+    ],
+)
+@pytest.mark.parametrize("method", ["post", "put", "patch"])
+def test_the_api_refuses_it(api, method, fields, pointer):
+    if method == "post":
+        where, body = TASKS, heartbeat(**fields)
+    else:
+        where = address(stored())
+        body = heartbeat(**fields) if method == "put" else fields
+    if (method, fields) == ("patch", {"schedule": None}):
+        body = {"interval": None}
+    before = list(PeriodicTask.objects.values())
+
+    response = getattr(api, method)(where, body)
+
+    assert response.status_code == 400
+    assert pointer in {found for found, _ in mistakes(response)}
+    assert list(PeriodicTask.objects.values()) == before
+
+
+# --- Shown ----------------------------------------------------------------------------------
+
+
+def with_columns(**columns: Any) -> PeriodicTask:
+    task = stored()
+    spoil(task, **columns)
+    return task
+
+
+def with_interval(**columns: Any) -> PeriodicTask:
+    return stored(interval=IntervalSchedule.objects.create(**columns))
+
+
+def with_crontab(**columns: Any) -> PeriodicTask:
+    return stored(crontab=CrontabSchedule.objects.create(**columns))
+
+
+def with_solar(event: str, latitude: float) -> PeriodicTask:
+    row = SolarSchedule.objects.create(event=event, latitude=latitude, longitude=13.4)
+    return stored(solar=row)
+
+
+def with_zone(zone: str) -> PeriodicTask:
+    task = with_crontab(minute="30")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE django_celery_beat_crontabschedule SET timezone = %s", [zone])
+    return task
+
+
+def with_two_schedules() -> PeriodicTask:
+    return with_columns(crontab=CrontabSchedule.objects.create(minute="0"))
+
+
+def with_a_clocked_one_repeated() -> PeriodicTask:
+    clocked = ClockedSchedule.objects.create(clocked_time="2100-01-01T00:00:00Z")
+    task = stored(clocked=clocked, one_off=True)
+    spoil(task, one_off=False)
+    return task
+
+
+NEVER_DUE = [
+    (with_columns, {"interval": None}),
+    (with_interval, {"every": 2147483647, "period": "days"}),
+    (with_interval, {"every": 1, "period": "microseconds"}),
+    (with_interval, {"every": 0, "period": "seconds"}),
+    (with_interval, {"every": -5, "period": "seconds"}),
+    (with_interval, {"every": 5, "period": "fortnights"}),
+    (with_interval, {"every": 5, "period": ""}),
+    (with_crontab, {"minute": ""}),
+    (with_crontab, {"minute": "*/"}),
+    (with_crontab, {"minute": "-1"}),
+    (with_crontab, {"minute": "*/0"}),
+    (with_crontab, {"day_of_month": "31", "month_of_year": "2"}),
+    (with_zone, {"zone": "Mars/Phobos"}),
+    (with_zone, {"zone": "../../etc/passwd"}),
+    (with_zone, {"zone": ""}),
+    (with_solar, {"event": "moonrise", "latitude": 52.5}),
+    (with_solar, {"event": "sunset", "latitude": 99.5}),
+]
+DUE_AND_YET_WRONG = [
+    (with_columns, {"headers": "[]"}),
+    (with_columns, {"headers": '"x"'}),
+    (with_columns, {"headers": "{"}),
+    (with_columns, {"headers": '{"task": "project.tasks.fail", "retries": 5}'}),
+    (with_columns, {"args": '{"a":1}'}),
+    (with_columns, {"args": '"abc"'}),
+    (with_columns, {"args": "5"}),
+    (with_columns, {"args": "not JSON"}),
+    (with_columns, {"kwargs": "[1]"}),
+    (with_columns, {"kwargs": "not JSON"}),
+    (with_columns, {"queue": "undeclared"}),
+    (with_columns, {"queue": "", "exchange": "", "routing_key": ""}),
+    (with_columns, {"task": ""}),
+    (with_columns, {"task": "project.tasks.vanished"}),
+    (with_columns, {"name": ""}),
+    (with_columns, {"priority": 300}),
+    (with_columns, {"expire_seconds": 0}),
+    (with_columns, {"start_time": "0001-01-01T00:00:00Z"}),
+    (with_two_schedules, {}),
+    (with_a_clocked_one_repeated, {}),
+]
+
+
+@pytest.mark.parametrize(("store", "columns"), NEVER_DUE)
+def test_one_that_is_never_due_is_shown(api, store, columns):
+    healthy = stored(name="Healthy")
+    task = store(**columns)
+
+    one = api.get(address(task))
+    listed = api.get(TASKS)
+    upcoming = api.get(f"{address(task)}upcoming/")
+
+    assert one.status_code == 200
+    assert one.json()["next_run_at"] is None
+    assert listed.status_code == 200
+    assert [task["id"] for task in listed.json()["results"]] == [healthy.pk, task.pk]
+    assert listed.json()["results"][1] == one.json()
+    assert upcoming.status_code == 200
+    assert upcoming.json()["upcoming"] == []
+
+
+@pytest.mark.parametrize(("store", "columns"), DUE_AND_YET_WRONG)
+def test_one_that_would_run_wrongly_is_shown(api, store, columns):
+    healthy = stored(name="Healthy")
+    task = store(**columns)
+
+    one = api.get(address(task))
+    listed = api.get(TASKS)
+    upcoming = api.get(f"{address(task)}upcoming/")
+
+    assert one.status_code == 200
+    assert one.json()["next_run_at"] is not None
+    assert [task["id"] for task in listed.json()["results"]] == [healthy.pk, task.pk]
+    assert listed.json()["results"][1] == one.json()
+    assert upcoming.json()["upcoming"]
+
+
+@pytest.mark.parametrize(("store", "columns"), NEVER_DUE)
+def test_what_is_wrong_with_a_schedule_is_told(api, store, columns):
+    task = store(**columns)
+
+    schedule = api.get(address(task)).json()["schedule"]
+    answer = api.get(f"{address(task)}upcoming/").json()
+
+    assert answer["description"].startswith("Never: ")
+    assert schedule is None or schedule["description"] == answer["description"]
+
+
+@pytest.mark.parametrize(("store", "columns"), [*NEVER_DUE, *DUE_AND_YET_WRONG])
+def test_it_can_be_disabled(api, store, columns):
+    task = store(**columns)
+    mended = {"schedule": NIGHTLY} if columns == {"interval": None} else {}
+    mended |= {"one_off": True} if store is with_a_clocked_one_repeated else {}
+
+    response = api.patch(address(task), {"enabled": False, **mended})
+
+    assert response.status_code == 200
+    assert PeriodicTask.objects.filter(pk=task.pk, enabled=False).exists()
+
+
+@pytest.mark.parametrize(("store", "columns"), [*NEVER_DUE, *DUE_AND_YET_WRONG])
+def test_it_can_be_replaced(api, store, columns):
+    task = store(**columns)
+
+    response = api.put(address(task), imports())
+
+    assert response.status_code == 200
+    assert response.json()["next_run_at"] is not None
+
+
+@pytest.mark.parametrize(("store", "columns"), [*NEVER_DUE, *DUE_AND_YET_WRONG])
+def test_it_can_be_deleted(api, store, columns):
+    task = store(**columns)
+
+    assert api.delete(address(task)).status_code == 204
+
+
+def test_a_zone_that_nobody_knows_is_told_by_its_name(api):
+    task = with_zone("Mars/Phobos")
+
+    schedule = api.get(address(task)).json()["schedule"]
+
+    assert schedule["timezone"] == "Mars/Phobos"
+
+
+def test_a_schedule_that_others_have_spoilt_is_not_followed(api):
+    spoilt = IntervalSchedule.objects.create(every=2147483647, period="days")
+    body = without(heartbeat(interval=spoilt.pk), "schedule")
+
+    response = api.post(TASKS, body)
+
+    assert response.status_code == 400
+    assert mistakes(response) == [("/schedule", "interval_out_of_range")]
+
+
+def test_a_crontab_of_an_unknown_zone_is_not_followed(api):
+    spoilt = with_zone("Mars/Phobos").crontab_id
+    body = without(heartbeat(name="Another", crontab=spoilt), "schedule")
+
+    response = api.post(TASKS, body)
+
+    assert response.status_code == 400
