@@ -129,7 +129,10 @@ class KeysetPagination(BasePagination):
             stored = value.isoformat() if hasattr(value, "isoformat") else value
             place = Place(ordering=self.ordering, value=stored, pk=edge[0].pk, backwards=backwards)
         elif start:
-            place = Place(**{**vars(start), "backwards": backwards})
+            # All rows beyond the start are gone: turn back, to the row at the start first.
+            before = 1 if order.is_descending != backwards else -1
+            turned = {"pk": start.pk + before, "backwards": backwards}
+            place = Place(**{**vars(start), **turned})
         else:
             return None
         here = self.request.build_absolute_uri()
