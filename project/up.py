@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import signal
 import socket
 import sys
 
@@ -34,6 +35,8 @@ BANNER = """
 
 def main() -> None:
     """Check, prepare, say where it is, and run it."""
+    # While there is nothing to stop, a Ctrl-C just ends this, without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     refuse_unusable_address()
     django.setup()
     migrate()
