@@ -1,14 +1,28 @@
 """The catalogue over HTTP: what can run."""
 
+from typing import Any
+
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from scheduler_api.catalogue.registry import get_task, registered_tasks
 from scheduler_api.catalogue.serializers import TaskSerializer
+from scheduler_api.http.paging import KeysetPagination
 from scheduler_api.http.problems import NotFound
 from scheduler_api.http.serializers import unknown
 from scheduler_api.http.viewsets import ApiViewSet
+
+
+class OnePage(KeysetPagination):
+    """The shape of a page, for what is always told whole."""
+
+    parameters = ()
+
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        """Take none."""
+        return []
 
 
 class TaskViewSet(ApiViewSet):
@@ -20,6 +34,7 @@ class TaskViewSet(ApiViewSet):
     lookup_field = "name"
     lookup_value_regex = "[^/]+"
     filter_backends = ()
+    pagination_class = OnePage
 
     def list(self, request: Request) -> Response:
         """Answer with all of them, sorted by name."""

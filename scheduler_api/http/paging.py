@@ -92,7 +92,7 @@ class KeysetPagination(BasePagination):
     The view says by what its rows may be sorted: `ordering_fields`, the first by default.
     """
 
-    parameters = ("cursor", "page_size", "ordering")
+    parameters: tuple[str, ...] = ("cursor", "page_size", "ordering")
 
     def paginate_queryset(
         self, queryset: Any, request: Request, view: APIView | None = None
