@@ -1,0 +1,73 @@
+"""GET /api/v1/tasks/."""
+
+import pytest
+from celery import current_app
+
+TASKS = "/api/v1/tasks/"
+
+
+def report(month: str, *, copies: int = 1) -> None:
+    """Print a report."""
+
+
+@pytest.fixture
+def a_task_of_the_project():
+    """A task that only this test registers."""
+    task = current_app.task(name="a_project.report", lazy=False)(report)
+    yield task
+    current_app.tasks.unregister(task)
+
+
+def test_the_sample_tasks_are_listed(api):
+    names = [task["name"] for task in api.get(TASKS).json()["results"]]
+
+    assert names == [
+        "project.tasks.add",
+        "project.tasks.clean_up",
+        "project.tasks.fail",
+        "project.tasks.heartbeat",
+        "project.tasks.import_contacts",
+        "project.tasks.sleep",
+    ]
+
+
+def test_tasks_of_others_are_listed_in_their_place(api, a_task_of_the_project):
+    page = api.get(TASKS).json()
+
+    names = [task["name"] for task in page["results"]]
+    assert a_task_of_the_project.name in names
+    assert names == sorted(names)
+    assert (page["next"], page["previous"]) == (None, None)
+
+
+def test_celerys_own_are_left_out(api):
+    names = {task["name"] for task in api.get(TASKS).json()["results"]}
+
+    assert any(name.startswith("celery.") for name in current_app.tasks)
+    assert not any(name.startswith("celery.") for name in names)
+
+
+def test_each_is_told_as_by_itself(api):
+    for task in api.get(TASKS).json()["results"]:
+        assert api.get(f"{TASKS}{task['name']}/").json() == task
+
+
+def test_the_database_is_not_asked(api, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        assert api.get(TASKS).status_code == 200
+
+
+@pytest.mark.parametrize("query", [{"search": "add"}, {"page_size": "1"}, {"ordering": "name"}])
+def test_it_takes_no_parameters(api, query):
+    response = api.get(TASKS, query)
+
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["code"] == "unknown_parameter"
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+def test_it_is_read_only(api, method):
+    response = getattr(api, method)(TASKS, {"name": "project.tasks.new"})
+
+    assert response.status_code == 405
+    assert response.json()["code"] == "method_not_allowed"
