@@ -185,7 +185,7 @@ class InlineCrontabSerializer(ScheduleSerializer):
     type = TypeName("crontab")
     timezone = TimeZoneName(
         default=crontab_schedule_celery_timezone,
-        help_text="The zone whose wall clock counts, for example Europe/Berlin.",
+        help_text="The zone whose wall clock counts, as Europe/Berlin; by default, the service's.",
     )
     expression = fields.Text(
         required=False,
