@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import IntegrityError, transaction
 from django.db.models import Model
 from django_celery_beat.models import (
     ClockedSchedule,
@@ -137,7 +138,18 @@ def reuse(row: Any) -> Any:
     """
     if row.pk is not None:
         return row
-    equal = type(row)._default_manager.filter(**values_of(row)).order_by("pk").first()
-    if equal is None:
-        row.save()
-    return equal or row
+    if equal := stored_equal(row):
+        return equal
+    try:
+        with transaction.atomic():
+            row.save()
+    except IntegrityError:  # solar schedules are unique, and another request was faster
+        if equal := stored_equal(row):
+            return equal
+        raise
+    return row
+
+
+def stored_equal(row: Any) -> Any:
+    """Return the first of the stored rows that are equal to this one, or None."""
+    return type(row)._default_manager.filter(**values_of(row)).order_by("pk").first()
