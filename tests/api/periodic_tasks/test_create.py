@@ -271,6 +271,26 @@ def test_equal_schedules_are_stored_once(api, schedule):
     assert one["schedule"] == other["schedule"]
 
 
+@pytest.mark.parametrize("schedule", EVERY_KIND, ids=KINDS)
+def test_two_at_once_may_ask_for_equal_schedules(two_at_once, schedule):
+    responses = two_at_once(
+        lambda client, number: client.post(TASKS, heartbeat(name=f"{number}", schedule=schedule))
+    )
+
+    assert [response.status_code for response in responses] == [201, 201]
+
+
+def test_a_solar_schedule_that_another_stores_meanwhile_is_used(api, monkeypatch):
+    theirs = SolarSchedule.objects.create(event="sunset", latitude=52.52, longitude=13.405)
+    found = iter([SolarSchedule.objects.none(), SolarSchedule.objects.all()])
+    monkeypatch.setattr(SolarSchedule.objects, "filter", lambda **values: next(found))
+
+    response = api.post(TASKS, heartbeat(schedule=SUNSET))
+
+    assert response.status_code == 201
+    assert response.json()["solar"] == theirs.pk
+
+
 @pytest.mark.parametrize(
     "schedules",
     [

@@ -3,7 +3,10 @@
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import connection
+from django.db.models import CharField
+from django.db.models.functions import Cast
 from django_celery_beat.models import (
     ClockedSchedule,
     CrontabSchedule,
@@ -135,7 +138,7 @@ NEVER_DUE = [
     (with_crontab, {"minute": "*/0"}),
     (with_crontab, {"day_of_month": "31", "month_of_year": "2"}),
     (with_zone, {"zone": "Mars/Phobos"}),
-    (with_zone, {"zone": "../../etc/passwd"}),
+    (with_zone, {"zone": "../UTC"}),
     (with_zone, {"zone": ""}),
     (with_solar, {"event": "moonrise", "latitude": 52.5}),
     (with_solar, {"event": "sunset", "latitude": 99.5}),
@@ -244,6 +247,22 @@ def test_a_zone_that_nobody_knows_is_told_by_its_name(api):
     schedule = api.get(address(task)).json()["schedule"]
 
     assert schedule["timezone"] == "Mars/Phobos"
+
+
+def test_a_zone_that_nobody_knows_is_kept_when_others_save_its_row(db):
+    crontab = with_zone("Mars/Phobos").crontab
+    crontab.refresh_from_db()
+
+    crontab.minute = "45"
+    crontab.save()
+
+    columns = CrontabSchedule.objects.annotate(zone=Cast("timezone", CharField()))
+    assert columns.values_list("minute", "zone").get() == ("45", "Mars/Phobos")
+
+
+def test_a_zone_that_nobody_knows_is_not_written(db):
+    with pytest.raises(ValidationError):
+        CrontabSchedule(timezone="Mars/Phobos")
 
 
 def test_a_schedule_that_others_have_spoilt_is_not_followed(api):
