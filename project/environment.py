@@ -1,5 +1,6 @@
 """The environment, read once and checked: the only place that knows `os.environ`."""
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -75,6 +76,8 @@ def database(default: Path) -> dict[str, Any]:
             **environ.Env.db_url_config(url),
             "CONN_MAX_AGE": 60,
             "CONN_HEALTH_CHECKS": True,
+            # Without one, an address that drops packets would hang each process for minutes.
+            "OPTIONS": {"connect_timeout": 5},
         }
     if scheme == "sqlite":
         return {
@@ -105,6 +108,7 @@ def broker(folder: Path) -> dict[str, Any]:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return {
         "CELERY_BROKER_URL": url,
+        "CELERY_BROKER_TRANSPORT": "project.embedded_broker:Transport",
         "CELERY_BROKER_TRANSPORT_OPTIONS": {
             "data_folder_in": str(messages),
             "data_folder_out": str(messages),
@@ -121,13 +125,23 @@ def secret_key(file: Path) -> str:
     if key := os.environ.get("SECRET_KEY", "").strip():
         return key
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+        if not file.exists():
+            keep_once(file, secrets.token_urlsafe(50))
         return file.read_text()
     except OSError as error:
         refuse("SECRET_KEY", f"is not set and cannot be kept in {file} ({error.strerror})",
                "set it to 50 random characters or more")  # fmt: skip
-    key = secrets.token_urlsafe(50)
+
+
+def keep_once(file: Path, text: str) -> None:
+    """Write a file that only this user can read, unless another process has just done so.
+
+    It appears whole: two processes that start together agree on what it says.
+    """
+    unfinished = file.with_suffix(f".{os.getpid()}")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as opened:
-        opened.write(key)
-    return key
+        opened.write(text)
+    with contextlib.suppress(FileExistsError):
+        os.link(unfinished, file)
+    unfinished.unlink()

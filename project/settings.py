@@ -85,8 +85,7 @@ if TIME_ZONE not in available_timezones():
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = DATA_DIR / "static"
-STATIC_ROOT.mkdir(exist_ok=True)
+# Each process serves them from where the apps keep them: there is nothing to collect.
 WHITENOISE_USE_FINDERS = True
 
 LOGGING = {
@@ -150,7 +149,11 @@ Says which Celery task is to run, with which arguments, and when; and shows when
     # From our own static files: nothing is fetched from another host.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "defaultModelsExpandDepth": 0},
+    # JavaScript. The API reads no cookie: drf-spectacular's own interceptor would put a CSRF
+    # token into each request, and into the curl command that people copy.
+    "SWAGGER_UI_SETTINGS": (
+        "{deepLinking: true, defaultModelsExpandDepth: 0, requestInterceptor: (sent) => sent}"
+    ),
     "REDOC_DIST": "SIDECAR",
 }
 

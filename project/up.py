@@ -1,4 +1,4 @@
-"""What `make up` runs: prepare the database and the static files, then supervise."""
+"""What `make up` runs: prepare the database, then supervise."""
 
 import errno
 import logging
@@ -40,7 +40,6 @@ def main() -> None:
     refuse_unusable_address()
     django.setup()
     migrate()
-    call_command("collectstatic", interactive=False, verbosity=0)
     warn_of_silent_broker()
     sys.stdout.write(banner())
     sys.stdout.flush()
