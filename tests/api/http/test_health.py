@@ -23,6 +23,7 @@ class DeadConnection:
 @pytest.fixture
 def broker_is_gone(monkeypatch):
     monkeypatch.setattr(current_app.conf, "broker_write_url", NOBODY)
+    monkeypatch.setattr(current_app.conf, "broker_transport", None)
 
 
 @pytest.fixture
