@@ -1,8 +1,8 @@
 """The two addresses that probes ask: is the process alive, can it do its work?"""
 
 import pytest
-from celery import current_app
 from django.db import OperationalError
+from kombu import Connection
 from rest_framework.test import APIClient
 
 from scheduler_api.ops import views
@@ -20,10 +20,16 @@ class DeadConnection:
         raise self.error
 
 
+class LonelyApp:
+    """A Celery app whose broker listens no more."""
+
+    def connection_for_write(self, **options: object) -> Connection:
+        return Connection(NOBODY, **options)
+
+
 @pytest.fixture
 def broker_is_gone(monkeypatch):
-    monkeypatch.setattr(current_app.conf, "broker_write_url", NOBODY)
-    monkeypatch.setattr(current_app.conf, "broker_transport", None)
+    monkeypatch.setattr(views, "current_app", LonelyApp())
 
 
 @pytest.fixture
