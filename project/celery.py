@@ -3,8 +3,11 @@
 import os
 
 from celery import Celery
+from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+
+TRANSPORT_ALIASES["filesystem"] = "project.embedded_broker:Transport"
 
 app = Celery("project")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -16,7 +16,10 @@ class Channel(filesystem.Channel):
     a worker that looks in between takes an empty or half a message, loses it, and exits.
     """
 
-    def _put(self, queue: str, payload: dict[str, Any], **kwargs: Any) -> None:
+    # Upstream's two stubs of this method contradict each other.
+    def _put(  # type: ignore[override]
+        self, queue: str, payload: dict[str, Any], **kwargs: Any
+    ) -> None:
         # Readers take the files in the order of their names, and only those that end so.
         name = f"{time.time_ns()}_{uuid.uuid4()}.{queue}.msg"
         folder = Path(self.data_folder_out)

@@ -108,7 +108,6 @@ def broker(folder: Path) -> dict[str, Any]:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return {
         "CELERY_BROKER_URL": url,
-        "CELERY_BROKER_TRANSPORT": "project.embedded_broker:Transport",
         "CELERY_BROKER_TRANSPORT_OPTIONS": {
             "data_folder_in": str(messages),
             "data_folder_out": str(messages),

@@ -129,7 +129,7 @@ Says which Celery task is to run, with which arguments, and when; and shows when
 - A refusal is a problem (RFC 9457): `code` and `errors` are for programs, `detail` for people.
 - Each answer has an `X-Request-Id`: the one that you sent, or a new one.
 """,
-    "VERSION": "1.0.0",
+    "VERSION": "0.1.0",
     "LICENSE": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
     "SERVERS": [{"url": "/", "description": "This server"}],
     "TAGS": [

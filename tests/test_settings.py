@@ -11,6 +11,7 @@ def test_the_readme_has_every_setting_and_no_other() -> None:
     sources = [ROOT / "project" / name for name in ("settings.py", "environment.py")]
     read = {name for source in sources for name in CALL.findall(source.read_text())}
 
-    described = set(re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE))
+    readme = (ROOT / "README.md").read_text()
+    described = set(re.findall(r"^\| `([A-Z_]+)` \|", readme, re.MULTILINE))
 
     assert described == read

@@ -37,11 +37,13 @@ def change(before: PeriodicTask, after: PeriodicTask) -> None:
     """Store what differs, and nothing else: beat writes other columns of the same row.
 
     A task that is enabled again counts its interval from now on. Counted from its last run,
-    long ago, it would be overdue and start at once.
+    long ago, it would be overdue and start at once. One that runs once may do so once more.
     """
     follow(after, reuse(schedule_row(after)))
     if after.enabled and not before.enabled:
         after.last_run_at = None
+        if after.one_off:
+            after.total_run_count = 0
     changed = [
         field.attname
         for field in PeriodicTask._meta.concrete_fields

@@ -335,6 +335,16 @@ def test_a_clocked_time_that_has_passed_is_not_enabled_again(api):
     assert taken.json()["next_run_at"] == "2100-01-01T00:00:00Z"
 
 
+def test_one_that_runs_once_and_has_may_do_so_once_more_when_enabled_again(api):
+    task = stored(one_off=True, enabled=False, last_run_at=AN_HOUR_AGO, total_run_count=1)
+
+    response = api.patch(address(task), {"enabled": True})
+
+    assert response.status_code == 200
+    assert response.json()["total_run_count"] == 0
+    assert response.json()["next_run_at"] is not None
+
+
 @pytest.mark.parametrize(
     ("columns", "mistake", "mended"),
     [
