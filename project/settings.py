@@ -113,7 +113,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "scheduler_api.http.paging.KeysetPagination",
     "DEFAULT_FILTER_BACKENDS": ["scheduler_api.http.filtering.FilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "scheduler_api.http.schema.ApiSchema",
-    "EXCEPTION_HANDLER": "scheduler_api.http.problems.problem_response",
+    "EXCEPTION_HANDLER": "scheduler_api.http.handlers.problem_response",
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }

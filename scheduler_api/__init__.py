@@ -15,7 +15,7 @@ and a schedule.
 5. `periodic_tasks.actions` stores it in one transaction, on a schedule row that equal ones share.
    Celery beat, which reads the same tables, sees it within a second.
 6. The serializer describes the row as it now stands. Whatever is refused on the way is an
-   exception (`http.problems`), and one handler answers it.
+   exception (`http.problems`), and one handler answers it (`http.handlers`).
 
 What the answers look like is written in openapi.yaml, made from these classes by `http.schema`.
 Imports go one way: ops > periodic_tasks > schedules and catalogue > http.

@@ -9,53 +9,6 @@ OURS = __name__.partition(".")[0]
 TEXT = {"type": "string"}
 WHERE_IT_IS = "/api/v1/periodic-tasks/"
 
-# By code: what an example has beyond the title.
-EXAMPLES: Mapping[str, Mapping[str, Any]] = {
-    "bad_request": {"detail": "Invalid path."},
-    "body_too_large": {"detail": "Send at most 262144 bytes."},
-    "invalid_query": {
-        "detail": "page_size: Must be a whole number from 1 to 500.",
-        "errors": [
-            {
-                "code": "invalid",
-                "detail": "Must be a whole number from 1 to 500.",
-                "parameter": "page_size",
-            }
-        ],
-    },
-    "length_required": {"detail": "Send the body with a Content-Length, not in chunks."},
-    "malformed_body": {
-        "detail": "The body is not JSON: Expecting value at line 1, column 10.",
-    },
-    "name_taken": {"detail": "The periodic task 1 has the name 'Import contacts'."},
-    "not_acceptable": {"detail": "Accept application/json, and application/problem+json."},
-    "not_found": {"instance": "/api/v1/periodic-tasks/7/"},
-    "schedule_exists": {
-        "detail": "Use the one with the id 1.",
-        "instance": "/api/v1/solar-schedules/",
-    },
-    "schedule_in_use": {
-        "detail": (
-            "It is used by Import contacts. Give these another schedule, or delete them, first."
-        ),
-        "instance": "/api/v1/interval-schedules/1/",
-        "used_by": ["Import contacts"],
-    },
-    "unavailable": {"detail": "The database does not answer."},
-    "unsupported_media_type": {
-        "detail": 'Unsupported media type "text/plain" in request. Send application/json.',
-    },
-    "validation_failed": {
-        "detail": "/schedule/every: Ensure this value is greater than or equal to 1.",
-        "errors": [
-            {
-                "code": "min_value",
-                "detail": "Ensure this value is greater than or equal to 1.",
-                "pointer": "/schedule/every",
-            }
-        ],
-    },
-}
 # By code: the headers that an answer may have.
 HEADERS: Mapping[str, Mapping[str, Any]] = {
     "unavailable": {
@@ -104,7 +57,7 @@ def example_of(problem: type[Problem]) -> dict[str, Any]:
         "code": problem.code,
         "request_id": "6f1c5a52-58b2-4f0d-8d0c-1f2b7f9f4e1a",
         "errors": [],
-        **EXAMPLES.get(problem.code, {}),
+        **problem.example,
     }
 
 
@@ -142,13 +95,9 @@ def add_problem(result: dict[str, Any], **_: object) -> dict[str, Any]:
         "request_id": {**TEXT, "description": "The X-Request-Id of the answer."},
         "errors": {"type": "array", "items": mistake, "description": "Each mistake by itself."},
     }
-    extensions = {
-        "used_by": {
-            "type": "array",
-            "items": TEXT,
-            "description": "With `schedule_in_use`: the names of the periodic tasks, at most 100.",
-        }
-    }
+    extensions: dict[str, Any] = {}
+    for problem in all_problems():
+        extensions |= problem.extensions
     result["components"]["schemas"]["Problem"] = {
         "type": "object",
         "description": "Why the request was refused: problem details as in RFC 9457.",

@@ -1,19 +1,12 @@
 """Problem details (RFC 9457): the one shape of every error this service answers with."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from django.core.exceptions import DisallowedHost, PermissionDenied
-from django.core.signals import got_request_exception
-from django.db import IntegrityError, InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.views import defaults
+from django.http import HttpRequest
 from rest_framework import exceptions
 from rest_framework.request import Request
-from rest_framework.response import Response
-
-logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 MAX_ERRORS = 100
@@ -37,10 +30,16 @@ class Mistake:
 
 
 class Problem(Exception):
-    """A refusal: the docstring's first line is its title, `code` never changes."""
+    """A refusal: the docstring's first line is its title, `code` never changes.
+
+    `example` is shown in the OpenAPI document, in place of members that all problems have;
+    `extensions` describes the members that only this one has.
+    """
 
     status_code: int
     code: str
+    example: ClassVar[Mapping[str, Any]] = {}
+    extensions: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(
         self,
@@ -81,6 +80,7 @@ class BadRequest(Problem):
 
     status_code = 400
     code = "bad_request"
+    example = {"detail": "Invalid path."}
 
 
 class MalformedBody(Problem):
@@ -88,6 +88,7 @@ class MalformedBody(Problem):
 
     status_code = 400
     code = "malformed_body"
+    example = {"detail": "The body is not JSON: Expecting value at line 1, column 10."}
 
 
 class ValidationFailed(Problem):
@@ -95,6 +96,16 @@ class ValidationFailed(Problem):
 
     status_code = 400
     code = "validation_failed"
+    example = {
+        "detail": "/schedule/every: Ensure this value is greater than or equal to 1.",
+        "errors": [
+            {
+                "code": "min_value",
+                "detail": "Ensure this value is greater than or equal to 1.",
+                "pointer": "/schedule/every",
+            }
+        ],
+    }
 
 
 class InvalidQuery(Problem):
@@ -102,6 +113,16 @@ class InvalidQuery(Problem):
 
     status_code = 400
     code = "invalid_query"
+    example = {
+        "detail": "page_size: Must be a whole number from 1 to 500.",
+        "errors": [
+            {
+                "code": "invalid",
+                "detail": "Must be a whole number from 1 to 500.",
+                "parameter": "page_size",
+            }
+        ],
+    }
 
 
 class NotAuthenticated(Problem):
@@ -123,6 +144,7 @@ class NotFound(Problem):
 
     status_code = 404
     code = "not_found"
+    example = {"instance": "/api/v1/periodic-tasks/7/"}
 
 
 class MethodNotAllowed(Problem):
@@ -137,6 +159,7 @@ class NotAcceptable(Problem):
 
     status_code = 406
     code = "not_acceptable"
+    example = {"detail": "Accept application/json, and application/problem+json."}
 
 
 class Conflict(Problem):
@@ -151,6 +174,7 @@ class LengthRequired(Problem):
 
     status_code = 411
     code = "length_required"
+    example = {"detail": "Send the body with a Content-Length, not in chunks."}
 
 
 class BodyTooLarge(Problem):
@@ -158,6 +182,7 @@ class BodyTooLarge(Problem):
 
     status_code = 413
     code = "body_too_large"
+    example = {"detail": "Send at most 262144 bytes."}
 
 
 class UnsupportedMediaType(Problem):
@@ -165,6 +190,7 @@ class UnsupportedMediaType(Problem):
 
     status_code = 415
     code = "unsupported_media_type"
+    example = {"detail": 'Unsupported media type "text/plain" in request. Send application/json.'}
 
 
 class TooManyRequests(Problem):
@@ -186,6 +212,7 @@ class Unavailable(Problem):
 
     status_code = 503
     code = "unavailable"
+    example = {"detail": "The database does not answer."}
 
 
 def sentence(errors: Sequence[Mistake]) -> str:
@@ -195,55 +222,6 @@ def sentence(errors: Sequence[Mistake]) -> str:
     first, more = errors[0], len(errors) - 1
     place = first.parameter or first.pointer or "The body"
     return f"{place}: {first.detail}" + (f" (and {more} more)" if more else "")
-
-
-def problem_response(error: Exception, context: Mapping[str, object]) -> Response:
-    """Answer an exception out of a view; REST framework's exception handler."""
-    # Not at the top: rest_framework.views imports our parser, and that this module.
-    from rest_framework.views import set_rollback  # noqa: PLC0415
-
-    set_rollback()
-    request = context["request"]
-    assert isinstance(request, Request)
-    problem = as_problem(error)
-    if isinstance(problem, ServerError):
-        got_request_exception.send(sender=None, request=request)
-        logger.error("%s %s failed", request.method, request.path, exc_info=error)
-    return Response(
-        problem.as_json(request),
-        status=problem.status_code,
-        headers=problem.headers,
-        content_type=CONTENT_TYPE,
-    )
-
-
-def as_problem(error: Exception) -> Problem:
-    """Turn an exception of Django's or REST framework's into ours."""
-    match error:
-        case Problem():
-            problem = error
-        case exceptions.ValidationError():
-            problem = ValidationFailed(errors=list(mistakes_in(error.detail)))
-        case exceptions.MethodNotAllowed():
-            problem = MethodNotAllowed(str(error.detail))
-        case exceptions.NotAcceptable():
-            problem = NotAcceptable("Accept application/json, and application/problem+json.")
-        case exceptions.UnsupportedMediaType():
-            problem = UnsupportedMediaType(f"{error.detail} Send application/json.")
-        case exceptions.ParseError():
-            problem = BadRequest(str(error.detail))
-        case exceptions.NotFound() | Http404():
-            problem = NotFound()
-        case exceptions.PermissionDenied() | PermissionDenied():
-            problem = Forbidden()
-        case IntegrityError():
-            problem = Conflict()
-        case OperationalError() | InterfaceError():
-            logger.error("The database does not answer: %s", error)
-            problem = Unavailable("The database does not answer.", headers={"Retry-After": "5"})
-        case _:
-            problem = ServerError()
-    return problem
 
 
 def mistakes_in(detail: object, pointer: str = "") -> Iterator[Mistake]:
@@ -267,44 +245,3 @@ def join(pointer: str, *segments: object) -> str:
     """Add reference tokens to a JSON pointer (RFC 6901, section 3)."""
     escaped = (str(segment).replace("~", "~0").replace("/", "~1") for segment in segments)
     return "/".join([pointer, *escaped])
-
-
-# --- Django's own error pages, outside REST framework's views --------------------------------
-
-
-def _answer(request: HttpRequest, problem: Problem) -> HttpResponse:
-    return JsonResponse(
-        problem.as_json(request), status=problem.status_code, content_type=CONTENT_TYPE
-    )
-
-
-def _is_for_programs(request: HttpRequest) -> bool:
-    return not request.path.startswith("/admin/")
-
-
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler400."""
-    if isinstance(exception, DisallowedHost):
-        return _answer(request, BadRequest("The setting ALLOWED_HOSTS does not have this Host."))
-    return _answer(request, BadRequest())
-
-
-def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler403."""
-    if not _is_for_programs(request):
-        return defaults.permission_denied(request, exception)
-    return _answer(request, Forbidden())
-
-
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler404."""
-    if not _is_for_programs(request):
-        return defaults.page_not_found(request, exception)
-    return _answer(request, NotFound())
-
-
-def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500: Django itself has logged the exception."""
-    if not _is_for_programs(request):
-        return defaults.server_error(request)
-    return _answer(request, ServerError())

@@ -1,7 +1,7 @@
 """For operators and their probes: is the process alive, and can it do its work?"""
 
 from celery import current_app
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.http import HttpRequest, JsonResponse
 from kombu.exceptions import OperationalError
 
@@ -27,7 +27,7 @@ def database_answers() -> bool:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except DatabaseError:
+    except Error:
         return False
     return True
 

@@ -17,6 +17,7 @@ class NameTaken(Problem):
 
     status_code = 409
     code = "name_taken"
+    example = {"detail": "The periodic task 1 has the name 'Import contacts'."}
 
 
 def follow(task: PeriodicTask, schedule: Any) -> None:

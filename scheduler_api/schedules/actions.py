@@ -15,6 +15,20 @@ class ScheduleInUse(Problem):
 
     status_code = 409
     code = "schedule_in_use"
+    example = {
+        "detail": (
+            "It is used by Import contacts. Give these another schedule, or delete them, first."
+        ),
+        "instance": "/api/v1/interval-schedules/1/",
+        "used_by": ["Import contacts"],
+    }
+    extensions = {
+        "used_by": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "With `schedule_in_use`: the names of the periodic tasks, at most 100.",
+        }
+    }
 
 
 class ScheduleExists(Problem):
@@ -22,6 +36,7 @@ class ScheduleExists(Problem):
 
     status_code = 409
     code = "schedule_exists"
+    example = {"detail": "Use the one with the id 1.", "instance": "/api/v1/solar-schedules/"}
 
 
 @transaction.atomic

@@ -1,0 +1,119 @@
+"""Every exception that leaves a view, or Django itself, is answered with a problem."""
+
+import logging
+from collections.abc import Mapping
+
+from django.core.exceptions import DisallowedHost, PermissionDenied
+from django.core.signals import got_request_exception
+from django.db import IntegrityError, InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
+from rest_framework import exceptions
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from scheduler_api.http.problems import (
+    CONTENT_TYPE,
+    BadRequest,
+    Conflict,
+    Forbidden,
+    MethodNotAllowed,
+    NotAcceptable,
+    NotFound,
+    Problem,
+    ServerError,
+    Unavailable,
+    UnsupportedMediaType,
+    ValidationFailed,
+    mistakes_in,
+)
+
+logger = logging.getLogger(__name__)
+
+
+def problem_response(error: Exception, context: Mapping[str, object]) -> Response:
+    """Answer an exception out of a view; REST framework's exception handler."""
+    set_rollback()
+    request = context["request"]
+    assert isinstance(request, Request)
+    problem = as_problem(error)
+    if isinstance(problem, ServerError):
+        got_request_exception.send(sender=None, request=request)
+        logger.error("%s %s failed", request.method, request.path, exc_info=error)
+    return Response(
+        problem.as_json(request),
+        status=problem.status_code,
+        headers=problem.headers,
+        content_type=CONTENT_TYPE,
+    )
+
+
+def as_problem(error: Exception) -> Problem:
+    """Turn an exception of Django's or REST framework's into ours."""
+    match error:
+        case Problem():
+            problem = error
+        case exceptions.ValidationError():
+            problem = ValidationFailed(errors=list(mistakes_in(error.detail)))
+        case exceptions.MethodNotAllowed():
+            problem = MethodNotAllowed(str(error.detail))
+        case exceptions.NotAcceptable():
+            problem = NotAcceptable("Accept application/json, and application/problem+json.")
+        case exceptions.UnsupportedMediaType():
+            problem = UnsupportedMediaType(f"{error.detail} Send application/json.")
+        case exceptions.ParseError():
+            problem = BadRequest(str(error.detail))
+        case exceptions.NotFound() | Http404():
+            problem = NotFound()
+        case exceptions.PermissionDenied() | PermissionDenied():
+            problem = Forbidden()
+        case IntegrityError():
+            problem = Conflict()
+        case OperationalError() | InterfaceError():
+            logger.error("The database does not answer: %s", error)
+            problem = Unavailable("The database does not answer.", headers={"Retry-After": "5"})
+        case _:
+            problem = ServerError()
+    return problem
+
+
+# --- Django's own error pages, outside REST framework's views --------------------------------
+
+
+def _answer(request: HttpRequest, problem: Problem) -> HttpResponse:
+    return JsonResponse(
+        problem.as_json(request), status=problem.status_code, content_type=CONTENT_TYPE
+    )
+
+
+def _is_for_programs(request: HttpRequest) -> bool:
+    return not request.path.startswith("/admin/")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler400."""
+    if isinstance(exception, DisallowedHost):
+        return _answer(request, BadRequest("The setting ALLOWED_HOSTS does not have this Host."))
+    return _answer(request, BadRequest())
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler403."""
+    if not _is_for_programs(request):
+        return defaults.permission_denied(request, exception)
+    return _answer(request, Forbidden())
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler404."""
+    if not _is_for_programs(request):
+        return defaults.page_not_found(request, exception)
+    return _answer(request, NotFound())
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500: Django itself has logged the exception."""
+    if not _is_for_programs(request):
+        return defaults.server_error(request)
+    return _answer(request, ServerError())
