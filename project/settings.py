@@ -133,6 +133,7 @@ Says which Celery task is to run, with which arguments, and when; and shows when
     "LICENSE": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
     "SERVERS": [{"url": "/", "description": "This server"}],
     "TAGS": [
+        {"name": "Index", "description": "Where everything is."},
         {"name": "Periodic tasks", "description": "What runs, with which arguments, and when."},
         {"name": "Schedules", "description": "When: four kinds, each shared by periodic tasks."},
         {"name": "Tasks", "description": "What can run, and which arguments it takes."},

@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, Spec
 from rest_framework.routers import SimpleRouter
 
 from scheduler_api.catalogue.views import TaskViewSet
+from scheduler_api.http.index import IndexViewSet
 from scheduler_api.http.routing import NothingHere
 from scheduler_api.ops.views import healthz, readyz
 from scheduler_api.periodic_tasks.views import PeriodicTaskViewSet
@@ -27,7 +28,12 @@ router.register("schedules", PreviewViewSet, basename="schedule")
 router.register("periodic-tasks", PeriodicTaskViewSet, basename="periodic-task")
 router.register("tasks", TaskViewSet, basename="task")
 
+lists = {
+    prefix: f"{basename}-list" for prefix, _, basename in router.registry if prefix != "schedules"
+}
+
 urlpatterns = [
+    path("api/v1/", IndexViewSet.as_view({"get": "index"}, resources=lists), name="index"),
     path("api/v1/", include(router.urls)),
     re_path(r"^api/", NothingHere.as_view()),
     path("", RedirectView.as_view(pattern_name="docs")),

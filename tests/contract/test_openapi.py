@@ -104,6 +104,8 @@ def test_every_tag_is_described_and_used():
 def expected_id(operation: Operation) -> str:
     """Derive the id from method and address alone."""
     collection, *rest = operation.path.removeprefix("/api/v1/").strip("/").split("/")
+    if not collection:
+        return "getApiIndex"
     many = "".join(word.capitalize() for word in collection.split("-"))
     one = many.removesuffix("s")
     if actions := [segment for segment in rest if not segment.startswith("{")]:

@@ -1,0 +1,26 @@
+"""The address of the API itself tells where everything is."""
+
+
+def test_every_list_that_it_names_is_there(api):
+    response = api.get("/api/v1/")
+
+    assert response.status_code == 200
+    resources = response.json()["resources"]
+    assert resources["periodic-tasks"] == "http://testserver/api/v1/periodic-tasks/"
+    assert len(resources) == 6
+    for address in resources.values():
+        assert api.get(address.removeprefix("http://testserver")).status_code == 200
+
+
+def test_it_takes_no_parameters(api):
+    response = api.get("/api/v1/?page_size=3")
+
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["parameter"] == "page_size"
+
+
+def test_it_cannot_be_written(api):
+    response = api.post("/api/v1/", {})
+
+    assert response.status_code == 405
+    assert response.headers["Allow"] == "GET, HEAD"
