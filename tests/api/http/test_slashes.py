@@ -61,7 +61,7 @@ def test_a_problem_names_the_path_as_it_was_asked_for(api, spell):
 
 
 @spellings
-@pytest.mark.parametrize("path", ["/api/v1/nothing/", "/api/", f"{PERIODIC_TASKS}nothing/"])
+@pytest.mark.parametrize("path", ["/api/v1/nothing/", "/api/v2/", f"{PERIODIC_TASKS}nothing/"])
 def test_what_is_not_there_is_not_found(api, spell, path):
     assert refusal(api.get(spell(path))) == (404, "not_found")
 
