@@ -43,8 +43,7 @@ def test_the_plain_commands_start_and_stop(processes):
     wait_until(processes.answers, why=api.output)
     worker.says(" ready.")
     beat.says("beat: Starting...")
-    # In the midst of writing the settings' entries, stock beat can swallow a signal: SQLite calls
-    # functions of Python's, and what they raise is lost.
+    # While it writes the settings' entries, stock beat was seen to swallow the signal.
     wait_until(lambda: has_stored_entries(processes), why=beat.output)
 
     for started in (beat, worker, api):
