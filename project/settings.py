@@ -106,8 +106,8 @@ LOGGING = {
 # --- REST framework -------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [],
-    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["scheduler_api.access.authentication.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["scheduler_api.access.permissions.HasScope"],
     "DEFAULT_PARSER_CLASSES": ["scheduler_api.http.parsing.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PAGINATION_CLASS": "scheduler_api.http.paging.KeysetPagination",
@@ -133,6 +133,7 @@ Says which Celery task is to run, with which arguments, and when; and shows when
     "LICENSE": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
     "SERVERS": [{"url": "/", "description": "This server"}],
     "TAGS": [
+        {"name": "Access", "description": "Who may do what: service accounts and their keys."},
         {"name": "Index", "description": "Where everything is."},
         {"name": "Periodic tasks", "description": "What runs, with which arguments, and when."},
         {"name": "Schedules", "description": "When: four kinds, each shared by periodic tasks."},
@@ -145,7 +146,6 @@ Says which Celery task is to run, with which arguments, and when; and shows when
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "POSTPROCESSING_HOOKS": [
         "scheduler_api.http.problem_schema.add_problem",
-        "scheduler_api.http.schema.say_it_is_open",
     ],
     # From our own static files: nothing is fetched from another host.
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import shlex
 import signal
 import socket
 import sys
@@ -24,10 +25,12 @@ PROCESSES = {
     "worker": ["celery", "-A", "project", "worker", "--loglevel=info"],
 }
 
+KEY_FILE = settings.DATA_DIR / "admin.key"
 BANNER = """
   API            {address}/api/v1/
   documentation  {address}/docs/
-  try it         curl -s {address}/api/v1/tasks/
+  admin's key    {key}
+  try it         curl -s -H "Authorization: Bearer $(cat {key_file})" {address}/api/v1/tasks/
   stop it        Ctrl-C
 
 """
@@ -40,6 +43,8 @@ def main() -> None:
     refuse_unusable_address()
     django.setup()
     migrate()
+    make_first_key()
+    connection.close()
     warn_of_silent_broker()
     sys.stdout.write(banner())
     sys.stdout.flush()
@@ -74,6 +79,13 @@ def migrate() -> None:
     connection.close()
 
 
+def make_first_key() -> None:
+    """Write a key for an administrator, with the first start on a database."""
+    from scheduler_api.access.actions import write_first_key  # noqa: PLC0415 - after setup()
+
+    write_first_key(KEY_FILE)
+
+
 def warn_of_silent_broker() -> None:
     """Say so when the broker cannot be used; beat and worker keep trying by themselves."""
     with app.connection_for_write() as broker:
@@ -96,7 +108,13 @@ def banner() -> str:
     """Return where to find what runs, for a reader on this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)  # noqa: S104
     netloc = f"[{host}]" if ":" in host else host
-    return BANNER.format(address=f"http://{netloc}:{settings.PORT}")
+    key_file = shlex.quote(str(KEY_FILE))
+    has_key = KEY_FILE.exists()
+    return BANNER.format(
+        address=f"http://{netloc}:{settings.PORT}",
+        key=KEY_FILE if has_key else "manage.py create_api_key --account admin makes a new one",
+        key_file=key_file,
+    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from drf_spectacular.renderers import OpenApiYamlRenderer2
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
+from scheduler_api.access.views import ApiKeyViewSet, ServiceAccountViewSet
 from scheduler_api.catalogue.views import TaskViewSet
 from scheduler_api.http.index import IndexViewSet
 from scheduler_api.http.routing import NothingHere
@@ -25,6 +26,8 @@ router.register("crontab-schedules", CrontabScheduleViewSet, basename="crontab-s
 router.register("solar-schedules", SolarScheduleViewSet, basename="solar-schedule")
 router.register("clocked-schedules", ClockedScheduleViewSet, basename="clocked-schedule")
 router.register("schedules", PreviewViewSet, basename="schedule")
+router.register("service-accounts", ServiceAccountViewSet, basename="service-account")
+router.register("api-keys", ApiKeyViewSet, basename="api-key")
 router.register("periodic-tasks", PeriodicTaskViewSet, basename="periodic-task")
 router.register("tasks", TaskViewSet, basename="task")
 

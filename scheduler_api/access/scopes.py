@@ -16,3 +16,12 @@ class Scope(TextChoices):
     TASKS_READ = "tasks:read"
     AUDIT_READ = "audit:read"
     ADMIN = "admin"
+
+
+def crud(*, read: Scope, write: Scope, delete: Scope | None = None) -> dict[str, Scope]:
+    """Return which scope each standard action asks for."""
+    return {
+        **dict.fromkeys(("list", "retrieve"), read),
+        **dict.fromkeys(("create", "update", "partial_update"), write),
+        "destroy": delete or write,
+    }

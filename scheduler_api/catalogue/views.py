@@ -1,12 +1,13 @@
 """The catalogue over HTTP: what can run."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from scheduler_api.access.scopes import Scope
 from scheduler_api.catalogue.registry import get_task, registered_tasks
 from scheduler_api.catalogue.serializers import TaskSerializer
 from scheduler_api.http.paging import KeysetPagination
@@ -31,6 +32,7 @@ class TaskViewSet(ApiViewSet):
     resource = "task"
     tag = "Tasks"
     serializer_class = TaskSerializer
+    scopes: ClassVar = {"list": Scope.TASKS_READ, "retrieve": Scope.TASKS_READ}
     lookup_field = "name"
     lookup_value_regex = "[^/]+"
     filter_backends = ()

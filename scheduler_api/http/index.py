@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from scheduler_api.http.viewsets import ApiViewSet
+from scheduler_api.http.viewsets import ANY_KEY, ApiViewSet
 
 
 @extend_schema_serializer(
@@ -31,6 +31,7 @@ class IndexViewSet(ApiViewSet):
     resource = "API"
     tag = "Index"
     serializer_class = IndexSerializer
+    scopes: ClassVar = {"index": ANY_KEY}
     resources: ClassVar[Mapping[str, str]] = {}
 
     @extend_schema(responses=IndexSerializer)

@@ -11,12 +11,18 @@ WHERE_IT_IS = "/api/v1/periodic-tasks/"
 
 # By code: the headers that an answer may have.
 HEADERS: Mapping[str, Mapping[str, Any]] = {
+    "not_authenticated": {
+        "WWW-Authenticate": {
+            "description": "How to send credentials.",
+            "schema": {"type": "string", "const": "Bearer"},
+        }
+    },
     "unavailable": {
         "Retry-After": {
             "description": "After how many seconds to try again.",
             "schema": {"type": "integer"},
         }
-    }
+    },
 }
 
 

@@ -130,6 +130,10 @@ class NotAuthenticated(Problem):
 
     status_code = 401
     code = "not_authenticated"
+    example = {"detail": "Send the header Authorization: Bearer, and your key."}
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
 
 
 class Forbidden(Problem):
@@ -137,6 +141,9 @@ class Forbidden(Problem):
 
     status_code = 403
     code = "forbidden"
+    example = {
+        "detail": "The account 'reports' does not have the scope periodic-tasks:write.",
+    }
 
 
 class NotFound(Problem):

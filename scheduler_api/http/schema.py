@@ -49,6 +49,8 @@ CHANGE = "Change the"
 PROBLEMS_OF_ALL = (
     problems.InvalidQuery,
     problems.BadRequest,
+    problems.NotAuthenticated,
+    problems.Forbidden,
     problems.NotAcceptable,
     problems.ServerError,
     problems.Unavailable,
@@ -114,10 +116,13 @@ class ApiSchema(AutoSchema):
         return (getattr(self.view, action).__doc__ or "").partition("\n")[0].rstrip(".")
 
     def get_description(self) -> str:  # type: ignore[override]  # as in the base class
-        """Return the docstring, without the line that the summary has said already."""
+        """Return the docstring, without what the summary has said already, and the scope."""
         description: str = super().get_description()
         first, _, rest = description.partition("\n\n")
-        return rest if rest and first.rstrip(".") == self.get_summary() else description
+        if rest and first.rstrip(".") == self.get_summary():
+            description = rest
+        scope = self.view.scopes[self.view.action]
+        return f"{description}\n\nScope: `{scope}`." if scope else description
 
     def get_tags(self) -> list[str]:
         """Return the one tag of the view set."""
@@ -245,8 +250,3 @@ class StoredJSONSchema(OpenApiSerializerFieldExtension):
         if direction == "response":
             return {"type": [name, "null"], anything: {}}
         return {"type": name, anything: {}, "default": self.target.json_type()}
-
-
-def say_it_is_open(result: dict[str, Any], **_: object) -> dict[str, Any]:
-    """Say that no operation asks for credentials; a postprocessing hook of drf-spectacular."""
-    return {**result, "security": []}

@@ -17,6 +17,9 @@ from scheduler_api.http.parsing import refuse_unknown_length
 from scheduler_api.http.problems import Problem
 from scheduler_api.http.serializers import StrictSerializer
 
+# The scope of what every caller may do.
+ANY_KEY = ""
+
 
 class ApiViewSet(GenericViewSet[Any]):
     """Views of one resource, which take no query parameter that they do not declare.
@@ -27,7 +30,9 @@ class ApiViewSet(GenericViewSet[Any]):
     resource: ClassVar[str]
     tag: ClassVar[str]
     ordering_fields: ClassVar[tuple[str, ...]] = ("id",)
-    # By action: the query parameters it takes, and the problems only it can answer with.
+    # By action: the scope that a caller needs, the query parameters it takes, and the problems
+    # that only it can answer with.
+    scopes: ClassVar[Mapping[str, str]] = {}
     queries: ClassVar[Mapping[str, type[StrictSerializer]]] = {}
     problems: ClassVar[Mapping[str, tuple[type[Problem], ...]]] = {}
 

@@ -7,7 +7,9 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django_celery_beat.models import PeriodicTask
 
+from scheduler_api.access.models import ServiceAccount
 from scheduler_api.http.problems import Problem
+from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.periodic_tasks.timing import schedule_row
 from scheduler_api.schedules.rows import KINDS, kind_of, reuse
 
@@ -27,10 +29,11 @@ def follow(task: PeriodicTask, schedule: Any) -> None:
 
 
 @transaction.atomic
-def create(task: PeriodicTask) -> None:
+def create(task: PeriodicTask, *, by: ServiceAccount) -> None:
     """Store a new periodic task, and its schedule unless an equal one is stored already."""
     follow(task, reuse(schedule_row(task)))
     _save(task)
+    ManagedTask.objects.create(periodic_task=task, owner=by)
 
 
 @transaction.atomic

@@ -31,12 +31,16 @@ class ManagedTask(models.Model):
     managed_by = models.CharField(
         max_length=16, choices=ManagedBy, default=ManagedBy.API, help_text="Who writes it."
     )
-    labels = models.JSONField(
-        default=dict, blank=True, help_text="Keys and values to find it by."
-    )
+    labels = models.JSONField(default=dict, blank=True, help_text="Keys and values to find it by.")
     revision = models.PositiveBigIntegerField(
         default=1, help_text="How often the definition was written, the first time included."
     )
 
     def __str__(self) -> str:
         return f"{self.periodic_task_id} of {self.owner}"
+
+
+def managed_half(task: PeriodicTask) -> ManagedTask | None:
+    """Return what we know beyond the row; None for one that admin or the ORM has made."""
+    managed: ManagedTask | None = getattr(task, "managed", None)
+    return managed

@@ -14,12 +14,14 @@ from django_celery_beat.models import (
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
+from scheduler_api.access.permissions import account_of
 from scheduler_api.http import fields
 from scheduler_api.http.problems import Mistake, ValidationFailed
 from scheduler_api.http.schema import examples
 from scheduler_api.http.serializers import StrictModelSerializer
 from scheduler_api.periodic_tasks import timing
 from scheduler_api.periodic_tasks.actions import follow
+from scheduler_api.periodic_tasks.models import managed_half
 from scheduler_api.periodic_tasks.validation import mistakes_in
 from scheduler_api.schedules.inline import InlineSchedule
 from scheduler_api.schedules.rows import KINDS, are_equal, kind_of
@@ -80,6 +82,7 @@ class FollowedSchedule(InlineSchedule):
             "one_off": False,
             "enabled": True,
             "description": "",
+            "owner": "crm",
             "next_run_at": "2027-03-28T01:00:30Z",
             "last_run_at": None,
             "total_run_count": 0,
@@ -117,6 +120,9 @@ class PeriodicTaskSerializer(StrictModelSerializer):
         json_type=dict,
         help_text="Headers of the message: names that begin with `x-`, and strings.",
     )
+    owner = serializers.SerializerMethodField(
+        help_text="The account whose it is; null for nobody's."
+    )
     next_run_at = serializers.SerializerMethodField(
         help_text="The slot that beat waits for, in the past when it is overdue; null for none."
     )
@@ -144,6 +150,7 @@ class PeriodicTaskSerializer(StrictModelSerializer):
             "one_off",
             "enabled",
             "description",
+            "owner",
             "next_run_at",
             "last_run_at",
             "total_run_count",
@@ -182,6 +189,11 @@ class PeriodicTaskSerializer(StrictModelSerializer):
             "date_changed": {"help_text": "When the row was last written."},
         }
 
+    def get_owner(self, task: PeriodicTask) -> str | None:
+        """Return the name of the account whose it is."""
+        managed = managed_half(task)
+        return managed.owner.name if managed and managed.owner else None
+
     @extend_schema_field(fields.Instant(allow_null=True))
     def get_next_run_at(self, task: PeriodicTask) -> Any:
         """Return the slot that beat waits for."""
@@ -210,7 +222,7 @@ class PeriodicTaskSerializer(StrictModelSerializer):
         }
         if timing.schedule_row(task) != timing.schedule_row(before):
             changed.add("schedule")
-        mistakes += mistakes_in(task, changed)
+        mistakes += mistakes_in(task, changed, by=account_of(self.context["request"]))
         if mistakes:
             raise ValidationFailed(errors=mistakes)
         self.task = task

@@ -9,6 +9,8 @@ from django.conf import settings
 from django_celery_beat.models import PeriodicTask
 from kombu.utils.json import loads
 
+from scheduler_api.access.models import ServiceAccount
+from scheduler_api.access.permissions import may_name_queue, may_name_task
 from scheduler_api.catalogue.arguments import check_arguments
 from scheduler_api.catalogue.registry import get_task, registered_tasks
 from scheduler_api.http.fields import read_json
@@ -22,8 +24,10 @@ MAX_SHORTSTR_BYTES = 255
 HEADER_NAME = re.compile(r"x-[a-z0-9-]{1,100}", re.IGNORECASE)
 
 
-def mistakes_in(task: PeriodicTask, changed: Collection[str]) -> Iterator[Mistake]:
-    """Yield all that is wrong with a periodic task that is about to be stored.
+def mistakes_in(
+    task: PeriodicTask, changed: Collection[str], *, by: ServiceAccount
+) -> Iterator[Mistake]:
+    """Yield all that is wrong with a periodic task that an account is about to store.
 
     Rules about fields that did not change are not asked again: what others have written, or
     what has become wrong since, must not stand in the way of an unrelated change.
@@ -40,6 +44,8 @@ def mistakes_in(task: PeriodicTask, changed: Collection[str]) -> Iterator[Mistak
     for rule, fields in rules.items():
         if fields & set(changed):
             yield from rule(task)
+    if {"task", "queue"} & set(changed):
+        yield from beyond_account(task, by)
 
 
 def wrong_repetition(task: PeriodicTask) -> Iterator[Mistake]:
@@ -143,6 +149,22 @@ def wrong_headers(task: PeriodicTask) -> Iterator[Mistake]:
                 code="invalid",
                 detail="Must be a string.",
             )
+
+
+def beyond_account(task: PeriodicTask, account: ServiceAccount) -> Iterator[Mistake]:
+    """Refuse a task or a queue that the account may not name."""
+    if not may_name_task(account, task.task):
+        yield Mistake(
+            pointer="/task",
+            code="not_allowed",
+            detail=f"This account may name {', '.join(account.task_patterns)}.",
+        )
+    if not may_name_queue(account, task.queue or settings.CELERY_TASK_DEFAULT_QUEUE):
+        yield Mistake(
+            pointer="/queue",
+            code="not_allowed",
+            detail=f"This account may name {', '.join(account.queues)}.",
+        )
 
 
 def wrong_routing(task: PeriodicTask) -> Iterator[Mistake]:

@@ -2,12 +2,16 @@
 
 from typing import Any, ClassVar
 
+from django.db.models import QuerySet
 from django_celery_beat.models import PeriodicTask
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from scheduler_api.access.ownership import visible_to
+from scheduler_api.access.permissions import account_of
+from scheduler_api.access.scopes import Scope, crud
 from scheduler_api.http.viewsets import CrudViewSet
 from scheduler_api.periodic_tasks import actions, timing
 from scheduler_api.periodic_tasks.filters import PeriodicTaskFilter
@@ -28,10 +32,18 @@ class PeriodicTaskViewSet(CrudViewSet):
 
     resource = "periodic task"
     tag = "Periodic tasks"
-    queryset = PeriodicTask.objects.select_related(*KINDS)
+    queryset = PeriodicTask.objects.select_related(*KINDS, "managed__owner")
     serializer_class = PeriodicTaskSerializer
     filterset_class = PeriodicTaskFilter
     ordering_fields = ("id", "name", "task", "date_changed", "last_run_at", "total_run_count")
+    scopes: ClassVar = {
+        **crud(
+            read=Scope.PERIODIC_TASKS_READ,
+            write=Scope.PERIODIC_TASKS_WRITE,
+            delete=Scope.PERIODIC_TASKS_DELETE,
+        ),
+        "upcoming": Scope.PERIODIC_TASKS_READ,
+    }
     queries: ClassVar = {"upcoming": UpcomingQuery}
     problems: ClassVar = {
         "create": (actions.NameTaken,),
@@ -39,10 +51,14 @@ class PeriodicTaskViewSet(CrudViewSet):
         "partial_update": (actions.NameTaken,),
     }
 
+    def get_queryset(self) -> QuerySet[Any]:
+        """Return the periodic tasks that the caller may see; others are not there."""
+        return super().get_queryset().filter(visible_to(account_of(self.request)))
+
     def store(self, serializer: Any) -> PeriodicTask:
         """Create a periodic task, or change the one that the serializer was given."""
         if serializer.instance is None:
-            actions.create(serializer.task)
+            actions.create(serializer.task, by=account_of(self.request))
         else:
             actions.change(serializer.instance, serializer.task)
         task: PeriodicTask = serializer.task

@@ -4,8 +4,10 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from scheduler_api.access.models import ServiceAccount
+from scheduler_api.access.ownership import visible_to
 from scheduler_api.http.problems import Problem
-from scheduler_api.schedules.rows import values_of
+from scheduler_api.schedules.rows import stored_equal
 
 NAMES_SHOWN = 100
 
@@ -39,36 +41,52 @@ class ScheduleExists(Problem):
     example = {"detail": "Use the one with the id 1.", "instance": "/api/v1/solar-schedules/"}
 
 
+class ScheduleOfOthers(Problem):
+    """Periodic tasks of other accounts use this schedule, so it cannot be changed."""
+
+    status_code = 409
+    code = "schedule_of_others"
+    example = {
+        "detail": "Store a schedule of your own and follow that.",
+        "instance": "/api/v1/interval-schedules/1/",
+    }
+
+
 @transaction.atomic
-def store(row: Any) -> None:
+def store(row: Any, *, by: ServiceAccount) -> None:
     """Save a new schedule, or new values of one; its periodic tasks follow it.
 
-    Raise ScheduleExists where django-celery-beat's tables want them unique (solar).
+    Raise ScheduleOfOthers rather than change it under somebody else's periodic task, and
+    ScheduleExists where django-celery-beat's tables want them unique (solar).
     """
+    if row.pk and not by.is_admin and row.periodictask_set.exclude(visible_to(by)).exists():
+        raise ScheduleOfOthers("Store a schedule of your own and follow that.")
     try:
         with transaction.atomic():
             row.save()
     except IntegrityError as error:
-        equal = type(row)._default_manager.filter(**values_of(row)).first()
+        equal = stored_equal(row)
         if equal is None:
             raise
         raise ScheduleExists(f"Use the one with the id {equal.pk}.") from error
 
 
 @transaction.atomic
-def delete(row: Any) -> None:
+def delete(row: Any, *, by: ServiceAccount) -> None:
     """Delete a schedule that no periodic task uses, or raise ScheduleInUse.
 
     django-celery-beat's own delete() takes the periodic tasks with it. The caller has locked
     the row, so that no periodic task can begin to use it meanwhile.
     """
-    names = list(
-        row.periodictask_set.order_by("name").values_list("name", flat=True)[: NAMES_SHOWN + 1]
-    )
+    users = row.periodictask_set
+    visible = users.filter(visible_to(by)).order_by("name").values_list("name", flat=True)
+    names = list(visible[: NAMES_SHOWN + 1])
+    if not names and not users.exists():
+        row.delete()
+        return
     if names:
         shown = ", ".join(names[:NAMES_SHOWN]) + (" and others" * (len(names) > NAMES_SHOWN))
-        raise ScheduleInUse(
-            f"It is used by {shown}. Give these another schedule, or delete them, first.",
-            used_by=names[:NAMES_SHOWN],
-        )
-    row.delete()
+        mend = f"It is used by {shown}. Give these another schedule, or delete them, first."
+    else:
+        mend = "Periodic tasks of other accounts use it."
+    raise ScheduleInUse(mend, used_by=names[:NAMES_SHOWN])

@@ -16,6 +16,9 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from scheduler_api.access.ownership import visible_to
+from scheduler_api.access.permissions import account_of
+from scheduler_api.access.scopes import Scope, crud
 from scheduler_api.http.viewsets import ApiViewSet, CrudViewSet
 from scheduler_api.schedules import actions
 from scheduler_api.schedules.errors import InvalidSchedule
@@ -41,16 +44,25 @@ class ScheduleViewSet(CrudViewSet):
     """The schedules of one kind; any number of periodic tasks may follow each."""
 
     tag = "Schedules"
+    scopes: ClassVar = {
+        **crud(read=Scope.SCHEDULES_READ, write=Scope.SCHEDULES_WRITE),
+        "upcoming": Scope.SCHEDULES_READ,
+    }
     queries: ClassVar = {"upcoming": UpcomingQuery}
-    problems: ClassVar = {"destroy": (actions.ScheduleInUse,)}
+    problems: ClassVar = {
+        "update": (actions.ScheduleOfOthers,),
+        "partial_update": (actions.ScheduleOfOthers,),
+        "destroy": (actions.ScheduleInUse,),
+    }
 
     def get_queryset(self) -> QuerySet[Any]:
         """Return the schedules with the periodic tasks that follow them, in two queries."""
         schedules = super().get_queryset()
         reference = KIND_OF_MODEL[schedules.model].name
-        followers = PeriodicTask.objects.filter(**{reference: OuterRef("pk")}).order_by()
+        visible = PeriodicTask.objects.filter(visible_to(account_of(self.request)))
+        followers = visible.filter(**{reference: OuterRef("pk")}).order_by()
         count = followers.values(reference).values(count=Count("pk"))
-        names = PeriodicTask.objects.only("name", reference).order_by("name")
+        names = visible.only("name", reference).order_by("name")
         annotated: QuerySet[Any] = schedules.annotate(
             used_by_count=Coalesce(Subquery(count, output_field=IntegerField()), 0)
         ).prefetch_related(
@@ -60,12 +72,12 @@ class ScheduleViewSet(CrudViewSet):
 
     def store(self, serializer: Any) -> Any:
         """Save the row that the serializer has made or changed."""
-        actions.store(serializer.row)
+        actions.store(serializer.row, by=account_of(self.request))
         return serializer.row
 
     def remove(self, row: Any) -> None:
         """Delete a schedule that is not in use."""
-        actions.delete(row)
+        actions.delete(row, by=account_of(self.request))
 
     @extend_schema(responses=UpcomingSerializer)
     @action(detail=True)
@@ -108,8 +120,8 @@ class SolarScheduleViewSet(ScheduleViewSet):
     problems: ClassVar = {
         **ScheduleViewSet.problems,
         "create": (actions.ScheduleExists,),
-        "update": (actions.ScheduleExists,),
-        "partial_update": (actions.ScheduleExists,),
+        "update": (actions.ScheduleExists, actions.ScheduleOfOthers),
+        "partial_update": (actions.ScheduleExists, actions.ScheduleOfOthers),
     }
 
 
@@ -127,6 +139,7 @@ class PreviewViewSet(ApiViewSet):
     resource = "schedule"
     tag = "Schedules"
     serializer_class = PreviewSerializer
+    scopes: ClassVar = {"preview": Scope.SCHEDULES_READ}
 
     @extend_schema(responses=UpcomingSerializer)
     @action(detail=False, methods=["post"])

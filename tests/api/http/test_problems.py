@@ -99,7 +99,6 @@ def test_an_id_that_is_not_there_is_not_found(api, method, pk):
     "path",
     [
         "/api/",
-        "/api/",
         "/api/v1/nothing/",
         "/api/v1/schedules/",
         "/api/v2/interval-schedules/",

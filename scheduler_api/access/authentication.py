@@ -1,0 +1,33 @@
+"""Who is calling: the key in the Authorization header, and nowhere else."""
+
+from datetime import UTC, datetime, timedelta
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from scheduler_api.access.models import ApiKey, ServiceAccount, digest_of
+from scheduler_api.http.problems import NotAuthenticated
+
+# To note each use at once would make a write of every read.
+USE_IS_NOTED_EVERY = timedelta(minutes=1)
+
+
+class BearerAuthentication(BaseAuthentication):
+    """Takes `Authorization: Bearer sk_…`.
+
+    `request.user` is then the account, and `request.auth` the key.
+    """
+
+    def authenticate(self, request: Request) -> tuple[ServiceAccount, ApiKey]:
+        """Find the key, in one query; raise NotAuthenticated."""
+        scheme, _, text = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not text.strip():
+            raise NotAuthenticated("Send the header Authorization: Bearer, and your key.")
+        now = datetime.now(UTC)
+        keys = ApiKey.objects.live(at=now).select_related("service_account")
+        key = keys.filter(digest=digest_of(text.strip())).first()
+        if key is None:
+            raise NotAuthenticated("This key is unknown, expired or revoked.")
+        if key.last_used_at is None or now - key.last_used_at > USE_IS_NOTED_EVERY:
+            ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
+        return key.service_account, key

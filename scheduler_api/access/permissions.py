@@ -1,0 +1,43 @@
+"""What a caller may do: each operation asks for one scope."""
+
+from fnmatch import fnmatchcase
+from typing import Any, cast
+
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from scheduler_api.access.models import ServiceAccount
+from scheduler_api.http.problems import Forbidden
+
+
+class HasScope(BasePermission):
+    """Lets those in whose account has the scope that the view declares for the action.
+
+    A view that declares none is a mistake of ours, and a KeyError.
+    """
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """Raise Forbidden, naming the scope that is missing."""
+        if view.action is None:  # the method is not allowed here, which is told next
+            return True
+        scope = view.scopes[view.action]
+        account = account_of(request)
+        if scope and not account.may(scope):
+            raise Forbidden(f"The account {account.name!r} does not have the scope {scope}.")
+        return True
+
+
+def account_of(request: Request) -> ServiceAccount:
+    """Return the account that calls."""
+    return cast(ServiceAccount, request.user)
+
+
+def may_name_task(account: ServiceAccount, task: str) -> bool:
+    """Tell whether an account may have this task run."""
+    patterns = account.task_patterns
+    return not patterns or any(fnmatchcase(task, pattern) for pattern in patterns)
+
+
+def may_name_queue(account: ServiceAccount, queue: str) -> bool:
+    """Tell whether an account may send to this queue."""
+    return not account.queues or queue in account.queues

@@ -1,0 +1,141 @@
+"""Service accounts and their keys in JSON."""
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from rest_framework import serializers
+
+from scheduler_api.access.models import ApiKey, ServiceAccount
+from scheduler_api.access.scopes import Scope
+from scheduler_api.http import fields
+from scheduler_api.http.schema import examples
+from scheduler_api.http.serializers import StrictModelSerializer
+
+MAX_ENTRIES = 100
+
+
+class TextList(serializers.ListField):
+    """A list of strings without doubles."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("child", fields.Text(max_length=200))
+        super().__init__(max_length=MAX_ENTRIES, **kwargs)
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        """Sort, and drop doubles."""
+        return sorted(set(super().to_internal_value(data)))
+
+
+@extend_schema_serializer(
+    examples=examples(
+        "Billing",
+        {
+            "name": "billing",
+            "scopes": ["periodic-tasks:read", "periodic-tasks:write"],
+            "task_patterns": ["billing.*"],
+        },
+        changed="scopes",
+        answer={
+            "id": 2,
+            "name": "billing",
+            "scopes": ["periodic-tasks:read", "periodic-tasks:write"],
+            "task_patterns": ["billing.*"],
+            "queues": [],
+            "sees_unowned": False,
+            "created_at": "2027-03-28T01:00:00Z",
+        },
+    )
+)
+class ServiceAccountSerializer(StrictModelSerializer):
+    """A service, a script or a person that calls the API, and what it may do."""
+
+    scopes = TextList(
+        child=fields.Choice(choices=Scope.choices), help_text="What it may do; `admin` is all."
+    )
+    task_patterns = TextList(
+        default=list, help_text="The tasks it may name, as `billing.*`; empty for all."
+    )
+    queues = TextList(default=list, help_text="The queues it may name; empty for all.")
+
+    class Meta:
+        model = ServiceAccount
+        fields: ClassVar[tuple[str, ...]] = (
+            "id",
+            "name",
+            "scopes",
+            "task_patterns",
+            "queues",
+            "sees_unowned",
+            "created_at",
+        )
+        extra_kwargs: ClassVar[dict[str, Any]] = {
+            "name": {"validators": []},
+            "created_at": {"read_only": True, "help_text": "When it was made."},
+        }
+
+
+KEY_EXAMPLE = {
+    "id": 1,
+    "service_account": 2,
+    "prefix": "1f8b3c2a",
+    "created_at": "2027-03-28T01:00:00Z",
+    "expires_at": "2028-03-28T00:00:00Z",
+    "last_used_at": None,
+    "revoked_at": None,
+}
+
+
+@extend_schema_serializer(
+    examples=[OpenApiExample("Key", KEY_EXAMPLE, response_only=True)], component_name="ApiKey"
+)
+class ApiKeySerializer(StrictModelSerializer):
+    """A key of a service account, without its text."""
+
+    class Meta:
+        model = ApiKey
+        fields: ClassVar[tuple[str, ...]] = (
+            "id",
+            "service_account",
+            "prefix",
+            "created_at",
+            "expires_at",
+            "last_used_at",
+            "revoked_at",
+        )
+        read_only_fields = ("prefix", "created_at", "last_used_at", "revoked_at")
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "For a year",
+            {"service_account": 2, "expires_at": "2028-03-28T00:00:00Z"},
+            request_only=True,
+        ),
+        OpenApiExample(
+            "Key",
+            {**KEY_EXAMPLE, "key": "sk_1f8b3c2a_Zk3…"},
+            response_only=True,
+        ),
+    ],
+    component_name="NewApiKey",
+)
+class NewApiKeySerializer(ApiKeySerializer):
+    """A key with its text, which is told this once."""
+
+    key = serializers.CharField(read_only=True, help_text="The key itself: keep it, now.")
+    service_account = serializers.PrimaryKeyRelatedField(
+        queryset=ServiceAccount.objects.all(),
+        pk_field=fields.WholeNumber(),
+        help_text="The id of the account.",
+    )
+
+    class Meta(ApiKeySerializer.Meta):
+        fields: ClassVar[tuple[str, ...]] = (*ApiKeySerializer.Meta.fields, "key")
+
+    def validate_expires_at(self, value: datetime | None) -> datetime | None:
+        """Refuse a key that would never work."""
+        if value and value <= datetime.now(UTC):
+            raise serializers.ValidationError("Must be in the future, or null.", "in_the_past")
+        return value

@@ -1,0 +1,82 @@
+"""Service accounts and their keys over HTTP, for `admin`."""
+
+from typing import Any, ClassVar
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+
+from scheduler_api.access import actions, schema  # noqa: F401 - registers itself
+from scheduler_api.access.models import ApiKey, ServiceAccount
+from scheduler_api.access.scopes import Scope, crud
+from scheduler_api.access.serializers import (
+    ApiKeySerializer,
+    NewApiKeySerializer,
+    ServiceAccountSerializer,
+)
+from scheduler_api.http.viewsets import CrudViewSet, ListRetrieveViewSet
+
+
+class ServiceAccountViewSet(CrudViewSet):
+    """The services, scripts and people that call the API."""
+
+    resource = "service account"
+    tag = "Access"
+    queryset = ServiceAccount.objects.all()
+    serializer_class = ServiceAccountSerializer
+    ordering_fields = ("id", "name", "created_at")
+    scopes: ClassVar = crud(read=Scope.ADMIN, write=Scope.ADMIN)
+    problems: ClassVar = {
+        "create": (actions.AccountNameTaken,),
+        "update": (actions.AccountNameTaken,),
+        "partial_update": (actions.AccountNameTaken,),
+        "destroy": (actions.AccountInUse,),
+    }
+
+    def store(self, serializer: Any) -> ServiceAccount:
+        """Create an account, or change the one that the serializer was given."""
+        account = serializer.instance or ServiceAccount()
+        for field, value in serializer.validated_data.items():
+            setattr(account, field, value)
+        actions.store_account(account)
+        return account
+
+    def remove(self, row: ServiceAccount) -> None:
+        """Delete an account that owns nothing."""
+        actions.delete_account(row)
+
+
+class ApiKeyViewSet(ListRetrieveViewSet):
+    """The keys of all accounts, without their texts."""
+
+    resource = "API key"
+    tag = "Access"
+    queryset = ApiKey.objects.all()
+    serializer_class = ApiKeySerializer
+    ordering_fields = ("id", "created_at", "expires_at", "last_used_at")
+    scopes: ClassVar = {**crud(read=Scope.ADMIN, write=Scope.ADMIN), "revoke": Scope.ADMIN}
+    problems: ClassVar = {"create": (actions.TooManyKeys,)}
+
+    @extend_schema(request=NewApiKeySerializer, responses={201: NewApiKeySerializer})
+    def create(self, request: Request) -> Response:
+        """Make a key. This answer alone has its text."""
+        serializer = NewApiKeySerializer(data=request.data, context=self.get_serializer_context())
+        serializer.is_valid(raise_exception=True)
+        values = serializer.validated_data
+        key, text = actions.issue_key(values["service_account"], expires_at=values["expires_at"])
+        key.key = text  # type: ignore[attr-defined]
+        address = reverse(f"{self.basename}-detail", args=[key.pk], request=request)
+        return Response(
+            NewApiKeySerializer(key).data, status.HTTP_201_CREATED, headers={"Location": address}
+        )
+
+    @extend_schema(request=None, responses=ApiKeySerializer)
+    @action(detail=True, methods=["post"])
+    def revoke(self, request: Request, **address: str) -> Response:
+        """Refuse a key from now on. It stays on the list."""
+        key = self.get_object()
+        actions.revoke_key(key)
+        return Response(self.get_serializer(self.get_queryset().get(pk=key.pk)).data)

@@ -1,0 +1,57 @@
+"""`manage.py create_api_key`: a key from the command line, for who has none yet."""
+
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from scheduler_api.access.actions import account_named, issue_key
+from scheduler_api.access.models import ServiceAccount
+from scheduler_api.access.scopes import Scope
+from scheduler_api.http.problems import Problem
+
+
+class Command(BaseCommand):
+    """Make a key, and print it: it is not kept, and cannot be shown again."""
+
+    help = "Make a key of a service account, which is made if there is none of that name."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--account", required=True, metavar="NAME")
+        parser.add_argument(
+            "--scopes",
+            nargs="+",
+            default=[],
+            choices=Scope.values,
+            metavar="SCOPE",
+            help=f"What a new account may do: {', '.join(Scope.values)}.",
+        )
+        parser.add_argument(
+            "--expires",
+            type=datetime.fromisoformat,
+            metavar="MOMENT",
+            help="From when on the key is refused, as 2028-01-01T00:00:00Z; by default never.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print the key on a line of its own."""
+        name, scopes, expires_at = options["account"], options["scopes"], options["expires"]
+        if expires_at and expires_at.tzinfo is None:
+            raise CommandError("--expires needs an offset: 2028-01-01T00:00:00Z.")
+        if expires_at and expires_at <= datetime.now(UTC):
+            raise CommandError("--expires is in the past.")
+        existing = ServiceAccount.objects.filter(name=name).first()
+        if existing is None and not scopes:
+            raise CommandError(f"There is no account {name!r}: to make it, say its --scopes.")
+        if existing and scopes and set(scopes) != set(existing.scopes):
+            raise CommandError(
+                f"The account {name!r} has the scopes {', '.join(existing.scopes)}: leave out "
+                "--scopes, or change the account over the API."
+            )
+        try:
+            _, text = issue_key(account_named(name, scopes), expires_at=expires_at)
+        except Problem as problem:
+            raise CommandError(problem.detail) from problem
+        self.stdout.write(text)
