@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -97,11 +97,21 @@ class Processes:
 
     def answers(self, path: str = "/healthz") -> bool:
         """Whether the API answers well at this path."""
-        try:
-            with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as response:
-                return response.status == 200
-        except (URLError, ConnectionError):
-            return False
+        with suppress(URLError, ConnectionError):
+            self.get(path)
+            return True
+        return False
+
+    def get(self, path: str) -> bytes:
+        """Return what the API answers, to `admin` once there is a key of his."""
+        headers = {}
+        with suppress(FileNotFoundError):
+            key = (self.data_dir / "admin.key").read_text().strip()
+            headers["Authorization"] = f"Bearer {key}"
+        request = Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
+        with urlopen(request, timeout=5) as response:
+            answer: bytes = response.read()
+            return answer
 
 
 def wait_until(

@@ -1,7 +1,5 @@
 """The plain commands, which need no `make`: they start, they stop, and say what is wrong."""
 
-from urllib.request import urlopen
-
 import pytest
 
 from tests.deploy.conftest import wait_until
@@ -9,6 +7,7 @@ from tests.deploy.conftest import wait_until
 MANAGE = ("manage.py", "check")
 WORKER = ("-m", "celery", "-A", "project", "worker")
 BEAT = ("-m", "celery", "-A", "project", "beat")
+CREATE_KEY = ("manage.py", "create_api_key")
 GUNICORN = ("-m", "gunicorn", "project.wsgi")
 
 
@@ -28,15 +27,11 @@ def test_a_bad_setting_is_a_sentence(processes, command, name, value, sentence):
     assert started.output().count("\n") == 1
 
 
-def has_stored_entries(processes) -> bool:
-    """Tell whether beat has stored all that the settings name."""
-    tasks = f"http://127.0.0.1:{processes.port}/api/v1/periodic-tasks/"
-    with urlopen(f"{tasks}?name=nightly-cleanup", timeout=5) as page:
-        return b"nightly-cleanup" in page.read()
-
-
 def test_the_plain_commands_start_and_stop(processes):
     assert processes.start("manage.py", "migrate").exit_code(within=30) == 0
+    make_key = processes.start(*CREATE_KEY, "--account", "admin", "--scopes", "admin")
+    assert make_key.exit_code() == 0
+    (processes.data_dir / "admin.key").write_text(make_key.output())
     api = processes.start("manage.py", "runserver", "--noreload", str(processes.port))
     worker = processes.start(*WORKER, "--loglevel=info")
     beat = processes.start(*BEAT, "--loglevel=info")
@@ -44,7 +39,8 @@ def test_the_plain_commands_start_and_stop(processes):
     worker.says(" ready.")
     beat.says("beat: Starting...")
     # While it writes the settings' entries, stock beat was seen to swallow the signal.
-    wait_until(lambda: has_stored_entries(processes), why=beat.output)
+    entry = "/api/v1/periodic-tasks/?name=nightly-cleanup"
+    wait_until(lambda: b"clean_up" in processes.get(entry), why=beat.output)
 
     for started in (beat, worker, api):
         started.press_ctrl_c()

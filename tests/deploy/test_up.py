@@ -1,8 +1,10 @@
 """`make up`: everything that it starts, seen from outside."""
 
 import os
+import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 
@@ -36,8 +38,13 @@ def test_up_answers_and_ctrl_c_lets_a_running_task_finish(processes):
     started = up(processes)
     for name in ("api/v1/", "docs/"):
         assert f"http://127.0.0.1:{processes.port}/{name}" in started.output()
-    assert f"curl -s http://127.0.0.1:{processes.port}/api/v1/tasks/" in started.output()
-    assert processes.answers("/api/v1/tasks/")
+    [pasted] = re.findall(r"try it +(curl .+)", started.output())
+    answer = subprocess.run(["bash", "-c", pasted], capture_output=True, check=True)
+    assert b"project.tasks.add" in answer.stdout
+    key_file = processes.data_dir / "admin.key"
+    assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
+    assert re.fullmatch(r"sk_\w{8}_[\w-]{43}\n", key_file.read_text())
+    assert key_file.read_text().strip() not in started.output()
     assert processes.answers("/docs/")
     assert processes.answers("/readyz")
     run_sleep(processes, started, 3)
@@ -132,7 +139,7 @@ def test_a_broker_that_does_not_answer_is_a_sentence_and_waited_for(processes):
         "-m", "project.up", BROKER_URL=f"amqp://someone:secret@127.0.0.1:{port}//"
     )
 
-    started.says(f"BROKER_URL is amqp://someone:**@127.0.0.1:{port}//, which cannot be used yet (")
+    started.says(f"BROKER_URL is amqp://someone:***@127.0.0.1:{port}//, which cannot be used yet (")
     wait_until(processes.answers, why=started.output)
     started.says("Trying again in 2.00 seconds")
     started.press_ctrl_c()

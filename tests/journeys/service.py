@@ -26,6 +26,7 @@ class Service:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.output_file = folder / "output.log"
+        self.key_file = folder / "data" / "admin.key"
         self.environment = {
             **{name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ},
             "HOME": str(folder),
@@ -85,7 +86,10 @@ class Service:
             self.address + path,
             method=method,
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
+            headers={
+                "Content-Type": "application/json",
+                "Authorization": f"Bearer {self.key_file.read_text().strip()}",
+            },
         )
         try:
             with urllib.request.urlopen(request, timeout=10) as response:
