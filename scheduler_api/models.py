@@ -1,6 +1,15 @@
 """The whole data dictionary: our own tables, beside those of django-celery-beat."""
 
-from scheduler_api.access.models import ApiKey, ServiceAccount
+from scheduler_api.access.models import ApiKey, AuditEntry, ServiceAccount
+from scheduler_api.http.models import IdempotentResponse
 from scheduler_api.periodic_tasks.models import ManagedTask
+from scheduler_api.schedules.models import ScheduleRevision
 
-__all__ = ["ApiKey", "ManagedTask", "ServiceAccount"]
+__all__ = [
+    "ApiKey",
+    "AuditEntry",
+    "IdempotentResponse",
+    "ManagedTask",
+    "ScheduleRevision",
+    "ServiceAccount",
+]

@@ -101,6 +101,33 @@ class ApiKey(models.Model):
         return key, text
 
 
+class AuditEntry(models.Model):
+    """One change over the API: who made it, when, and what was before and after.
+
+    Only ever added; written in the transaction of the change itself.
+    """
+
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    service_account = models.ForeignKey(
+        ServiceAccount, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    account_name = models.CharField(max_length=100)
+    key_prefix = models.CharField(max_length=PREFIX_LENGTH)
+    request_id = models.CharField(max_length=128)
+    operation = models.CharField(max_length=100)
+    object_type = models.CharField(max_length=50)
+    object_id = models.BigIntegerField()
+    object_name = models.CharField(max_length=200)
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["object_type", "object_id"])]
+
+    def __str__(self) -> str:
+        return f"{self.account_name}: {self.operation} {self.object_type} {self.object_id}"
+
+
 def digest_of(text: str) -> str:
     """Return what is stored of a key: its text has 256 random bits, so SHA-256 is enough."""
     return hashlib.sha256(text.encode()).hexdigest()
