@@ -9,3 +9,5 @@ workers = settings.API_PROCESSES
 threads = settings.API_THREADS
 # It would be a file under HOME, which may be missing, read-only or shared by two services.
 control_socket_disable = True
+# The access log is scheduler_api.http.middleware's.
+logconfig_dict = settings.LOGGING

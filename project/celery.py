@@ -1,11 +1,20 @@
 """The Celery application: `celery -A project worker`, `celery -A project beat`."""
 
+import logging
 import os
 
-from celery import Celery
+from celery import Celery, signals
+from celery.utils.log import get_multiprocessing_logger
+from django.conf import settings
 from kombu.transport import TRANSPORT_ALIASES
 
+from project.environment import log_level, refuse
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+
+# What Celery's command line takes for --loglevel where it is not given.
+for command in ("WORKER", "BEAT"):
+    os.environ.setdefault(f"CELERY_{command}_LOGLEVEL", log_level())
 
 TRANSPORT_ALIASES["filesystem"] = "project.embedded_broker:Transport"
 
@@ -13,3 +22,15 @@ app = Celery("project")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["project"])
 app.autodiscover_tasks()
+
+
+@signals.setup_logging.connect
+def set_up_logging(loglevel: int, logfile: str | None, **_: object) -> None:
+    """Log as the API does, at the level of the command line, in place of Celery's own set-up."""
+    from project.logs import configure  # noqa: PLC0415
+
+    if logfile:
+        refuse("--logfile", f"is {logfile!r}, and all logs go to stderr", "leave it out")
+    get_multiprocessing_logger()  # the pool logs nothing, not even a killed child, without it
+    configure(settings.LOGGING)
+    logging.getLogger().setLevel(loglevel)

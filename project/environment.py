@@ -2,13 +2,23 @@
 
 import contextlib
 import os
+import re
 import secrets
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import unquote, urlsplit
 
 import environ
+from django.core.checks.security.base import (
+    SECRET_KEY_INSECURE_PREFIX,
+    SECRET_KEY_MIN_LENGTH,
+    SECRET_KEY_MIN_UNIQUE_CHARACTERS,
+)
 
 env = environ.Env()
+
+GUEST = ("guest", "guest")
 
 
 class BadSetting(SystemExit):
@@ -56,6 +66,26 @@ def choice(name: str, *, default: str, among: list[str]) -> str:
     return text
 
 
+def log_level() -> str:
+    """Return the lowest level that is logged."""
+    levels = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+    return choice("LOG_LEVEL", default="INFO", among=levels)
+
+
+def log_format() -> str:
+    """Return what a line of the log is: text for people, or a JSON object for programs."""
+    return choice("LOG_FORMAT", default="TEXT", among=["TEXT", "JSON"]).lower()
+
+
+def allowed_hosts(*, may_be_any: bool) -> list[str]:
+    """Return the host names under which callers reach the API."""
+    hosts = words("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+    if "*" in hosts and not may_be_any:
+        refuse("ALLOWED_HOSTS", "is '*', which lets a caller choose the host in our links",
+               "name the hosts under which callers reach the API")  # fmt: skip
+    return hosts
+
+
 def data_dir(default: Path) -> Path:
     """Return the directory of everything that the embedded default keeps on disk."""
     path = Path(os.environ.get("DATA_DIR", "").strip() or default).expanduser().absolute()
@@ -70,7 +100,7 @@ def data_dir(default: Path) -> Path:
 def database(default: Path) -> dict[str, Any]:
     """Return Django's settings of the one database, from `DATABASE_URL`."""
     url = os.environ.get("DATABASE_URL", "").strip() or f"sqlite:///{default}"
-    scheme = url.partition("://")[0]
+    scheme = scheme_of("DATABASE_URL", url)
     if scheme in {"postgres", "postgresql"}:
         return {
             **environ.Env.db_url_config(url),
@@ -97,11 +127,15 @@ def database(default: Path) -> dict[str, Any]:
 def broker(folder: Path) -> dict[str, Any]:
     """Return Celery's settings of the message broker, from `BROKER_URL`."""
     url = os.environ.get("BROKER_URL", "").strip() or "filesystem://"
-    scheme = url.partition("://")[0]
+    # kombu turns from one to the next.
+    urls = url.split(";")
+    scheme, *_ = [scheme_of("BROKER_URL", each) for each in urls]
     if scheme not in {"amqp", "amqps", "pyamqp", "redis", "rediss", "filesystem"}:
         refuse("BROKER_URL", f"has the scheme {scheme!r}",
                "use amqp://USER:PASSWORD@HOST:5672/VHOST, or leave it out for files")  # fmt: skip
     if scheme != "filesystem":
+        for each in urls:
+            refuse_guest(each)
         return {"CELERY_BROKER_URL": url}
     messages, processed = folder / "messages", folder / "processed"
     for path in (messages, processed):
@@ -119,9 +153,52 @@ def broker(folder: Path) -> dict[str, Any]:
     }
 
 
-def secret_key(file: Path) -> str:
+def scheme_of(name: str, url: str) -> str:
+    """Return the scheme of the URL in the variable `name`; refuse one that cannot be read.
+
+    The refusal does not repeat it, for it may have a password.
+    """
+    try:
+        parts = urlsplit(url)
+        is_readable = "://" in url and parts.port != 0 and not re.search(r"\s", parts.netloc)
+    except ValueError:
+        is_readable = False
+    if not is_readable:
+        refuse(name, "is not a URL that can be read",
+               "use SCHEME://USER:PASSWORD@HOST:PORT/NAME, and in the password %2F for a slash, "
+               "%23 for #, %3F for ?, %20 for a space")  # fmt: skip
+    return parts.scheme
+
+
+def refuse_guest(url: str) -> None:
+    """Stop the start where RabbitMQ's default user would be used on another machine."""
+    broker = urlsplit(url)
+    user, password = unquote(broker.username or "guest"), unquote(broker.password or "guest")
+    is_default = "amqp" in broker.scheme and (user, password) == GUEST
+    if is_default and not is_loopback(broker.hostname or "localhost"):
+        refuse("BROKER_URL", f"is for guest, whose password all know, at {broker.hostname}",
+               "make a user of your own: rabbitmqctl add_user NAME PASSWORD")  # fmt: skip
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def secret_key(file: Path, *, may_be_weak: bool) -> str:
     """Return `SECRET_KEY`; without one, make a random one and keep it in `file`."""
     if key := os.environ.get("SECRET_KEY", "").strip():
+        is_weak = (
+            len(key) < SECRET_KEY_MIN_LENGTH
+            or len(set(key)) < SECRET_KEY_MIN_UNIQUE_CHARACTERS
+            or key.startswith(SECRET_KEY_INSECURE_PREFIX)
+        )
+        if is_weak and not may_be_weak:
+            refuse("SECRET_KEY", "can be guessed",
+                   "set it to 50 random characters or more: openssl rand -hex 32")  # fmt: skip
         return key
     try:
         if not file.exists():

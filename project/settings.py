@@ -8,12 +8,14 @@ from celery.schedules import crontab
 from kombu import Exchange, Queue
 
 from project.environment import (
+    allowed_hosts,
     broker,
-    choice,
     data_dir,
     database,
     env,
     flag,
+    log_format,
+    log_level,
     refuse,
     secret_key,
     whole_number,
@@ -25,9 +27,9 @@ DATA_DIR = data_dir(BASE_DIR / ".data")
 
 # --- Django ---------------------------------------------------------------------------------
 
-SECRET_KEY = secret_key(DATA_DIR / "secret.key")
 DEBUG = flag("DEBUG", default=False)
-ALLOWED_HOSTS = words("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+SECRET_KEY = secret_key(DATA_DIR / "secret.key", may_be_weak=DEBUG)
+ALLOWED_HOSTS = allowed_hosts(may_be_any=DEBUG)
 
 HOST = env("HOST", default="127.0.0.1")
 PORT = whole_number("PORT", default=8000, at_least=1, at_most=65535)
@@ -50,6 +52,8 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "scheduler_api.http.middleware.RequestIdMiddleware",
+    "scheduler_api.http.middleware.AccessLogMiddleware",
+    "scheduler_api.http.middleware.SafeHeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "scheduler_api.http.middleware.OptionalSlashMiddleware",
@@ -73,6 +77,10 @@ TEMPLATES = [
         },
     },
 ]
+# Once HSTS is on, each caller comes over HTTPS, or not at all.
+SECURE_HSTS_SECONDS = whole_number("HSTS_SECONDS", default=0, at_least=0, at_most=2**31 - 1)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_HSTS_SECONDS > 0
+
 ROOT_URLCONF = "project.urls"
 WSGI_APPLICATION = "project.wsgi.application"
 
@@ -88,18 +96,27 @@ STATIC_URL = "static/"
 # Each process serves them from where the apps keep them: there is nothing to collect.
 WHITENOISE_USE_FINDERS = True
 
+LOGGING_CONFIG = "project.logs.configure"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {
-        "handlers": ["console"],
-        "level": choice(
-            "LOG_LEVEL",
-            default="INFO",
-            among=["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
-        ),
+    "formatters": {
+        "text": {
+            "class": "project.logs.TextFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+        },
+        "json": {"class": "project.logs.JSONFormatter"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": log_format()}},
+    "root": {"handlers": ["stderr"], "level": log_level()},
+    # These bring handlers of their own, or keep to themselves.
+    "loggers": {
+        "django": {"propagate": True},
+        "django.server": {"propagate": True, "level": "ERROR"},
+        "gunicorn.error": {"propagate": True, "level": "NOTSET"},
+        "multiprocessing": {"propagate": True, "level": "ERROR"},
+        # Each request is in the access log; an answer of 500 has its traceback here.
+        "django.request": {"level": "ERROR"},
     },
 }
 
@@ -141,6 +158,8 @@ Says which Celery task is to run, with which arguments, and when; and shows when
     ],
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
+    # Whoever reaches the port may read how to call the API.
+    "SERVE_AUTHENTICATION": [],
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
@@ -195,6 +214,9 @@ CELERY_BEAT_SCHEDULE = {
 }
 
 # --- Scheduler API --------------------------------------------------------------------------
+
+# Whether a change of a definition must say which revision it is for.
+REQUIRE_IF_MATCH = flag("REQUIRE_IF_MATCH", default=False)
 
 # Open `exchange` and `routing_key` of a periodic task to callers: with them, a message can go
 # to any exchange of the broker.

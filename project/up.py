@@ -14,15 +14,16 @@ from django.db import OperationalError, connection
 from project import settings
 from project.celery import app
 from project.environment import refuse
+from project.logs import masked
 from project.supervisor import Child, Supervisor
 
 logger = logging.getLogger(__name__)
 
 # In the order in which they stop: nothing new is sent or asked for while the worker finishes.
 PROCESSES = {
-    "beat": ["celery", "-A", "project", "beat", "--loglevel=info"],
+    "beat": ["celery", "-A", "project", "beat"],
     "api": ["gunicorn", "project.wsgi"],
-    "worker": ["celery", "-A", "project", "worker", "--loglevel=info"],
+    "worker": ["celery", "-A", "project", "worker"],
 }
 
 KEY_FILE = settings.DATA_DIR / "admin.key"
@@ -101,7 +102,7 @@ def warn_of_silent_broker() -> None:
 
 def in_one_line(error: BaseException) -> str:
     """Return the message of an error of a driver, which may have several lines."""
-    return " ".join(str(error).split())
+    return masked(" ".join(str(error).split()))
 
 
 def banner() -> str:

@@ -3,12 +3,13 @@
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.renderers import OpenApiYamlRenderer2
-from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import SimpleRouter
 
 from scheduler_api.access.views import ApiKeyViewSet, ServiceAccountViewSet
 from scheduler_api.catalogue.views import TaskViewSet
 from scheduler_api.http.index import IndexViewSet
+from scheduler_api.http.pages import RedocPage, SwaggerPage
 from scheduler_api.http.routing import NothingHere
 from scheduler_api.ops.views import healthz, readyz
 from scheduler_api.periodic_tasks.views import PeriodicTaskViewSet
@@ -45,12 +46,8 @@ urlpatterns = [
         SpectacularAPIView.as_view(renderer_classes=[OpenApiYamlRenderer2]),
         name="openapi",
     ),
-    path("docs/", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
-    path(
-        "redoc/",
-        SpectacularRedocView.as_view(url_name="openapi", template_name="redoc.html"),
-        name="redoc",
-    ),
+    path("docs/", SwaggerPage.as_view(url_name="openapi"), name="docs"),
+    path("redoc/", RedocPage.as_view(url_name="openapi"), name="redoc"),
     path("healthz", healthz),
     path("readyz", readyz),
 ]

@@ -18,7 +18,7 @@ from tests.deploy.conftest import ROOT, wait_until
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES = COMPOSE["services"]
 OURS = ("migrate", *PROCESSES)
-DOT_ENV = {"SECRET_KEY": "k" * 50, "POSTGRES_PASSWORD": "pg1", "RABBITMQ_PASSWORD": "mq1"}
+DOT_ENV = {"SECRET_KEY": "01234" * 10, "POSTGRES_PASSWORD": "pg1", "RABBITMQ_PASSWORD": "mq1"}
 
 
 def filled_in(value: object, **environ: str) -> str:
@@ -115,10 +115,11 @@ def test_the_settings_read_what_compose_sets(tmp_path):
     assert key == DOT_ENV["SECRET_KEY"]
     assert hosts == ["localhost", "127.0.0.1"]
     assert (zone, host, port, log["root"]["level"]) == ("UTC", "0.0.0.0", 8000, "INFO")
+    assert log["handlers"]["stderr"]["formatter"] == "json"
     # Each variable that compose sets is in one of the assertions above.
     assert environ.keys() - {"DATA_DIR"} == {
         "DATABASE_URL", "BROKER_URL", "SECRET_KEY", "ALLOWED_HOSTS", "TIME_ZONE", "HOST", "PORT",
-        "LOG_LEVEL",
+        "LOG_LEVEL", "LOG_FORMAT",
     }  # fmt: skip
     # The root file system is read-only; the static files are in the image.
     assert {path.name for path in tmp_path.iterdir()} <= {"static"}

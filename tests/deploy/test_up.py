@@ -139,7 +139,9 @@ def test_a_broker_that_does_not_answer_is_a_sentence_and_waited_for(processes):
         "-m", "project.up", BROKER_URL=f"amqp://someone:secret@127.0.0.1:{port}//"
     )
 
-    started.says(f"BROKER_URL is amqp://someone:***@127.0.0.1:{port}//, which cannot be used yet (")
+    started.says(
+        f"BROKER_URL is amqp://someone:***@127.0.0.1:{port}//, which cannot be used yet ("
+    )
     wait_until(processes.answers, why=started.output)
     started.says("Trying again in 2.00 seconds")
     started.press_ctrl_c()
