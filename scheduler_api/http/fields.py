@@ -41,6 +41,10 @@ class Flag(serializers.BooleanField):
 
     default_error_messages = {"invalid": "Must be true or false."}
 
+    def to_representation(self, value: bool) -> bool:
+        """Return the value as it is; REST framework would look for words such as "yes"."""
+        return value
+
     def to_internal_value(self, data: Any) -> bool:
         """Refuse what is not a boolean."""
         if not isinstance(data, bool):
@@ -112,6 +116,15 @@ class Instant(serializers.DateTimeField):
         except OverflowError:
             self.fail("overflow")
 
+    def to_representation(self, value: datetime) -> str:
+        """Return the moment in UTC."""
+        return in_utc(value)
+
+
+def in_utc(moment: datetime) -> str:
+    """Write a moment: `2027-03-28T01:00:00Z`, with the fraction of its second if it has one."""
+    return moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+
 
 class Reference(serializers.PrimaryKeyRelatedField[Any]):
     """The id of another row, or null."""
@@ -120,6 +133,15 @@ class Reference(serializers.PrimaryKeyRelatedField[Any]):
         if not kwargs.get("read_only"):
             kwargs = {"allow_null": True, "default": None, **kwargs}
         super().__init__(pk_field=WholeNumber(), **kwargs)
+
+    def get_attribute(self, instance: Any) -> int | None:
+        """Return the id, which the row holds: the other row need not be fetched."""
+        pk: int | None = instance.serializable_value(self.source)
+        return pk
+
+    def to_representation(self, value: Any) -> Any:
+        """Return the id as it is."""
+        return value
 
 
 class StoredJSON(serializers.Field[Any, Any, Any, Any]):
@@ -146,15 +168,21 @@ class StoredJSON(serializers.Field[Any, Any, Any, Any]):
         return data
 
 
+EMPTY: Mapping[type, str] = {list: "[]", dict: "{}"}
+WRITER = json.JSONEncoder(allow_nan=False, ensure_ascii=False)
+
+
 def read_json(text: str | None, json_type: type) -> Any:
     """Read stored text; None when it is not JSON of this type.
 
     Empty text is an empty value, as for django-celery-beat. Python's reader is lenient: what
     it took must also be writable, without NaN, half a surrogate pair or a thousand levels.
     """
+    if not text or text == EMPTY[json_type]:  # as most are
+        return json_type()
     try:
-        document = json.loads(text) if text else json_type()
-        json.dumps(document, allow_nan=False, ensure_ascii=False).encode()
+        document = json.loads(text)
+        WRITER.encode(document).encode()
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, json_type) else None

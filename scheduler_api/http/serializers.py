@@ -1,7 +1,9 @@
 """Serializers that refuse what they do not know."""
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import cache
+from operator import attrgetter
 from typing import Any, cast
 
 from django.db import models
@@ -9,6 +11,8 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from scheduler_api.http import fields
+
+Read = Callable[[Any], Any]
 
 
 def unknown(kind: str, name: str, known: Collection[str]) -> str:
@@ -47,7 +51,11 @@ class StrictSerializer(serializers.Serializer[Any]):
 
 
 class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer[Any]):
-    """A model's fields, each of one JSON type."""
+    """A model's fields, each of one JSON type.
+
+    All serializers of a class read rows with the same fields, made once: to make them for each
+    request would cost more than to use them. So no answer depends on a serializer's context.
+    """
 
     serializer_field_mapping = {
         **serializers.ModelSerializer.serializer_field_mapping,
@@ -73,3 +81,40 @@ class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer[Any]):
             del kwargs["required"]
             kwargs["default"] = model_field.get_default()
         return field_class, kwargs
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        """Return a row as JSON values."""
+        return read(type(self), instance)
+
+
+def read(serializer_class: type[StrictModelSerializer], row: models.Model) -> dict[str, Any]:
+    """Return a row as the serializers of a class describe it."""
+    return {
+        name: None if (value := get(row)) is None else convert(value)
+        for name, get, convert in readers(serializer_class)
+    }
+
+
+@cache
+def readers(serializer_class: type[StrictModelSerializer]) -> list[tuple[str, Read, Read]]:
+    """Return each readable field's name, what gets its value from a row, and what converts it."""
+    model: Any = serializer_class.Meta.model
+    columns = {column.attname for column in model._meta.concrete_fields}
+    return [
+        (name, getter(field, columns), field.to_representation)
+        for name, field in serializer_class().fields.items()
+        if not field.write_only
+    ]
+
+
+def getter(field: Any, columns: Collection[str]) -> Read:
+    """Return what gets a field's value from a row.
+
+    REST framework's own way is ready for mappings, methods, paths and defaults. A column is an
+    attribute that every row has.
+    """
+    is_plain = type(field).get_attribute is serializers.Field.get_attribute
+    get: Read = (
+        attrgetter(field.source) if is_plain and field.source in columns else field.get_attribute
+    )
+    return get

@@ -198,7 +198,7 @@ class PeriodicTaskSerializer(StrictModelSerializer):
     def get_next_run_at(self, task: PeriodicTask) -> Any:
         """Return the slot that beat waits for."""
         slot = timing.next_run_at(task)
-        return slot and fields.Instant().to_representation(slot)
+        return slot and fields.in_utc(slot)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Apply the values to a copy of the task, and report all that is wrong with it."""

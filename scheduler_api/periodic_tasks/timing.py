@@ -30,12 +30,9 @@ def schedule_of_task(task: PeriodicTask) -> Schedule:
     row = schedule_row(task)
     if row is None:
         raise InvalidSchedule("There is no schedule.", field="schedule", code="no_schedule")
-    schedule = schedule_of(row, anchor=changed_at(task))
-    if isinstance(schedule, Interval):
-        if task.last_run_at:
-            return Interval(every=schedule.every, anchor=task.last_run_at)
-        if task.start_time:
-            return Interval(every=schedule.every, anchor=anchor_of(task.start_time, schedule))
+    schedule = schedule_of(row, anchor=task.last_run_at or changed_at(task))
+    if isinstance(schedule, Interval) and task.start_time and not task.last_run_at:
+        return Interval(every=schedule.every, anchor=anchor_of(task.start_time, schedule))
     return schedule
 
 

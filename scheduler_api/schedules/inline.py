@@ -1,7 +1,6 @@
 """A schedule inside another document: one of four kinds, told apart by `type`."""
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
@@ -11,8 +10,9 @@ from drf_spectacular.utils import Direction
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
+from scheduler_api.http.serializers import read
 from scheduler_api.schedules.rows import kind_of
-from scheduler_api.schedules.serializers import INLINE_SERIALIZERS, ScheduleSerializer
+from scheduler_api.schedules.serializers import INLINE_SERIALIZERS
 
 
 class InlineSchedule(serializers.Field[Any, Any, Any, Any]):
@@ -25,7 +25,7 @@ class InlineSchedule(serializers.Field[Any, Any, Any, Any]):
 
     def to_representation(self, value: Any) -> dict[str, Any]:
         """Return the row as its kind describes it."""
-        return reader(kind_of(value).name).to_representation(value)
+        return read(INLINE_SERIALIZERS[kind_of(value).name], value)
 
     def to_internal_value(self, data: Any) -> Any:
         """Check the object as its type asks."""
@@ -38,12 +38,6 @@ class InlineSchedule(serializers.Field[Any, Any, Any, Any]):
         serializer = INLINE_SERIALIZERS[data["type"]](data=data)
         serializer.is_valid(raise_exception=True)
         return serializer.row
-
-
-@cache
-def reader(kind: str) -> ScheduleSerializer:
-    """Return the serializer that reads rows of a kind; to make one costs more than to use it."""
-    return INLINE_SERIALIZERS[kind]()
 
 
 class InlineScheduleSchema(OpenApiSerializerFieldExtension):

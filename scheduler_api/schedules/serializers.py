@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -26,7 +26,7 @@ from scheduler_api.schedules.crontab_fields import CrontabFields, normalized
 from scheduler_api.schedules.description import describe, never
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.expression import parse_expression
-from scheduler_api.schedules.rows import check, schedule_of, values_of
+from scheduler_api.schedules.rows import KINDS, check, kind_of, schedule_of, values_of
 
 LARGEST_INTEGER = 2**31 - 1
 CRONTAB_FIELDS = CrontabFields._fields
@@ -51,6 +51,16 @@ class TypeName(fields.Choice):
         return self.name
 
 
+@lru_cache(maxsize=4096)
+def sentence(kind: str, **values: Any) -> str:
+    """Describe a schedule by its columns, which many periodic tasks have in common."""
+    row = KINDS[kind].model(**values)
+    try:
+        return describe(schedule_of(row, anchor=datetime.now(UTC)))
+    except InvalidSchedule as error:
+        return never(error)
+
+
 class ScheduleSerializer(StrictModelSerializer):
     """What the four kinds have in common, inline.
 
@@ -63,10 +73,7 @@ class ScheduleSerializer(StrictModelSerializer):
 
     def get_description(self, row: Any) -> str:
         """Say when, for people; say what is wrong with a row that others have spoilt."""
-        try:
-            return describe(schedule_of(row, anchor=datetime.now(UTC)))
-        except InvalidSchedule as error:
-            return never(error)
+        return sentence(kind_of(row).name, **values_of(row))
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a schedule that Celery cannot build, or that has no slot to come."""

@@ -7,6 +7,7 @@ itself leaves out the weather; the microseconds carry no meaning.
 """
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from math import radians
 from typing import Any, Final
 
@@ -60,6 +61,7 @@ def next_solar_slot(solar: Solar, after: datetime) -> datetime | None:
     return None
 
 
+@lru_cache(maxsize=4096)
 def _event_of_day(solar: Solar, start: datetime) -> datetime | None:
     search, horizon, use_center = EVENTS[solar.event]
     observer: Any = Observer()

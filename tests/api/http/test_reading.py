@@ -1,0 +1,115 @@
+"""How serializers read rows: with fields made once, as REST framework's own would tell them."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    SolarSchedule,
+)
+from rest_framework.serializers import Serializer
+
+from scheduler_api.access.models import ServiceAccount
+from scheduler_api.http.fields import in_utc, read_json
+from scheduler_api.http.serializers import readers
+from scheduler_api.periodic_tasks.models import ManagedTask
+from scheduler_api.periodic_tasks.serializers import PeriodicTaskSerializer
+from scheduler_api.schedules.serializers import INLINE_SERIALIZERS
+
+NOON = datetime(2027, 6, 1, 12, 0, 0, 250_000, tzinfo=UTC)
+SCHEDULES = {
+    "interval": IntervalSchedule(pk=1, every=5, period="minutes"),
+    "crontab": CrontabSchedule(pk=2, minute="30", timezone=ZoneInfo("Europe/Berlin")),
+    "solar": SolarSchedule(
+        pk=3, event="sunset", latitude=Decimal("52.520000"), longitude=Decimal("13.405000")
+    ),
+    "clocked": ClockedSchedule(pk=4, clocked_time=NOON),
+}
+
+
+@pytest.fixture(params=SCHEDULES)
+def task(request):
+    """A periodic task, as the view fetches it."""
+    task = PeriodicTask(
+        pk=7,
+        name="Añadir",
+        task="project.tasks.add",
+        args="[1, 2.5, null]",
+        start_time=NOON,
+        last_run_at=NOON,
+        date_changed=NOON,
+        priority=0,
+        **{request.param: SCHEDULES[request.param]},
+    )
+    ManagedTask(periodic_task=task, owner=ServiceAccount(pk=1, name="crm"))
+    return task
+
+
+def test_a_periodic_task_is_read_as_rest_framework_would(task):
+    serializer = PeriodicTaskSerializer()
+
+    assert serializer.to_representation(task) == Serializer.to_representation(serializer, task)
+
+
+@pytest.mark.parametrize("kind", SCHEDULES)
+def test_a_schedule_is_read_as_rest_framework_would(kind):
+    serializer = INLINE_SERIALIZERS[kind]()
+
+    told = serializer.to_representation(SCHEDULES[kind])
+
+    assert told == Serializer.to_representation(serializer, SCHEDULES[kind])
+
+
+def test_a_list_makes_no_field(task, monkeypatch):
+    readers(PeriodicTaskSerializer)
+    monkeypatch.setattr(PeriodicTaskSerializer, "get_fields", None)
+
+    assert PeriodicTaskSerializer([task, task], many=True).data[1]["name"] == "Añadir"
+
+
+def test_a_sentence_follows_its_columns():
+    schedule = IntervalSchedule(pk=1, every=5, period="minutes")
+    serializer = INLINE_SERIALIZERS["interval"]()
+
+    before = serializer.to_representation(schedule)["description"]
+    schedule.every = 7
+    after = serializer.to_representation(schedule)["description"]
+
+    assert (before, after) == ("Every 5 minutes", "Every 7 minutes")
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (datetime(2027, 6, 1, tzinfo=UTC), "2027-06-01T00:00:00Z"),
+        (NOON, "2027-06-01T12:00:00.250000Z"),
+        (datetime(2027, 6, 1, 2, tzinfo=ZoneInfo("Europe/Berlin")), "2027-06-01T00:00:00Z"),
+        (datetime(2027, 6, 1, tzinfo=timezone(timedelta(0), "GMT")), "2027-06-01T00:00:00Z"),
+        (datetime(1, 1, 1, tzinfo=UTC), "0001-01-01T00:00:00Z"),
+    ],
+)
+def test_a_moment_is_written_in_utc(moment, text):
+    assert in_utc(moment) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "json_type", "value"),
+    [
+        (None, list, []),
+        ("", dict, {}),
+        ("[]", list, []),
+        ("{}", dict, {}),
+        ("[]", dict, None),
+        ("{}", list, None),
+        ("[ ]", list, []),
+        ("[NaN]", list, None),
+        (r'["\ud800"]', list, None),
+    ],
+)
+def test_stored_text_is_read_as_one_type(text, json_type, value):
+    assert read_json(text, json_type) == value
