@@ -37,6 +37,8 @@ API_PROCESSES = whole_number("API_PROCESSES", default=2, at_least=1, at_most=100
 API_THREADS = whole_number("API_THREADS", default=8, at_least=1, at_most=1000)
 
 INSTALLED_APPS = [
+    # Before those whose templates it replaces.
+    "scheduler_api",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -48,7 +50,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "rest_framework",
-    "scheduler_api",
 ]
 MIDDLEWARE = [
     "scheduler_api.http.middleware.RequestIdMiddleware",

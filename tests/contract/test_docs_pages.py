@@ -1,12 +1,14 @@
 """The pages for people, in a real browser on the running service: complete, and by themselves."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from tests.contract.document import DOCUMENT, OPERATIONS, operation
-from tests.journeys.service import Service
+from tests.journeys.service import ROOT, Service
 
 ARGUMENTS = (
     "--no-sandbox",
@@ -88,6 +90,22 @@ def test_swagger_ui_lists_every_operation(page: Page):
         expect(page.locator(".opblock-tag", has_text=tag["description"])).to_be_visible()
 
 
+def make_superuser(service: Service, *, name: str, password: str) -> None:
+    """Let a person into the admin."""
+    subprocess.run(
+        [sys.executable, "manage.py", "createsuperuser", "--no-input"],
+        cwd=ROOT,
+        env={
+            **service.environment,
+            "DJANGO_SUPERUSER_USERNAME": name,
+            "DJANGO_SUPERUSER_PASSWORD": password,
+            "DJANGO_SUPERUSER_EMAIL": "",
+        },
+        check=True,
+        capture_output=True,
+    )
+
+
 def authorize(page: Page, key: str) -> None:
     """Give Swagger UI a key, as a person does."""
     page.get_by_role("button", name="Authorize").first.click()
@@ -135,3 +153,36 @@ def test_redoc_shows_every_operation(page: Page):
         expect(page.locator(f"[id$='/operation/{each.id}']").first).to_be_attached()
     creating = page.locator("[id='tag/Periodic-tasks/operation/createPeriodicTask']").first
     expect(creating).to_contain_text(operation("createPeriodicTask").described["summary"])
+
+
+def test_the_admin_works_under_the_same_policy(page: Page, service: Service):
+    make_superuser(service, name="boss", password="correct horse")
+    page.goto("/admin/")
+    page.get_by_label("Username").fill("boss")
+    page.get_by_label("Password").fill("correct horse")
+    page.get_by_role("button", name="Log in").click()
+
+    page.goto("/admin/django_celery_beat/periodictask/add/")
+    page.get_by_label("Name").fill("From the admin")
+    page.get_by_label("Task (custom)").fill("project.tasks.heartbeat")
+    page.locator("select[name=crontab]").select_option(label="0 3 * * * (m/h/dM/MY/d) UTC")
+    expect(page.locator(".field-crontab .help")).to_contain_text("Translation: At 03:00")
+    page.get_by_role("link", name="Today").click()
+    page.get_by_role("link", name="Now").click()
+    page.get_by_role("button", name="Save", exact=True).click()
+
+    expect(page.locator(".messagelist .success")).to_contain_text("From the admin")
+
+
+def test_a_script_within_a_page_does_not_run(service: Service, browser: Browser):
+    page = browser.new_page(base_url=service.address)
+    page.goto("/docs/")
+
+    page.evaluate("""
+        const script = document.createElement("script");
+        script.textContent = "window.broken = true";
+        document.body.append(script);
+    """)
+
+    assert page.evaluate("window.broken") is None
+    page.close()
