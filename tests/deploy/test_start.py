@@ -27,6 +27,52 @@ def test_a_bad_setting_is_a_sentence(processes, command, name, value, sentence):
     assert started.output().count("\n") == 1
 
 
+RANDOM = "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("SECRET_KEY", RANDOM[:49], "SECRET_KEY can be guessed: set it to 50 random characters"),
+        ("SECRET_KEY", "abcd" * 20, "SECRET_KEY can be guessed: "),
+        ("SECRET_KEY", f"django-insecure-{RANDOM}", "SECRET_KEY can be guessed: "),
+        ("ALLOWED_HOSTS", "api.example,*", "ALLOWED_HOSTS is '*', which "),
+    ],
+)
+def test_what_is_not_safe_is_refused_unless_debugging(processes, name, value, sentence):
+    refused = processes.start(*MANAGE, **{name: value})
+    debugged = processes.start(*MANAGE, **{name: value}, DEBUG="true")
+
+    assert refused.exit_code() == 1
+    assert refused.output().startswith(sentence)
+    assert refused.output().count("\n") == 1
+    assert value not in refused.output()
+    assert debugged.exit_code() == 0, debugged.output()
+
+
+@pytest.mark.parametrize(
+    ("url", "is_refused"),
+    [
+        ("amqp://guest:guest@broker.example:5672//", True),
+        ("amqps://%67uest:guest@192.0.2.1//", True),
+        ("pyamqp://broker.example//", True),
+        ("amqp://guest@broker.example//", True),
+        ("amqp://guest:guest@127.0.0.1//;amqp://guest:guest@broker.example//", True),
+        ("amqp://guest:guest@localhost:5672//", False),
+        ("amqp://guest:guest@127.0.0.2//", False),
+        ("amqp://guest:guest@[::1]//", False),
+        ("amqp://", False),
+        ("amqp://someone:guest@broker.example//", False),
+        ("redis://broker.example/0", False),
+    ],
+)
+def test_guest_may_only_use_a_broker_on_this_machine(processes, url, is_refused):
+    started = processes.start(*MANAGE, BROKER_URL=url)
+
+    assert started.exit_code() == int(is_refused), started.output()
+    assert started.output().startswith("BROKER_URL is for guest, ") == is_refused
+
+
 def test_the_plain_commands_start_and_stop(processes):
     assert processes.start("manage.py", "migrate").exit_code(within=30) == 0
     make_key = processes.start(*CREATE_KEY, "--account", "admin", "--scopes", "admin")
