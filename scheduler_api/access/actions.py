@@ -20,6 +20,10 @@ class AccountNameTaken(Problem):
 
     status_code = 409
     code = "account_name_taken"
+    example = {
+        "detail": "The name 'billing' is taken.",
+        "instance": "/api/v1/service-accounts/",
+    }
 
 
 class AccountInUse(Problem):
@@ -27,6 +31,10 @@ class AccountInUse(Problem):
 
     status_code = 409
     code = "account_in_use"
+    example = {
+        "detail": "Delete its periodic tasks first, or revoke its keys instead.",
+        "instance": "/api/v1/service-accounts/1/",
+    }
 
 
 class TooManyKeys(Problem):
@@ -34,6 +42,7 @@ class TooManyKeys(Problem):
 
     status_code = 409
     code = "too_many_keys"
+    example = {"instance": "/api/v1/api-keys/"}
 
 
 def store_account(account: ServiceAccount) -> None:

@@ -27,7 +27,9 @@ class BearerAuthentication(BaseAuthentication):
         keys = ApiKey.objects.live(at=now).select_related("service_account")
         key = keys.filter(digest=digest_of(text.strip())).first()
         if key is None:
-            raise NotAuthenticated("This key is unknown, expired or revoked.")
+            raise NotAuthenticated(
+                "This key is unknown, expired or revoked.", error="invalid_token"
+            )
         if key.last_used_at is None or now - key.last_used_at > USE_IS_NOTED_EVERY:
             ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
         return key.service_account, key

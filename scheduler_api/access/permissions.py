@@ -7,7 +7,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from scheduler_api.access.models import ServiceAccount
-from scheduler_api.http.problems import Forbidden
+from scheduler_api.http.problems import Forbidden, challenge
 
 
 class HasScope(BasePermission):
@@ -18,12 +18,15 @@ class HasScope(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         """Raise Forbidden, naming the scope that is missing."""
-        if view.action is None:  # the method is not allowed here, which is told next
+        if view.action not in view.action_map.values():  # not allowed here, as is told next
             return True
         scope = view.scopes[view.action]
         account = account_of(request)
         if scope and not account.may(scope):
-            raise Forbidden(f"The account {account.name!r} does not have the scope {scope}.")
+            raise Forbidden(
+                f"The account {account.name!r} does not have the scope {scope}.",
+                headers={"WWW-Authenticate": challenge(error="insufficient_scope", scope=scope)},
+            )
         return True
 
 

@@ -80,7 +80,7 @@ KEY_EXAMPLE = {
     "service_account": 2,
     "prefix": "1f8b3c2a",
     "created_at": "2027-03-28T01:00:00Z",
-    "expires_at": "2028-03-28T00:00:00Z",
+    "expires_at": "2100-01-01T00:00:00Z",
     "last_used_at": None,
     "revoked_at": None,
 }
@@ -91,6 +91,8 @@ KEY_EXAMPLE = {
 )
 class ApiKeySerializer(StrictModelSerializer):
     """A key of a service account, without its text."""
+
+    service_account = fields.Reference(read_only=True, help_text="The id of the account.")
 
     class Meta:
         model = ApiKey
@@ -104,18 +106,19 @@ class ApiKeySerializer(StrictModelSerializer):
             "revoked_at",
         )
         read_only_fields = ("prefix", "created_at", "last_used_at", "revoked_at")
+        extra_kwargs: ClassVar[dict[str, Any]] = {"created_at": {"help_text": "When it was made."}}
 
 
 @extend_schema_serializer(
     examples=[
         OpenApiExample(
-            "For a year",
-            {"service_account": 2, "expires_at": "2028-03-28T00:00:00Z"},
+            "Key",
+            {"service_account": 2, "expires_at": "2100-01-01T00:00:00Z"},
             request_only=True,
         ),
         OpenApiExample(
             "Key",
-            {**KEY_EXAMPLE, "key": "sk_1f8b3c2a_Zk3…"},
+            {**KEY_EXAMPLE, "key": "sk_1f8b3c2a_3l1hCg0zq1kqcVtT8bS7vR0mJd5yXwPnE2uF4aK6oZs"},
             response_only=True,
         ),
     ],
@@ -125,9 +128,10 @@ class NewApiKeySerializer(ApiKeySerializer):
     """A key with its text, which is told this once."""
 
     key = serializers.CharField(read_only=True, help_text="The key itself: keep it, now.")
-    service_account = serializers.PrimaryKeyRelatedField(
+    service_account = fields.Reference(
         queryset=ServiceAccount.objects.all(),
-        pk_field=fields.WholeNumber(),
+        allow_null=False,
+        default=serializers.empty,
         help_text="The id of the account.",
     )
 

@@ -11,10 +11,17 @@ WHERE_IT_IS = "/api/v1/periodic-tasks/"
 
 # By code: the headers that an answer may have.
 HEADERS: Mapping[str, Mapping[str, Any]] = {
+    "forbidden": {
+        "WWW-Authenticate": {
+            "description": "The scope that the account does not have (RFC 6750).",
+            "schema": {"type": "string", "pattern": "^Bearer"},
+        }
+    },
     "not_authenticated": {
         "WWW-Authenticate": {
-            "description": "How to send credentials.",
-            "schema": {"type": "string", "const": "Bearer"},
+            "description": "How to send a key, and what is wrong with the one sent (RFC 6750).",
+            "required": True,
+            "schema": {"type": "string", "pattern": "^Bearer"},
         }
     },
     "unavailable": {

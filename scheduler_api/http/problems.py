@@ -132,8 +132,8 @@ class NotAuthenticated(Problem):
     code = "not_authenticated"
     example = {"detail": "Send the header Authorization: Bearer, and your key."}
 
-    def __init__(self, detail: str = "") -> None:
-        super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
+    def __init__(self, detail: str = "", *, error: str = "") -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": challenge(error=error)})
 
 
 class Forbidden(Problem):
@@ -144,6 +144,12 @@ class Forbidden(Problem):
     example = {
         "detail": "The account 'reports' does not have the scope periodic-tasks:write.",
     }
+
+
+def challenge(**reasons: str) -> str:
+    """Return how to send a key, and why the one that came does not do (RFC 6750, section 3)."""
+    given = ", ".join(f'{name}="{value}"' for name, value in reasons.items() if value)
+    return f"Bearer {given}".strip()
 
 
 class NotFound(Problem):

@@ -396,7 +396,7 @@ def resolves(pointer: str, document: Any) -> bool:
     return True
 
 
-@settings(derandomize=True, max_examples=300)
+@settings(derandomize=True, max_examples=300, deadline=None)
 @given(st.lists(JSON, max_size=4), st.dictionaries(NAMES, JSON, max_size=4))
 def test_any_json_gets_an_answer_that_points_into_it(args, kwargs):
     errors = check_arguments(EVERY_HINT, args, kwargs)
@@ -409,7 +409,7 @@ def test_any_json_gets_an_answer_that_points_into_it(args, kwargs):
 @pytest.mark.parametrize(
     "task", [ordinary, positional_only, keyword_only, variadic, shadowed, nothing, unhinted]
 )
-@settings(derandomize=True, max_examples=50)
+@settings(derandomize=True, max_examples=50, deadline=None)
 @given(args=st.lists(JSON, max_size=3), kwargs=st.dictionaries(NAMES, JSON, max_size=3))
 def test_the_shape_of_a_call_is_judged_as_python_judges_it(task, args, kwargs):
     try:
@@ -424,7 +424,7 @@ def test_the_shape_of_a_call_is_judged_as_python_judges_it(task, args, kwargs):
 
 
 @pytest.mark.parametrize(("hint", "value"), FITTING, ids=repr)
-@settings(derandomize=True, max_examples=30)
+@settings(derandomize=True, max_examples=30, deadline=None)
 @given(JSON)
 def test_what_fits_is_valid_under_the_schema(hint, value, other):
     signature = signature_of(accepting(hint))

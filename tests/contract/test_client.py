@@ -24,13 +24,13 @@ AS_PROBLEM = {"content_type": "application/problem+json"}
 
 
 @pytest.fixture
-def answer(monkeypatch: pytest.MonkeyPatch) -> Any:
+def answer(api: ContractClient, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Let the API answer `GET /api/v1/tasks/some.task/` with what a test likes."""
 
     def get(data: object, status: int = 200, **kwargs: Any) -> Response:
         response = Response(data, status, **kwargs)
         monkeypatch.setattr(TaskViewSet, "retrieve", lambda *_, **__: response)
-        return ContractClient().get("/api/v1/tasks/some.task/")
+        return api.get("/api/v1/tasks/some.task/")
 
     return get
 
@@ -90,8 +90,7 @@ def test_a_missing_request_id_fails(answer: Any, settings: Any):
         answer(TASK)
 
 
-@pytest.mark.django_db
-def test_a_missing_location_fails(monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_location_fails(api: ContractClient, monkeypatch: pytest.MonkeyPatch):
     create = IntervalScheduleViewSet.create
 
     def without_location(*args: Any) -> Response:
@@ -102,12 +101,12 @@ def test_a_missing_location_fails(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(IntervalScheduleViewSet, "create", without_location)
 
     with pytest.raises(AssertionError, match="has no header Location"):
-        ContractClient().post("/api/v1/interval-schedules/", {"every": 5, "period": "minutes"})
+        api.post("/api/v1/interval-schedules/", {"every": 5, "period": "minutes"})
 
 
-def test_an_instant_that_is_none_fails(monkeypatch: pytest.MonkeyPatch):
+def test_an_instant_that_is_none_fails(api: ContractClient, monkeypatch: pytest.MonkeyPatch):
     upcoming = {"upcoming": ["tomorrow"], "description": "", "clock_changes": ""}
     monkeypatch.setattr(IntervalScheduleViewSet, "upcoming", lambda *_, **__: Response(upcoming))
 
     with pytest.raises(AssertionError, match="'tomorrow' is not a 'date-time'"):
-        ContractClient().get("/api/v1/interval-schedules/1/upcoming/")
+        api.get("/api/v1/interval-schedules/1/upcoming/")

@@ -6,21 +6,38 @@ from typing import Any
 import pytest
 
 from tests.client import ContractClient
+from tests.conftest import caller
 from tests.contract.document import DOCUMENT, OPERATIONS, Operation, examples_of, operation
 
 JSON = "application/json"
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-REFERENCES = {"id", "interval", "crontab", "solar", "clocked"}
+REFERENCES = {"id", "interval", "crontab", "solar", "clocked", "service_account"}
 # What is different each time that one asks.
-CHANGING = {"next_run_at", "date_changed"}
+CHANGING = {"next_run_at", "date_changed", "created_at"}
+CHANCE = {"prefix": r"[0-9a-f]{8}", "key": r"sk_[0-9a-f]{8}_[\w-]{43}"}
 VALID = examples_of(operation("createPeriodicTask").described["requestBody"]["content"][JSON])[
     "PeriodicTask"
 ]
 TASKS = "/api/v1/periodic-tasks/"
+ACCOUNTS = "/api/v1/service-accounts/"
+KEYS = "/api/v1/api-keys/"
+
+
+@pytest.fixture
+def api(db: None) -> ContractClient:
+    """Call the API as the account whose name the examples show."""
+    return caller("crm", scopes=["admin"])
 
 
 def sent(operation: Operation) -> dict[str, Any]:
-    return examples_of(operation.described["requestBody"]["content"][JSON])
+    body = operation.described.get("requestBody")
+    return examples_of(body["content"][JSON]) if body else {}
+
+
+def of_an_account_that_is_there(api: ContractClient, body: dict[str, Any]) -> dict[str, Any]:
+    if "service_account" not in body:
+        return body
+    return {**body, "service_account": api.get(ACCOUNTS).json()["results"][0]["id"]}
 
 
 def answered(operation: Operation, status: str) -> dict[str, Any]:
@@ -38,6 +55,8 @@ def without_chance(value: Any) -> Any:
         if name in REFERENCES and isinstance(item, int)
         else "now"
         if name in CHANGING and INSTANT.fullmatch(str(item))
+        else "random"
+        if name in CHANCE and re.fullmatch(CHANCE[name], item)
         else without_chance(item)
         for name, item in value.items()
     }
@@ -56,7 +75,7 @@ def with_bodies(*methods: str) -> list[Any]:
 def test_a_post_is_answered_as_shown(api: ContractClient, operation: Operation, name: str):
     status = next(iter(operation.described["responses"]))
 
-    response = api.post(operation.path, sent(operation)[name])
+    response = api.post(operation.path, of_an_account_that_is_there(api, sent(operation)[name]))
 
     assert response.status_code == int(status), response.json()
     example = without_chance(answered(operation, status)[name])
@@ -87,7 +106,9 @@ def test_a_task_is_answered_as_shown(api: ContractClient):
 
 @pytest.mark.parametrize(("creating", "name"), with_bodies("post"))
 def test_a_field_too_many_is_refused(api: ContractClient, creating: Operation, name: str):
-    response = api.post(creating.path, {**sent(creating)[name], "colour": "red"})
+    body = of_an_account_that_is_there(api, sent(creating)[name])
+
+    response = api.post(creating.path, {**body, "colour": "red"})
 
     assert response.status_code == 400
     assert [error["pointer"] for error in response.json()["errors"]] == ["/colour"]
@@ -118,17 +139,46 @@ def create_a_sunset_twice(api: ContractClient) -> Any:
     return api.post(creating.path, sent(creating)["Solar"])
 
 
+def make_an_account_twice(api: ContractClient) -> Any:
+    api.post(ACCOUNTS, {"name": "billing", "scopes": []})
+    return api.post(ACCOUNTS, {"name": "billing", "scopes": []})
+
+
+def delete_an_account_in_use(api: ContractClient) -> Any:
+    api.post(TASKS, VALID)
+    account = api.get(ACCOUNTS).json()["results"][0]
+    return api.delete(f"{ACCOUNTS}{account['id']}/")
+
+
+def make_a_third_key(api: ContractClient) -> Any:
+    body = of_an_account_that_is_there(api, {"service_account": 0})
+    api.post(KEYS, body)
+    return api.post(KEYS, body)
+
+
+def change_a_schedule_of_others(api: ContractClient) -> Any:
+    task = api.post(TASKS, VALID).json()
+    other = caller("other", scopes=["schedules:write"])
+    return other.patch(f"/api/v1/interval-schedules/{task['interval']}/", {"every": 5})
+
+
 NEVER = {**VALID["schedule"], "every": 0}
 PROVOKED_BY = {
+    "account_in_use": delete_an_account_in_use,
+    "account_name_taken": make_an_account_twice,
     "body_too_large": lambda api: api.post(TASKS, {"name": "x" * 300_000}),
+    "forbidden": lambda _: caller("reports", scopes=["runs:read"]).post(TASKS, VALID),
     "invalid_query": lambda api: api.get(TASKS, {"page_size": "0"}),
     "length_required": lambda api: api.post(TASKS, headers={"Transfer-Encoding": "chunked"}),
     "malformed_body": lambda api: api.post(TASKS, '{"name": }', content_type=JSON),
     "name_taken": take_a_name_twice,
     "not_acceptable": lambda api: api.get(TASKS, headers={"Accept": "text/html"}),
+    "not_authenticated": lambda _: ContractClient().get(TASKS),
     "not_found": lambda api: api.get(f"{TASKS}7/"),
     "schedule_exists": create_a_sunset_twice,
     "schedule_in_use": delete_a_schedule_in_use,
+    "schedule_of_others": change_a_schedule_of_others,
+    "too_many_keys": make_a_third_key,
     "unsupported_media_type": lambda api: api.post(TASKS, "name", content_type="text/plain"),
     "validation_failed": lambda api: api.post(TASKS, {**VALID, "schedule": NEVER}),
 }

@@ -137,7 +137,7 @@ def test_it_is_explained(operation: Operation):
 def test_its_problems_are_described(operation: Operation):
     statuses = {status for status, _, _ in operation.responses()}
 
-    assert {"400", "406", "500", "503"} <= statuses
+    assert {"400", "401", "403", "406", "500", "503"} <= statuses
     assert ("404" in statuses) is ("{" in operation.path)
     assert ("415" in statuses) is (operation.method in {"post", "put", "patch"})
     assert ("409" in statuses) is (operation.method != "get")
@@ -152,7 +152,19 @@ def test_its_headers_are_described(operation: Operation):
             if resolved(header).get("required")
         }
 
-        assert required == {"X-Request-Id", *(["Location"] if status == "201" else [])}
+        others = {"201": {"Location"}, "401": {"WWW-Authenticate"}}
+        assert required == {"X-Request-Id", *others.get(status, ())}
+
+
+@of_each_operation
+def test_it_asks_for_a_key(operation: Operation):
+    (scheme,) = DOCUMENT["components"]["securitySchemes"].values()
+    responses = {status: response for status, _, response in operation.responses()}
+
+    assert operation.described["security"] == [{"ApiKey": []}]
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    for status in ("401", "403"):
+        assert "WWW-Authenticate" in responses[status]["headers"]
 
 
 @of_each_operation

@@ -70,6 +70,7 @@ def test_a_periodic_task_is_created_from_little(api, time_machine):
         "one_off": False,
         "enabled": True,
         "description": "",
+        "owner": "tests",
         "next_run_at": "2027-06-01T12:00:30Z",
         "last_run_at": None,
         "total_run_count": 0,

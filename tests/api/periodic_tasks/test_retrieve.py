@@ -60,6 +60,7 @@ def test_one_that_a_projects_own_code_has_made(api, time_machine):
         "one_off": False,
         "enabled": True,
         "description": "",
+        "owner": None,
         "next_run_at": "2027-06-01T12:00:10Z",
         "last_run_at": None,
         "total_run_count": 0,

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of periodic tasks."""
+"""Fixtures of the tests of the API."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +9,7 @@ from django.db import connection
 from rest_framework.response import Response
 
 from tests.client import ContractClient
+from tests.conftest import caller
 
 Call = Callable[[ContractClient, int], Response]
 
@@ -19,13 +20,15 @@ def two_at_once(transactional_db: None) -> Callable[[Call], list[Response]]:
     if connection.vendor == "sqlite":
         pytest.skip("SQLite has one writer at a time, and its test database is one connection's")
 
+    clients = [caller(f"tests {number}", scopes=["admin"]) for number in range(2)]
+
     def call_twice(call: Call) -> list[Response]:
         start = Barrier(2, timeout=10)
 
         def call_once(number: int) -> Response:
             start.wait()
             try:
-                return call(ContractClient(), number)
+                return call(clients[number], number)
             finally:
                 connection.close()
 
