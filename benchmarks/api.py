@@ -1,0 +1,166 @@
+"""Our API beside a plain ModelViewSet (benchmarks/plain.py), over the same rows.
+
+Run from the root of the repository; it takes about two minutes:
+
+    python -m benchmarks.api
+
+On the PostgreSQL of DATABASE_URL it makes a database of its own with 100,000 periodic tasks, and
+drops it afterwards. One gunicorn process serves both; they are asked in turn, round after round,
+over connections that are kept alive. Requests per second are measured with two connections at
+once, and are medians of the rounds; latencies with one, and are percentiles over all rounds.
+"""
+
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import count
+from random import Random
+from statistics import median, quantiles
+from time import monotonic, perf_counter
+from urllib.parse import urlsplit
+
+from benchmarks.served import TASKS, Client, Server, served
+
+ROUNDS = 5
+CONNECTIONS = 2
+LIST_SECONDS = 2
+PAGES, READS, WRITES = 20, 150, 40
+LAST_PAGE, PAGE_SIZE = 2000, 50
+LARGEST_PAGE = 500
+
+
+@dataclass(kw_only=True)
+class Side:
+    """One of the two: its addresses, how it takes a new task, and what was measured of it."""
+
+    name: str
+    tasks: str
+    last_page: str
+    new_task: Mapping[str, object]
+    lists_per_second: list[float] = field(default_factory=list)
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+
+    def percentile(self, what: str, percent: int) -> float:
+        """Return how many milliseconds this many in a hundred requests stay below."""
+        return 1000 * quantiles(self.seconds[what], n=100)[percent - 1]
+
+
+def main() -> None:
+    with served() as server:
+        with server.client() as client:
+            ours = Side(
+                name="ours",
+                tasks="/api/v1/periodic-tasks/",
+                last_page=page_by_links(client, "/api/v1/periodic-tasks/"),
+                new_task={"task": "project.tasks.add", "interval": 1, "args": [1, 2]},
+            )
+            plain = Side(
+                name="plain",
+                tasks="/plain/periodic-tasks/",
+                last_page=f"/plain/periodic-tasks/?page={LAST_PAGE}",
+                new_task={"task": "project.tasks.add", "interval_id": 1, "args": "[1, 2]"},
+            )
+            refuse_unlike(client, ours, plain)
+        numbers = count(1)
+        for _ in range(ROUNDS):
+            for side in (ours, plain):
+                measure(server, side, numbers)
+    report(ours, plain)
+
+
+def page_by_links(client: Client, tasks: str) -> str:
+    """Return the address of the last page, reached by the links of larger ones."""
+    before = (LAST_PAGE - 1) * PAGE_SIZE
+    page = f"{tasks}?page_size={LARGEST_PAGE}"
+    for _ in range(before // LARGEST_PAGE):
+        page = client.get(page)["next"]
+    page = page.replace(f"page_size={LARGEST_PAGE}", f"page_size={PAGE_SIZE}")
+    for _ in range(before % LARGEST_PAGE // PAGE_SIZE):
+        page = client.get(page)["next"]
+    address = urlsplit(page)
+    return f"{address.path}?{address.query}"
+
+
+def refuse_unlike(client: Client, ours: Side, plain: Side) -> None:
+    """Stop unless both have the same periodic tasks on the pages that are compared."""
+    for pages in zip(compared_pages(ours), compared_pages(plain), strict=True):
+        names = [[task["name"] for task in client.get(page)["results"]] for page in pages]
+        assert names[0] == names[1], pages
+
+
+def compared_pages(side: Side) -> tuple[str, ...]:
+    return side.tasks, f"{side.tasks}?page_size=100", side.last_page
+
+
+def measure(server: Server, side: Side, numbers: Iterator[int]) -> None:
+    """Take one round of measurements of one side."""
+    first_page, list_of_100, last_page = compared_pages(side)
+    side.lists_per_second.append(rate(server, list_of_100))
+    random = Random(2)
+
+    def address() -> str:
+        return f"{side.tasks}{random.randint(1, TASKS)}/"
+
+    with server.client() as client:
+
+        def create() -> None:
+            client.send("POST", side.tasks, {**side.new_task, "name": f"New {next(numbers)}"})
+
+        def patch() -> None:
+            client.send("PATCH", address(), {"description": f"Adds {next(numbers)}"})
+
+        record(side, "page 1", PAGES, lambda: client.send("GET", first_page))
+        record(side, "page 2,000", PAGES, lambda: client.send("GET", last_page))
+        record(side, "create", WRITES, create)
+        record(side, "read", READS, lambda: client.send("GET", address()))
+        record(side, "patch", WRITES, patch)
+
+
+def rate(server: Server, path: str) -> float:
+    """Return how many requests are answered each second."""
+    end = monotonic() + LIST_SECONDS
+
+    def ask() -> int:
+        answered = 0
+        with server.client() as client:
+            while monotonic() < end:
+                client.send("GET", path)
+                answered += 1
+        return answered
+
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        asking = [pool.submit(ask) for _ in range(CONNECTIONS)]
+        return sum(each.result() for each in asking) / LIST_SECONDS
+
+
+def record(side: Side, what: str, times: int, ask: Callable[[], object]) -> None:
+    """Note how long each of some requests takes; the first three warm up."""
+    durations = []
+    for _ in range(3 + times):
+        started = perf_counter()
+        ask()
+        durations.append(perf_counter() - started)
+    side.seconds.setdefault(what, []).extend(durations[3:])
+
+
+def report(ours: Side, plain: Side) -> None:
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    print(f"{python}, {TASKS:,} periodic tasks, {ROUNDS} rounds\n")
+    print(f"{'':28}{'ours':>10}{'plain':>10}{'ratio':>8}")
+    sides = (ours, plain)
+    line("list of 100, per second", *(median(side.lists_per_second) for side in sides))
+    for what in ours.seconds:
+        for percent in (50, 99):
+            times = [side.percentile(what, percent) for side in sides]
+            line(f"{what}, p{percent}, ms", *times)
+    slower = [side.percentile("page 2,000", 50) / side.percentile("page 1", 50) for side in sides]
+    line("page 2,000 / page 1, p50", *slower)
+
+
+def line(name: str, ours: float, plain: float) -> None:
+    print(f"{name:28}{ours:10.2f}{plain:10.2f}{ours / plain:8.2f}")
+
+
+if __name__ == "__main__":
+    main()
