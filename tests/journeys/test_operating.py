@@ -1,0 +1,65 @@
+"""docs/operating.md is held to its word: its examples are run, and its tables compared."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from project.up import PROCESSES
+from tests.journeys.service import ROOT, Service
+
+PAGE = (ROOT / "docs/operating.md").read_text()
+REFUSALS = re.findall(r"<!-- refuses: (\w+)=(.+?) -->\n```\n(.+?)```", PAGE, re.DOTALL)
+RECIPES = re.findall(r"<!-- shows: (.+?) -->\n```sh\n(.+?)```", PAGE, re.DOTALL)
+
+
+def test_each_block_is_tested() -> None:
+    assert PAGE.count("```") / 2 == len(REFUSALS) + len(RECIPES) == 5
+
+
+def test_it_names_the_commands_of_the_processes() -> None:
+    named = dict(re.findall(r"^\| (\w+) \| `(.+?)` \|", PAGE, re.MULTILINE))
+
+    assert named == {
+        "API" if name == "api" else name: " ".join(command) for name, command in PROCESSES.items()
+    }
+
+
+@pytest.mark.parametrize(("name", "value", "sentence"), REFUSALS)
+def test_a_start_is_refused_as_shown(tmp_path: Path, name: str, value: str, sentence: str) -> None:
+    started = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path), name: value},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (started.returncode, started.stderr) == (1, sentence)
+
+
+@pytest.mark.parametrize(("shown", "script"), RECIPES)
+def test_a_command_shows_what_it_says(embedded: Service, shown: str, script: str) -> None:
+    script = script.replace("http://127.0.0.1:8000", embedded.address)
+
+    pasted = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, check=True)
+
+    assert shown in pasted.stdout
+
+
+def test_each_header_is_sent_as_it_says(embedded: Service) -> None:
+    table = dict(re.findall(r"^\| `([A-Z][\w-]+)` \| (.+?) \|$", PAGE, re.MULTILINE))
+    said = {name: text.split("`")[1] for name, text in table.items() if text.startswith("`")}
+
+    with urlopen(f"{embedded.address}/healthz") as answer:
+        sent = dict(answer.headers)
+
+    assert len(said) == 6
+    assert said.items() <= sent.items()
+    assert table.keys() - said.keys() == {"Content-Security-Policy", "Strict-Transport-Security"}
+    assert "Content-Security-Policy" in sent
