@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from celery._state import get_current_task
+from django.views.debug import SafeExceptionReporterFilter
 
 from scheduler_api.http.middleware import current_request_id
 
@@ -75,6 +76,15 @@ class JSONFormatter(logging.Formatter):
                 for name, value in members.items()
             }
         )
+
+
+class DebugPageFilter(SafeExceptionReporterFilter):
+    """Django's, which hides settings by their name alone; those of a URL keep the rest of it."""
+
+    def cleanse_setting(self, key: int | str, value: object) -> object:
+        """Hide passwords in settings and in the environment, where DEBUG shows them."""
+        cleansed = super().cleanse_setting(key, value)
+        return masked(cleansed) if isinstance(cleansed, str) else cleansed
 
 
 def configure(config: Mapping[str, Any]) -> None:

@@ -97,6 +97,7 @@ STATIC_URL = "static/"
 # Each process serves them from where the apps keep them: there is nothing to collect.
 WHITENOISE_USE_FINDERS = True
 
+DEFAULT_EXCEPTION_REPORTER_FILTER = "project.logs.DebugPageFilter"
 LOGGING_CONFIG = "project.logs.configure"
 LOGGING = {
     "version": 1,

@@ -5,6 +5,7 @@ import logging
 from datetime import UTC, datetime
 
 import pytest
+from django.views.debug import ExceptionReporter
 
 from project.logs import JSONFormatter, TextFormatter, masked
 from scheduler_api.http.middleware import current_request_id
@@ -104,3 +105,14 @@ def test_json_has_the_whole_traceback():
     assert members["message"] == "It failed"
     assert members["exception"].startswith("ConnectionError: amqp://someone:***@")
     assert members["exception"].endswith("RuntimeError: still amqp://someone:***@host:5672//")
+
+
+def test_the_debug_page_shows_no_password(settings, rf):
+    settings.DEBUG = True
+    settings.CELERY_BROKER_URL = URL
+    request = rf.get("/", DATABASE_URL=URL)
+
+    page = ExceptionReporter(request, RuntimeError, RuntimeError(), None).get_traceback_html()
+
+    assert page.count("amqp://someone:***@host:5672//") >= 2
+    assert "hunter2" not in page
