@@ -57,6 +57,7 @@ class ApiKeyViewSet(ListRetrieveViewSet):
     queryset = ApiKey.objects.all()
     serializer_class = ApiKeySerializer
     ordering_fields = ("id", "created_at", "expires_at", "last_used_at")
+    volatile_fields = frozenset({"last_used_at", "key"})
     scopes: ClassVar = {**crud(read=Scope.ADMIN, write=Scope.ADMIN), "revoke": Scope.ADMIN}
     problems: ClassVar = {"create": (actions.TooManyKeys,)}
 
@@ -69,9 +70,9 @@ class ApiKeyViewSet(ListRetrieveViewSet):
         key, text = actions.issue_key(values["service_account"], expires_at=values["expires_at"])
         key.key = text  # type: ignore[attr-defined]
         address = reverse(f"{self.basename}-detail", args=[key.pk], request=request)
-        return Response(
-            NewApiKeySerializer(key).data, status.HTTP_201_CREATED, headers={"Location": address}
-        )
+        data = NewApiKeySerializer(key).data
+        headers = {"Location": address, "ETag": self.etag(data)}
+        return Response(data, status.HTTP_201_CREATED, headers=headers)
 
     @extend_schema(request=None, responses=ApiKeySerializer)
     @action(detail=True, methods=["post"])

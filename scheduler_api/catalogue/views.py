@@ -51,4 +51,4 @@ class TaskViewSet(ApiViewSet):
         task = get_task(name)
         if task is None:
             raise NotFound(unknown("task", name, [task.name for task in registered_tasks()]))
-        return Response(self.get_serializer(task).data)
+        return self.read(self.get_serializer(task).data)

@@ -14,7 +14,7 @@ from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import Direction, OpenApiExample, OpenApiParameter
 from rest_framework.serializers import Serializer
 
-from scheduler_api.http import problems
+from scheduler_api.http import etags, problems
 from scheduler_api.http.fields import StoredJSON
 from scheduler_api.http.problem_schema import problem_response
 from scheduler_api.http.viewsets import ApiViewSet
@@ -44,6 +44,14 @@ REQUEST_ID = ResolvedComponent(
         "example": "6f1c5a52-58b2-4f0d-8d0c-1f2b7f9f4e1a",
     },
 )
+ETAG = {
+    "description": "Names this state of the definition, for `If-Match` and `If-None-Match`.",
+    "required": True,
+    "schema": {"type": "string"},
+    "example": '"8c6744c9d42ec2cb9e8885b54ff744d0"',
+}
+ONE_DEFINITION = {"create", "retrieve", "update", "partial_update"}
+CHANGES = {"update", "partial_update", "destroy"}
 CHANGE = "Change the"
 
 PROBLEMS_OF_ALL = (
@@ -75,6 +83,11 @@ def examples(
         OpenApiExample(change, {changed: sent[changed]}, request_only=True),
         OpenApiExample(name, answer, response_only=True),
     ]
+
+
+def condition(header: str, description: str) -> OpenApiParameter:
+    """Describe a header that makes a request conditional."""
+    return OpenApiParameter(header, str, OpenApiParameter.HEADER, description=description)
 
 
 def camel(name: str) -> str:
@@ -137,7 +150,12 @@ class ApiSchema(AutoSchema):
             OpenApiParameter.PATH,
             description=f"The id of the {self.view.resource}.",
         )
-        return [*([query] if query else []), *([address] if "{id}" in self.path else [])]
+        parameters = [*([query] if query else []), *([address] if "{id}" in self.path else [])]
+        if self.view.action in CHANGES:
+            parameters.append(condition("If-Match", "Change it only if its ETag is this one."))
+        if self.view.action == "retrieve":
+            parameters.append(condition("If-None-Match", "The ETag of the answer you have."))
+        return parameters
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         """Describe the successes, and add the problems."""
@@ -150,6 +168,13 @@ class ApiSchema(AutoSchema):
             success["headers"] = {"X-Request-Id": REQUEST_ID.ref}
             if status == "201":
                 success["headers"]["Location"] = LOCATION
+            if self.view.action in ONE_DEFINITION and status != "204":
+                success["headers"]["ETag"] = ETAG
+        if self.view.action == "retrieve":
+            operation["responses"]["304"] = {
+                "description": "It is as you have it.",
+                "headers": {"X-Request-Id": REQUEST_ID.ref, "ETag": ETAG},
+            }
         operation["responses"].update(self.problem_responses())
         return operation
 
@@ -199,6 +224,8 @@ class ApiSchema(AutoSchema):
             yield from PROBLEMS_OF_A_BODY
         if self.method != "GET":
             yield problems.Conflict
+        if self.view.action in CHANGES:
+            yield from (etags.RevisionMismatch, etags.PreconditionRequired)
         if "{" in self.path:
             yield from PROBLEMS_OF_AN_ADDRESS
         yield from PROBLEMS_OF_ALL

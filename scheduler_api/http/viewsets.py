@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.viewsets import GenericViewSet
 
+from scheduler_api.http.etags import etag_of, expects_revision, is_unchanged, refuse_stale
 from scheduler_api.http.filtering import read_query, refuse_unknown_parameters
 from scheduler_api.http.parsing import refuse_unknown_length
 from scheduler_api.http.problems import Problem
@@ -30,6 +31,8 @@ class ApiViewSet(GenericViewSet[Any]):
     resource: ClassVar[str]
     tag: ClassVar[str]
     ordering_fields: ClassVar[tuple[str, ...]] = ("id",)
+    # What changes by itself while the definition stays, and so is no part of its ETag.
+    volatile_fields: ClassVar[frozenset[str]] = frozenset()
     # By action: the scope that a caller needs, the query parameters it takes, and the problems
     # that only it can answer with.
     scopes: ClassVar[Mapping[str, str]] = {}
@@ -63,6 +66,19 @@ class ApiViewSet(GenericViewSet[Any]):
         rows = self.get_queryset().select_for_update(of=("self",))
         return get_object_or_404(rows, pk=self.kwargs["pk"])
 
+    def read(self, data: Mapping[str, object]) -> Response:
+        """Answer a GET with a definition, unless the caller has it already."""
+        etag = self.etag(data)
+        if is_unchanged(self.request, etag):
+            return Response(status=status.HTTP_304_NOT_MODIFIED, headers={"ETag": etag})
+        return Response(data, headers={"ETag": etag})
+
+    def etag(self, data: Mapping[str, object]) -> str:
+        """Return the entity tag of an answer: of its definition, not of how it is running."""
+        return etag_of(
+            {name: value for name, value in data.items() if name not in self.volatile_fields}
+        )
+
 
 class ListRetrieveViewSet(ApiViewSet):
     """A resource that can be read."""
@@ -74,8 +90,8 @@ class ListRetrieveViewSet(ApiViewSet):
         return self.get_paginated_response(serializer.data)
 
     def retrieve(self, request: Request, **address: str) -> Response:
-        """Answer with the whole of one."""
-        return Response(self.get_serializer(self.get_object()).data)
+        """Answer with the whole of one; with 304 to a caller who has it already."""
+        return self.read(self.get_serializer(self.get_object()).data)
 
 
 class CrudViewSet(ListRetrieveViewSet):
@@ -94,10 +110,9 @@ class CrudViewSet(ListRetrieveViewSet):
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         row = self.store(serializer)
-        address = reverse(f"{self.basename}-detail", args=[row.pk], request=request)
-        return Response(
-            self.representation(row), status.HTTP_201_CREATED, headers={"Location": address}
-        )
+        response = self.answer(row, status.HTTP_201_CREATED)
+        response["Location"] = reverse(f"{self.basename}-detail", args=[row.pk], request=request)
+        return response
 
     def update(self, request: Request, **address: str) -> Response:
         """Replace the whole: a field that is left out goes back to its default."""
@@ -110,16 +125,26 @@ class CrudViewSet(ListRetrieveViewSet):
     @transaction.atomic
     def destroy(self, request: Request, **address: str) -> Response:
         """Delete it for good."""
-        self.remove(self.locked_object())
+        row = self.locked_object()
+        self.refuse_stale(row)
+        self.remove(row)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @transaction.atomic
     def change(self, request: Request, *, partial: bool) -> Response:
         """Check the values against a row that nobody else can change meanwhile, and store."""
-        serializer = self.get_serializer(self.locked_object(), data=request.data, partial=partial)
+        row = self.locked_object()
+        self.refuse_stale(row)
+        serializer = self.get_serializer(row, data=request.data, partial=partial)
         serializer.is_valid(raise_exception=True)
-        return Response(self.representation(self.store(serializer)))
+        return self.answer(self.store(serializer))
 
-    def representation(self, row: Model) -> Any:
-        """Return a row as it now stands in the database."""
-        return self.get_serializer(self.get_queryset().get(pk=row.pk)).data
+    def refuse_stale(self, row: Any) -> None:
+        """Raise unless the caller has seen the row as it is, where he says what he has seen."""
+        if expects_revision(self.request):
+            refuse_stale(self.request, self.etag(self.get_serializer(row).data))
+
+    def answer(self, row: Model, status: int = status.HTTP_200_OK) -> Response:
+        """Answer with a row as it now stands in the database."""
+        data = self.get_serializer(self.get_queryset().get(pk=row.pk)).data
+        return Response(data, status, headers={"ETag": self.etag(data)})

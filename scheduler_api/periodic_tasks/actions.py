@@ -1,6 +1,6 @@
 """Writing periodic tasks, each in one transaction."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -9,9 +9,11 @@ from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.access.models import ServiceAccount
 from scheduler_api.http.problems import Problem
-from scheduler_api.periodic_tasks.models import ManagedTask
+from scheduler_api.periodic_tasks.models import ManagedTask, managed_half
 from scheduler_api.periodic_tasks.timing import schedule_row
 from scheduler_api.schedules.rows import KINDS, kind_of, reuse
+
+Labels = Mapping[str, str]
 
 
 class NameTaken(Problem):
@@ -29,15 +31,15 @@ def follow(task: PeriodicTask, schedule: Any) -> None:
 
 
 @transaction.atomic
-def create(task: PeriodicTask, *, by: ServiceAccount) -> None:
+def create(task: PeriodicTask, *, labels: Labels, by: ServiceAccount) -> None:
     """Store a new periodic task, and its schedule unless an equal one is stored already."""
     follow(task, reuse(schedule_row(task)))
     _save(task)
-    ManagedTask.objects.create(periodic_task=task, owner=by)
+    ManagedTask.objects.create(periodic_task=task, owner=by, labels=labels)
 
 
 @transaction.atomic
-def change(before: PeriodicTask, after: PeriodicTask) -> None:
+def change(before: PeriodicTask, after: PeriodicTask, *, labels: Labels | None = None) -> None:
     """Store what differs, and nothing else: beat writes other columns of the same row.
 
     A task that is enabled again counts its interval from now on. Counted from its last run,
@@ -55,6 +57,13 @@ def change(before: PeriodicTask, after: PeriodicTask) -> None:
     ]
     if changed:
         _save(after, columns=[*changed, "date_changed"])
+    managed = managed_half(before)
+    if labels is None:
+        labels = managed.labels
+    if changed or labels != managed.labels:
+        managed.labels = labels
+        managed.revision += 1  # the caller has locked the row
+        managed.save()
 
 
 @transaction.atomic

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import django_filters
 from django.db.models import Q, QuerySet
+from django.db.models.fields.json import KeyTransform
 from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.http.filtering import FlagFilter, IdFilter, InstantFilter
@@ -20,6 +21,10 @@ class PeriodicTaskFilter(django_filters.FilterSet):
     queue = django_filters.CharFilter(help_text="The exact name of the queue.")
     search = django_filters.CharFilter(
         method="contains", help_text="Part of the name, the task's name or the description."
+    )
+    label = django_filters.CharFilter(
+        method="has_labels",
+        help_text="Labels, with commas between: `team=billing,tier=1`; or a key alone: `team`.",
     )
     schedule_type = django_filters.ChoiceFilter(
         method="follows",
@@ -52,6 +57,15 @@ class PeriodicTaskFilter(django_filters.FilterSet):
         return rows.filter(
             Q(name__icontains=value) | Q(task__icontains=value) | Q(description__icontains=value)
         )
+
+    def has_labels(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Select by labels, all of which must be there."""
+        for number, label in enumerate(value.split(",")):
+            key, is_pair, text = label.partition("=")
+            stored = {f"label_{number}": KeyTransform(key.strip(), "managed__labels")}
+            wanted = {f"label_{number}": text} if is_pair else {f"label_{number}__isnull": False}
+            rows = rows.annotate(**stored).filter(**wanted)
+        return rows
 
     def follows(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Select by the kind of schedule."""

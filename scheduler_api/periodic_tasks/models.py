@@ -1,5 +1,6 @@
 """What the API knows of a periodic task beyond django-celery-beat's own columns."""
 
+from django.conf import settings
 from django.db import models
 from django_celery_beat.models import PeriodicTask
 
@@ -40,7 +41,15 @@ class ManagedTask(models.Model):
         return f"{self.periodic_task_id} of {self.owner}"
 
 
-def managed_half(task: PeriodicTask) -> ManagedTask | None:
-    """Return what we know beyond the row; None for one that admin or the ORM has made."""
-    managed: ManagedTask | None = getattr(task, "managed", None)
-    return managed
+def managed_half(task: PeriodicTask) -> ManagedTask:
+    """Return the other half of a periodic task; that of one which has none, not stored.
+
+    It is nobody's then, and written by whoever wrote the row: the settings or Django's admin.
+    """
+    try:
+        stored: ManagedTask = task.managed
+    except ManagedTask.DoesNotExist:
+        by_settings = task.name in settings.CELERY_BEAT_SCHEDULE
+        managed_by = ManagedTask.ManagedBy.SETTINGS if by_settings else ManagedTask.ManagedBy.ADMIN
+        return ManagedTask(periodic_task=task, managed_by=managed_by)
+    return stored

@@ -21,6 +21,7 @@ from scheduler_api.http.schema import examples
 from scheduler_api.http.serializers import StrictModelSerializer
 from scheduler_api.periodic_tasks import timing
 from scheduler_api.periodic_tasks.actions import follow
+from scheduler_api.periodic_tasks.labels import Labels
 from scheduler_api.periodic_tasks.models import managed_half
 from scheduler_api.periodic_tasks.validation import mistakes_in
 from scheduler_api.schedules.inline import InlineSchedule
@@ -35,6 +36,7 @@ EXAMPLE: dict[str, Any] = {
     "schedule": {"type": "interval", "every": 30, "period": "seconds"},
     "args": ["arg1", "arg2"],
     "kwargs": {"be_careful": True},
+    "labels": {"team": "sales"},
 }
 
 
@@ -82,7 +84,10 @@ class FollowedSchedule(InlineSchedule):
             "one_off": False,
             "enabled": True,
             "description": "",
+            "labels": {"team": "sales"},
             "owner": "crm",
+            "managed_by": "api",
+            "revision": 1,
             "next_run_at": "2027-03-28T01:00:30Z",
             "last_run_at": None,
             "total_run_count": 0,
@@ -120,14 +125,24 @@ class PeriodicTaskSerializer(StrictModelSerializer):
         json_type=dict,
         help_text="Headers of the message: names that begin with `x-`, and strings.",
     )
+    labels = Labels(
+        default=dict, help_text='Keys and values to find it by: `{"team": "billing"}`.'
+    )
     owner = serializers.SerializerMethodField(
         help_text="The account whose it is; null for nobody's."
+    )
+    managed_by = serializers.SerializerMethodField(
+        help_text="Who writes it: `api`, `manifest`, `settings` or `admin`."
+    )
+    revision = serializers.SerializerMethodField(
+        help_text="How often it was written over the API, the first time included."
     )
     next_run_at = serializers.SerializerMethodField(
         help_text="The slot that beat waits for, in the past when it is overdue; null for none."
     )
     # What it validates: the periodic task as it is to be stored.
     task: PeriodicTask
+    sent_labels: dict[str, str] | None
 
     class Meta:
         model = PeriodicTask
@@ -150,7 +165,10 @@ class PeriodicTaskSerializer(StrictModelSerializer):
             "one_off",
             "enabled",
             "description",
+            "labels",
             "owner",
+            "managed_by",
+            "revision",
             "next_run_at",
             "last_run_at",
             "total_run_count",
@@ -191,8 +209,16 @@ class PeriodicTaskSerializer(StrictModelSerializer):
 
     def get_owner(self, task: PeriodicTask) -> str | None:
         """Return the name of the account whose it is."""
-        managed = managed_half(task)
-        return managed.owner.name if managed and managed.owner else None
+        owner = managed_half(task).owner
+        return owner.name if owner else None
+
+    def get_managed_by(self, task: PeriodicTask) -> str:
+        """Return who writes it."""
+        return managed_half(task).managed_by
+
+    def get_revision(self, task: PeriodicTask) -> int:
+        """Return how often it was written over the API."""
+        return managed_half(task).revision
 
     @extend_schema_field(fields.Instant(allow_null=True))
     def get_next_run_at(self, task: PeriodicTask) -> Any:
@@ -204,6 +230,7 @@ class PeriodicTaskSerializer(StrictModelSerializer):
         """Apply the values to a copy of the task, and report all that is wrong with it."""
         before = self.instance or PeriodicTask()
         task = copy.copy(before)
+        self.sent_labels = attrs.pop("labels", None)
         schedule, mistakes = self.choose_schedule(attrs)
         if schedule is not None:
             follow(task, schedule)

@@ -45,6 +45,7 @@ class PeriodicTaskViewSet(CrudViewSet):
         "upcoming": Scope.PERIODIC_TASKS_READ,
     }
     queries: ClassVar = {"upcoming": UpcomingQuery}
+    volatile_fields = frozenset({"next_run_at", "last_run_at", "total_run_count", "date_changed"})
     problems: ClassVar = {
         "create": (actions.NameTaken,),
         "update": (actions.NameTaken,),
@@ -58,9 +59,10 @@ class PeriodicTaskViewSet(CrudViewSet):
     def store(self, serializer: Any) -> PeriodicTask:
         """Create a periodic task, or change the one that the serializer was given."""
         if serializer.instance is None:
-            actions.create(serializer.task, by=account_of(self.request))
+            account = account_of(self.request)
+            actions.create(serializer.task, labels=serializer.sent_labels or {}, by=account)
         else:
-            actions.change(serializer.instance, serializer.task)
+            actions.change(serializer.instance, serializer.task, labels=serializer.sent_labels)
         task: PeriodicTask = serializer.task
         return task
 

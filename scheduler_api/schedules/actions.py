@@ -7,7 +7,8 @@ from django.db import IntegrityError, transaction
 from scheduler_api.access.models import ServiceAccount
 from scheduler_api.access.ownership import visible_to
 from scheduler_api.http.problems import Problem
-from scheduler_api.schedules.rows import stored_equal
+from scheduler_api.schedules.models import ScheduleRevision
+from scheduler_api.schedules.rows import are_equal, kind_of, stored_equal
 
 NAMES_SHOWN = 100
 
@@ -59,8 +60,12 @@ def store(row: Any, *, by: ServiceAccount) -> None:
     Raise ScheduleOfOthers rather than change it under somebody else's periodic task, and
     ScheduleExists where django-celery-beat's tables want them unique (solar).
     """
-    if row.pk and not by.is_admin and row.periodictask_set.exclude(visible_to(by)).exists():
-        raise ScheduleOfOthers("Store a schedule of your own and follow that.")
+    if row.pk:
+        if are_equal(row, type(row)._default_manager.get(pk=row.pk)):
+            return
+        if not by.is_admin and row.periodictask_set.exclude(visible_to(by)).exists():
+            raise ScheduleOfOthers("Store a schedule of your own and follow that.")
+        ScheduleRevision.bump(kind_of(row).name, row.pk)
     try:
         with transaction.atomic():
             row.save()
@@ -82,6 +87,7 @@ def delete(row: Any, *, by: ServiceAccount) -> None:
     visible = users.filter(visible_to(by)).order_by("name").values_list("name", flat=True)
     names = list(visible[: NAMES_SHOWN + 1])
     if not names and not users.exists():
+        ScheduleRevision.objects.filter(kind=kind_of(row).name, schedule_id=row.pk).delete()
         row.delete()
         return
     if names:

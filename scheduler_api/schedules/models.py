@@ -1,6 +1,7 @@
 """What the API knows of a schedule beyond django-celery-beat's own columns."""
 
 from django.db import models
+from django.db.models import F
 
 
 class ScheduleRevision(models.Model):
@@ -9,6 +10,8 @@ class ScheduleRevision(models.Model):
     kind = models.CharField(max_length=16)
     schedule_id = models.BigIntegerField()
     revision = models.PositiveBigIntegerField(default=1)
+
+    objects = models.Manager["ScheduleRevision"]()
 
     class Meta:
         constraints = [
@@ -19,3 +22,12 @@ class ScheduleRevision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.schedule_id}: {self.revision}"
+
+    @classmethod
+    def bump(cls, kind: str, schedule_id: int) -> None:
+        """Count a change; a schedule that was never changed is at its first revision."""
+        counted, is_new = cls.objects.get_or_create(
+            kind=kind, schedule_id=schedule_id, defaults={"revision": 2}
+        )
+        if not is_new:
+            cls.objects.filter(pk=counted.pk).update(revision=F("revision") + 1)

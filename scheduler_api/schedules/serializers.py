@@ -101,9 +101,12 @@ class ScheduleSerializer(StrictModelSerializer):
         return field if field in self.fields else "non_field_errors"
 
 
-class UsedBySerializer(serializers.Serializer[Any]):
+class StoredScheduleSerializer(serializers.Serializer[Any]):
     """What a schedule by itself tells beyond an inline one."""
 
+    revision = serializers.IntegerField(
+        read_only=True, help_text="How often it was written over the API, the first time included."
+    )
     used_by = serializers.SerializerMethodField(
         help_text="The names of the periodic tasks that follow this schedule, at most 100."
     )
@@ -116,8 +119,8 @@ class UsedBySerializer(serializers.Serializer[Any]):
         return [task.name for task in row.followers]
 
 
-USED_BY = ("used_by", "used_by_count")
-NOT_USED: Mapping[str, Any] = {"used_by": [], "used_by_count": 0}
+BY_ITSELF = ("revision", "used_by", "used_by_count")
+NEW: Mapping[str, Any] = {"revision": 1, "used_by": [], "used_by_count": 0}
 
 
 class InlineIntervalSerializer(ScheduleSerializer):
@@ -149,17 +152,17 @@ class InlineIntervalSerializer(ScheduleSerializer):
             "every": 5,
             "period": "minutes",
             "description": "Every 5 minutes",
-            **NOT_USED,
+            **NEW,
         },
     )
 )
-class IntervalScheduleSerializer(InlineIntervalSerializer, UsedBySerializer):
+class IntervalScheduleSerializer(InlineIntervalSerializer, StoredScheduleSerializer):
     """Every so often, in elapsed time; from 1 second to 10 years."""
 
     type = TypeName("interval", required=False)
 
     class Meta(InlineIntervalSerializer.Meta):
-        fields: ClassVar[tuple[str, ...]] = (*InlineIntervalSerializer.Meta.fields, *USED_BY)
+        fields: ClassVar[tuple[str, ...]] = (*InlineIntervalSerializer.Meta.fields, *BY_ITSELF)
 
 
 @cache
@@ -257,7 +260,7 @@ class InlineCrontabSerializer(ScheduleSerializer):
             "day_of_week": "mon-fri",
             "timezone": "Europe/Berlin",
             "description": "At 07:30, Monday through Friday (Europe/Berlin)",
-            **NOT_USED,
+            **NEW,
         },
     )
     + examples(
@@ -274,17 +277,17 @@ class InlineCrontabSerializer(ScheduleSerializer):
             "day_of_week": "*",
             "timezone": "UTC",
             "description": "Every 5 minutes (UTC)",
-            **NOT_USED,
+            **NEW,
         },
     )
 )
-class CrontabScheduleSerializer(InlineCrontabSerializer, UsedBySerializer):
+class CrontabScheduleSerializer(InlineCrontabSerializer, StoredScheduleSerializer):
     """At wall times of a zone; the day of the month AND the day of the week must match."""
 
     type = TypeName("crontab", required=False)
 
     class Meta(InlineCrontabSerializer.Meta):
-        fields: ClassVar[tuple[str, ...]] = (*InlineCrontabSerializer.Meta.fields, *USED_BY)
+        fields: ClassVar[tuple[str, ...]] = (*InlineCrontabSerializer.Meta.fields, *BY_ITSELF)
 
 
 class InlineSolarSerializer(ScheduleSerializer):
@@ -333,17 +336,17 @@ class InlineSolarSerializer(ScheduleSerializer):
             "latitude": 52.52,
             "longitude": 13.405,
             "description": "At sunset at latitude 52.52, longitude 13.405",
-            **NOT_USED,
+            **NEW,
         },
     )
 )
-class SolarScheduleSerializer(InlineSolarSerializer, UsedBySerializer):
+class SolarScheduleSerializer(InlineSolarSerializer, StoredScheduleSerializer):
     """When the sun rises, sets or stands highest at a place, or it dawns or darkens there."""
 
     type = TypeName("solar", required=False)
 
     class Meta(InlineSolarSerializer.Meta):
-        fields: ClassVar[tuple[str, ...]] = (*InlineSolarSerializer.Meta.fields, *USED_BY)
+        fields: ClassVar[tuple[str, ...]] = (*InlineSolarSerializer.Meta.fields, *BY_ITSELF)
 
 
 class InlineClockedSerializer(ScheduleSerializer):
@@ -371,17 +374,17 @@ class InlineClockedSerializer(ScheduleSerializer):
             "type": "clocked",
             "clocked_time": "2030-01-01T00:00:00Z",
             "description": "Once, at 2030-01-01 00:00:00 UTC",
-            **NOT_USED,
+            **NEW,
         },
     )
 )
-class ClockedScheduleSerializer(InlineClockedSerializer, UsedBySerializer):
+class ClockedScheduleSerializer(InlineClockedSerializer, StoredScheduleSerializer):
     """Once, at a moment."""
 
     type = TypeName("clocked", required=False)
 
     class Meta(InlineClockedSerializer.Meta):
-        fields: ClassVar[tuple[str, ...]] = (*InlineClockedSerializer.Meta.fields, *USED_BY)
+        fields: ClassVar[tuple[str, ...]] = (*InlineClockedSerializer.Meta.fields, *BY_ITSELF)
 
 
 INLINE_SERIALIZERS = {

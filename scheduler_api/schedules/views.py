@@ -22,6 +22,7 @@ from scheduler_api.access.scopes import Scope, crud
 from scheduler_api.http.viewsets import ApiViewSet, CrudViewSet
 from scheduler_api.schedules import actions
 from scheduler_api.schedules.errors import InvalidSchedule
+from scheduler_api.schedules.models import ScheduleRevision
 from scheduler_api.schedules.preview import (
     PreviewSerializer,
     UpcomingQuery,
@@ -49,6 +50,7 @@ class ScheduleViewSet(CrudViewSet):
         "upcoming": Scope.SCHEDULES_READ,
     }
     queries: ClassVar = {"upcoming": UpcomingQuery}
+    volatile_fields = frozenset({"used_by", "used_by_count"})
     problems: ClassVar = {
         "update": (actions.ScheduleOfOthers,),
         "partial_update": (actions.ScheduleOfOthers,),
@@ -63,8 +65,10 @@ class ScheduleViewSet(CrudViewSet):
         followers = visible.filter(**{reference: OuterRef("pk")}).order_by()
         count = followers.values(reference).values(count=Count("pk"))
         names = visible.only("name", reference).order_by("name")
+        revisions = ScheduleRevision.objects.filter(kind=reference, schedule_id=OuterRef("pk"))
         annotated: QuerySet[Any] = schedules.annotate(
-            used_by_count=Coalesce(Subquery(count, output_field=IntegerField()), 0)
+            revision=Coalesce(Subquery(revisions.values("revision")), 1),
+            used_by_count=Coalesce(Subquery(count, output_field=IntegerField()), 0),
         ).prefetch_related(
             Prefetch("periodictask_set", names[: actions.NAMES_SHOWN], to_attr="followers")
         )

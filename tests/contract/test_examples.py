@@ -162,6 +162,11 @@ def change_a_schedule_of_others(api: ContractClient) -> Any:
     return other.patch(f"/api/v1/interval-schedules/{task['interval']}/", {"every": 5})
 
 
+def change_what_was_not_seen(api: ContractClient) -> Any:
+    task = api.post(TASKS, VALID).json()
+    return api.patch(f"{TASKS}{task['id']}/", {"enabled": False}, HTTP_IF_MATCH='"another"')
+
+
 NEVER = {**VALID["schedule"], "every": 0}
 PROVOKED_BY = {
     "account_in_use": delete_an_account_in_use,
@@ -175,6 +180,7 @@ PROVOKED_BY = {
     "not_acceptable": lambda api: api.get(TASKS, headers={"Accept": "text/html"}),
     "not_authenticated": lambda _: ContractClient().get(TASKS),
     "not_found": lambda api: api.get(f"{TASKS}7/"),
+    "revision_mismatch": change_what_was_not_seen,
     "schedule_exists": create_a_sunset_twice,
     "schedule_in_use": delete_a_schedule_in_use,
     "schedule_of_others": change_a_schedule_of_others,
@@ -197,7 +203,8 @@ def test_a_problem_is_answered_as_shown(api: ContractClient, code: str):
 def test_the_other_problems_shown_need_more_than_a_request():
     others = problems_shown().keys() - PROVOKED_BY.keys()
 
-    assert others == {"bad_request", "conflict", "server_error", "unavailable"}
+    by_setting = {"precondition_required"}
+    assert others == {"bad_request", "conflict", "server_error", "unavailable", *by_setting}
 
 
 def numberless(value: Any) -> Any:

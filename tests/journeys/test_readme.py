@@ -1,4 +1,4 @@
-"""The README is held to its word: what it tells to paste is pasted, from the README itself."""
+"""README and docs are held to their word: what they tell to paste is pasted, from themselves."""
 
 import re
 import subprocess
@@ -23,9 +23,16 @@ class Recipe:
     script: str
 
 
-RECIPES = [
-    Recipe(kind=kind, text=text, script=script) for kind, text, script in RECIPE.findall(README)
-]
+def recipes_of(document: str) -> list[Recipe]:
+    """Return the recipes of a document, in their order."""
+    return [
+        Recipe(kind=kind, text=text, script=script)
+        for kind, text, script in RECIPE.findall(document)
+    ]
+
+
+RECIPES = recipes_of(README)
+SAFE_CALLING = recipes_of((ROOT / "docs" / "safe-calling.md").read_text())
 
 
 [FIRST] = re.findall(r"```sh\n(auth=.+?)```", README, re.DOTALL)
@@ -41,7 +48,7 @@ def test_each_shell_block_but_those_that_start_it_is_tested() -> None:
     assert {block for block in blocks if "curl" in block} == {recipe.script for recipe in RECIPES}
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.text)
+@pytest.mark.parametrize("recipe", RECIPES + SAFE_CALLING, ids=lambda recipe: recipe.text)
 def test_a_recipe_does_what_it_says(embedded: Service, recipe: Recipe) -> None:
     seen_before = embedded.output().count(recipe.text)
 

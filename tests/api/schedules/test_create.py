@@ -43,6 +43,7 @@ def test_a_schedule_is_stored_and_its_address_told(api, kind):
         "description": SENTENCES[kind],
         "used_by": [],
         "used_by_count": 0,
+        "revision": 1,
     }
     assert response.headers["Location"] == f"http://testserver{path}{created['id']}/"
     assert api.get(response.headers["Location"]).json() == created

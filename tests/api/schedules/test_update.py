@@ -31,7 +31,8 @@ def test_put_replaces_the_whole(api, kind):
     response = api.put(f"{path}{created['id']}/", other)
 
     assert response.status_code == 200
-    assert response.json() == created | other | {"description": response.json()["description"]}
+    moved = {"description": response.json()["description"], "revision": 2}
+    assert response.json() == created | other | moved
     assert response.json()["description"] != created["description"]
     assert api.get(f"{path}{created['id']}/").json() == response.json()
 
@@ -46,6 +47,7 @@ def test_put_sets_what_is_left_out_to_its_default(api):
         "hour": "5",
         "timezone": "UTC",
         "description": replaced["description"],
+        "revision": 2,
     }
 
 
@@ -73,8 +75,8 @@ def test_patch_changes_what_is_sent_and_nothing_else(api, kind, field):
     response = api.patch(f"{path}{created['id']}/", {field: other[field]})
 
     assert response.status_code == 200
-    changed = {field: other[field], "description": response.json()["description"]}
-    assert response.json() == created | changed
+    moved = {"description": response.json()["description"], "revision": 2}
+    assert response.json() == created | {field: other[field]} | moved
     assert api.get(f"{path}{created['id']}/").json() == response.json()
 
 

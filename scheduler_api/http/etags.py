@@ -1,0 +1,71 @@
+"""Conditional requests (RFC 9110, section 13): nobody overwrites what they have not seen.
+
+An ETag is a hash of a definition: of all that its writers wrote, whoever they are, and of
+nothing that beat notes while it runs.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from django.conf import settings
+from rest_framework.request import Request
+
+from scheduler_api.http.problems import Problem
+
+
+class RevisionMismatch(Problem):
+    """It was changed since you read it."""
+
+    status_code = 412
+    code = "revision_mismatch"
+    example = {
+        "detail": "Read it again, and send the ETag of that answer as If-Match.",
+        "instance": "/api/v1/periodic-tasks/1/",
+    }
+
+
+class PreconditionRequired(Problem):
+    """A change must say which revision it is for."""
+
+    status_code = 428
+    code = "precondition_required"
+    example = {
+        "detail": "Send the ETag of the answer that you read as If-Match.",
+        "instance": "/api/v1/periodic-tasks/1/",
+    }
+
+
+def etag_of(definition: Mapping[str, object]) -> str:
+    """Return the strong entity tag of a definition, quotes included."""
+    text = json.dumps(definition, sort_keys=True, default=str)
+    return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+
+
+def expects_revision(request: Request) -> bool:
+    """Tell whether the caller says which revision the change is for.
+
+    Raise PreconditionRequired where the setting asks for it and he does not.
+    """
+    if "If-Match" in request.headers:
+        return True
+    if settings.REQUIRE_IF_MATCH:
+        raise PreconditionRequired("Send the ETag of the answer that you read as If-Match.")
+    return False
+
+
+def refuse_stale(request: Request, etag: str) -> None:
+    """Raise RevisionMismatch unless `If-Match` has this tag."""
+    if not {"*", etag} & tags(request.headers["If-Match"]):
+        raise RevisionMismatch("Read it again, and send the ETag of that answer as If-Match.")
+
+
+def is_unchanged(request: Request, etag: str) -> bool:
+    """Tell whether `If-None-Match` has this tag, so that the caller has the answer already."""
+    known = tags(request.headers.get("If-None-Match", ""))
+    return "*" in known or etag in {tag.removeprefix("W/") for tag in known}
+
+
+def tags(header: str) -> set[str]:
+    """Return the entity tags in a header."""
+    return {tag.strip() for tag in header.split(",") if tag.strip()}

@@ -1,0 +1,45 @@
+"""Labels: keys and values by which callers find their periodic tasks."""
+
+import re
+from typing import Any
+
+from django_celery_beat.models import PeriodicTask
+from rest_framework import serializers
+
+from scheduler_api.periodic_tasks.models import managed_half
+
+KEY = re.compile(r"[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?")
+MAX_LABELS = 32
+MAX_VALUE_LENGTH = 200
+
+
+class Labels(serializers.DictField):
+    """An object of strings, with short keys of small letters, digits and `._/-`."""
+
+    default_error_messages = {
+        "invalid_key": (
+            "{name} cannot be a key: take 1 to 63 small letters, digits and ._/-, "
+            "with a letter or digit at both ends."
+        ),
+        "invalid_value": f"Must be a string of at most {MAX_VALUE_LENGTH} characters.",
+        "too_many": f"There can be {MAX_LABELS} labels at most.",
+    }
+
+    def get_attribute(self, instance: PeriodicTask) -> dict[str, str]:
+        """Return the labels, which the other half of a periodic task has."""
+        labels: dict[str, str] = managed_half(instance).labels
+        return labels
+
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        """Refuse what would be hard to ask for in a URL."""
+        if not isinstance(data, dict):
+            self.fail("not_a_dict", input_type=type(data).__name__)
+        if len(data) > MAX_LABELS:
+            self.fail("too_many")
+        for key, value in data.items():
+            if not KEY.fullmatch(key):
+                self.fail("invalid_key", name=repr(key))
+            if not isinstance(value, str) or len(value) > MAX_VALUE_LENGTH:
+                message = self.error_messages["invalid_value"]
+                raise serializers.ValidationError({key: [message]})
+        return dict(sorted(data.items()))
