@@ -14,7 +14,6 @@ from django_celery_beat.models import (
 )
 from rest_framework.serializers import Serializer
 
-from scheduler_api.access.models import ServiceAccount
 from scheduler_api.http.fields import in_utc, read_json
 from scheduler_api.http.serializers import readers
 from scheduler_api.periodic_tasks.models import ManagedTask
@@ -46,7 +45,8 @@ def task(request):
         priority=0,
         **{request.param: SCHEDULES[request.param]},
     )
-    ManagedTask(periodic_task=task, owner=ServiceAccount(pk=1, name="crm"))
+    ManagedTask(periodic_task=task)
+    task.owner_name = "crm"
     return task
 
 
