@@ -6,7 +6,11 @@ from drf_spectacular.renderers import OpenApiYamlRenderer2
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import SimpleRouter
 
-from scheduler_api.access.views import ApiKeyViewSet, ServiceAccountViewSet
+from scheduler_api.access.views import (
+    ApiKeyViewSet,
+    AuditEntryViewSet,
+    ServiceAccountViewSet,
+)
 from scheduler_api.catalogue.views import TaskViewSet
 from scheduler_api.http.index import IndexViewSet
 from scheduler_api.http.pages import RedocPage, SwaggerPage
@@ -29,6 +33,7 @@ router.register("clocked-schedules", ClockedScheduleViewSet, basename="clocked-s
 router.register("schedules", PreviewViewSet, basename="schedule")
 router.register("service-accounts", ServiceAccountViewSet, basename="service-account")
 router.register("api-keys", ApiKeyViewSet, basename="api-key")
+router.register("audit-entries", AuditEntryViewSet, basename="audit-entry")
 router.register("periodic-tasks", PeriodicTaskViewSet, basename="periodic-task")
 router.register("tasks", TaskViewSet, basename="task")
 

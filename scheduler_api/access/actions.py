@@ -8,6 +8,7 @@ from pathlib import Path
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 
+from scheduler_api.access.audit import COMMAND_LINE, Caller, Operation, note
 from scheduler_api.access.models import ApiKey, ServiceAccount
 from scheduler_api.access.scopes import Scope
 from scheduler_api.http.problems import Problem
@@ -45,8 +46,11 @@ class TooManyKeys(Problem):
     example = {"instance": "/api/v1/api-keys/"}
 
 
-def store_account(account: ServiceAccount) -> None:
+@transaction.atomic
+def store_account(account: ServiceAccount, *, by: Caller) -> None:
     """Save a new account, or new values of one."""
+    stored = ServiceAccount.objects.filter(pk=account.pk).first()
+    before = account_fields(stored) if stored else None
     try:
         with transaction.atomic():
             account.save()
@@ -55,11 +59,14 @@ def store_account(account: ServiceAccount) -> None:
         if not namesakes.exists():
             raise
         raise AccountNameTaken(f"The name {account.name!r} is taken.") from error
+    operation = Operation.CHANGE if stored else Operation.CREATE
+    note(operation, account, by=by, before=before, after=account_fields(account))
 
 
 @transaction.atomic
-def delete_account(account: ServiceAccount) -> None:
+def delete_account(account: ServiceAccount, *, by: Caller) -> None:
     """Delete an account with its keys, unless periodic tasks belong to it."""
+    note(Operation.DELETE, account, by=by, before=account_fields(account))
     try:
         account.delete()
     except ProtectedError as error:
@@ -69,7 +76,9 @@ def delete_account(account: ServiceAccount) -> None:
 
 
 @transaction.atomic
-def issue_key(account: ServiceAccount, *, expires_at: datetime | None) -> tuple[ApiKey, str]:
+def issue_key(
+    account: ServiceAccount, *, expires_at: datetime | None, by: Caller
+) -> tuple[ApiKey, str]:
     """Make a key; return it with its text, which is told this once.
 
     Two may be live at the same time: the new one is handed out before the old one goes.
@@ -77,20 +86,27 @@ def issue_key(account: ServiceAccount, *, expires_at: datetime | None) -> tuple[
     ServiceAccount.objects.select_for_update().get(pk=account.pk)
     if account.api_keys.live(at=datetime.now(UTC)).count() >= MAX_LIVE_KEYS:
         raise TooManyKeys
-    return ApiKey.issue(account, expires_at=expires_at)
-
-
-def revoke_key(key: ApiKey) -> None:
-    """Refuse a key from now on; one that is revoked stays so since when it was."""
-    ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=datetime.now(UTC))
+    key, text = ApiKey.issue(account, expires_at=expires_at)
+    note(Operation.ISSUE, key, by=by, after=key_fields(key))
+    return key, text
 
 
 @transaction.atomic
-def account_named(name: str, scopes: Iterable[str]) -> ServiceAccount:
+def revoke_key(key: ApiKey, *, by: Caller) -> None:
+    """Refuse a key from now on; one that is revoked stays so since when it was."""
+    before, now = key_fields(key), datetime.now(UTC)
+    if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now):
+        note(Operation.REVOKE, key, by=by, before=before, after={**before, "revoked_at": now})
+
+
+@transaction.atomic
+def account_named(name: str, scopes: Iterable[str], *, by: Caller) -> ServiceAccount:
     """Return the account with this name, made with these scopes if there is none."""
-    account, _ = ServiceAccount.objects.get_or_create(
+    account, is_new = ServiceAccount.objects.get_or_create(
         name=name, defaults={"scopes": sorted(scopes)}
     )
+    if is_new:
+        note(Operation.CREATE, account, by=by, after=account_fields(account))
     return account
 
 
@@ -102,10 +118,26 @@ def write_first_key(file: Path) -> bool:
     """
     if ServiceAccount.objects.filter(name="admin").exists():
         return False
-    account = account_named("admin", [Scope.ADMIN])
-    _, text = issue_key(account, expires_at=None)
+    account = account_named("admin", [Scope.ADMIN], by=COMMAND_LINE)
+    _, text = issue_key(account, expires_at=None, by=COMMAND_LINE)
     file.unlink(missing_ok=True)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as opened:
         opened.write(f"{text}\n")
     return True
+
+
+def account_fields(account: ServiceAccount) -> dict[str, object]:
+    """Return what the audit tells of an account."""
+    names = ("name", "scopes", "task_patterns", "queues", "sees_unowned")
+    return {name: getattr(account, name) for name in names}
+
+
+def key_fields(key: ApiKey) -> dict[str, object]:
+    """Return what the audit tells of a key: nothing that opens the API."""
+    return {
+        "service_account": key.service_account_id,
+        "prefix": key.prefix,
+        "expires_at": key.expires_at,
+        "revoked_at": key.revoked_at,
+    }

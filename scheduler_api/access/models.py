@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from django.db import models
 from django.db.models import Q
@@ -126,6 +126,16 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account_name}: {self.operation} {self.object_type} {self.object_id}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Add a new one; refuse to write over one that is stored."""
+        if not self._state.adding:
+            raise TypeError("An audit entry is only ever added.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse."""
+        raise TypeError("An audit entry is only ever added.")
 
 
 def digest_of(text: str) -> str:

@@ -6,7 +6,8 @@ from typing import Any, cast
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from scheduler_api.access.models import ServiceAccount
+from scheduler_api.access.audit import Caller
+from scheduler_api.access.models import ApiKey, ServiceAccount
 from scheduler_api.http.problems import Forbidden, challenge
 
 
@@ -33,6 +34,15 @@ class HasScope(BasePermission):
 def account_of(request: Request) -> ServiceAccount:
     """Return the account that calls."""
     return cast(ServiceAccount, request.user)
+
+
+def caller_of(request: Request) -> Caller:
+    """Return what the audit tells of who sends a request."""
+    return Caller(
+        account=account_of(request),
+        key_prefix=cast(ApiKey, request.auth).prefix,
+        request_id=request.request_id,  # type: ignore[attr-defined]  # from RequestIdMiddleware
+    )
 
 
 def may_name_task(account: ServiceAccount, task: str) -> bool:

@@ -1,4 +1,4 @@
-"""Service accounts and their keys in JSON."""
+"""Service accounts, their keys and what they changed, in JSON."""
 
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
-from scheduler_api.access.models import ApiKey, ServiceAccount
+from scheduler_api.access.models import ApiKey, AuditEntry, ServiceAccount
 from scheduler_api.access.scopes import Scope
 from scheduler_api.http import fields
 from scheduler_api.http.schema import examples
@@ -143,3 +143,68 @@ class NewApiKeySerializer(ApiKeySerializer):
         if value and value <= datetime.now(UTC):
             raise serializers.ValidationError("Must be in the future, or null.", "in_the_past")
         return value
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A change",
+            {
+                "id": 7,
+                "at": "2027-03-28T01:00:00Z",
+                "account": "crm",
+                "key_prefix": "1f8b3c2a",
+                "request_id": "6f1c5a52-58b2-4f0d-8d0c-1f2b7f9f4e1a",
+                "operation": "change",
+                "object_type": "periodic_task",
+                "object_id": 1,
+                "object_name": "Import contacts",
+                "before": {"enabled": True},
+                "after": {"enabled": False},
+            },
+            response_only=True,
+        )
+    ]
+)
+class AuditEntrySerializer(StrictModelSerializer):
+    """One change over the API: who made it, when, and what was before and after."""
+
+    account = serializers.CharField(
+        source="account_name", read_only=True, help_text="The name of the account at that time."
+    )
+    before = serializers.DictField(
+        read_only=True,
+        allow_null=True,
+        help_text="The fields that differ, as they were; null of what was new.",
+    )
+    after = serializers.DictField(
+        read_only=True,
+        allow_null=True,
+        help_text="The fields that differ, as they became; null of what was deleted.",
+    )
+
+    class Meta:
+        model = AuditEntry
+        fields: ClassVar[tuple[str, ...]] = (
+            "id",
+            "at",
+            "account",
+            "key_prefix",
+            "request_id",
+            "operation",
+            "object_type",
+            "object_id",
+            "object_name",
+            "before",
+            "after",
+        )
+        read_only_fields = fields
+        extra_kwargs: ClassVar[dict[str, Any]] = {
+            "at": {"help_text": "When it was made."},
+            "key_prefix": {"help_text": "How the key begins, after `sk_`; empty for none."},
+            "request_id": {"help_text": "The `X-Request-Id` of the answer; empty for none."},
+            "operation": {"help_text": "What was done."},
+            "object_type": {"help_text": "What it was done to."},
+            "object_id": {"help_text": "The id of what it was done to."},
+            "object_name": {"help_text": "The name of what it was done to, at that time."},
+        }

@@ -1,7 +1,8 @@
-"""Service accounts and their keys over HTTP, for `admin`."""
+"""Service accounts, their keys and what they changed, over HTTP."""
 
 from typing import Any, ClassVar
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
@@ -10,10 +11,13 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from scheduler_api.access import actions, schema  # noqa: F401 - registers itself
-from scheduler_api.access.models import ApiKey, ServiceAccount
+from scheduler_api.access.filters import AuditEntryFilter
+from scheduler_api.access.models import ApiKey, AuditEntry, ServiceAccount
+from scheduler_api.access.permissions import account_of, caller_of
 from scheduler_api.access.scopes import Scope, crud
 from scheduler_api.access.serializers import (
     ApiKeySerializer,
+    AuditEntrySerializer,
     NewApiKeySerializer,
     ServiceAccountSerializer,
 )
@@ -41,12 +45,12 @@ class ServiceAccountViewSet(CrudViewSet):
         account = serializer.instance or ServiceAccount()
         for field, value in serializer.validated_data.items():
             setattr(account, field, value)
-        actions.store_account(account)
+        actions.store_account(account, by=caller_of(self.request))
         return account
 
     def remove(self, row: ServiceAccount) -> None:
         """Delete an account that owns nothing."""
-        actions.delete_account(row)
+        actions.delete_account(row, by=caller_of(self.request))
 
 
 class ApiKeyViewSet(ListRetrieveViewSet):
@@ -67,7 +71,9 @@ class ApiKeyViewSet(ListRetrieveViewSet):
         serializer = NewApiKeySerializer(data=request.data, context=self.get_serializer_context())
         serializer.is_valid(raise_exception=True)
         values = serializer.validated_data
-        key, text = actions.issue_key(values["service_account"], expires_at=values["expires_at"])
+        key, text = actions.issue_key(
+            values["service_account"], expires_at=values["expires_at"], by=caller_of(request)
+        )
         key.key = text  # type: ignore[attr-defined]
         address = reverse(f"{self.basename}-detail", args=[key.pk], request=request)
         data = NewApiKeySerializer(key).data
@@ -79,5 +85,23 @@ class ApiKeyViewSet(ListRetrieveViewSet):
     def revoke(self, request: Request, **address: str) -> Response:
         """Refuse a key from now on. It stays on the list."""
         key = self.get_object()
-        actions.revoke_key(key)
+        actions.revoke_key(key, by=caller_of(request))
         return Response(self.get_serializer(self.get_queryset().get(pk=key.pk)).data)
+
+
+class AuditEntryViewSet(ListRetrieveViewSet):
+    """Who changed what over the API, the newest first."""
+
+    resource = "audit entry"
+    tag = "Access"
+    queryset = AuditEntry.objects.all()
+    serializer_class = AuditEntrySerializer
+    filterset_class = AuditEntryFilter
+    ordering_fields = ("-id", "at")
+    scopes: ClassVar = dict.fromkeys(("list", "retrieve"), Scope.AUDIT_READ)
+
+    def get_queryset(self) -> QuerySet[Any]:
+        """Return what the caller changed; to `admin`, what all did."""
+        entries = super().get_queryset()
+        account = account_of(self.request)
+        return entries if account.is_admin else entries.filter(service_account=account)

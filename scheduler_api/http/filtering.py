@@ -60,14 +60,14 @@ class InstantFilter(django_filters.IsoDateTimeFilter):
 
 
 class IdFilter(django_filters.NumberFilter):
-    """A filter that takes the id of another row."""
+    """A filter that takes the id of another row; of a column that is no reference, `exact`."""
 
     field_class = forms.IntegerField
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # By the key itself Django knows that a number beyond its column is no row's; handed
         # on as a reference, SQLite's driver fails on it.
-        super().__init__(*args, lookup_expr="pk", **kwargs)
+        super().__init__(*args, **{"lookup_expr": "pk", **kwargs})
 
     def get_max_validator(self) -> None:
         """Ask for no maximum: the database knows its own."""

@@ -89,7 +89,8 @@ class Place:
 class KeysetPagination(BasePagination):
     """Pages of `{"next": link, "previous": link, "results": […]}`.
 
-    The view says by what its rows may be sorted: `ordering_fields`, the first by default.
+    The view says by what its rows may be sorted: `ordering_fields`, the first by default; one
+    with a minus is descending by default.
     """
 
     parameters: tuple[str, ...] = ("cursor", "page_size", "ordering")
@@ -197,7 +198,7 @@ def invalid_parameter(name: str, detail: str) -> InvalidQuery:
 def orderings_of(view: APIView | None) -> list[str]:
     """Return what `ordering` may be; the first is the default."""
     fields = getattr(view, "ordering_fields", ["id"])
-    return [sign + field for field in fields for sign in ("", "-")]
+    return [text for field in fields for text in (field, f"-{field}".removeprefix("--"))]
 
 
 def ordering_of(request: Request, view: APIView | None) -> str:

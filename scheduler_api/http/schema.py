@@ -104,12 +104,13 @@ class ApiSchema(AutoSchema):
     def names(self) -> dict[str, str]:
         """Return the forms of the resource's name that ids and summaries are made of."""
         one = self.view.resource
+        many = re.sub("([^aeiou])y$", r"\1ie", one) + "s"
         return {
             "one": one,
-            "many": f"{one}s",
+            "many": many,
             "a": "an" if one[0] in "aeiou" else "a",
             "One": camel(one),
-            "Many": camel(f"{one}s"),
+            "Many": camel(many),
         }
 
     def get_operation_id(self) -> str:

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from scheduler_api.access.ownership import visible_to
-from scheduler_api.access.permissions import account_of
+from scheduler_api.access.permissions import account_of, caller_of
 from scheduler_api.access.scopes import Scope, crud
 from scheduler_api.http.viewsets import CrudViewSet
 from scheduler_api.periodic_tasks import actions, timing
@@ -61,17 +61,17 @@ class PeriodicTaskViewSet(CrudViewSet):
 
     def store(self, serializer: Any) -> PeriodicTask:
         """Create a periodic task, or change the one that the serializer was given."""
-        if serializer.instance is None:
-            account = account_of(self.request)
-            actions.create(serializer.task, labels=serializer.sent_labels or {}, by=account)
-        else:
-            actions.change(serializer.instance, serializer.task, labels=serializer.sent_labels)
         task: PeriodicTask = serializer.task
+        by = caller_of(self.request)
+        if serializer.instance is None:
+            actions.create(task, labels=serializer.sent_labels or {}, by=by)
+        else:
+            actions.change(serializer.instance, task, labels=serializer.sent_labels, by=by)
         return task
 
     def remove(self, row: PeriodicTask) -> None:
         """Delete a periodic task."""
-        actions.delete(row)
+        actions.delete(row, by=caller_of(self.request))
 
     @extend_schema(responses=UpcomingSerializer)
     @action(detail=True)

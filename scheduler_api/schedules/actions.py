@@ -4,11 +4,11 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from scheduler_api.access.models import ServiceAccount
+from scheduler_api.access.audit import Caller, Operation, note
 from scheduler_api.access.ownership import visible_to
 from scheduler_api.http.problems import Problem
 from scheduler_api.schedules.models import ScheduleRevision
-from scheduler_api.schedules.rows import are_equal, kind_of, stored_equal
+from scheduler_api.schedules.rows import are_equal, kind_of, stored_equal, values_of
 
 NAMES_SHOWN = 100
 
@@ -54,16 +54,18 @@ class ScheduleOfOthers(Problem):
 
 
 @transaction.atomic
-def store(row: Any, *, by: ServiceAccount) -> None:
+def store(row: Any, *, by: Caller) -> None:
     """Save a new schedule, or new values of one; its periodic tasks follow it.
 
     Raise ScheduleOfOthers rather than change it under somebody else's periodic task, and
     ScheduleExists where django-celery-beat's tables want them unique (solar).
     """
-    if row.pk:
-        if are_equal(row, type(row)._default_manager.get(pk=row.pk)):
+    before = type(row)._default_manager.filter(pk=row.pk).first()
+    if before:
+        if are_equal(row, before):
             return
-        if not by.is_admin and row.periodictask_set.exclude(visible_to(by)).exists():
+        others = row.periodictask_set.exclude(visible_to(by.account))
+        if not by.account.is_admin and others.exists():
             raise ScheduleOfOthers("Store a schedule of your own and follow that.")
         ScheduleRevision.bump(kind_of(row).name, row.pk)
     try:
@@ -74,19 +76,22 @@ def store(row: Any, *, by: ServiceAccount) -> None:
         if equal is None:
             raise
         raise ScheduleExists(f"Use the one with the id {equal.pk}.") from error
+    operation = Operation.CHANGE if before else Operation.CREATE
+    note(operation, row, by=by, before=before and values_of(before), after=values_of(row))
 
 
 @transaction.atomic
-def delete(row: Any, *, by: ServiceAccount) -> None:
+def delete(row: Any, *, by: Caller) -> None:
     """Delete a schedule that no periodic task uses, or raise ScheduleInUse.
 
     django-celery-beat's own delete() takes the periodic tasks with it. The caller has locked
     the row, so that no periodic task can begin to use it meanwhile.
     """
     users = row.periodictask_set
-    visible = users.filter(visible_to(by)).order_by("name").values_list("name", flat=True)
+    visible = users.filter(visible_to(by.account)).order_by("name").values_list("name", flat=True)
     names = list(visible[: NAMES_SHOWN + 1])
     if not names and not users.exists():
+        note(Operation.DELETE, row, by=by, before=values_of(row))
         ScheduleRevision.objects.filter(kind=kind_of(row).name, schedule_id=row.pk).delete()
         row.delete()
         return

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from scheduler_api.access.ownership import visible_to
-from scheduler_api.access.permissions import account_of
+from scheduler_api.access.permissions import account_of, caller_of
 from scheduler_api.access.scopes import Scope, crud
 from scheduler_api.http.viewsets import ApiViewSet, CrudViewSet
 from scheduler_api.schedules import actions
@@ -76,12 +76,12 @@ class ScheduleViewSet(CrudViewSet):
 
     def store(self, serializer: Any) -> Any:
         """Save the row that the serializer has made or changed."""
-        actions.store(serializer.row, by=account_of(self.request))
+        actions.store(serializer.row, by=caller_of(self.request))
         return serializer.row
 
     def remove(self, row: Any) -> None:
         """Delete a schedule that is not in use."""
-        actions.delete(row, by=account_of(self.request))
+        actions.delete(row, by=caller_of(self.request))
 
     @extend_schema(responses=UpcomingSerializer)
     @action(detail=True)

@@ -107,7 +107,7 @@ def expected_id(operation: Operation) -> str:
     if not collection:
         return "getApiIndex"
     many = "".join(word.capitalize() for word in collection.split("-"))
-    one = many.removesuffix("s")
+    one = re.sub("ies$", "ys", many).removesuffix("s")
     if actions := [segment for segment in rest if not segment.startswith("{")]:
         (action,) = actions
         return f"get{one}{action.capitalize()}" if operation.method == "get" else f"{action}{one}"

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from scheduler_api.access.actions import account_named, issue_key
+from scheduler_api.access.audit import COMMAND_LINE
 from scheduler_api.access.models import ServiceAccount
 from scheduler_api.access.scopes import Scope
 from scheduler_api.http.problems import Problem
@@ -51,7 +52,8 @@ class Command(BaseCommand):
                 "--scopes, or change the account over the API."
             )
         try:
-            _, text = issue_key(account_named(name, scopes), expires_at=expires_at)
+            account = account_named(name, scopes, by=COMMAND_LINE)
+            _, text = issue_key(account, expires_at=expires_at, by=COMMAND_LINE)
         except Problem as problem:
             raise CommandError(problem.detail) from problem
         self.stdout.write(text)

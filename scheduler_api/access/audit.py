@@ -1,0 +1,98 @@
+"""Who changed what: each write over the API leaves an entry, in its own transaction."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Model, TextChoices
+
+from scheduler_api.access.models import AuditEntry, ServiceAccount
+from scheduler_api.access.scopes import Scope
+from scheduler_api.http.fields import Instant
+
+MAX_NAME_LENGTH = 200
+WORD = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+class Operation(TextChoices):
+    """What was done."""
+
+    CREATE = "create"
+    CHANGE = "change"
+    DELETE = "delete"
+    ISSUE = "issue"
+    REVOKE = "revoke"
+
+
+class ObjectType(TextChoices):
+    """What it was done to: the model's name in small letters."""
+
+    INTERVAL_SCHEDULE = "interval_schedule"
+    CRONTAB_SCHEDULE = "crontab_schedule"
+    SOLAR_SCHEDULE = "solar_schedule"
+    CLOCKED_SCHEDULE = "clocked_schedule"
+    PERIODIC_TASK = "periodic_task"
+    SERVICE_ACCOUNT = "service_account"
+    API_KEY = "api_key"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Who asks for a change, with which key and in which request."""
+
+    account: ServiceAccount
+    key_prefix: str = ""
+    request_id: str = ""
+
+
+# Whoever has a shell on the machine may do anything; no row, so it owns nothing.
+COMMAND_LINE = Caller(account=ServiceAccount(name="command line", scopes=[Scope.ADMIN]))
+
+
+def note(
+    operation: Operation,
+    row: Model,
+    *,
+    by: Caller,
+    before: Mapping[str, object] | None = None,
+    after: Mapping[str, object] | None = None,
+) -> None:
+    """Add an entry with the fields that differ; none when a change has changed nothing.
+
+    Of a new row there is no `before`, and of one that goes no `after`. Call this within the
+    transaction of the change, and before a row is deleted: it loses its id then.
+    """
+    before, after = _as_json(before), _as_json(after)
+    if before is not None and after is not None:
+        differing = [name for name in after if before.get(name) != after[name]]
+        if not differing:
+            return
+        before, after = ({name: side.get(name) for name in differing} for side in (before, after))
+    AuditEntry.objects.create(
+        service_account_id=by.account.pk,
+        account_name=by.account.name,
+        key_prefix=by.key_prefix,
+        request_id=by.request_id,
+        operation=operation,
+        object_type=ObjectType(WORD.sub("_", type(row).__name__).lower()),
+        object_id=row.pk,
+        object_name=str(getattr(row, "name", row))[:MAX_NAME_LENGTH],
+        before=before,
+        after=after,
+    )
+
+
+def _as_json(value: Any) -> Any:
+    match value:
+        case Mapping():
+            return {name: _as_json(inner) for name, inner in value.items()}
+        case datetime():
+            return Instant().to_representation(value)
+        case Decimal():
+            return float(value)
+        case None | bool() | int() | float() | str() | list():
+            return value
+    return str(value)
