@@ -42,7 +42,8 @@ class Contract:
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
         self.paths = {
-            re.compile(re.sub(r"\{\w+\}", "[^/]+", path)): path for path in document["paths"]
+            re.compile(re.sub(r"\{\w+\}", "[^/]+", path.replace("{name}", ".+"))): path
+            for path in document["paths"]
         }
         close(document["components"])
         resource = DRAFT202012.create_resource(document)

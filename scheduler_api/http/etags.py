@@ -60,6 +60,18 @@ def refuse_stale(request: Request, etag: str) -> None:
         raise RevisionMismatch("Read it again, and send the ETag of that answer as If-Match.")
 
 
+def refuse_existing(request: Request) -> None:
+    """Raise RevisionMismatch where `If-None-Match: *` asks that there be none yet."""
+    if "*" in tags(request.headers.get("If-None-Match", "")):
+        raise RevisionMismatch("There is one already, and If-None-Match asks for a new one.")
+
+
+def refuse_missing(request: Request) -> None:
+    """Raise RevisionMismatch where `If-Match` asks for one that is there."""
+    if "If-Match" in request.headers:
+        raise RevisionMismatch("There is none yet, and If-Match asks for one that is there.")
+
+
 def is_unchanged(request: Request, etag: str) -> bool:
     """Tell whether `If-None-Match` has this tag, so that the caller has the answer already."""
     known = tags(request.headers.get("If-None-Match", ""))

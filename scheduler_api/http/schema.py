@@ -50,8 +50,8 @@ ETAG = {
     "schema": {"type": "string"},
     "example": '"8c6744c9d42ec2cb9e8885b54ff744d0"',
 }
-ONE_DEFINITION = {"create", "retrieve", "update", "partial_update"}
-CHANGES = {"update", "partial_update", "destroy"}
+ONE_DEFINITION = {"create", "retrieve", "update", "partial_update", "put_by_name"}
+CHANGES = {"update", "partial_update", "destroy", "put_by_name"}
 CHANGE = "Change the"
 
 PROBLEMS_OF_ALL = (
@@ -154,6 +154,8 @@ class ApiSchema(AutoSchema):
         parameters = [*([query] if query else []), *([address] if "{id}" in self.path else [])]
         if self.view.action in CHANGES:
             parameters.append(condition("If-Match", "Change it only if its ETag is this one."))
+        if self.view.action == "put_by_name":
+            parameters.append(condition("If-None-Match", "`*` to create it, and replace none."))
         if self.view.action == "retrieve":
             parameters.append(condition("If-None-Match", "The ETag of the answer you have."))
         return parameters

@@ -107,20 +107,17 @@ class CrudViewSet(ListRetrieveViewSet):
 
     def create(self, request: Request) -> Response:
         """Store a new one; `Location` tells its address."""
-        serializer = self.get_serializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        row = self.store(serializer)
-        response = self.answer(row, status.HTTP_201_CREATED)
-        response["Location"] = reverse(f"{self.basename}-detail", args=[row.pk], request=request)
-        return response
+        return self.make(request.data)
 
+    @transaction.atomic
     def update(self, request: Request, **address: str) -> Response:
         """Replace the whole: a field that is left out goes back to its default."""
-        return self.change(request, partial=False)
+        return self.change(self.locked_object(), request.data, partial=False)
 
+    @transaction.atomic
     def partial_update(self, request: Request, **address: str) -> Response:
         """Change the fields that are sent, and no others."""
-        return self.change(request, partial=True)
+        return self.change(self.locked_object(), request.data, partial=True)
 
     @transaction.atomic
     def destroy(self, request: Request, **address: str) -> Response:
@@ -130,12 +127,20 @@ class CrudViewSet(ListRetrieveViewSet):
         self.remove(row)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    @transaction.atomic
-    def change(self, request: Request, *, partial: bool) -> Response:
+    def make(self, data: Any) -> Response:
+        """Check the values of a new row, and store it."""
+        serializer = self.get_serializer(data=data)
+        serializer.is_valid(raise_exception=True)
+        row = self.store(serializer)
+        response = self.answer(row, status.HTTP_201_CREATED)
+        address = reverse(f"{self.basename}-detail", args=[row.pk], request=self.request)
+        response["Location"] = address
+        return response
+
+    def change(self, row: Any, data: Any, *, partial: bool) -> Response:
         """Check the values against a row that nobody else can change meanwhile, and store."""
-        row = self.locked_object()
         self.refuse_stale(row)
-        serializer = self.get_serializer(row, data=request.data, partial=partial)
+        serializer = self.get_serializer(row, data=data, partial=partial)
         serializer.is_valid(raise_exception=True)
         return self.answer(self.store(serializer))
 

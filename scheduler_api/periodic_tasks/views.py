@@ -2,9 +2,10 @@
 
 from typing import Any, ClassVar
 
+from django.db import transaction
 from django.db.models import F, QuerySet
 from django_celery_beat.models import PeriodicTask
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,6 +13,7 @@ from rest_framework.response import Response
 from scheduler_api.access.ownership import visible_to
 from scheduler_api.access.permissions import account_of, caller_of
 from scheduler_api.access.scopes import Scope, crud
+from scheduler_api.http.etags import refuse_existing, refuse_missing
 from scheduler_api.http.viewsets import CrudViewSet
 from scheduler_api.periodic_tasks import actions, timing
 from scheduler_api.periodic_tasks.filters import PeriodicTaskFilter
@@ -45,6 +47,7 @@ class PeriodicTaskViewSet(CrudViewSet):
             write=Scope.PERIODIC_TASKS_WRITE,
             delete=Scope.PERIODIC_TASKS_DELETE,
         ),
+        "put_by_name": Scope.PERIODIC_TASKS_WRITE,
         "upcoming": Scope.PERIODIC_TASKS_READ,
     }
     queries: ClassVar = {"upcoming": UpcomingQuery}
@@ -53,6 +56,7 @@ class PeriodicTaskViewSet(CrudViewSet):
         "create": (actions.NameTaken,),
         "update": (actions.NameTaken,),
         "partial_update": (actions.NameTaken,),
+        "put_by_name": (actions.NameTaken,),
     }
 
     def get_queryset(self) -> QuerySet[Any]:
@@ -72,6 +76,29 @@ class PeriodicTaskViewSet(CrudViewSet):
     def remove(self, row: PeriodicTask) -> None:
         """Delete a periodic task."""
         actions.delete(row, by=caller_of(self.request))
+
+    @extend_schema(
+        operation_id="putPeriodicTaskByName",
+        parameters=[
+            OpenApiParameter("name", str, "path", description="The periodic task's name.")
+        ],
+        responses={200: PeriodicTaskSerializer, 201: PeriodicTaskSerializer},
+    )
+    @action(detail=False, methods=["put"], url_path="by-name/(?P<name>.+)")
+    @transaction.atomic
+    def put_by_name(self, request: Request, name: str) -> Response:
+        """Create or replace a periodic task by its name.
+
+        To do so twice is to do so once. With `If-None-Match: *` it is created, or refused with
+        412; with `If-Match`, replaced or refused.
+        """
+        data = {"name": name, **request.data} if isinstance(request.data, dict) else request.data
+        task = self.get_queryset().select_for_update(of=("self",)).filter(name=name).first()
+        if task is not None:
+            refuse_existing(request)
+            return self.change(task, data, partial=False)
+        refuse_missing(request)
+        return self.make(data)
 
     @extend_schema(responses=UpcomingSerializer)
     @action(detail=True)

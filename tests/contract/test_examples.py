@@ -85,12 +85,13 @@ def test_a_post_is_answered_as_shown(api: ContractClient, operation: Operation, 
 
 @pytest.mark.parametrize(("changing", "name"), with_bodies("put", "patch"))
 def test_a_change_is_answered_as_shown(api: ContractClient, changing: Operation, name: str):
-    collection = changing.path.removesuffix("{id}/")
+    collection = changing.path.removesuffix("by-name/{name}/").removesuffix("{id}/")
     creating = next(op for op in OPERATIONS if (op.method, op.path) == ("post", collection))
     shown = answered(changing, "200")
     position = list(sent(changing)).index(name)
     whole = list(sent(creating).values())[position]
-    address = api.post(collection, whole).headers["Location"]
+    made = api.post(collection, whole).json()
+    address = changing.path.format(**made)
 
     response = getattr(api, changing.method)(address, sent(changing)[name])
 

@@ -106,6 +106,8 @@ def expected_id(operation: Operation) -> str:
     collection, *rest = operation.path.removeprefix("/api/v1/").strip("/").split("/")
     if not collection:
         return "getApiIndex"
+    if rest[:1] == ["by-name"]:
+        return "putPeriodicTaskByName"
     many = "".join(word.capitalize() for word in collection.split("-"))
     one = re.sub("ies$", "ys", many).removesuffix("s")
     if actions := [segment for segment in rest if not segment.startswith("{")]:
