@@ -28,7 +28,7 @@ def answer(api: ContractClient, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Let the API answer `GET /api/v1/tasks/some.task/` with what a test likes."""
 
     def get(data: object, status: int = 200, **kwargs: Any) -> Response:
-        response = Response(data, status, **kwargs)
+        response = Response(data, status, headers={"ETag": '"1"'}, **kwargs)
         monkeypatch.setattr(TaskViewSet, "retrieve", lambda *_, **__: response)
         return api.get("/api/v1/tasks/some.task/")
 
