@@ -64,6 +64,7 @@ class ApiKeyViewSet(ListRetrieveViewSet):
     volatile_fields = frozenset({"last_used_at", "key"})
     scopes: ClassVar = {**crud(read=Scope.ADMIN, write=Scope.ADMIN), "revoke": Scope.ADMIN}
     problems: ClassVar = {"create": (actions.TooManyKeys,)}
+    secret_answers: ClassVar = frozenset({"create"})
 
     @extend_schema(request=NewApiKeySerializer, responses={201: NewApiKeySerializer})
     def create(self, request: Request) -> Response:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any, NoReturn
 
 from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
 
 from scheduler_api.http.problems import (
     BodyTooLarge,
@@ -54,6 +55,16 @@ def refuse_unknown_length(headers: Mapping[str, str]) -> None:
     """Refuse a chunked body: WSGI would hand us an empty one instead, without a word."""
     if "chunked" in headers.get("Transfer-Encoding", "").lower():
         raise LengthRequired("Send the body with a Content-Length, not in chunks.")
+
+
+def read_body(request: Request) -> bytes:
+    """Return the body as it was sent, which can be parsed afterwards; raise BodyTooLarge."""
+    # Django reads all that Content-Length announces.
+    length = request.META.get("CONTENT_LENGTH", "")
+    if length.isdecimal() and int(length) > MAX_BYTES:
+        raise BodyTooLarge(f"Send at most {MAX_BYTES} bytes.")
+    body: bytes = request.body
+    return body
 
 
 def parse_json(body: bytes) -> Any:

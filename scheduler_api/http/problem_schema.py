@@ -9,6 +9,12 @@ OURS = __name__.partition(".")[0]
 TEXT = {"type": "string"}
 WHERE_IT_IS = "/api/v1/periodic-tasks/"
 
+RETRY_AFTER = {
+    "Retry-After": {
+        "description": "After how many seconds to try again.",
+        "schema": {"type": "integer"},
+    }
+}
 # By code: the headers that an answer may have.
 HEADERS: Mapping[str, Mapping[str, Any]] = {
     "forbidden": {
@@ -24,10 +30,12 @@ HEADERS: Mapping[str, Mapping[str, Any]] = {
             "schema": {"type": "string", "pattern": "^Bearer"},
         }
     },
-    "unavailable": {
-        "Retry-After": {
-            "description": "After how many seconds to try again.",
-            "schema": {"type": "integer"},
+    "unavailable": RETRY_AFTER,
+    "request_in_flight": RETRY_AFTER,
+    "answer_not_kept": {
+        "Location": {
+            "description": "The address of what was created before.",
+            "schema": {"type": "string", "format": "uri"},
         }
     },
 }

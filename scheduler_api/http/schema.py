@@ -14,7 +14,7 @@ from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import Direction, OpenApiExample, OpenApiParameter
 from rest_framework.serializers import Serializer
 
-from scheduler_api.http import etags, problems
+from scheduler_api.http import etags, idempotency, problems
 from scheduler_api.http.fields import StoredJSON
 from scheduler_api.http.problem_schema import problem_response
 from scheduler_api.http.viewsets import ApiViewSet
@@ -52,6 +52,19 @@ ETAG = {
 }
 ONE_DEFINITION = {"create", "retrieve", "update", "partial_update", "put_by_name"}
 CHANGES = {"update", "partial_update", "destroy", "put_by_name"}
+IDEMPOTENCY_KEY = OpenApiParameter(
+    idempotency.HEADER,
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    OpenApiParameter.HEADER,
+    description=(
+        "Names this request, so that it has one effect however often it is sent: a repeat within "
+        "24 hours is answered as the first was. Take a new one, such as a UUID, for each request."
+    ),
+)
+REPLAYED = {
+    "description": "Sent with an answer that was given before, to the same `Idempotency-Key`.",
+    "schema": {"type": "string", "const": "true"},
+}
 CHANGE = "Change the"
 
 PROBLEMS_OF_ALL = (
@@ -70,6 +83,11 @@ PROBLEMS_OF_A_BODY = (
     problems.LengthRequired,
     problems.BodyTooLarge,
     problems.UnsupportedMediaType,
+)
+PROBLEMS_OF_A_POST = (
+    idempotency.InvalidIdempotencyKey,
+    idempotency.RequestInFlight,
+    idempotency.IdempotencyKeyReused,
 )
 
 
@@ -158,6 +176,8 @@ class ApiSchema(AutoSchema):
             parameters.append(condition("If-None-Match", "`*` to create it, and replace none."))
         if self.view.action == "retrieve":
             parameters.append(condition("If-None-Match", "The ETag of the answer you have."))
+        if self.method == "POST":
+            parameters.append(IDEMPOTENCY_KEY)
         return parameters
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
@@ -173,6 +193,8 @@ class ApiSchema(AutoSchema):
                 success["headers"]["Location"] = LOCATION
             if self.view.action in ONE_DEFINITION and status != "204":
                 success["headers"]["ETag"] = ETAG
+            if self.method == "POST":
+                success["headers"][idempotency.REPLAYED] = REPLAYED
         if self.view.action == "retrieve":
             operation["responses"]["304"] = {
                 "description": "It is as you have it.",
@@ -229,6 +251,10 @@ class ApiSchema(AutoSchema):
             yield problems.Conflict
         if self.view.action in CHANGES:
             yield from (etags.RevisionMismatch, etags.PreconditionRequired)
+        if self.method == "POST":
+            yield from PROBLEMS_OF_A_POST
+        if self.view.action in self.view.secret_answers:
+            yield idempotency.AnswerNotKept
         if "{" in self.path:
             yield from PROBLEMS_OF_AN_ADDRESS
         yield from PROBLEMS_OF_ALL

@@ -1,10 +1,12 @@
 """The view sets that every resource is made of: strict queries, standard operations."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from django.db import transaction
 from django.db.models import Model
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from rest_framework import status
 from rest_framework.request import Request
@@ -12,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.viewsets import GenericViewSet
 
+from scheduler_api.http import idempotency
 from scheduler_api.http.etags import etag_of, expects_revision, is_unchanged, refuse_stale
 from scheduler_api.http.filtering import read_query, refuse_unknown_parameters
 from scheduler_api.http.parsing import refuse_unknown_length
@@ -38,8 +41,11 @@ class ApiViewSet(GenericViewSet[Any]):
     scopes: ClassVar[Mapping[str, str]] = {}
     queries: ClassVar[Mapping[str, type[StrictSerializer]]] = {}
     problems: ClassVar[Mapping[str, tuple[type[Problem], ...]]] = {}
+    # Actions whose answers have a secret, which is not kept for those who ask twice.
+    secret_answers: ClassVar[frozenset[str]] = frozenset()
 
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
+    post: Callable[..., Any]  # the action of a POST, whatever its name
     lookup_value_regex = "[0-9]{1,18}"  # what int() reads, and every database
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -47,6 +53,21 @@ class ApiViewSet(GenericViewSet[Any]):
         super().initial(request, *args, **kwargs)
         refuse_unknown_length(request.headers)
         refuse_unknown_parameters(request, self.known_parameters())
+        if self.action and idempotency.applies_to(request):
+            self.post = partial(self.answer_once, self.post)
+
+    def answer_once(
+        self, action: Callable[..., Response], request: Request, **address: str
+    ) -> HttpResponse:
+        """Carry out an action, unless the same request has been answered before."""
+
+        def carry_out() -> HttpResponse:
+            response = self.finalize_response(request, action(request, **address))
+            response.render()
+            return response
+
+        has_secret = self.action in self.secret_answers
+        return idempotency.answer_once(request, carry_out, has_secret=has_secret)
 
     def known_parameters(self) -> set[str]:
         """Return the names of the query parameters that this operation takes."""

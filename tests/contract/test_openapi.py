@@ -143,6 +143,7 @@ def test_its_problems_are_described(operation: Operation):
     assert ("404" in statuses) is ("{" in operation.path)
     assert ("415" in statuses) is (operation.method in {"post", "put", "patch"})
     assert ("409" in statuses) is (operation.method != "get")
+    assert ("422" in statuses) is (operation.method == "post")
 
 
 @of_each_operation
@@ -169,6 +170,20 @@ def test_it_asks_for_a_key(operation: Operation):
     assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
     for status in ("401", "403"):
         assert "WWW-Authenticate" in responses[status]["headers"]
+
+
+@of_each_operation
+def test_a_post_takes_an_idempotency_key(operation: Operation):
+    taken = {parameter["name"] for parameter in operation.described.get("parameters", [])}
+    told = {
+        status
+        for status, _, response in operation.responses()
+        if "Idempotent-Replayed" in response["headers"]
+    }
+
+    is_post = operation.method == "post"
+    assert ("Idempotency-Key" in taken) is is_post
+    assert told == {status for status, _, _ in operation.responses() if is_post and status < "3"}
 
 
 @of_each_operation

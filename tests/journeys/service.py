@@ -10,13 +10,25 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
 START_SECONDS = 60
 STOP_SECONDS = 60
+ANSWER_SECONDS = 30  # longer than a writer waits for others on SQLite
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the service answers with."""
+
+    status: int
+    headers: Message
+    json: Any
 
 
 class Service:
@@ -82,6 +94,13 @@ class Service:
 
     def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """Send a request; return the status and the JSON of the answer."""
+        answer = self.send(method, path, body)
+        return answer.status, answer.json
+
+    def send(
+        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Send a request, with more headers than every one has."""
         request = urllib.request.Request(
             self.address + path,
             method=method,
@@ -89,13 +108,19 @@ class Service:
             headers={
                 "Content-Type": "application/json",
                 "Authorization": f"Bearer {self.key_file.read_text().strip()}",
+                **(headers or {}),
             },
         )
         try:
-            with urllib.request.urlopen(request, timeout=10) as response:
-                return response.status, json.loads(response.read() or "null")
+            response = urllib.request.urlopen(request, timeout=ANSWER_SECONDS)
         except urllib.error.HTTPError as error:
-            return error.code, json.loads(error.read() or "null")
+            response = error
+        with response:
+            return Answer(
+                status=response.status,
+                headers=response.headers,
+                json=json.loads(response.read() or "null"),
+            )
 
 
 def free_port() -> int:
