@@ -11,7 +11,7 @@ from django.db.models import ProtectedError
 from scheduler_api.access.audit import COMMAND_LINE, Caller, Operation, note
 from scheduler_api.access.models import ApiKey, ServiceAccount
 from scheduler_api.access.scopes import Scope
-from scheduler_api.http.problems import Problem
+from scheduler_api.http.problems import Conflict, Problem
 
 MAX_LIVE_KEYS = 2
 
@@ -46,6 +46,17 @@ class TooManyKeys(Problem):
     example = {"instance": "/api/v1/api-keys/"}
 
 
+class LastAdmin(Problem):
+    """Nobody could call the API as `admin` any more."""
+
+    status_code = 409
+    code = "last_admin"
+    example = {
+        "detail": "Give another account the scope admin and a key first.",
+        "instance": "/api/v1/service-accounts/1/",
+    }
+
+
 @transaction.atomic
 def store_account(account: ServiceAccount, *, by: Caller) -> None:
     """Save a new account, or new values of one."""
@@ -61,6 +72,8 @@ def store_account(account: ServiceAccount, *, by: Caller) -> None:
         raise AccountNameTaken(f"The name {account.name!r} is taken.") from error
     operation = Operation.CHANGE if stored else Operation.CREATE
     note(operation, account, by=by, before=before, after=account_fields(account))
+    if stored:
+        refuse_lockout()
 
 
 @transaction.atomic
@@ -73,6 +86,7 @@ def delete_account(account: ServiceAccount, *, by: Caller) -> None:
         raise AccountInUse(
             "Delete its periodic tasks first, or revoke its keys instead."
         ) from error
+    refuse_lockout()
 
 
 @transaction.atomic
@@ -83,12 +97,26 @@ def issue_key(
 
     Two may be live at the same time: the new one is handed out before the old one goes.
     """
-    ServiceAccount.objects.select_for_update().get(pk=account.pk)
+    if not ServiceAccount.objects.select_for_update().filter(pk=account.pk):
+        raise Conflict("The service account was deleted.")
     if account.api_keys.live(at=datetime.now(UTC)).count() >= MAX_LIVE_KEYS:
         raise TooManyKeys
     key, text = ApiKey.issue(account, expires_at=expires_at)
     note(Operation.ISSUE, key, by=by, after=key_fields(key))
     return key, text
+
+
+def refuse_lockout() -> None:
+    """Raise LastAdmin unless an `admin` has a live key still.
+
+    It guards against a slip, not against two of them at once: `manage.py create_api_key`
+    opens the API again.
+    """
+    accounts = ServiceAccount.objects.filter(
+        api_keys__in=ApiKey.objects.live(at=datetime.now(UTC))
+    )
+    if not any(account.is_admin for account in accounts):
+        raise LastAdmin("Give another account the scope admin and a key first.")
 
 
 @transaction.atomic
@@ -97,6 +125,7 @@ def revoke_key(key: ApiKey, *, by: Caller) -> None:
     before, now = key_fields(key), datetime.now(UTC)
     if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now):
         note(Operation.REVOKE, key, by=by, before=before, after={**before, "revoked_at": now})
+        refuse_lockout()
 
 
 @transaction.atomic

@@ -5,6 +5,7 @@ import secrets
 from datetime import datetime
 from typing import Any, NoReturn, Self
 
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
@@ -12,6 +13,12 @@ from scheduler_api.access.scopes import Scope
 
 PREFIX_LENGTH = 8
 SECRET_BYTES = 32
+# What can stand in a log, in a URL and on a command line as it is.
+NAME_RULE = RegexValidator(
+    r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}\Z",
+    "Begin with a letter or a digit; then letters, digits and . _ @ - may follow, 100 in all.",
+    "invalid_name",
+)
 
 
 class ServiceAccount(models.Model):

@@ -3,14 +3,16 @@
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from django.conf import settings
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 
-from scheduler_api.access.models import ApiKey, AuditEntry, ServiceAccount
+from scheduler_api.access.models import NAME_RULE, ApiKey, AuditEntry, ServiceAccount
 from scheduler_api.access.scopes import Scope
 from scheduler_api.http import fields
 from scheduler_api.http.schema import examples
-from scheduler_api.http.serializers import StrictModelSerializer
+from scheduler_api.http.serializers import StrictModelSerializer, unknown
 
 MAX_ENTRIES = 100
 
@@ -70,9 +72,21 @@ class ServiceAccountSerializer(StrictModelSerializer):
             "created_at",
         )
         extra_kwargs: ClassVar[dict[str, Any]] = {
-            "name": {"validators": []},
+            "name": {"validators": [NAME_RULE]},
             "created_at": {"read_only": True, "help_text": "When it was made."},
         }
+
+    def validate_queues(self, value: list[str]) -> list[str]:
+        """Refuse a queue that is not configured; one that the account has already may stay."""
+        known = {*settings.QUEUES, *(self.instance.queues if self.instance else ())}
+        mistakes: dict[str, Any] = {
+            str(index): [ErrorDetail(unknown("queue", name, settings.QUEUES), "unknown_queue")]
+            for index, name in enumerate(self.initial_data.get("queues", ()))
+            if name.strip() not in known
+        }
+        if mistakes:
+            raise serializers.ValidationError(mistakes)
+        return value
 
 
 KEY_EXAMPLE = {

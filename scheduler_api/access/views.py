@@ -35,9 +35,9 @@ class ServiceAccountViewSet(CrudViewSet):
     scopes: ClassVar = crud(read=Scope.ADMIN, write=Scope.ADMIN)
     problems: ClassVar = {
         "create": (actions.AccountNameTaken,),
-        "update": (actions.AccountNameTaken,),
-        "partial_update": (actions.AccountNameTaken,),
-        "destroy": (actions.AccountInUse,),
+        "update": (actions.AccountNameTaken, actions.LastAdmin),
+        "partial_update": (actions.AccountNameTaken, actions.LastAdmin),
+        "destroy": (actions.AccountInUse, actions.LastAdmin),
     }
 
     def store(self, serializer: Any) -> ServiceAccount:
@@ -63,7 +63,7 @@ class ApiKeyViewSet(ListRetrieveViewSet):
     ordering_fields = ("id", "created_at", "expires_at", "last_used_at")
     volatile_fields = frozenset({"last_used_at", "key"})
     scopes: ClassVar = {**crud(read=Scope.ADMIN, write=Scope.ADMIN), "revoke": Scope.ADMIN}
-    problems: ClassVar = {"create": (actions.TooManyKeys,)}
+    problems: ClassVar = {"create": (actions.TooManyKeys,), "revoke": (actions.LastAdmin,)}
     secret_answers: ClassVar = frozenset({"create"})
 
     @extend_schema(request=NewApiKeySerializer, responses={201: NewApiKeySerializer})

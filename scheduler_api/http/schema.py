@@ -282,7 +282,15 @@ class BodySchema(OpenApiSerializerExtension):
         else:
             schema["required"] = list(properties)
             properties.get("id", {}).setdefault("description", "Never changes.")
-            without |= {"default", "enum", "minimum", "maximum", "minLength", "maxLength"}
+            without |= {
+                "default",
+                "enum",
+                "minimum",
+                "maximum",
+                "minLength",
+                "maxLength",
+                "pattern",
+            }
         for name, field in properties.items():
             # One value alone is not stored: it tells this kind of object from others.
             kept = {"enum"} if len(field.get("enum", ())) == 1 else set()

@@ -37,7 +37,8 @@ class NameTaken(Problem):
 
     status_code = 409
     code = "name_taken"
-    example = {"detail": "The periodic task 1 has the name 'Import contacts'."}
+    # Whose it is, and where, is not told: the caller may not see it.
+    example = {"detail": "The name 'Import contacts' is taken."}
 
 
 def follow(task: PeriodicTask, schedule: Any) -> None:
@@ -113,7 +114,6 @@ def _save(task: PeriodicTask, *, columns: Collection[str] | None = None) -> None
         with transaction.atomic():
             task.save(update_fields=columns)
     except (ValidationError, IntegrityError) as error:
-        namesake = PeriodicTask.objects.filter(name=task.name).exclude(pk=task.pk).first()
-        if namesake is None:
+        if not PeriodicTask.objects.filter(name=task.name).exclude(pk=task.pk).exists():
             raise
-        raise NameTaken(f"The periodic task {namesake.pk} has the name {task.name!r}.") from error
+        raise NameTaken(f"The name {task.name!r} is taken.") from error

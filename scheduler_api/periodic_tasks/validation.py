@@ -21,6 +21,8 @@ from scheduler_api.schedules.errors import InvalidSchedule
 
 MAX_ARGUMENT_BYTES = 64 * 1024
 MAX_SHORTSTR_BYTES = 255
+# What a task does and where; when, how often and for whom it is said does not matter.
+WHAT_RUNS = {"task", "args", "kwargs", "headers", "queue", "exchange", "routing_key"}
 HEADER_NAME = re.compile(r"x-[a-z0-9-]{1,100}", re.IGNORECASE)
 
 
@@ -44,7 +46,7 @@ def mistakes_in(
     for rule, fields in rules.items():
         if fields & set(changed):
             yield from rule(task)
-    if {"task", "queue"} & set(changed):
+    if WHAT_RUNS & set(changed) or (task.enabled and {"schedule", "enabled"} & set(changed)):
         yield from beyond_account(task, by)
 
 
@@ -152,7 +154,10 @@ def wrong_headers(task: PeriodicTask) -> Iterator[Mistake]:
 
 
 def beyond_account(task: PeriodicTask, account: ServiceAccount) -> Iterator[Mistake]:
-    """Refuse a task or a queue that the account may not name."""
+    """Refuse a task or a queue that the account may not name.
+
+    A route of its own could lead to any queue, so it is for accounts that may name them all.
+    """
     if not may_name_task(account, task.task):
         yield Mistake(
             pointer="/task",
@@ -165,6 +170,13 @@ def beyond_account(task: PeriodicTask, account: ServiceAccount) -> Iterator[Mist
             code="not_allowed",
             detail=f"This account may name {', '.join(account.queues)}.",
         )
+    for field in ("exchange", "routing_key"):
+        if account.queues and getattr(task, field) is not None:
+            yield Mistake(
+                pointer=join("", field),
+                code="not_allowed",
+                detail=f"Send queue instead: this account may name {', '.join(account.queues)}.",
+            )
 
 
 def wrong_routing(task: PeriodicTask) -> Iterator[Mistake]:

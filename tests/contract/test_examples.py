@@ -184,6 +184,11 @@ def ask_for_a_secret_twice(api: ContractClient) -> Any:
     return api.post(KEYS, body, headers={"Idempotency-Key": "a"})
 
 
+def take_admin_from_the_last(api: ContractClient) -> Any:
+    (account,) = api.get(ACCOUNTS).json()["results"]
+    return api.patch(f"{ACCOUNTS}{account['id']}/", {"scopes": ["runs:read"]})
+
+
 NEVER = {**VALID["schedule"], "every": 0}
 PROVOKED_BY = {
     "account_in_use": delete_an_account_in_use,
@@ -194,6 +199,7 @@ PROVOKED_BY = {
     "idempotency_key_reused": send_a_key_with_two_bodies,
     "invalid_idempotency_key": send_a_key_with_a_space,
     "invalid_query": lambda api: api.get(TASKS, {"page_size": "0"}),
+    "last_admin": take_admin_from_the_last,
     "length_required": lambda api: api.post(TASKS, headers={"Transfer-Encoding": "chunked"}),
     "malformed_body": lambda api: api.post(TASKS, '{"name": }', content_type=JSON),
     "name_taken": take_a_name_twice,

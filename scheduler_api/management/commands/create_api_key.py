@@ -4,11 +4,12 @@ from argparse import ArgumentParser
 from datetime import UTC, datetime
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from scheduler_api.access.actions import account_named, issue_key
 from scheduler_api.access.audit import COMMAND_LINE
-from scheduler_api.access.models import ServiceAccount
+from scheduler_api.access.models import NAME_RULE, ServiceAccount
 from scheduler_api.access.scopes import Scope
 from scheduler_api.http.problems import Problem
 
@@ -46,6 +47,8 @@ class Command(BaseCommand):
         existing = ServiceAccount.objects.filter(name=name).first()
         if existing is None and not scopes:
             raise CommandError(f"There is no account {name!r}: to make it, say its --scopes.")
+        if existing is None:
+            self.check_name(name)
         if existing and scopes and set(scopes) != set(existing.scopes):
             raise CommandError(
                 f"The account {name!r} has the scopes {', '.join(existing.scopes)}: leave out "
@@ -57,3 +60,10 @@ class Command(BaseCommand):
         except Problem as problem:
             raise CommandError(problem.detail) from problem
         self.stdout.write(text)
+
+    def check_name(self, name: str) -> None:
+        """Refuse a name that the API would refuse."""
+        try:
+            NAME_RULE(name)
+        except ValidationError as error:
+            raise CommandError(f"--account {name!r}: {error.message}") from error

@@ -224,6 +224,7 @@ def test_a_key_that_is_revoked_twice_was_revoked_once(api: ContractClient):
 
 def test_an_account_that_deletes_itself_leaves_its_name(api: ContractClient):
     account = ServiceAccount.objects.get()
+    caller("another-admin", scopes=["admin"])
 
     assert api.delete(f"{ACCOUNTS}{account.pk}/").status_code == 204
 

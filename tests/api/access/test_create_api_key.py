@@ -1,0 +1,137 @@
+"""`manage.py create_api_key`: the way in for who has no key."""
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from scheduler_api.access.actions import write_first_key
+from scheduler_api.access.models import ApiKey, ServiceAccount
+from tests.api.access.callers import ACCOUNTS, INDEX, account_of, with_key
+
+pytestmark = pytest.mark.django_db
+
+
+def create(*arguments: str) -> str:
+    """Run the command, and return what it prints."""
+    out = io.StringIO()
+    call_command("create_api_key", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_it_prints_the_key_alone():
+    printed = create("--account", "ops", "--scopes", "admin")
+
+    assert re.fullmatch(r"sk_[0-9a-f]{8}_[\w-]{43}\n", printed)
+    assert with_key(printed.strip()).get(ACCOUNTS).status_code == 200
+    assert account_of("ops").scopes == ["admin"]
+
+
+def test_an_account_that_is_there_gets_another_key():
+    create("--account", "ops", "--scopes", "tasks:read", "runs:read")
+
+    key = create("--account", "ops").strip()
+
+    assert with_key(key).get(INDEX).status_code == 200
+    assert account_of("ops").api_keys.count() == 2
+    assert account_of("ops").scopes == ["runs:read", "tasks:read"]
+
+
+def test_the_same_scopes_may_be_said_again():
+    create("--account", "ops", "--scopes", "tasks:read", "runs:read")
+
+    assert create("--account", "ops", "--scopes", "runs:read", "tasks:read")
+
+
+def test_a_key_that_ends():
+    create("--account", "ops", "--scopes", "admin", "--expires", "2100-01-01T00:00:00Z")
+
+    assert ApiKey.objects.get().expires_at.isoformat() == "2100-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "--account"),
+        (["--account", "new"], "say its --scopes"),
+        (["--account", "new", "--scopes", "everything"], "invalid choice: 'everything'"),
+        (["--account", "two words", "--scopes", "admin"], "Begin with a letter or a digit"),
+        (["--account", "", "--scopes", "admin"], "Begin with a letter or a digit"),
+        (["--account", "x\n", "--scopes", "admin"], "Begin with a letter or a digit"),
+        (["--account", "old", "--scopes", "admin"], "has the scopes tasks:read"),
+        (["--account", "old", "--expires", "2020-01-01T00:00:00Z"], "in the past"),
+        (["--account", "old", "--expires", "2100-01-01T00:00:00"], "needs an offset"),
+        (["--account", "old", "--expires", "2100-01-01"], "needs an offset"),
+        (["--account", "old", "--expires", "tomorrow"], "--expires"),
+    ],
+)
+def test_a_mistake_is_told_in_a_sentence(arguments, complaint):
+    ServiceAccount.objects.create(name="old", scopes=["tasks:read"])
+
+    with pytest.raises(CommandError, match=re.escape(complaint)):
+        create(*arguments)
+
+    assert not ApiKey.objects.exists()
+    assert ServiceAccount.objects.count() == 1
+
+
+def test_a_third_key_is_refused_in_a_sentence():
+    for _ in range(2):
+        create("--account", "ops", "--scopes", "admin")
+
+    with pytest.raises(CommandError, match="two live keys; revoke one"):
+        create("--account", "ops")
+
+    assert ApiKey.objects.count() == 2
+
+
+def test_it_opens_an_api_that_is_locked(api):
+    ServiceAccount.objects.update(scopes=[])
+    assert api.get(ACCOUNTS).status_code == 403
+
+    key = create("--account", "rescue", "--scopes", "admin").strip()
+
+    assert with_key(key).get(ACCOUNTS).status_code == 200
+
+
+# --- The first key, which `make up` writes ---------------------------------------------------
+
+
+def test_the_first_start_writes_a_key_that_nobody_else_can_read(tmp_path: Path):
+    file = tmp_path / "admin.key"
+
+    assert write_first_key(file) is True
+
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert with_key(file.read_text().strip()).get(ACCOUNTS).status_code == 200
+
+
+def test_a_later_start_leaves_it_alone(tmp_path: Path):
+    file = tmp_path / "admin.key"
+    write_first_key(file)
+    text = file.read_text()
+
+    assert write_first_key(file) is False
+
+    assert file.read_text() == text
+    assert ApiKey.objects.count() == 1
+
+
+def test_the_key_of_another_database_is_replaced(tmp_path: Path):
+    file = tmp_path / "admin.key"
+    file.write_text("sk_of_a_database_that_is_gone\n")
+    file.chmod(0o644)
+
+    assert write_first_key(file) is True
+
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert with_key(file.read_text().strip()).get(INDEX).status_code == 200
+
+
+def test_a_key_that_cannot_be_written_is_not_made(tmp_path: Path):
+    with pytest.raises(OSError):  # noqa: PT011 - which one depends on the system
+        write_first_key(tmp_path / "nowhere" / "admin.key")
+
+    assert not ServiceAccount.objects.exists()

@@ -1,0 +1,240 @@
+"""Service accounts: made, changed and deleted by `admin`."""
+
+import pytest
+
+from scheduler_api.access.models import ApiKey, ServiceAccount
+from scheduler_api.access.scopes import Scope
+from tests.api.access.callers import ACCOUNTS, EVERYTHING_BUT_ADMIN, account_of
+from tests.api.http.answers import mistakes, refusal
+from tests.api.periodic_tasks.examples import TASKS, heartbeat
+from tests.conftest import caller
+
+BILLING = {"name": "billing", "scopes": ["periodic-tasks:read"]}
+
+
+def at(pk: int) -> str:
+    return f"{ACCOUNTS}{pk}/"
+
+
+def test_an_account_is_made_from_little(api):
+    response = api.post(ACCOUNTS, BILLING)
+
+    account = account_of("billing")
+    assert response.status_code == 201
+    assert response.headers["Location"] == f"http://testserver{at(account.pk)}"
+    created_at = response.json()["created_at"]
+    assert response.json() == {
+        **BILLING,
+        "id": account.pk,
+        "task_patterns": [],
+        "queues": [],
+        "sees_unowned": False,
+        "created_at": created_at,
+    }
+    assert api.get(at(account.pk)).json() == response.json()
+    assert not account.api_keys.exists()
+
+
+def test_all_of_it_is_stored_without_doubles_and_sorted(api, settings):
+    settings.QUEUES = ["celery", "fast"]
+
+    told = api.post(
+        ACCOUNTS,
+        {
+            "name": "ops@example.org",
+            "scopes": ["tasks:read", "runs:read", "tasks:read"],
+            "task_patterns": ["reports.*", "billing.*"],
+            "queues": ["fast", "celery"],
+            "sees_unowned": True,
+        },
+    ).json()
+
+    assert told["scopes"] == ["runs:read", "tasks:read"]
+    assert told["task_patterns"] == ["billing.*", "reports.*"]
+    assert told["queues"] == ["celery", "fast"]
+    assert told["sees_unowned"] is True
+
+
+@pytest.mark.parametrize(
+    ("fields", "mistake"),
+    [
+        ({"name": ""}, ("/name", "blank")),
+        ({"name": " billing "}, None),
+        ({"name": "two words"}, ("/name", "invalid_name")),
+        ({"name": "-v"}, ("/name", "invalid_name")),
+        ({"name": "a\nb"}, ("/name", "invalid_name")),
+        ({"name": "a/b"}, ("/name", "invalid_name")),
+        ({"name": "émile"}, ("/name", "invalid_name")),
+        ({"name": "x" * 101}, ("/name", "invalid_name")),
+        ({"name": 7}, ("/name", "invalid")),
+        ({"name": None}, ("/name", "null")),
+        ({"scopes": "admin"}, ("/scopes", "not_a_list")),
+        ({"scopes": ["everything"]}, ("/scopes/0", "invalid_choice")),
+        ({"scopes": ["tasks:read", None]}, ("/scopes/1", "null")),
+        ({"scopes": ["Admin"]}, ("/scopes/0", "invalid_choice")),
+        ({"task_patterns": [str(n) for n in range(101)]}, ("/task_patterns", "max_length")),
+        ({"task_patterns": [""]}, ("/task_patterns/0", "blank")),
+        ({"task_patterns": ["a.*", "  "]}, ("/task_patterns/1", "blank")),
+        ({"task_patterns": ["x" * 201]}, ("/task_patterns/0", "max_length")),
+        ({"task_patterns": [7]}, ("/task_patterns/0", "invalid")),
+        ({"task_patterns": None}, ("/task_patterns", "null")),
+        ({"queues": [""]}, ("/queues/0", "blank")),
+        ({"queues": ["celery", "nowhere"]}, ("/queues/1", "unknown_queue")),
+        ({"sees_unowned": "yes"}, ("/sees_unowned", "invalid")),
+        ({"colour": "red"}, ("/colour", "unknown_field")),
+    ],
+)
+def test_what_an_account_may_be(api, fields, mistake):
+    response = api.post(ACCOUNTS, {**BILLING, **fields})
+
+    if mistake is None:
+        assert response.status_code == 201
+        return
+    assert refusal(response) == (400, "validation_failed")
+    assert mistake in mistakes(response)
+    assert ServiceAccount.objects.count() == 1
+
+
+def test_a_name_and_scopes_are_required(api):
+    assert mistakes(api.post(ACCOUNTS, {})) == [("/name", "required"), ("/scopes", "required")]
+
+
+@pytest.mark.parametrize("method", ["put", "patch"])
+def test_a_name_is_taken_once(api, method):
+    api.post(ACCOUNTS, BILLING)
+    other = api.post(ACCOUNTS, {**BILLING, "name": "other"}).json()
+
+    for response in (
+        api.post(ACCOUNTS, BILLING),
+        getattr(api, method)(at(other["id"]), BILLING),
+    ):
+        assert refusal(response) == (409, "account_name_taken")
+        assert "'billing'" in response.json()["detail"]
+
+
+def test_put_replaces_and_patch_changes(api):
+    pk = api.post(ACCOUNTS, {**BILLING, "task_patterns": ["billing.*"]}).json()["id"]
+
+    patched = api.patch(at(pk), {"sees_unowned": True}).json()
+    replaced = api.put(at(pk), BILLING).json()
+
+    assert patched["task_patterns"] == ["billing.*"]
+    assert patched["sees_unowned"] is True
+    assert replaced["task_patterns"] == []
+    assert replaced["sees_unowned"] is False
+
+
+def test_what_was_read_can_be_sent_back(api):
+    told = api.post(ACCOUNTS, BILLING).json()
+
+    assert api.put(at(told["id"]), told).json() == told
+
+
+def test_a_queue_that_is_configured_no_more_may_stay(api):
+    account = ServiceAccount.objects.create(name="old", queues=["gone"])
+
+    kept = api.patch(at(account.pk), {"queues": ["gone", "celery"]})
+    new = api.patch(at(account.pk), {"queues": ["gone", "nowhere"]})
+
+    assert kept.json()["queues"] == ["celery", "gone"]
+    assert mistakes(new) == [("/queues/1", "unknown_queue")]
+
+
+def test_changed_scopes_count_from_the_next_request_on(api):
+    client = caller("reports", scopes=["tasks:read"])
+    pk = account_of("reports").pk
+    assert client.get(TASKS).status_code == 403
+
+    api.patch(at(pk), {"scopes": ["periodic-tasks:read"]})
+
+    assert client.get(TASKS).status_code == 200
+    assert client.get("/api/v1/tasks/").status_code == 403
+
+
+def test_the_list_is_ordered_and_paged(api):
+    for name in ("c", "a", "b"):
+        api.post(ACCOUNTS, {**BILLING, "name": name})
+
+    page = api.get(ACCOUNTS, {"ordering": "name", "page_size": 3}).json()
+
+    assert [account["name"] for account in page["results"]] == ["a", "b", "c"]
+    assert [account["name"] for account in api.get(page["next"]).json()["results"]] == ["tests"]
+
+
+@pytest.mark.parametrize("method", ["get", "put", "patch", "delete"])
+def test_an_account_that_is_not_there(api, method):
+    assert refusal(getattr(api, method)(at(999999))) == (404, "not_found")
+
+
+def test_deleting_an_account_takes_its_keys(api):
+    client = caller("reports", scopes=["tasks:read"])
+
+    response = api.delete(at(account_of("reports").pk))
+
+    assert response.status_code == 204
+    assert client.get("/api/v1/").status_code == 401
+    assert ApiKey.objects.count() == 1
+
+
+def test_an_account_whose_tasks_are_there_is_not_deleted(api):
+    client = caller("reports", scopes=EVERYTHING_BUT_ADMIN)
+    task = client.post(TASKS, heartbeat()).json()
+    address = at(account_of("reports").pk)
+
+    refused = api.delete(address)
+    still_works = client.get(TASKS)
+    client.delete(f"{TASKS}{task['id']}/")
+
+    assert refusal(refused) == (409, "account_in_use")
+    assert still_works.status_code == 200
+    assert api.delete(address).status_code == 204
+
+
+@pytest.mark.parametrize("scope", [scope for scope in Scope.values if scope != "admin"])
+def test_nobody_but_admin_makes_accounts(db, scope):
+    client = caller("clever", scopes=[scope])
+
+    assert client.post(ACCOUNTS, {"name": "x", "scopes": ["admin"]}).status_code == 403
+    assert client.patch(at(account_of("clever").pk), {"scopes": ["admin"]}).status_code == 403
+    assert account_of("clever").scopes == [scope]
+
+
+# --- Nobody is locked out by a slip ---------------------------------------------------------
+
+
+def lock_out(api, way):
+    account = account_of("tests")
+    match way:
+        case "put":
+            return api.put(at(account.pk), {"name": "tests", "scopes": ["tasks:read"]})
+        case "patch":
+            return api.patch(at(account.pk), {"scopes": []})
+        case "delete":
+            return api.delete(at(account.pk))
+        case "revoke":
+            return api.post(f"/api/v1/api-keys/{account.api_keys.get().pk}/revoke/")
+
+
+WAYS = ["put", "patch", "delete", "revoke"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_last_admin_stays(api, way):
+    ServiceAccount.objects.create(name="without-a-key", scopes=["admin"])
+    caller("without-the-scope", scopes=EVERYTHING_BUT_ADMIN)
+
+    response = lock_out(api, way)
+
+    assert refusal(response) == (409, "last_admin")
+    assert api.get(ACCOUNTS).status_code == 200
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_last_but_one_may_go(api, way):
+    other = caller("second", scopes=["admin"])
+
+    response = lock_out(api, way)
+
+    assert response.status_code in {200, 204}
+    assert api.get(ACCOUNTS).status_code in {401, 403}
+    assert other.get(ACCOUNTS).status_code == 200
