@@ -10,7 +10,7 @@ import time_machine
 from django.db import connection
 from rest_framework.response import Response
 
-from scheduler_api.access.models import ApiKey, ServiceAccount
+from scheduler_api.access.models import ApiKey, AuditEntry, ServiceAccount
 from scheduler_api.http.idempotency import lock_number
 from scheduler_api.http.models import IdempotentResponse
 from scheduler_api.schedules import actions
@@ -57,10 +57,17 @@ def test_a_repeat_is_answered_as_before_and_has_no_effect(api: ContractClient):
     assert total(api) == 1
     differing = {"X-Request-Id"}
     kept = dict(first.items()).keys() - differing
-    assert kept >= {"Location", "Content-Type"}
+    assert kept >= {"Location", "ETag", "Content-Type"}
     assert {name: repeat.headers.get(name) for name in kept} == {
         name: first.headers[name] for name in kept
     }
+
+
+def test_a_repeat_is_not_in_the_audit(api: ContractClient):
+    post(api)
+    post(api)
+
+    assert AuditEntry.objects.count() == 1
 
 
 def test_a_repeat_has_a_request_id_of_its_own(api: ContractClient):
