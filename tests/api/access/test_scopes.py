@@ -1,6 +1,8 @@
 """Each operation asks for one scope: tried on all of openapi.yaml with every scope."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from tests.client import ContractClient
 from tests.conftest import caller
 from tests.contract.document import OPERATIONS, Operation
 
+PAGE = (Path(__file__).parents[3] / "docs" / "access.md").read_text()
 # By the first part of the address: the scope to read, and the scope to write.
 SCOPES = {
     "": ("", ""),
@@ -118,6 +121,14 @@ def test_every_view_says_the_scope_of_each_of_its_actions(address: str):
     undeclared = set(view.actions.values()) - view.cls.scopes.keys()
     assert not undeclared, f"{view.cls.__name__} declares no scope for {undeclared}"
     assert {view.cls.scopes[action] for action in view.actions.values()} <= {*Scope.values, ""}
+
+
+def test_the_page_explains_every_scope():
+    rows = re.findall(
+        r"^\| `([a-z:-]+)` \| .*\S.* \|$", PAGE.partition("## Scopes")[2], re.MULTILINE
+    )
+
+    assert rows == Scope.values
 
 
 def test_every_route_was_found():
