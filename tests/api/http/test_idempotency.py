@@ -15,9 +15,11 @@ from scheduler_api.http.idempotency import lock_number
 from scheduler_api.http.models import IdempotentResponse
 from scheduler_api.schedules import actions
 from tests.api.http.answers import refusal
+from tests.api.periodic_tasks.examples import heartbeat
 from tests.api.schedules.bodies import (
     INTERVAL,
     INTERVALS,
+    PERIODIC_TASKS,
     PREVIEW,
     nothing_is_stored,
 )
@@ -107,12 +109,12 @@ def test_the_slash_may_be_left_out_of_the_repeat(api: ContractClient):
 
 
 def test_text_is_kept_to_the_byte(api: ContractClient):
-    body = {"name": "Zoë ☃ \U0001f600", "scopes": ["admin"]}
+    body = heartbeat(name="Zoë ☃ \U0001f600")
 
-    first = post(api, body, path=ACCOUNTS)
+    first = post(api, body, path=PERIODIC_TASKS)
 
-    assert post(api, body, path=ACCOUNTS).content == first.content
     assert first.json()["name"] == body["name"]
+    assert post(api, body, path=PERIODIC_TASKS).content == first.content
 
 
 def test_a_post_without_a_body_takes_a_key(api: ContractClient):
