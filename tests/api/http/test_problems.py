@@ -74,8 +74,8 @@ def test_a_problem_has_all_of_its_members(api):
                 "pointer": "/x",
                 "code": "unknown_field",
                 "detail": (
-                    "There is no field 'x'; known: description, every, id, period, type, "
-                    "used_by, used_by_count."
+                    "There is no field 'x'; known: description, every, id, period, revision, "
+                    "type, used_by, used_by_count."
                 ),
             },
         ],
