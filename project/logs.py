@@ -26,6 +26,14 @@ def masked(text: str) -> str:
     return CREDENTIALS.sub(r"\1:***@", text)
 
 
+class AboveDebug(logging.Filter):
+    """Drops what a logger tells at DEBUG."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether to keep a record."""
+        return record.levelno > logging.DEBUG
+
+
 def context() -> dict[str, str | None]:
     """Return what this thread is doing: a task, a request, or neither."""
     if task := get_current_task():  # type: ignore[truthy-bool]  # None outside a task

@@ -110,6 +110,7 @@ LOGGING = {
         "json": {"class": "project.logs.JSONFormatter"},
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": log_format()}},
+    "filters": {"above_debug": {"()": "project.logs.AboveDebug"}},
     "root": {"handlers": ["stderr"], "level": log_level()},
     # These bring handlers of their own, or keep to themselves.
     "loggers": {
@@ -117,6 +118,9 @@ LOGGING = {
         "django.server": {"propagate": True, "level": "ERROR"},
         "gunicorn.error": {"propagate": True, "level": "NOTSET"},
         "multiprocessing": {"propagate": True, "level": "ERROR"},
+        # At DEBUG these two tell the arguments of tasks, and the secrets among them.
+        "celery.pool": {"filters": ["above_debug"]},
+        "django_celery_beat.schedulers": {"filters": ["above_debug"]},
         # Each request is in the access log; an answer of 500 has its traceback here.
         "django.request": {"level": "ERROR"},
     },
@@ -223,3 +227,16 @@ REQUIRE_IF_MATCH = flag("REQUIRE_IF_MATCH", default=False)
 # Open `exchange` and `routing_key` of a periodic task to callers: with them, a message can go
 # to any exchange of the broker.
 ALLOW_CUSTOM_ROUTING = flag("ALLOW_CUSTOM_ROUTING", default=False)
+# Arguments with such a name are secrets: the worker gets them, and nobody is shown them.
+REDACTED_KWARGS = words(
+    "REDACTED_KWARGS",
+    default=[
+        "*password*",
+        "*passwd*",
+        "*secret*",
+        "*token*",
+        "*api_key*",
+        "*apikey*",
+        "*private_key*",
+    ],
+)

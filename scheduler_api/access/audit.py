@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import Model, TextChoices
 
 from scheduler_api.access.models import AuditEntry, ServiceAccount
+from scheduler_api.access.redaction import redacted
 from scheduler_api.access.scopes import Scope
 from scheduler_api.http.fields import Instant
 
@@ -62,6 +63,7 @@ def note(
 ) -> None:
     """Add an entry with the fields that differ; none when a change has changed nothing.
 
+    That a secret differs is seen, too: as stars before, and stars after.
     Of a new row there is no `before`, and of one that goes no `after`. Call this within the
     transaction of the change, and before a row is deleted: it loses its id then.
     """
@@ -80,8 +82,8 @@ def note(
         object_type=ObjectType(WORD.sub("_", type(row).__name__).lower()),
         object_id=row.pk,
         object_name=str(getattr(row, "name", row))[:MAX_NAME_LENGTH],
-        before=before,
-        after=after,
+        before=redacted(before),
+        after=redacted(after),
     )
 
 

@@ -304,6 +304,7 @@ class StoredJSONSchema(OpenApiSerializerFieldExtension):
     """Describes a StoredJSON: an answer may have null, for text that others have spoilt."""
 
     target_class = StoredJSON
+    match_subclasses = True
 
     def map_serializer_field(
         self, auto_schema: AutoSchema, direction: Direction

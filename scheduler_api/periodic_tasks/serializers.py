@@ -15,6 +15,7 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from scheduler_api.access.permissions import account_of
+from scheduler_api.access.redaction import STARS, redacted, restored, stars_in
 from scheduler_api.http import fields
 from scheduler_api.http.problems import Mistake, ValidationFailed
 from scheduler_api.http.schema import examples
@@ -38,6 +39,14 @@ EXAMPLE: dict[str, Any] = {
     "kwargs": {"be_careful": True},
     "labels": {"team": "sales"},
 }
+
+
+class StoredArguments(fields.StoredJSON):
+    """What a message carries. Secrets in it are shown as stars."""
+
+    def to_representation(self, value: str | None) -> Any:
+        """Read the stored text, and hide the secrets."""
+        return redacted(super().to_representation(value))
 
 
 class FollowedSchedule(InlineSchedule):
@@ -119,9 +128,12 @@ class PeriodicTaskSerializer(StrictModelSerializer):
     clocked = fields.Reference(
         queryset=ClockedSchedule.objects.all(), help_text="When: a clocked schedule, by its id."
     )
-    args = fields.StoredJSON(json_type=list, help_text="The arguments given by position.")
-    kwargs = fields.StoredJSON(json_type=dict, help_text="The arguments given by name.")
-    headers = fields.StoredJSON(
+    args = StoredArguments(json_type=list, help_text="The arguments given by position.")
+    kwargs = StoredArguments(
+        json_type=dict,
+        help_text="The arguments given by name; a secret is answered as `***`, which keeps it.",
+    )
+    headers = StoredArguments(
         json_type=dict,
         help_text="Headers of the message: names that begin with `x-`, and strings.",
     )
@@ -236,10 +248,15 @@ class PeriodicTaskSerializer(StrictModelSerializer):
             follow(task, schedule)
             if task.clocked and "one_off" not in self.initial_data:
                 attrs["one_off"] = True
-        for field in JSON_FIELDS & attrs.keys():
-            stored, text = getattr(before, field), json.dumps(attrs[field])
-            is_same = text == json.dumps(self.fields[field].to_representation(stored))
-            attrs[field] = stored if is_same else text
+        for field in sorted(JSON_FIELDS & attrs.keys()):
+            stored = getattr(before, field)
+            known = fields.read_json(stored, type(attrs[field]))
+            value = restored(attrs[field], known)
+            if json.dumps(value) == json.dumps(known):
+                attrs[field] = stored
+                continue
+            attrs[field] = json.dumps(value)
+            mistakes += [only_stars(pointer) for pointer in stars_in(value, f"/{field}")]
         for field, value in attrs.items():
             setattr(task, field, value)
         changed = {
@@ -285,6 +302,16 @@ class PeriodicTaskSerializer(StrictModelSerializer):
                 )
             ]
         return inline, []
+
+
+def only_stars(pointer: str) -> Mistake:
+    """Return the refusal of stars that stand for no stored secret."""
+    return Mistake(
+        pointer=pointer,
+        code="redacted",
+        detail=f'Send the value itself: "{STARS}" keeps one that is stored under this name, '
+        "in a list only if the whole list is sent as it was read.",
+    )
 
 
 def ambiguous(kind: str) -> Mistake:

@@ -11,6 +11,7 @@ from kombu.utils.json import loads
 
 from scheduler_api.access.models import ServiceAccount
 from scheduler_api.access.permissions import may_name_queue, may_name_task
+from scheduler_api.access.redaction import leads_to_secret
 from scheduler_api.catalogue.arguments import check_arguments
 from scheduler_api.catalogue.registry import get_task, registered_tasks
 from scheduler_api.http.fields import read_json
@@ -123,7 +124,9 @@ def wrong_arguments(task: PeriodicTask) -> Iterator[Mistake]:
         )
         return
     for error in check_arguments(registered.signature, args, kwargs):
-        yield Mistake(pointer=error.pointer, code=error.code, detail=error.detail)
+        is_told = error.code != "invalid_argument" or not leads_to_secret(error.pointer)
+        detail = error.detail if is_told else "does not fit the task; a secret is not repeated"
+        yield Mistake(pointer=error.pointer, code=error.code, detail=detail)
 
 
 def has_type_tags(value: object) -> bool:

@@ -71,7 +71,7 @@ def name_of(operation: Operation) -> str:
     if operation.id == "createApiKey":
         return "issue"
     verb = re.split("(?=[A-Z])", operation.id)[0]
-    return {"replace": "change", "update": "change"}.get(verb, verb)
+    return {"replace": "change", "put": "change", "update": "change"}.get(verb, verb)
 
 
 def new_entries(known: set[int]) -> list[AuditEntry]:
@@ -90,10 +90,10 @@ def call(api: ContractClient, operation: Operation, **headers: str) -> tuple[Res
         body = {**body, "service_account": ServiceAccount.objects.get(name="tests").pk}
     known: set[int] = set()
     path = operation.path
-    if "{id}" in path:
+    if "{" in path:
         made = api.post(f"/api/v1/{collection}/", body)
         assert made.status_code == 201, made.json()
-        path = path.replace("{id}", str(made.json()["id"]))
+        path = path.format(**made.json())
         known = set(AuditEntry.objects.values_list("pk", flat=True))
     if operation.method in {"put", "patch"}:
         body = {**body, **change} if operation.method == "put" else change

@@ -29,6 +29,7 @@ def test_the_sample_tasks_are_listed(api):
         "project.tasks.fail",
         "project.tasks.heartbeat",
         "project.tasks.import_contacts",
+        "project.tasks.sign_in",
         "project.tasks.sleep",
     ]
 

@@ -1,0 +1,306 @@
+"""Arguments with a telling name are secrets: they reach the task, and nobody reads them."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from celery import current_app
+from django_celery_beat.models import PeriodicTask
+from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
+from kombu import Connection, Queue
+
+from scheduler_api.access.models import AuditEntry
+from scheduler_api.access.redaction import is_secret, redacted, restored
+from tests.api.periodic_tasks.examples import TASKS, address, heartbeat, mistakes, stored
+from tests.client import ContractClient
+
+CANARY = "canary-9f3c"
+
+
+def deliver(**options: Any) -> None:
+    """Take anything by name."""
+
+
+def exact(*, token: int, options: dict[str, Any] | None = None) -> None:
+    """Take a number as a token."""
+
+
+@pytest.fixture(autouse=True)
+def _tasks() -> Iterator[None]:
+    tasks = [
+        current_app.task(name=f"a_project.{function.__name__}", lazy=False)(function)
+        for function in (deliver, exact)
+    ]
+    yield
+    for task in tasks:
+        current_app.tasks.unregister(task)
+
+
+def delivery(**kwargs: Any) -> dict[str, Any]:
+    return heartbeat(task="a_project.deliver", kwargs=kwargs)
+
+
+def kwargs_of(task: dict[str, Any]) -> dict[str, Any]:
+    """Return what is stored of a task that was answered."""
+    stored_kwargs: dict[str, Any] = json.loads(PeriodicTask.objects.get(pk=task["id"]).kwargs)
+    return stored_kwargs
+
+
+# --- The rule -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "password",
+        "PASSWORD",
+        "db_password",
+        "passwd",
+        "client_secret",
+        "accessToken",
+        "api_key",
+        "APIKey",
+        "private_key_pem",
+    ],
+)
+def test_a_secret_is_known_by_its_name(name: str):
+    assert is_secret(name)
+
+
+@pytest.mark.parametrize("name", ["name", "pass", "key", "api", "", "passport", "user\nname"])
+def test_other_names_are_no_secrets(name: str):
+    assert not is_secret(name)
+
+
+def test_the_setting_names_the_patterns(settings: Any):
+    settings.REDACTED_KWARGS = ["PIN", "card_*"]
+    assert [is_secret(name) for name in ("pin", "pins", "Card_no", "password")] == [
+        True,
+        False,
+        True,
+        False,
+    ]
+
+    settings.REDACTED_KWARGS = []
+    assert not is_secret("password")
+
+
+def test_secrets_are_hidden_at_any_depth():
+    assert redacted({"a": [{"token": 1, "b": {"password": {"c": 2}}}], "secret": None}) == {
+        "a": [{"token": "***", "b": {"password": "***"}}],
+        "secret": "***",
+    }
+    assert redacted((1, {"token": 2})) == (1, {"token": "***"})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"token": "t", "a": {"password": ["p"], "b": 1}},
+        {"a": [{"token": "t"}, {"token": "u"}]},
+        {"token": {"deep": 1}, "list": [1, True]},
+    ],
+)
+def test_what_was_read_is_taken_back(value: Any):
+    assert restored(redacted(value), value) == value
+
+
+# --- Answers and the audit ------------------------------------------------------------------
+
+
+def test_answers_and_the_audit_have_stars(api: ContractClient):
+    body = delivery(user="ann", password=CANARY, more=[{"token": CANARY}])
+    body["args"] = []
+    body["headers"] = {"x-token": CANARY}
+    shown = {"user": "ann", "password": "***", "more": [{"token": "***"}]}
+
+    made = api.post(TASKS, body)
+    path = f"{TASKS}{made.json()['id']}/"
+    answers = [
+        made,
+        api.get(path),
+        api.patch(path, {"enabled": False}),
+        api.put(path, body),
+        api.get("/api/v1/audit-entries/"),
+    ]
+    listed = api.get(TASKS)
+
+    assert all(answer.status_code in {200, 201} for answer in answers)
+    assert [answer.json()["kwargs"] for answer in answers[:4]] == [shown] * 4
+    assert listed.json()["results"][0]["kwargs"] == shown
+    assert not [answer for answer in [*answers, listed] if CANARY in answer.content.decode()]
+    assert AuditEntry.objects.earliest("pk").after["kwargs"] == shown
+    assert kwargs_of(made.json())["password"] == CANARY
+
+
+def test_the_audit_tells_that_a_secret_changed(api: ContractClient):
+    made = api.post(TASKS, delivery(password="old")).json()
+
+    api.patch(f"{TASKS}{made['id']}/", {"kwargs": {"password": "new"}})
+
+    entry = AuditEntry.objects.latest("pk")
+    assert entry.before == entry.after == {"kwargs": {"password": "***"}}
+    assert kwargs_of(made) == {"password": "new"}
+
+
+def test_the_audit_hides_what_goes(api: ContractClient):
+    made = api.post(TASKS, delivery(password=CANARY)).json()
+
+    api.delete(f"{TASKS}{made['id']}/")
+
+    assert AuditEntry.objects.latest("pk").before["kwargs"] == {"password": "***"}
+
+
+def test_secrets_that_others_stored_are_hidden(api: ContractClient):
+    task = stored(kwargs=json.dumps({"api_key": CANARY}))
+
+    assert api.get(address(task)).json()["kwargs"] == {"api_key": "***"}
+
+
+# --- Stars sent back ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["put", "patch"])
+def test_what_was_read_can_be_sent_back(api: ContractClient, method: str):
+    secrets = {"user": "ann", "password": CANARY, "more": [{"token": CANARY}]}
+    made = api.post(TASKS, delivery(**secrets)).json()
+    text = PeriodicTask.objects.get().kwargs
+
+    response = getattr(api, method)(f"{TASKS}{made['id']}/", made)
+
+    assert response.status_code == 200, response.json()
+    assert PeriodicTask.objects.get().kwargs == text
+    assert response.json()["revision"] == 1
+
+
+def test_stars_keep_a_secret_beside_a_change(api: ContractClient):
+    made = api.post(TASKS, delivery(user="ann", login={"password": CANARY, "host": "a"})).json()
+    kwargs = {"user": "bob", "login": {"host": "b", "password": "***"}}
+
+    api.patch(f"{TASKS}{made['id']}/", {"kwargs": kwargs})
+
+    assert kwargs_of(made) == {"user": "bob", "login": {"host": "b", "password": CANARY}}
+
+
+def test_a_secret_can_be_replaced_and_left_out(api: ContractClient):
+    made = api.post(TASKS, delivery(password="old", token="t")).json()
+
+    api.patch(f"{TASKS}{made['id']}/", {"kwargs": {"password": "new"}})
+
+    assert kwargs_of(made) == {"password": "new"}
+
+
+def test_stars_under_another_name_are_a_value(api: ContractClient):
+    made = api.post(TASKS, delivery(rating="***")).json()
+
+    assert made["kwargs"] == kwargs_of(made) == {"rating": "***"}
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "pointer"),
+    [
+        ({"password": "***"}, "/kwargs/password"),
+        ({"login": {"password": "***"}}, "/kwargs/login/password"),
+        ({"logins": [{"a/token": "***"}]}, "/kwargs/logins/0/a~1token"),
+    ],
+)
+def test_stars_for_a_new_secret_are_refused(
+    api: ContractClient, kwargs: dict[str, Any], pointer: str
+):
+    made = api.post(TASKS, delivery(user="ann")).json()
+
+    answers = [
+        api.post(TASKS, {**delivery(**kwargs), "name": "Another"}),
+        api.patch(f"{TASKS}{made['id']}/", {"kwargs": kwargs}),
+    ]
+
+    for response in answers:
+        assert response.status_code == 400
+        assert mistakes(response) == [(pointer, "redacted")]
+        assert "Send the value itself" in response.json()["detail"]
+    assert kwargs_of(made) == {"user": "ann"}
+
+
+def test_stars_in_a_list_that_moved_are_refused(api: ContractClient):
+    logins = [{"user": "ann", "password": "a"}, {"user": "bob", "password": "b"}]
+    made = api.post(TASKS, delivery(logins=logins)).json()
+
+    response = api.patch(
+        f"{TASKS}{made['id']}/", {"kwargs": {"logins": made["kwargs"]["logins"][1:]}}
+    )
+
+    assert mistakes(response) == [("/kwargs/logins/0/password", "redacted")]
+    assert kwargs_of(made) == {"logins": logins}
+
+
+def test_stars_that_others_stored_stand_in_the_way_of_nothing(api: ContractClient):
+    task = stored(kwargs=json.dumps({"password": "***"}))
+    read = api.get(address(task)).json()
+
+    assert api.put(address(task), {**read, "description": "Changed"}).status_code == 200
+
+
+# --- Checks ---------------------------------------------------------------------------------
+
+
+def test_arguments_are_checked_with_the_secret_itself(api: ContractClient):
+    body = heartbeat(task="a_project.exact", kwargs={"token": 7})
+    made = api.post(TASKS, body)
+    assert made.status_code == 201
+    path = f"{TASKS}{made.json()['id']}/"
+
+    changed = api.patch(path, {"kwargs": {"token": "***", "options": {"a": 1}}})
+
+    assert changed.status_code == 200, changed.json()
+    assert kwargs_of(made.json()) == {"token": 7, "options": {"a": 1}}
+
+
+def test_a_refusal_does_not_repeat_a_secret(api: ContractClient):
+    response = api.post(TASKS, heartbeat(task="a_project.exact", kwargs={"token": CANARY}))
+
+    assert mistakes(response) == [("/kwargs/token", "invalid_argument")]
+    assert "a secret is not repeated" in response.json()["detail"]
+    assert CANARY not in response.content.decode()
+
+
+# --- Messages -------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_a_message_of_stock_beat_shows_stars_and_carries_the_secret():
+    task = stored(
+        task="project.tasks.sign_in",
+        args=json.dumps([{"token": CANARY}]),
+        kwargs=json.dumps({"password": CANARY}),
+    )
+    queue = Queue(current_app.conf.task_default_queue)
+
+    with Connection("memory://") as connection:
+        bound = queue(connection.default_channel)
+        bound.declare()
+        DatabaseScheduler(app=current_app, lazy=True).apply_async(
+            ModelEntry(task, app=current_app),
+            producer=current_app.amqp.Producer(connection),
+            advance=False,
+        )
+        message = bound.get(no_ack=True)
+
+    assert message.payload[:2] == [[{"token": CANARY}], {"password": CANARY}]
+    assert message.headers["argsrepr"] == "[{'token': '***'}]"
+    assert message.headers["kwargsrepr"] == "{'password': '***'}"
+    assert CANARY not in str(message.headers)
+
+
+@pytest.mark.django_db
+def test_a_message_without_secrets_is_told_as_celery_does():
+    with Connection("memory://") as connection:
+        bound = Queue(current_app.conf.task_default_queue)(connection.default_channel)
+        bound.declare()
+        current_app.send_task(
+            "project.tasks.add", (1,), {"y": 2}, connection=connection, argsrepr="(one)"
+        )
+        message = bound.get(no_ack=True)
+
+    assert message.headers["argsrepr"] == "(one)"
+    assert message.headers["kwargsrepr"] == "{'y': 2}"
