@@ -153,14 +153,14 @@ def test_there_is_nothing_to_change(api):
 
 
 def test_a_name_is_taken_once(api):
-    taken = stored(name="Taken")
+    stored(name="Taken")
     task = stored()
 
     response = api.patch(address(task), {"name": "Taken"})
 
     assert response.status_code == 409
     assert response.json()["code"] == "name_taken"
-    assert f"The periodic task {taken.pk}" in response.json()["detail"]
+    assert response.json()["detail"] == "The name 'Taken' is taken."
 
 
 def test_a_name_that_another_takes_meanwhile_is_taken(api, monkeypatch):
