@@ -12,10 +12,12 @@ and a schedule.
    (`schedules.slots`).
 4. `periodic_tasks.validation` asks all that concerns several fields: does the task exist, do the
    arguments fit its signature (`catalogue`), will it ever run (`periodic_tasks.timing`)?
-5. `periodic_tasks.actions` stores it in one transaction, on a schedule row that equal ones share.
-   Celery beat, which reads the same tables, sees it within a second.
-6. The serializer describes the row as it now stands. Whatever is refused on the way is an
-   exception (`http.problems`), and one handler answers it (`http.handlers`).
+5. `periodic_tasks.actions` stores it in one transaction, on a schedule row that equal ones share,
+   and `access.audit` notes who did it. Celery beat, which reads the same tables, sees it within a
+   second; of its messages, too, `access.redaction` shows no secret.
+6. The serializer describes the row as it now stands, with stars for the secrets. Whatever is
+   refused on the way is an exception (`http.problems`), and one handler answers it
+   (`http.handlers`).
 
 What the answers look like is written in openapi.yaml, made from these classes by `http.schema`.
 Imports go one way: ops > periodic_tasks > schedules and catalogue > http.
