@@ -32,7 +32,11 @@ def recipes_of(document: str) -> list[Recipe]:
 
 
 RECIPES = recipes_of(README)
-SAFE_CALLING = recipes_of((ROOT / "docs" / "safe-calling.md").read_text())
+PAGES = [
+    recipe
+    for page in ("access.md", "safe-calling.md")
+    for recipe in recipes_of((ROOT / "docs" / page).read_text())
+]
 
 
 [FIRST] = re.findall(r"```sh\n(auth=.+?)```", README, re.DOTALL)
@@ -48,7 +52,7 @@ def test_each_shell_block_but_those_that_start_it_is_tested() -> None:
     assert {block for block in blocks if "curl" in block} == {recipe.script for recipe in RECIPES}
 
 
-@pytest.mark.parametrize("recipe", RECIPES + SAFE_CALLING, ids=lambda recipe: recipe.text)
+@pytest.mark.parametrize("recipe", RECIPES + PAGES, ids=lambda recipe: recipe.text)
 def test_a_recipe_does_what_it_says(embedded: Service, recipe: Recipe) -> None:
     seen_before = embedded.output().count(recipe.text)
 
