@@ -4,11 +4,9 @@ from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
-from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.reverse import reverse
 
 from scheduler_api.access import actions, schema  # noqa: F401 - registers itself
 from scheduler_api.access.filters import AuditEntryFilter
@@ -65,6 +63,7 @@ class ApiKeyViewSet(ListRetrieveViewSet):
     scopes: ClassVar = {**crud(read=Scope.ADMIN, write=Scope.ADMIN), "revoke": Scope.ADMIN}
     problems: ClassVar = {"create": (actions.TooManyKeys,), "revoke": (actions.LastAdmin,)}
     secret_answers: ClassVar = frozenset({"create"})
+    made_when_stored = ("id", "prefix", "key")
 
     @extend_schema(request=NewApiKeySerializer, responses={201: NewApiKeySerializer})
     def create(self, request: Request) -> Response:
@@ -76,10 +75,7 @@ class ApiKeyViewSet(ListRetrieveViewSet):
             values["service_account"], expires_at=values["expires_at"], by=caller_of(request)
         )
         key.key = text  # type: ignore[attr-defined]
-        address = reverse(f"{self.basename}-detail", args=[key.pk], request=request)
-        data = NewApiKeySerializer(key).data
-        headers = {"Location": address, "ETag": self.etag(data)}
-        return Response(data, status.HTTP_201_CREATED, headers=headers)
+        return self.answer_created(key.pk, NewApiKeySerializer(key).data)
 
     @extend_schema(request=None, responses=ApiKeySerializer)
     @action(detail=True, methods=["post"])

@@ -14,7 +14,7 @@ from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import Direction, OpenApiExample, OpenApiParameter
 from rest_framework.serializers import Serializer
 
-from scheduler_api.http import etags, idempotency, problems
+from scheduler_api.http import etags, idempotency, problems, viewsets
 from scheduler_api.http.fields import StoredJSON
 from scheduler_api.http.problem_schema import problem_response
 from scheduler_api.http.viewsets import ApiViewSet
@@ -66,6 +66,17 @@ REPLAYED = {
     "schema": {"type": "string", "const": "true"},
 }
 CHANGE = "Change the"
+DRY_RUN = OpenApiParameter(
+    viewsets.DRY_RUN,
+    {"type": "boolean", "default": False},
+    description="`true` to check everything, change nothing, and see what would be.",
+)
+UPCOMING = {
+    "type": "array",
+    "items": {"type": "string", "format": "date-time"},
+    "description": f"The next slots, at most {viewsets.SLOTS_OF_A_DRY_RUN}, in UTC.",
+    "example": ["2027-03-28T01:00:00Z"],
+}
 
 PROBLEMS_OF_ALL = (
     problems.InvalidQuery,
@@ -178,6 +189,8 @@ class ApiSchema(AutoSchema):
             parameters.append(condition("If-None-Match", "The ETag of the answer you have."))
         if self.method == "POST":
             parameters.append(IDEMPOTENCY_KEY)
+        if self.view.writes(self.method):
+            parameters.append(DRY_RUN)
         return parameters
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
@@ -195,6 +208,8 @@ class ApiSchema(AutoSchema):
                 success["headers"]["ETag"] = ETAG
             if self.method == "POST":
                 success["headers"][idempotency.REPLAYED] = REPLAYED
+        if self.view.writes(self.method):
+            self.add_dry_run(operation["responses"])
         if self.view.action == "retrieve":
             operation["responses"]["304"] = {
                 "description": "It is as you have it.",
@@ -202,6 +217,59 @@ class ApiSchema(AutoSchema):
             }
         operation["responses"].update(self.problem_responses())
         return operation
+
+    def add_dry_run(self, responses: dict[str, Any]) -> None:
+        """Describe what a dry run answers, where that is not what the write itself does."""
+        if "ETag" in responses.get("200", {}).get("headers", {}):
+            # What is not stored has no tag.
+            responses["200"]["headers"]["ETag"] = {**ETAG, "required": False}
+        written = responses.get("201") or responses.get("200")
+        if not written or not ("201" in responses or self.view.has_slots):
+            return
+        stored = written["content"]["application/json"]
+        would_be = self.would_be(stored["schema"]["$ref"].rpartition("/")[2])
+        examples = {
+            f"{name}DryRun": {
+                "summary": "A dry run",
+                "value": example["value"]
+                | (dict.fromkeys(self.view.made_when_stored) if "201" in responses else {})
+                | ({"upcoming": UPCOMING["example"]} if self.view.has_slots else {}),
+            }
+            for name, example in stored["examples"].items()
+        }
+        if success := responses.get("200"):
+            answer = success["content"]["application/json"]
+            answer["schema"] = {"anyOf": [answer["schema"], would_be.ref]}
+            answer["examples"] |= examples
+            return
+        responses["200"] = {
+            "description": "What would be stored; nothing was.",
+            "headers": {"X-Request-Id": REQUEST_ID.ref},
+            "content": {"application/json": {"schema": would_be.ref, "examples": examples}},
+        }
+
+    def would_be(self, name: str) -> ResolvedComponent:
+        """Describe an answer without what is known only when it is stored, and with its slots."""
+        stored = self.registry[name, ResolvedComponent.SCHEMA].schema
+        properties = {
+            field: {**schema, "type": [schema["type"], "null"]}
+            if field in self.view.made_when_stored
+            else schema
+            for field, schema in stored["properties"].items()
+        } | ({"upcoming": UPCOMING} if self.view.has_slots else {})
+        component = ResolvedComponent(
+            name=f"WouldBe{name}",
+            type=ResolvedComponent.SCHEMA,
+            object=f"WouldBe{name}",
+            schema={
+                "type": "object",
+                "description": "The answer to a dry run.",
+                "properties": properties,
+                "required": list(properties),
+            },
+        )
+        self.registry.register_on_missing(component)
+        return component
 
     def success(self) -> str:
         """Say what a success answers with."""

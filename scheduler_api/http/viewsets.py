@@ -1,6 +1,7 @@
 """The view sets that every resource is made of: strict queries, standard operations."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
 
@@ -9,6 +10,7 @@ from django.db.models import Model
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from rest_framework import status
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
@@ -16,13 +18,20 @@ from rest_framework.viewsets import GenericViewSet
 
 from scheduler_api.http import idempotency
 from scheduler_api.http.etags import etag_of, expects_revision, is_unchanged, refuse_stale
-from scheduler_api.http.filtering import read_query, refuse_unknown_parameters
+from scheduler_api.http.fields import in_utc
+from scheduler_api.http.filtering import (
+    flag_in_query,
+    read_query,
+    refuse_unknown_parameters,
+)
 from scheduler_api.http.parsing import refuse_unknown_length
 from scheduler_api.http.problems import Problem
 from scheduler_api.http.serializers import StrictSerializer
 
 # The scope of what every caller may do.
 ANY_KEY = ""
+DRY_RUN = "dry_run"
+SLOTS_OF_A_DRY_RUN = 5
 
 
 class ApiViewSet(GenericViewSet[Any]):
@@ -43,6 +52,12 @@ class ApiViewSet(GenericViewSet[Any]):
     problems: ClassVar[Mapping[str, tuple[type[Problem], ...]]] = {}
     # Actions whose answers have a secret, which is not kept for those who ask twice.
     secret_answers: ClassVar[frozenset[str]] = frozenset()
+    # Actions that change nothing, though they are no GET.
+    questions: ClassVar[frozenset[str]] = frozenset()
+    # What is known only when a row is stored; null in the answer to a dry run.
+    made_when_stored: ClassVar[tuple[str, ...]] = ("id",)
+    # Whether a row has slots, of which a dry run tells the next ones.
+    has_slots: ClassVar[bool] = False
 
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
     post: Callable[..., Any]  # the action of a POST, whatever its name
@@ -53,8 +68,21 @@ class ApiViewSet(GenericViewSet[Any]):
         super().initial(request, *args, **kwargs)
         refuse_unknown_length(request.headers)
         refuse_unknown_parameters(request, self.known_parameters())
-        if self.action and idempotency.applies_to(request):
+        self.is_dry_run = flag_in_query(request, DRY_RUN)
+        if self.is_dry_run:
+            method = str(request.method).lower()
+            setattr(self, method, partial(self.rehearse, getattr(self, method)))
+        elif self.action and idempotency.applies_to(request):
             self.post = partial(self.answer_once, self.post)
+
+    def rehearse(
+        self, action: Callable[..., Response], request: Request, **address: str
+    ) -> Response:
+        """Carry out an action with all its checks, and undo it."""
+        with transaction.atomic():
+            response = action(request, **address)
+            transaction.set_rollback(True)
+        return response
 
     def answer_once(
         self, action: Callable[..., Response], request: Request, **address: str
@@ -71,16 +99,25 @@ class ApiViewSet(GenericViewSet[Any]):
 
     def known_parameters(self) -> set[str]:
         """Return the names of the query parameters that this operation takes."""
-        if query := self.queries.get(self.action):
-            return set(query().fields)
+        known = set(self.queries[self.action]().fields) if self.action in self.queries else set()
+        if self.writes(str(self.request.method)):
+            known.add(DRY_RUN)
         if self.action != "list" or self.paginator is None:
-            return set()
+            return known
         filters = getattr(getattr(self, "filterset_class", None), "base_filters", {})
         return {*filters, *getattr(self.paginator, "parameters", ())}
 
+    def writes(self, method: str) -> bool:
+        """Tell whether an action changes something, and so takes `dry_run`."""
+        return (
+            bool(self.action) and method not in SAFE_METHODS and self.action not in self.questions
+        )
+
     def read_query(self) -> dict[str, Any]:
         """Return the query parameters of this action, checked."""
-        return read_query(self.queries[self.action](data=self.request.query_params.dict()))
+        query, sent = self.queries[self.action], self.request.query_params.dict()
+        sent.pop(DRY_RUN, None)
+        return read_query(query(data=sent))
 
     def locked_object(self) -> Any:
         """Return the object at this address, locked until the transaction ends."""
@@ -93,6 +130,14 @@ class ApiViewSet(GenericViewSet[Any]):
         if is_unchanged(self.request, etag):
             return Response(status=status.HTTP_304_NOT_MODIFIED, headers={"ETag": etag})
         return Response(data, headers={"ETag": etag})
+
+    def answer_created(self, pk: int, data: Mapping[str, object]) -> Response:
+        """Answer with a new definition and its address; a dry run has neither id nor address."""
+        if self.is_dry_run:
+            return Response({**data, **dict.fromkeys(self.made_when_stored)})
+        address = reverse(f"{self.basename}-detail", args=[pk], request=self.request)
+        headers = {"Location": address, "ETag": self.etag(data)}
+        return Response(data, status.HTTP_201_CREATED, headers=headers)
 
     def etag(self, data: Mapping[str, object]) -> str:
         """Return the entity tag of an answer: of its definition, not of how it is running."""
@@ -153,10 +198,7 @@ class CrudViewSet(ListRetrieveViewSet):
         serializer = self.get_serializer(data=data)
         serializer.is_valid(raise_exception=True)
         row = self.store(serializer)
-        response = self.answer(row, status.HTTP_201_CREATED)
-        address = reverse(f"{self.basename}-detail", args=[row.pk], request=self.request)
-        response["Location"] = address
-        return response
+        return self.answer_created(row.pk, self.description_of(row))
 
     def change(self, row: Any, data: Any, *, partial: bool) -> Response:
         """Check the values against a row that nobody else can change meanwhile, and store."""
@@ -170,7 +212,20 @@ class CrudViewSet(ListRetrieveViewSet):
         if expects_revision(self.request):
             refuse_stale(self.request, self.etag(self.get_serializer(row).data))
 
-    def answer(self, row: Model, status: int = status.HTTP_200_OK) -> Response:
+    def answer(self, row: Model) -> Response:
         """Answer with a row as it now stands in the database."""
-        data = self.get_serializer(self.get_queryset().get(pk=row.pk)).data
-        return Response(data, status, headers={"ETag": self.etag(data)})
+        data = self.description_of(row)
+        return Response(data, headers={} if self.is_dry_run else {"ETag": self.etag(data)})
+
+    def description_of(self, row: Model) -> dict[str, Any]:
+        """Describe a row as it now stands in the database; in a dry run, with its next slots."""
+        stored = self.get_queryset().get(pk=row.pk)
+        data: dict[str, Any] = self.get_serializer(stored).data
+        if self.is_dry_run and self.has_slots:
+            slots = self.slots_of(stored, count=SLOTS_OF_A_DRY_RUN)
+            return {**data, "upcoming": [in_utc(slot) for slot in slots]}
+        return data
+
+    def slots_of(self, row: Any, *, count: int) -> list[datetime]:
+        """Return the next slots of a row that has slots."""
+        raise NotImplementedError

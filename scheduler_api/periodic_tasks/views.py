@@ -1,5 +1,6 @@
 """Periodic tasks over HTTP."""
 
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from django.db import transaction
@@ -51,6 +52,7 @@ class PeriodicTaskViewSet(CrudViewSet):
         "upcoming": Scope.PERIODIC_TASKS_READ,
     }
     queries: ClassVar = {"upcoming": UpcomingQuery}
+    has_slots = True
     volatile_fields = frozenset({"next_run_at", "last_run_at", "total_run_count", "date_changed"})
     problems: ClassVar = {
         "create": (actions.NameTaken,),
@@ -76,6 +78,13 @@ class PeriodicTaskViewSet(CrudViewSet):
     def remove(self, row: PeriodicTask) -> None:
         """Delete a periodic task."""
         actions.delete(row, by=caller_of(self.request))
+
+    def slots_of(self, row: PeriodicTask, *, count: int) -> list[datetime]:
+        """Return the slots at which a periodic task will run."""
+        try:
+            return timing.upcoming_slots(row, after=datetime.now(UTC), count=count)
+        except InvalidSchedule:  # others have spoilt it, and this write is about something else
+            return []
 
     @extend_schema(
         operation_id="putPeriodicTaskByName",

@@ -1,5 +1,6 @@
 """Schedules over HTTP."""
 
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from django.db.models import Count, IntegerField, OuterRef, Prefetch, QuerySet, Subquery
@@ -51,6 +52,7 @@ class ScheduleViewSet(CrudViewSet):
     }
     queries: ClassVar = {"upcoming": UpcomingQuery}
     volatile_fields = frozenset({"used_by", "used_by_count"})
+    has_slots = True
     problems: ClassVar = {
         "update": (actions.ScheduleOfOthers,),
         "partial_update": (actions.ScheduleOfOthers,),
@@ -82,6 +84,14 @@ class ScheduleViewSet(CrudViewSet):
     def remove(self, row: Any) -> None:
         """Delete a schedule that is not in use."""
         actions.delete(row, by=caller_of(self.request))
+
+    def slots_of(self, row: Any, *, count: int) -> list[datetime]:
+        """Return the slots that periodic tasks have which begin to follow a schedule now."""
+        now = datetime.now(UTC)
+        try:
+            return upcoming(schedule_of(row, anchor=now), after=now, count=count)
+        except InvalidSchedule:  # others have spoilt it, and this write is about something else
+            return []
 
     @extend_schema(responses=UpcomingSerializer)
     @action(detail=True)
@@ -144,6 +154,7 @@ class PreviewViewSet(ApiViewSet):
     tag = "Schedules"
     serializer_class = PreviewSerializer
     scopes: ClassVar = {"preview": Scope.SCHEDULES_READ}
+    questions = frozenset({"preview"})
 
     @extend_schema(responses=UpcomingSerializer)
     @action(detail=False, methods=["post"])

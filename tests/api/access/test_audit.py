@@ -18,52 +18,16 @@ from tests.api.periodic_tasks.examples import (
     heartbeat,
     stored,
 )
+from tests.api.writes import OBJECTS, WRITES, prepare
 from tests.client import ContractClient
 from tests.conftest import caller
-from tests.contract.document import OPERATIONS, Operation
+from tests.contract.document import Operation
 
 ENTRIES = "/api/v1/audit-entries/"
 ACCOUNTS = "/api/v1/service-accounts/"
 KEYS = "/api/v1/api-keys/"
 INTERVALS = "/api/v1/interval-schedules/"
 JSON = "application/json"
-
-CHANGES_NOTHING = {"previewSchedule"}
-WRITES = [
-    pytest.param(operation, id=operation.id)
-    for operation in OPERATIONS
-    if operation.method != "get" and operation.id not in CHANGES_NOTHING
-]
-# By collection: the type of its objects, a body, and what to change of it.
-OBJECTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
-    "interval-schedules": (
-        "interval_schedule",
-        {"every": 5, "period": "minutes"},
-        {"every": 7},
-    ),
-    "crontab-schedules": (
-        "crontab_schedule",
-        {"minute": "30", "timezone": "Europe/Berlin"},
-        {"timezone": "Asia/Tokyo"},
-    ),
-    "solar-schedules": (
-        "solar_schedule",
-        {"event": "sunset", "latitude": 52.52, "longitude": 13.405},
-        {"latitude": 52.5},
-    ),
-    "clocked-schedules": (
-        "clocked_schedule",
-        {"clocked_time": "2100-01-01T00:00:00Z"},
-        {"clocked_time": "2101-01-01T00:00:00Z"},
-    ),
-    "periodic-tasks": ("periodic_task", heartbeat(), {"enabled": False}),
-    "service-accounts": (
-        "service_account",
-        {"name": "billing", "scopes": ["tasks:read"]},
-        {"scopes": ["tasks:read", "runs:read"]},
-    ),
-    "api-keys": ("api_key", {"expires_at": "2100-01-01T00:00:00Z"}, {"revoked_at": None}),
-}
 
 
 def name_of(operation: Operation) -> str:
@@ -82,25 +46,6 @@ def latest() -> AuditEntry:
     return AuditEntry.objects.latest("pk")
 
 
-def call(api: ContractClient, operation: Operation, **headers: str) -> tuple[Response, set[int]]:
-    """Perform a write; return its answer, and the entries that were there before."""
-    collection = operation.path.split("/")[3]
-    _, body, change = OBJECTS[collection]
-    if collection == "api-keys":
-        body = {**body, "service_account": ServiceAccount.objects.get(name="tests").pk}
-    known: set[int] = set()
-    path = operation.path
-    if "{" in path:
-        made = api.post(f"/api/v1/{collection}/", body)
-        assert made.status_code == 201, made.json()
-        path = path.format(**made.json())
-        known = set(AuditEntry.objects.values_list("pk", flat=True))
-    if operation.method in {"put", "patch"}:
-        body = {**body, **change} if operation.method == "put" else change
-    sent = body if "requestBody" in operation.described else None
-    return getattr(api, operation.method)(path, sent, headers=headers), known
-
-
 # --- What is written ------------------------------------------------------------------------
 
 
@@ -108,7 +53,10 @@ def call(api: ContractClient, operation: Operation, **headers: str) -> tuple[Res
 def test_each_write_leaves_one_entry(api: ContractClient, operation: Operation):
     began_at = datetime.now(UTC)
 
-    response, known = call(api, operation, **{"X-Request-Id": "the-request"})
+    call = prepare(api, operation)
+    known = {*AuditEntry.objects.values_list("pk", flat=True)}
+
+    response = call(headers={"X-Request-Id": "the-request"})
 
     assert response.status_code < 300, response.json()
     [entry] = new_entries(known)

@@ -1,0 +1,67 @@
+"""Every operation that writes, and what to send to it."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from rest_framework.response import Response
+
+from scheduler_api.access.models import ServiceAccount
+from tests.api.periodic_tasks.examples import heartbeat
+from tests.client import ContractClient
+from tests.contract.document import OPERATIONS, Operation
+
+CHANGES_NOTHING = {"previewSchedule"}
+WRITES = [
+    pytest.param(operation, id=operation.id)
+    for operation in OPERATIONS
+    if operation.method != "get" and operation.id not in CHANGES_NOTHING
+]
+# By collection: the type of its objects, a body, and what to change of it.
+OBJECTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "interval-schedules": (
+        "interval_schedule",
+        {"every": 5, "period": "minutes"},
+        {"every": 7},
+    ),
+    "crontab-schedules": (
+        "crontab_schedule",
+        {"minute": "30", "timezone": "Europe/Berlin"},
+        {"timezone": "Asia/Tokyo"},
+    ),
+    "solar-schedules": (
+        "solar_schedule",
+        {"event": "sunset", "latitude": 52.52, "longitude": 13.405},
+        {"latitude": 52.5},
+    ),
+    "clocked-schedules": (
+        "clocked_schedule",
+        {"clocked_time": "2100-01-01T00:00:00Z"},
+        {"clocked_time": "2101-01-01T00:00:00Z"},
+    ),
+    "periodic-tasks": ("periodic_task", heartbeat(), {"enabled": False}),
+    "service-accounts": (
+        "service_account",
+        {"name": "billing", "scopes": ["tasks:read"]},
+        {"scopes": ["tasks:read", "runs:read"]},
+    ),
+    "api-keys": ("api_key", {"expires_at": "2100-01-01T00:00:00Z"}, {"revoked_at": None}),
+}
+
+
+def prepare(api: ContractClient, operation: Operation) -> Callable[..., Response]:
+    """Make what a write needs, and return what sends it."""
+    collection = operation.path.split("/")[3]
+    _, body, change = OBJECTS[collection]
+    if collection == "api-keys":
+        body = {**body, "service_account": ServiceAccount.objects.get(name="tests").pk}
+    path = operation.path
+    if "{" in path:
+        made = api.post(f"/api/v1/{collection}/", body)
+        assert made.status_code == 201, made.json()
+        path = path.format(**made.json())
+    if operation.method in {"put", "patch"}:
+        body = {**body, **change} if operation.method == "put" else change
+    sent = body if "requestBody" in operation.described else None
+    return partial(getattr(api, operation.method), path, sent)
