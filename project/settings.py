@@ -202,7 +202,7 @@ CELERY_TASK_QUEUES = [
 CELERY_TASK_DEFAULT_QUEUE = QUEUES[0]
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "scheduler_api.beat:DatabaseScheduler"
 # Look for changes each second, and write each run's time and count down at once: the API
 # reads them.
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1

@@ -20,5 +20,5 @@ and a schedule.
    (`http.handlers`).
 
 What the answers look like is written in openapi.yaml, made from these classes by `http.schema`.
-Imports go one way: ops > periodic_tasks > schedules and catalogue > http.
+Imports go one way: ops > beat > periodic_tasks > schedules and catalogue > access > http.
 """

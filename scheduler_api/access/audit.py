@@ -26,6 +26,8 @@ class Operation(TextChoices):
     DELETE = "delete"
     ISSUE = "issue"
     REVOKE = "revoke"
+    PAUSE = "pause"
+    RESUME = "resume"
 
 
 class ObjectType(TextChoices):

@@ -49,7 +49,7 @@ def expects_revision(request: Request) -> bool:
     """
     if "If-Match" in request.headers:
         return True
-    if settings.REQUIRE_IF_MATCH:
+    if settings.REQUIRE_IF_MATCH and request.method != "POST":
         raise PreconditionRequired("Send the ETag of the answer that you read as If-Match.")
     return False
 

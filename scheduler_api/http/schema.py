@@ -50,8 +50,10 @@ ETAG = {
     "schema": {"type": "string"},
     "example": '"8c6744c9d42ec2cb9e8885b54ff744d0"',
 }
-ONE_DEFINITION = {"create", "retrieve", "update", "partial_update", "put_by_name"}
 CHANGES = {"update", "partial_update", "destroy", "put_by_name"}
+# These change what the caller need not have seen.
+SWITCHES = {"pause", "resume"}
+ONE_DEFINITION = {"create", "retrieve", *CHANGES, *SWITCHES}
 IDEMPOTENCY_KEY = OpenApiParameter(
     idempotency.HEADER,
     {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
@@ -181,7 +183,7 @@ class ApiSchema(AutoSchema):
             description=f"The id of the {self.view.resource}.",
         )
         parameters = [*([query] if query else []), *([address] if "{id}" in self.path else [])]
-        if self.view.action in CHANGES:
+        if self.view.action in CHANGES | SWITCHES:
             parameters.append(condition("If-Match", "Change it only if its ETag is this one."))
         if self.view.action == "put_by_name":
             parameters.append(condition("If-None-Match", "`*` to create it, and replace none."))
@@ -317,8 +319,10 @@ class ApiSchema(AutoSchema):
             yield from PROBLEMS_OF_A_BODY
         if self.method != "GET":
             yield problems.Conflict
+        if self.view.action in CHANGES | SWITCHES:
+            yield etags.RevisionMismatch
         if self.view.action in CHANGES:
-            yield from (etags.RevisionMismatch, etags.PreconditionRequired)
+            yield etags.PreconditionRequired
         if self.method == "POST":
             yield from PROBLEMS_OF_A_POST
         if self.view.action in self.view.secret_answers:

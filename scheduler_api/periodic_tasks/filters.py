@@ -10,11 +10,14 @@ from django_celery_beat.models import PeriodicTask
 from scheduler_api.http.filtering import FlagFilter, IdFilter, InstantFilter
 from scheduler_api.schedules.rows import KINDS
 
+PAUSED = Q(enabled=False, managed__paused_at__isnull=False)
+
 
 class PeriodicTaskFilter(django_filters.FilterSet):
     """Filters of the list; several narrow it down together."""
 
-    enabled = FlagFilter(help_text="Whether it is enabled.")
+    enabled = FlagFilter(method="is_enabled", help_text="Whether it is enabled.")
+    paused = FlagFilter(method="is_paused", help_text="Whether it is paused.")
     one_off = FlagFilter(help_text="Whether it runs once only.")
     name = django_filters.CharFilter(help_text="The exact name.")
     task = django_filters.CharFilter(help_text="The exact name of the task.")
@@ -51,6 +54,17 @@ class PeriodicTaskFilter(django_filters.FilterSet):
     class Meta:
         model = PeriodicTask
         fields: ClassVar[list[str]] = []
+
+    def is_enabled(self, rows: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
+        """Select those that run but for a pause, or the others."""
+        will_be = PAUSED & Q(managed__enabled_on_resume=True)
+        if value:
+            return rows.filter(Q(enabled=True) | will_be)
+        return rows.filter(enabled=False).exclude(will_be)
+
+    def is_paused(self, rows: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
+        """Select those that are paused, or the others."""
+        return rows.filter(PAUSED) if value else rows.exclude(PAUSED)
 
     def contains(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Search, without regard to case."""

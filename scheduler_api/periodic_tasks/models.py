@@ -1,14 +1,22 @@
 """What the API knows of a periodic task beyond django-celery-beat's own columns."""
 
+from datetime import datetime
+
 from django.conf import settings
 from django.db import models
 from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.access.models import ServiceAccount
 
+MAX_NOTE_LENGTH = 500
+
 
 class ManagedTask(models.Model):
-    """The other half of a periodic task. One that has none belongs to nobody."""
+    """The other half of a periodic task. One that has none belongs to nobody.
+
+    While a task is paused its column `enabled` is false, which every scheduler heeds, and
+    `enabled_on_resume` has what it is to be afterwards.
+    """
 
     class ManagedBy(models.TextChoices):
         """Who writes the definition."""
@@ -36,6 +44,24 @@ class ManagedTask(models.Model):
     revision = models.PositiveBigIntegerField(
         default=1, help_text="How often the definition was written, the first time included."
     )
+    paused_at = models.DateTimeField(null=True, help_text="Since when it is paused.")
+    paused_until = models.DateTimeField(null=True, help_text="When it resumes by itself.")
+    pause_note = models.CharField(max_length=MAX_NOTE_LENGTH, default="", help_text="Why.")
+    enabled_on_resume = models.BooleanField(default=True)
+    resumed_at = models.DateTimeField(
+        null=True, help_text="The end of the latest pause: slots until then are not served."
+    )
+
+    objects = models.Manager["ManagedTask"]()
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["paused_until"],
+                condition=models.Q(paused_until__isnull=False),
+                name="pauses_that_end",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.periodic_task_id} of {self.owner}"
@@ -53,3 +79,19 @@ def managed_half(task: PeriodicTask) -> ManagedTask:
         managed_by = ManagedTask.ManagedBy.SETTINGS if by_settings else ManagedTask.ManagedBy.ADMIN
         return ManagedTask(periodic_task=task, managed_by=managed_by)
     return stored
+
+
+def is_paused(task: PeriodicTask) -> bool:
+    """Tell whether a task is paused; whoever enables the row past the API ends the pause."""
+    return managed_half(task).paused_at is not None and not task.enabled
+
+
+def is_enabled(task: PeriodicTask) -> bool:
+    """Tell whether a task runs, but for a pause."""
+    return managed_half(task).enabled_on_resume if is_paused(task) else bool(task.enabled)
+
+
+def end_of_pause(task: PeriodicTask) -> datetime | None:
+    """Return when the latest pause ended or is to end; None without one, or with no end."""
+    managed = managed_half(task)
+    return managed.paused_until if is_paused(task) else managed.resumed_at

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from django_celery_beat.models import (
@@ -11,7 +12,10 @@ from django_celery_beat.models import (
     PeriodicTask,
     SolarSchedule,
 )
-from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
+from drf_spectacular.utils import (
+    extend_schema_field,
+    extend_schema_serializer,
+)
 from rest_framework import serializers
 
 from scheduler_api.access.permissions import account_of
@@ -19,11 +23,16 @@ from scheduler_api.access.redaction import STARS, redacted, restored, stars_in
 from scheduler_api.http import fields
 from scheduler_api.http.problems import Mistake, ValidationFailed
 from scheduler_api.http.schema import examples
-from scheduler_api.http.serializers import StrictModelSerializer
+from scheduler_api.http.serializers import StrictModelSerializer, StrictSerializer
 from scheduler_api.periodic_tasks import timing
 from scheduler_api.periodic_tasks.actions import follow
 from scheduler_api.periodic_tasks.labels import Labels
-from scheduler_api.periodic_tasks.models import managed_half
+from scheduler_api.periodic_tasks.models import (
+    MAX_NOTE_LENGTH,
+    is_enabled,
+    is_paused,
+    managed_half,
+)
 from scheduler_api.periodic_tasks.validation import mistakes_in
 from scheduler_api.schedules.inline import InlineSchedule
 from scheduler_api.schedules.rows import KINDS, are_equal, kind_of
@@ -41,12 +50,64 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
+ANSWER: dict[str, Any] = {
+    "id": 1,
+    "name": EXAMPLE["name"],
+    "task": EXAMPLE["task"],
+    "schedule": {"id": 1, **EXAMPLE["schedule"], "description": "Every 30 seconds"},
+    "interval": 1,
+    "crontab": None,
+    "solar": None,
+    "clocked": None,
+    "args": EXAMPLE["args"],
+    "kwargs": EXAMPLE["kwargs"],
+    "queue": None,
+    "exchange": None,
+    "routing_key": None,
+    "headers": {},
+    "priority": None,
+    "start_time": None,
+    "expires": None,
+    "expire_seconds": None,
+    "one_off": False,
+    "enabled": True,
+    "paused": False,
+    "paused_until": None,
+    "pause_note": "",
+    "description": "",
+    "labels": {"team": "sales"},
+    "owner": "crm",
+    "managed_by": "api",
+    "revision": 1,
+    "next_run_at": "2027-03-28T01:00:30Z",
+    "last_run_at": None,
+    "total_run_count": 0,
+    "date_changed": "2027-03-28T01:00:00Z",
+}
+PAUSE = {"note": "The CRM is being moved.", "until": "2100-01-01T06:00:00Z"}
+PAUSED = {
+    "revision": 2,
+    "paused": True,
+    "paused_until": PAUSE["until"],
+    "pause_note": PAUSE["note"],
+    "next_run_at": "2100-01-01T06:00:30Z",
+}
+
+
 class StoredArguments(fields.StoredJSON):
     """What a message carries. Secrets in it are shown as stars."""
 
     def to_representation(self, value: str | None) -> Any:
         """Read the stored text, and hide the secrets."""
         return redacted(super().to_representation(value))
+
+
+class Enabled(fields.Flag):
+    """Whether a periodic task runs, but for a pause."""
+
+    def get_attribute(self, instance: PeriodicTask) -> bool:
+        """Return what it is, or will be when it resumes."""
+        return is_enabled(instance)
 
 
 class FollowedSchedule(InlineSchedule):
@@ -71,37 +132,7 @@ class FollowedSchedule(InlineSchedule):
         "Periodic task",
         EXAMPLE,
         changed="schedule",
-        answer={
-            "id": 1,
-            "name": EXAMPLE["name"],
-            "task": EXAMPLE["task"],
-            "schedule": {"id": 1, **EXAMPLE["schedule"], "description": "Every 30 seconds"},
-            "interval": 1,
-            "crontab": None,
-            "solar": None,
-            "clocked": None,
-            "args": EXAMPLE["args"],
-            "kwargs": EXAMPLE["kwargs"],
-            "queue": None,
-            "exchange": None,
-            "routing_key": None,
-            "headers": {},
-            "priority": None,
-            "start_time": None,
-            "expires": None,
-            "expire_seconds": None,
-            "one_off": False,
-            "enabled": True,
-            "description": "",
-            "labels": {"team": "sales"},
-            "owner": "crm",
-            "managed_by": "api",
-            "revision": 1,
-            "next_run_at": "2027-03-28T01:00:30Z",
-            "last_run_at": None,
-            "total_run_count": 0,
-            "date_changed": "2027-03-28T01:00:00Z",
-        },
+        answer=ANSWER,
     )
 )
 class PeriodicTaskSerializer(StrictModelSerializer):
@@ -137,6 +168,14 @@ class PeriodicTaskSerializer(StrictModelSerializer):
         json_type=dict,
         help_text="Headers of the message: names that begin with `x-`, and strings.",
     )
+    enabled = Enabled(default=True, help_text="Whether it runs at all.")
+    paused = serializers.SerializerMethodField(
+        help_text="Whether it is paused: see `pause/` and `resume/`."
+    )
+    paused_until = serializers.SerializerMethodField(
+        help_text="When it resumes by itself; null for never, or when it is not paused."
+    )
+    pause_note = serializers.SerializerMethodField(help_text="Why it is paused.")
     labels = Labels(
         default=dict, help_text='Keys and values to find it by: `{"team": "billing"}`.'
     )
@@ -176,6 +215,9 @@ class PeriodicTaskSerializer(StrictModelSerializer):
             "expire_seconds",
             "one_off",
             "enabled",
+            "paused",
+            "paused_until",
+            "pause_note",
             "description",
             "labels",
             "owner",
@@ -208,7 +250,6 @@ class PeriodicTaskSerializer(StrictModelSerializer):
                 "help_text": "How long a message may wait for a worker before it is dropped.",
             },
             "one_off": {"help_text": "Run at the first slot only; always so when clocked."},
-            "enabled": {"help_text": "Whether it runs at all."},
             "description": {"help_text": "What it is for, for people."},
             "last_run_at": {"help_text": "When it was last sent to a worker."},
             "total_run_count": {
@@ -218,6 +259,20 @@ class PeriodicTaskSerializer(StrictModelSerializer):
             },
             "date_changed": {"help_text": "When the row was last written."},
         }
+
+    def get_paused(self, task: PeriodicTask) -> bool:
+        """Tell whether it is paused."""
+        return is_paused(task)
+
+    @extend_schema_field(fields.Instant(allow_null=True))
+    def get_paused_until(self, task: PeriodicTask) -> str | None:
+        """Return when it resumes by itself."""
+        until = managed_half(task).paused_until if is_paused(task) else None
+        return fields.in_utc(until) if until else None
+
+    def get_pause_note(self, task: PeriodicTask) -> str:
+        """Return why it is paused."""
+        return managed_half(task).pause_note if is_paused(task) else ""
 
     def get_owner(self, task: Any) -> str | None:
         """Return the name, which the view has fetched, of the account whose it is."""
@@ -242,6 +297,7 @@ class PeriodicTaskSerializer(StrictModelSerializer):
         """Apply the values to a copy of the task, and report all that is wrong with it."""
         before = self.instance or PeriodicTask()
         task = copy.copy(before)
+        task.enabled = is_enabled(before)
         self.sent_labels = attrs.pop("labels", None)
         schedule, mistakes = self.choose_schedule(attrs)
         if schedule is not None:
@@ -257,13 +313,13 @@ class PeriodicTaskSerializer(StrictModelSerializer):
                 continue
             attrs[field] = json.dumps(value)
             mistakes += [only_stars(pointer) for pointer in stars_in(value, f"/{field}")]
-        for field, value in attrs.items():
-            setattr(task, field, value)
         changed = {
             field
             for field, value in attrs.items()
-            if self.instance is None or value != getattr(before, field)
+            if self.instance is None or value != getattr(task, field)
         }
+        for field, value in attrs.items():
+            setattr(task, field, value)
         if timing.schedule_row(task) != timing.schedule_row(before):
             changed.add("schedule")
         mistakes += mistakes_in(task, changed, by=account_of(self.context["request"]))
@@ -322,3 +378,22 @@ def ambiguous(kind: str) -> Mistake:
         detail="Name one schedule: inline as schedule, or by its id in one of "
         f"{', '.join(KINDS)}.",
     )
+
+
+class PauseSerializer(StrictSerializer):
+    """Why a periodic task is paused, and until when."""
+
+    note = fields.Text(
+        default="", allow_blank=True, max_length=MAX_NOTE_LENGTH, help_text="Why, for people."
+    )
+    until = fields.Instant(
+        default=None,
+        allow_null=True,
+        help_text="When it resumes by itself; null for when somebody resumes it.",
+    )
+
+    def validate_until(self, value: datetime | None) -> datetime | None:
+        """Refuse a pause that is over."""
+        if value and value <= datetime.now(UTC):
+            raise serializers.ValidationError("Must be in the future, or null.", "in_the_past")
+        return value

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django_celery_beat.models import PeriodicTask
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,7 +18,13 @@ from scheduler_api.http.etags import refuse_existing, refuse_missing
 from scheduler_api.http.viewsets import CrudViewSet
 from scheduler_api.periodic_tasks import actions, timing
 from scheduler_api.periodic_tasks.filters import PeriodicTaskFilter
-from scheduler_api.periodic_tasks.serializers import PeriodicTaskSerializer
+from scheduler_api.periodic_tasks.serializers import (
+    ANSWER,
+    PAUSE,
+    PAUSED,
+    PauseSerializer,
+    PeriodicTaskSerializer,
+)
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.preview import (
     UpcomingQuery,
@@ -48,12 +54,19 @@ class PeriodicTaskViewSet(CrudViewSet):
             write=Scope.PERIODIC_TASKS_WRITE,
             delete=Scope.PERIODIC_TASKS_DELETE,
         ),
-        "put_by_name": Scope.PERIODIC_TASKS_WRITE,
+        **dict.fromkeys(("put_by_name", "pause", "resume"), Scope.PERIODIC_TASKS_WRITE),
         "upcoming": Scope.PERIODIC_TASKS_READ,
     }
     queries: ClassVar = {"upcoming": UpcomingQuery}
     has_slots = True
-    volatile_fields = frozenset({"next_run_at", "last_run_at", "total_run_count", "date_changed"})
+    # A pause that ends by itself is no change of the definition; that somebody pauses or resumes
+    # is told by `revision`.
+    volatile_fields = frozenset(
+        {
+            *("next_run_at", "last_run_at", "total_run_count", "date_changed"),
+            *("paused", "paused_until", "pause_note"),
+        }
+    )
     problems: ClassVar = {
         "create": (actions.NameTaken,),
         "update": (actions.NameTaken,),
@@ -109,12 +122,51 @@ class PeriodicTaskViewSet(CrudViewSet):
         refuse_missing(request)
         return self.make(data)
 
+    @extend_schema(
+        request=PauseSerializer,
+        responses=PeriodicTaskSerializer,
+        examples=[
+            OpenApiExample("Until then", PAUSE, request_only=True),
+            OpenApiExample("Until then", {**ANSWER, **PAUSED}, response_only=True),
+        ],
+    )
+    @action(detail=True, methods=["post"])
+    @transaction.atomic
+    def pause(self, request: Request, **address: str) -> Response:
+        """Pause a periodic task.
+
+        It has no slots until it resumes; what was sent already still runs. One that is paused
+        gets the new note and end.
+        """
+        serializer = PauseSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        note, until = serializer.validated_data["note"], serializer.validated_data["until"]
+        task = self.locked_object()
+        self.refuse_stale(task)
+        actions.pause(task, reason=note, until=until, by=caller_of(request))
+        return self.answer(task)
+
+    @extend_schema(request=None, responses=PeriodicTaskSerializer)
+    @action(detail=True, methods=["post"])
+    @transaction.atomic
+    def resume(self, request: Request, **address: str) -> Response:
+        """Resume a periodic task.
+
+        The slots that passed meanwhile are not made up for: it next runs at the first slot from
+        now on; an interval counts from now. One that is not paused stays as it is.
+        """
+        task = self.locked_object()
+        self.refuse_stale(task)
+        actions.resume(task, by=caller_of(request))
+        return self.answer(task)
+
     @extend_schema(responses=UpcomingSerializer)
     @action(detail=True)
     def upcoming(self, request: Request, **address: str) -> Response:
         """Tell the next slots of a periodic task.
 
-        There are none before `start_time`, from `expires` on, and while it is disabled.
+        There are none before `start_time`, from `expires` on, while it is disabled, and until a
+        pause ends.
         """
         query = self.read_query()
         task = self.get_object()

@@ -40,6 +40,12 @@ def of_an_account_that_is_there(api: ContractClient, body: dict[str, Any]) -> di
     return {**body, "service_account": api.get(ACCOUNTS).json()["results"][0]["id"]}
 
 
+def path_of(api: ContractClient, operation: Operation) -> str:
+    if "{" not in operation.path:
+        return operation.path
+    return operation.path.format(**api.post(TASKS, VALID).json())
+
+
 def answered(operation: Operation, status: str) -> dict[str, Any]:
     return examples_of(operation.described["responses"][status]["content"][JSON])
 
@@ -75,7 +81,9 @@ def with_bodies(*methods: str) -> list[Any]:
 def test_a_post_is_answered_as_shown(api: ContractClient, operation: Operation, name: str):
     status = next(iter(operation.described["responses"]))
 
-    response = api.post(operation.path, of_an_account_that_is_there(api, sent(operation)[name]))
+    path = path_of(api, operation)
+
+    response = api.post(path, of_an_account_that_is_there(api, sent(operation)[name]))
 
     assert response.status_code == int(status), response.json()
     example = without_chance(answered(operation, status)[name])
@@ -109,7 +117,7 @@ def test_a_task_is_answered_as_shown(api: ContractClient):
 def test_a_field_too_many_is_refused(api: ContractClient, creating: Operation, name: str):
     body = of_an_account_that_is_there(api, sent(creating)[name])
 
-    response = api.post(creating.path, {**body, "colour": "red"})
+    response = api.post(path_of(api, creating), {**body, "colour": "red"})
 
     assert response.status_code == 400
     assert [error["pointer"] for error in response.json()["errors"]] == ["/colour"]

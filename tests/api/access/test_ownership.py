@@ -29,6 +29,8 @@ AT_A_TASK: dict[str, tuple[Any, int]] = {
     "updatePeriodicTask": (MINE, 200),
     "deletePeriodicTask": (None, 204),
     "getPeriodicTaskUpcoming": (None, 200),
+    "pausePeriodicTask": ({}, 200),
+    "resumePeriodicTask": (None, 200),
 }
 # These have tests of their own below.
 AT_ALL_TASKS = {"listPeriodicTasks", "createPeriodicTask", "putPeriodicTaskByName"}
