@@ -82,6 +82,9 @@ TEMPLATES = [
 SECURE_HSTS_SECONDS = whole_number("HSTS_SECONDS", default=0, at_least=0, at_most=2**31 - 1)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_HSTS_SECONDS > 0
 
+# As much as the largest body that a view takes (`max_body_bytes`).
+DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
+
 ROOT_URLCONF = "project.urls"
 WSGI_APPLICATION = "project.wsgi.application"
 

@@ -1,4 +1,4 @@
-"""JSON bodies, read strictly: what two readers could understand differently is refused."""
+"""Bodies, read strictly: what two readers could understand differently is refused."""
 
 import codecs
 import json
@@ -18,7 +18,7 @@ from scheduler_api.http.problems import (
     join,
 )
 
-MAX_BYTES = 256 * 1024
+DEFAULT_MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
 
 # A string ends at its quote, or with the text: were the quote required, each of many quotes
@@ -28,7 +28,7 @@ UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class StrictJSONParser(BaseParser):
-    """Read a body of at most 256 KiB, 32 levels deep, that is JSON to the letter.
+    """Read a body, 32 levels deep at most, that is JSON to the letter.
 
     Beyond the grammar it refuses keys that are doubled, NaN and infinities, NUL characters
     and lone surrogates: a database, or the next program, would trip over them.
@@ -45,10 +45,7 @@ class StrictJSONParser(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         """Return the document; raise MalformedBody or BodyTooLarge."""
-        body = stream.read(MAX_BYTES + 1)
-        if len(body) > MAX_BYTES:
-            raise BodyTooLarge(f"Send at most {MAX_BYTES} bytes.")
-        return parse_json(body)
+        return parse_json(read_stream(stream, parser_context))
 
 
 def refuse_unknown_length(headers: Mapping[str, str]) -> None:
@@ -57,22 +54,44 @@ def refuse_unknown_length(headers: Mapping[str, str]) -> None:
         raise LengthRequired("Send the body with a Content-Length, not in chunks.")
 
 
+def max_bytes(parser_context: Mapping[str, Any] | None) -> int:
+    """Return how long a body may be that is sent to the view of this context."""
+    view = (parser_context or {}).get("view")
+    limit: int = getattr(view, "max_body_bytes", DEFAULT_MAX_BYTES)
+    return limit
+
+
+def read_stream(stream: IO[Any], parser_context: Mapping[str, Any] | None) -> bytes:
+    """Return the body as it was sent, for a parser; raise BodyTooLarge."""
+    limit = max_bytes(parser_context)
+    body: bytes = stream.read(limit + 1)
+    if len(body) > limit:
+        raise BodyTooLarge(f"Send at most {limit} bytes.")
+    return body
+
+
 def read_body(request: Request) -> bytes:
     """Return the body as it was sent, which can be parsed afterwards; raise BodyTooLarge."""
     # Django reads all that Content-Length announces.
+    limit = max_bytes(request.parser_context)
     length = request.META.get("CONTENT_LENGTH", "")
-    if length.isdecimal() and int(length) > MAX_BYTES:
-        raise BodyTooLarge(f"Send at most {MAX_BYTES} bytes.")
+    if length.isdecimal() and int(length) > limit:
+        raise BodyTooLarge(f"Send at most {limit} bytes.")
     body: bytes = request.body
     return body
 
 
-def parse_json(body: bytes) -> Any:
-    """Read one JSON document from UTF-8; raise MalformedBody with all that is wrong."""
+def read_text(body: bytes) -> str:
+    """Decode a body; raise MalformedBody where it is not UTF-8."""
     try:
-        text = body.removeprefix(codecs.BOM_UTF8).decode()
+        return body.removeprefix(codecs.BOM_UTF8).decode()
     except UnicodeDecodeError as error:
         raise MalformedBody(f"The body is not UTF-8: byte {error.start} is wrong.") from error
+
+
+def parse_json(body: bytes) -> Any:
+    """Read one JSON document from UTF-8; raise MalformedBody with all that is wrong."""
+    text = read_text(body)
     if depth(text) > MAX_DEPTH:
         raise MalformedBody(f"The body is nested more than {MAX_DEPTH} levels deep.")
     try:
@@ -80,16 +99,15 @@ def parse_json(body: bytes) -> Any:
             text,
             object_pairs_hook=_object,
             parse_constant=_refuse_constant,
-            parse_float=_finite,
-            parse_int=_integer,
+            parse_float=read_float,
+            parse_int=read_integer,
         )
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise MalformedBody(f"The body is not JSON: {error.msg} at {place}.") from error
     except ValueError as error:
         raise MalformedBody(str(error)) from error
-    if mistakes := list(_mistakes(document)):
-        raise MalformedBody(errors=mistakes)
+    refuse_mistakes(document)
     return document
 
 
@@ -106,30 +124,43 @@ def depth(text: str) -> int:
     return deepest
 
 
-class _DoubledKeys(dict[str, Any]):
-    """An object in which a key stands twice; kept until its place in the body is known."""
-
-
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     read = dict(pairs)
-    return read if len(read) == len(pairs) else _DoubledKeys(pairs)
+    return read if len(read) == len(pairs) else DoubledKeys(pairs)
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"The body is not JSON: it has no {name}; use null or a string.")
 
 
-def _finite(text: str) -> float:
+# --- What holds for a document, whatever it is written in ------------------------------------
+
+
+class DoubledKeys(dict[str, Any]):
+    """An object in which a key stands twice; kept until its place in the document is known."""
+
+    again_at = ""  # where in the text, if that is known
+
+
+def read_float(text: str) -> float:
+    """Return the number; raise ValueError if no double is as large."""
     number = float(text)
     if math.isinf(number):
         raise ValueError(f"The number {text[:40]} is too large for a double.")
     return number
 
 
-def _integer(text: str) -> int:
+def read_integer(text: str) -> int:
+    """Return the number; raise ValueError if it has more than 400 digits."""
     if len(text) > 400:  # noqa: PLR2004 - int() takes quadratic time, and Python caps it
         raise ValueError(f"The number {text[:40]}… has too many digits; send it as a string.")
     return int(text)
+
+
+def refuse_mistakes(document: object) -> None:
+    """Raise MalformedBody with all keys that are doubled, and all text that cannot be stored."""
+    if mistakes := list(_mistakes(document)):
+        raise MalformedBody(errors=mistakes)
 
 
 def _mistakes(value: object, pointer: str = "") -> Iterator[Mistake]:
@@ -137,11 +168,12 @@ def _mistakes(value: object, pointer: str = "") -> Iterator[Mistake]:
         case str() if UNSTORABLE.search(value):
             yield _unstorable(pointer)
         case dict():
-            if isinstance(value, _DoubledKeys):
+            if isinstance(value, DoubledKeys):
+                again = f", again {value.again_at}" if value.again_at else ""
                 yield Mistake(
                     pointer=pointer,
                     code="duplicate_key",
-                    detail="A key stands twice in this object; send each once.",
+                    detail=f"A key stands twice in this object{again}; send each once.",
                 )
             for key, inner in value.items():
                 if UNSTORABLE.search(key):

@@ -24,7 +24,7 @@ from scheduler_api.http.filtering import (
     read_query,
     refuse_unknown_parameters,
 )
-from scheduler_api.http.parsing import refuse_unknown_length
+from scheduler_api.http.parsing import DEFAULT_MAX_BYTES, refuse_unknown_length
 from scheduler_api.http.problems import Problem
 from scheduler_api.http.serializers import StrictSerializer
 
@@ -43,6 +43,7 @@ class ApiViewSet(GenericViewSet[Any]):
     resource: ClassVar[str]
     tag: ClassVar[str]
     ordering_fields: ClassVar[tuple[str, ...]] = ("id",)
+    max_body_bytes: ClassVar[int] = DEFAULT_MAX_BYTES
     # What changes by itself while the definition stays, and so is no part of its ETag.
     volatile_fields: ClassVar[frozenset[str]] = frozenset()
     # By action: the scope that a caller needs, the query parameters it takes, and the problems

@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from django.conf import settings
 
+from scheduler_api.urls import router
 from tests.api.http.answers import mistakes, refusal
 from tests.api.schedules.bodies import (
     INTERVAL,
@@ -51,6 +53,12 @@ def test_a_body_of_more_than_256_kib_is_refused(api, size):
     assert refusal(response) == (413, "body_too_large")
     assert "262144 bytes" in response.json()["detail"]
     assert nothing_is_stored()
+
+
+def test_django_reads_as_much_as_the_most_patient_view_takes():
+    views = [view for _, view, _ in router.registry]
+
+    assert max(view.max_body_bytes for view in views) <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 
 @pytest.mark.parametrize(
