@@ -1,7 +1,7 @@
 """Every exception that leaves a view, or Django itself, is answered with a problem."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from django.core.exceptions import DisallowedHost, PermissionDenied
 from django.core.signals import got_request_exception
@@ -9,9 +9,11 @@ from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import set_rollback
+from rest_framework.views import APIView, set_rollback
 
 from scheduler_api.http.problems import (
     CONTENT_TYPE,
@@ -35,9 +37,10 @@ logger = logging.getLogger(__name__)
 def problem_response(error: Exception, context: Mapping[str, object]) -> Response:
     """Answer an exception out of a view; REST framework's exception handler."""
     set_rollback()
-    request = context["request"]
+    request, view = context["request"], context["view"]
     assert isinstance(request, Request)
-    problem = as_problem(error)
+    assert isinstance(view, APIView)
+    problem = as_problem(error, view)
     if isinstance(problem, ServerError):
         got_request_exception.send(sender=None, request=request)
         logger.error("%s %s failed", request.method, request.path, exc_info=error)
@@ -49,8 +52,8 @@ def problem_response(error: Exception, context: Mapping[str, object]) -> Respons
     )
 
 
-def as_problem(error: Exception) -> Problem:
-    """Turn an exception of Django's or REST framework's into ours."""
+def as_problem(error: Exception, view: APIView) -> Problem:
+    """Turn an exception of Django's or REST framework's, out of this view, into ours."""
     match error:
         case Problem():
             problem = error
@@ -59,9 +62,11 @@ def as_problem(error: Exception) -> Problem:
         case exceptions.MethodNotAllowed():
             problem = MethodNotAllowed(str(error.detail))
         case exceptions.NotAcceptable():
-            problem = NotAcceptable("Accept application/json, and application/problem+json.")
+            answers = media_types(view.renderer_classes)
+            problem = NotAcceptable(f"Accept {answers}, and {CONTENT_TYPE}.")
         case exceptions.UnsupportedMediaType():
-            problem = UnsupportedMediaType(f"{error.detail} Send application/json.")
+            bodies = media_types(view.parser_classes)
+            problem = UnsupportedMediaType(f"{error.detail} Send {bodies}.")
         case exceptions.ParseError():
             problem = BadRequest(str(error.detail))
         case exceptions.NotFound() | Http404():
@@ -76,6 +81,11 @@ def as_problem(error: Exception) -> Problem:
         case _:
             problem = ServerError()
     return problem
+
+
+def media_types(classes: Iterable[type[BaseParser] | type[BaseRenderer]]) -> str:
+    """Name what parsers read, or renderers write."""
+    return " or ".join(str(each.media_type) for each in classes)
 
 
 # --- Django's own error pages, outside REST framework's views --------------------------------

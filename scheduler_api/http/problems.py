@@ -84,7 +84,7 @@ class BadRequest(Problem):
 
 
 class MalformedBody(Problem):
-    """The body is not a JSON document that this service takes."""
+    """The body is not a document that this service takes."""
 
     status_code = 400
     code = "malformed_body"

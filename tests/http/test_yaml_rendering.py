@@ -1,0 +1,180 @@
+"""YAML answers: what is written is read alike, by us and by others."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from scheduler_api.http import yaml_parsing
+from scheduler_api.http.yaml_parsing import parse_yaml
+from scheduler_api.http.yaml_rendering import YAMLRenderer, to_yaml
+
+DOCUMENT = {
+    "periodic_tasks": [
+        {
+            "name": "nightly",
+            "description": "Deletes what is old.\n\nAsk Jörg first: 😀\n",
+            "args": [],
+            "kwargs": {"older_than_days": 30, "ratio": 0.5, "dry run": False},
+            "schedule": {"type": "crontab", "minute": "0", "hour": "*/3", "zone": "Europe/Berlin"},
+            "start_time": "2027-03-28T01:00:00Z",
+            "expires": None,
+        },
+        {"name": "yes", "args": [[1, []], {"a": {}}], "note": "two\nlines", "url": "https://x/y"},
+    ]
+}
+TEXT = """\
+periodic_tasks:
+  - name: nightly
+    description: |
+      Deletes what is old.
+
+      Ask Jörg first: 😀
+    args: []
+    kwargs:
+      older_than_days: 30
+      ratio: 0.5
+      dry run: false
+    schedule:
+      type: crontab
+      minute: "0"
+      hour: "*/3"
+      zone: Europe/Berlin
+    start_time: "2027-03-28T01:00:00Z"
+    expires: null
+  - name: "yes"
+    args:
+      - - 1
+        - []
+      - a: {}
+    note: |-
+      two
+      lines
+    url: https://x/y
+"""
+
+
+def test_a_document_is_written_in_blocks_in_the_order_it_has():
+    assert to_yaml(DOCUMENT) == TEXT
+
+
+def test_a_long_text_is_not_folded():
+    text = "word " * 1000 + "end"
+
+    assert to_yaml({"a": text}) == f"a: {text}\n"
+
+
+def test_a_key_too_long_for_a_line_of_its_own_is_marked():
+    key = "k" * 2000
+    document = {key: 1, "b": {key: [1], "c": 2}}
+
+    assert to_yaml(document).startswith(f"? {key}\n: 1\n")
+    assert parse_yaml(to_yaml(document).encode()) == document
+    assert yaml.safe_load(to_yaml(document)) == document
+
+
+# What one version of YAML or the other reads as something else, or as no scalar at all.
+TRAPS = [
+    *("", "~", "null", "Null", "true", "FALSE", "yes", "No", "ON", "off", "y", "N"),
+    *("5", "-5", "012", "0o14", "0x1F", "0b11", "1_000", "1:30", "1e3", "1.5", ".5", "5.", "+1"),
+    *(".inf", "-.inf", ".nan", "2027-03-28", "2027-03-28 01:00:00", "<<", "=", "---", "..."),
+    *(
+        "a: b",
+        "a:",
+        "a #b",
+        "#a",
+        "- a",
+        "-",
+        "? a",
+        "[a",
+        "{a",
+        "a]",
+        ",a",
+        "&a",
+        "*a",
+        "!a",
+        "|",
+    ),
+    *(
+        ">",
+        "'a",
+        '"a',
+        "%a",
+        "@a",
+        "`a",
+        " a",
+        "a ",
+        "a  b",
+        "a\tb",
+        "a\n",
+        "a\nb",
+        "\na",
+        "a\n\n",
+    ),
+    *(
+        "a \nb",
+        " a\nb",
+        "a\n b",
+        "a\r\nb",
+        "a\n\nb",
+        "a\n#b",
+        "\\",
+        "a\\nb",
+        "\x07",
+        "\x85",
+        "\xa0",
+    ),
+    *("\u2028", "\ufeff", "\ufffe", "é", "日本", "😀", "a\u2028\nb", "a\n\ufeffb", "K\u0301"),
+]
+
+
+@pytest.mark.parametrize("text", TRAPS)
+def test_a_string_stays_the_string_that_it_is(text: str):
+    for document in ({"a": text}, {text: 1}, [text], [[text]], text):
+        written = to_yaml(document)
+
+        assert parse_yaml(written.encode()) == document
+        assert yaml.safe_load(written) == document
+
+
+documents = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(TRAPS)
+    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00")),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
+            | st.sampled_from(TRAPS),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(documents)
+@example([1, 1.0, True, "1", "1.0", "true", 1e17, 1e-7, 1.5e300, -0.0, 10**300])
+@example(DOCUMENT)
+def test_what_is_written_is_read_as_it_was(document: Any):
+    written = to_yaml(document)
+
+    for loader in (yaml_parsing.LOADER, yaml.BaseLoader):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(yaml_parsing, "LOADER", loader)
+            # JSON tells 1 from 1.0 and from true, and -0.0 from 0.0; == does not.
+            assert json.dumps(parse_yaml(written.encode())) == json.dumps(document)
+    assert json.dumps(yaml.safe_load(written)) == json.dumps(document)
+
+
+def test_the_renderer_writes_what_json_would_have_had():
+    # A dictionary of REST framework's, and a tuple, are written as JSON has them.
+    assert YAMLRenderer().render({"a": (1, "x")}) == b"a:\n  - 1\n  - x\n"
+    assert YAMLRenderer().render(None) == b""
