@@ -43,7 +43,8 @@ class Contract:
         self.document = document
         self.paths = {
             re.compile(re.sub(r"\{\w+\}", "[^/]+", path.replace("{name}", ".+"))): path
-            for path in document["paths"]
+            # An address without a parameter is not one with it.
+            for path in sorted(document["paths"], key=lambda path: path.count("{"))
         }
         close(document["components"])
         resource = DRAFT202012.create_resource(document)

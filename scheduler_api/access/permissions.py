@@ -21,14 +21,18 @@ class HasScope(BasePermission):
         """Raise Forbidden, naming the scope that is missing."""
         if view.action not in view.action_map.values():  # not allowed here, as is told next
             return True
-        scope = view.scopes[view.action]
-        account = account_of(request)
-        if scope and not account.may(scope):
-            raise Forbidden(
-                f"The account {account.name!r} does not have the scope {scope}.",
-                headers={"WWW-Authenticate": challenge(error="insufficient_scope", scope=scope)},
-            )
+        if scope := view.scopes[view.action]:
+            refuse_without(scope, account_of(request))
         return True
+
+
+def refuse_without(scope: str, account: ServiceAccount) -> None:
+    """Raise Forbidden unless an account has a scope."""
+    if not account.may(scope):
+        raise Forbidden(
+            f"The account {account.name!r} does not have the scope {scope}.",
+            headers={"WWW-Authenticate": challenge(error="insufficient_scope", scope=scope)},
+        )
 
 
 def account_of(request: Request) -> ServiceAccount:

@@ -52,6 +52,18 @@ class Flag(serializers.BooleanField):
         return data
 
 
+class FlagText(serializers.BooleanField):
+    """A boolean in a query string."""
+
+    default_error_messages = {"invalid": "Must be true or false."}
+
+    def to_internal_value(self, data: Any) -> bool:
+        """Refuse what REST framework would take beyond the two words, such as "yes"."""
+        if data not in {"true", "false"}:
+            self.fail("invalid")
+        return bool(data == "true")
+
+
 class WholeNumber(serializers.IntegerField):
     """A JSON number without a fraction."""
 

@@ -110,16 +110,6 @@ def read_query(serializer: StrictSerializer) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def flag_in_query(request: Request, name: str) -> bool:
-    """Return a parameter that is `true` or `false`, which it is when left out."""
-    text = request.query_params.get(name, "false")
-    if text not in {"true", "false"}:
-        raise InvalidQuery(
-            errors=[Mistake(parameter=name, code="invalid", detail="Must be true or false.")]
-        )
-    return bool(text == "true")
-
-
 def refuse_unknown_parameters(request: Request, known: Collection[str]) -> None:
     """Raise InvalidQuery for each parameter that is not known, or stands twice."""
     mistakes = [

@@ -19,6 +19,7 @@ from scheduler_api.http.problems import (
 )
 
 DEFAULT_MAX_BYTES = 256 * 1024
+MAX_BYTES_OF_MANY = 8 * 1024 * 1024  # where one body is about many rows
 MAX_DEPTH = 32
 
 # A string ends at its quote, or with the text: were the quote required, each of many quotes

@@ -1,7 +1,7 @@
 """How the OpenAPI document is made from the views: by rule, so that none is forgotten."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any, cast
 
@@ -68,11 +68,6 @@ REPLAYED = {
     "schema": {"type": "string", "const": "true"},
 }
 CHANGE = "Change the"
-DRY_RUN = OpenApiParameter(
-    viewsets.DRY_RUN,
-    {"type": "boolean", "default": False},
-    description="`true` to check everything, change nothing, and see what would be.",
-)
 UPCOMING = {
     "type": "array",
     "items": {"type": "string", "format": "date-time"},
@@ -119,6 +114,39 @@ def examples(
 def condition(header: str, description: str) -> OpenApiParameter:
     """Describe a header that makes a request conditional."""
     return OpenApiParameter(header, str, OpenApiParameter.HEADER, description=description)
+
+
+def one_of(
+    auto_schema: AutoSchema,
+    kinds: Mapping[str, type[Serializer[Any]]],
+    *,
+    told_by: str,
+    name: str,
+    description: str,
+    direction: Direction,
+) -> dict[str, str]:
+    """Refer to a component that is one of several others, told apart by one property."""
+    references = {
+        kind: auto_schema.resolve_serializer(serializer, direction).ref
+        for kind, serializer in kinds.items()
+    }
+    component = ResolvedComponent(
+        name=name if direction == "response" else f"{name}Request",
+        type=ResolvedComponent.SCHEMA,
+        object=name,
+        schema={
+            "type": "object",
+            "description": description,
+            "oneOf": list(references.values()),
+            "discriminator": {
+                "propertyName": told_by,
+                "mapping": {kind: ref["$ref"] for kind, ref in references.items()},
+            },
+        },
+    )
+    auto_schema.registry.register_on_missing(component)
+    reference: dict[str, str] = component.ref
+    return reference
 
 
 def camel(name: str) -> str:
@@ -192,7 +220,7 @@ class ApiSchema(AutoSchema):
         if self.method == "POST":
             parameters.append(IDEMPOTENCY_KEY)
         if self.view.writes(self.method):
-            parameters.append(DRY_RUN)
+            parameters.append(viewsets.DryRunQuery)
         return parameters
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
@@ -226,7 +254,8 @@ class ApiSchema(AutoSchema):
             # What is not stored has no tag.
             responses["200"]["headers"]["ETag"] = {**ETAG, "required": False}
         written = responses.get("201") or responses.get("200")
-        if not written or not ("201" in responses or self.view.has_slots):
+        is_other = "201" in responses or self.view.has_slots
+        if not written or not is_other or self.view.action not in ONE_DEFINITION:
             return
         stored = written["content"]["application/json"]
         would_be = self.would_be(stored["schema"]["$ref"].rpartition("/")[2])

@@ -18,12 +18,8 @@ from rest_framework.viewsets import GenericViewSet
 
 from scheduler_api.http import idempotency
 from scheduler_api.http.etags import etag_of, expects_revision, is_unchanged, refuse_stale
-from scheduler_api.http.fields import in_utc
-from scheduler_api.http.filtering import (
-    flag_in_query,
-    read_query,
-    refuse_unknown_parameters,
-)
+from scheduler_api.http.fields import FlagText, in_utc
+from scheduler_api.http.filtering import read_query, refuse_unknown_parameters
 from scheduler_api.http.parsing import DEFAULT_MAX_BYTES, refuse_unknown_length
 from scheduler_api.http.problems import Problem
 from scheduler_api.http.serializers import StrictSerializer
@@ -32,6 +28,15 @@ from scheduler_api.http.serializers import StrictSerializer
 ANY_KEY = ""
 DRY_RUN = "dry_run"
 SLOTS_OF_A_DRY_RUN = 5
+
+
+class DryRunQuery(StrictSerializer):
+    """What every write takes."""
+
+    dry_run = FlagText(
+        default=False,
+        help_text="`true` to check everything, change nothing, and see what would be.",
+    )
 
 
 class ApiViewSet(GenericViewSet[Any]):
@@ -69,7 +74,7 @@ class ApiViewSet(GenericViewSet[Any]):
         super().initial(request, *args, **kwargs)
         refuse_unknown_length(request.headers)
         refuse_unknown_parameters(request, self.known_parameters())
-        self.is_dry_run = flag_in_query(request, DRY_RUN)
+        self.is_dry_run = DRY_RUN in request.query_params and self.read_dry_run()
         if self.is_dry_run:
             method = str(request.method).lower()
             setattr(self, method, partial(self.rehearse, getattr(self, method)))
@@ -113,6 +118,11 @@ class ApiViewSet(GenericViewSet[Any]):
         return (
             bool(self.action) and method not in SAFE_METHODS and self.action not in self.questions
         )
+
+    def read_dry_run(self) -> bool:
+        """Return whether nothing is to be changed; raise InvalidQuery."""
+        query = DryRunQuery(data={DRY_RUN: self.request.query_params[DRY_RUN]})
+        return bool(read_query(query)[DRY_RUN])
 
     def read_query(self) -> dict[str, Any]:
         """Return the query parameters of this action, checked."""
@@ -219,8 +229,11 @@ class CrudViewSet(ListRetrieveViewSet):
         return Response(data, headers={} if self.is_dry_run else {"ETag": self.etag(data)})
 
     def description_of(self, row: Model) -> dict[str, Any]:
-        """Describe a row as it now stands in the database; in a dry run, with its next slots."""
-        stored = self.get_queryset().get(pk=row.pk)
+        """Describe a row as it now stands in the database."""
+        return self.describe(self.get_queryset().get(pk=row.pk))
+
+    def describe(self, stored: Any) -> dict[str, Any]:
+        """Describe a row that was just fetched; in a dry run, with its next slots."""
         data: dict[str, Any] = self.get_serializer(stored).data
         if self.is_dry_run and self.has_slots:
             slots = self.slots_of(stored, count=SLOTS_OF_A_DRY_RUN)

@@ -1,14 +1,15 @@
 """Writing periodic tasks, each in one transaction."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
-from scheduler_api.access.audit import Caller, Operation, note
+from scheduler_api.access.audit import Caller, Operation, note, note_new
 from scheduler_api.http.fields import read_json
 from scheduler_api.http.problems import Problem
 from scheduler_api.periodic_tasks.models import (
@@ -21,6 +22,7 @@ from scheduler_api.periodic_tasks.timing import schedule_row
 from scheduler_api.schedules.rows import KINDS, kind_of, reuse, values_of
 
 Labels = Mapping[str, str]
+ManagedBy = ManagedTask.ManagedBy
 
 AUDITED_COLUMNS = (
     "name",
@@ -47,6 +49,17 @@ class NameTaken(Problem):
     example = {"detail": "The name 'Import contacts' is taken."}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A periodic task as it is to be stored, with nothing wrong about it.
+
+    `labels` are None where they are to stay as they are.
+    """
+
+    task: PeriodicTask
+    labels: Labels | None = None
+
+
 def follow(task: PeriodicTask, schedule: Any) -> None:
     """Let a periodic task follow a schedule, in memory."""
     for kind in KINDS:
@@ -54,25 +67,70 @@ def follow(task: PeriodicTask, schedule: Any) -> None:
 
 
 @transaction.atomic
-def create(task: PeriodicTask, *, labels: Labels, by: Caller) -> None:
+def create(draft: Draft, *, by: Caller) -> None:
     """Store a new periodic task, and its schedule unless an equal one is stored already."""
+    task = draft.task
     follow(task, reuse(schedule_row(task)))
     _save(task)
-    ManagedTask.objects.create(periodic_task=task, owner=by.account, labels=labels)
+    managed_half_of_new(draft, managed_by=ManagedBy.API, by=by).save(force_insert=True)
     note(Operation.CREATE, task, by=by, after=fields_of(task))
+
+
+def create_all(
+    drafts: Sequence[Draft], *, managed_by: ManagedBy = ManagedBy.API, by: Caller
+) -> None:
+    """Store new periodic tasks in a few statements; all of them, or none.
+
+    Equal schedules share a row, which stays, whatever becomes of the tasks: so that one of them
+    may be stored by itself next. Django sends no signal of rows that are stored so.
+    """
+    rows: dict[tuple[object, ...], Any] = {}
+    for draft in drafts:
+        row = schedule_row(draft.task)
+        key = (kind_of(row).name, row.pk, *values_of(row).values())
+        rows[key] = rows.get(key) or reuse(row)
+        follow(draft.task, rows[key])
+    _insert(drafts, managed_by=managed_by, by=by)
+
+
+@transaction.atomic
+def _insert(drafts: Sequence[Draft], *, managed_by: ManagedBy, by: Caller) -> None:
+    try:
+        with transaction.atomic():
+            PeriodicTask.objects.bulk_create(draft.task for draft in drafts)
+    except IntegrityError as error:
+        taken = taken_names(draft.task.name for draft in drafts)
+        if not taken:
+            raise
+        raise name_taken(min(taken)) from error
+    ManagedTask.objects.bulk_create(
+        managed_half_of_new(draft, managed_by=managed_by, by=by) for draft in drafts
+    )
+    note_new({draft.task: fields_of(draft.task) for draft in drafts}, by=by)
+    PeriodicTasks.update_changed()
+
+
+def managed_half_of_new(draft: Draft, *, managed_by: ManagedBy, by: Caller) -> ManagedTask:
+    """Return the other half, not stored yet, of a task that has just been."""
+    return ManagedTask(
+        periodic_task=draft.task,
+        owner=by.account,
+        managed_by=managed_by,
+        labels=draft.labels or {},
+    )
 
 
 @transaction.atomic
 def change(
-    before: PeriodicTask, after: PeriodicTask, *, labels: Labels | None = None, by: Caller
+    before: PeriodicTask, draft: Draft, *, managed_by: ManagedBy | None = None, by: Caller
 ) -> None:
     """Store what differs, and nothing else: beat writes other columns of the same row.
 
-    Of a task that is paused, `after.enabled` says what it is to be when it resumes. One that is
-    enabled again counts its interval from now on: counted from its last run, long ago, it would be
-    overdue and start at once. One that runs once may do so once more.
+    Of a task that is paused, `enabled` in the draft says what it is to be when it resumes. One
+    that is enabled again counts its interval from now on: counted from its last run, long ago, it
+    would be overdue and start at once. One that runs once may do so once more.
     """
-    fields_before = fields_of(before)
+    fields_before, after = fields_of(before), draft.task
     after.managed = managed = managed_half(before)
     follow(after, reuse(schedule_row(after)))
     if is_paused(before):
@@ -90,8 +148,8 @@ def change(
     ]
     if changed:
         _save(after, columns=[*changed, "date_changed"])
-    if labels is not None:
-        managed.labels = labels
+    managed.labels = managed.labels if draft.labels is None else draft.labels
+    managed.managed_by = managed_by or managed.managed_by
     if fields_of(after) != fields_before:
         managed.revision += 1  # the caller has locked the row
         managed.save()
@@ -99,10 +157,10 @@ def change(
 
 
 @transaction.atomic
-def pause(task: PeriodicTask, *, reason: str, until: datetime | None, by: Caller) -> None:
+def pause(task: PeriodicTask, *, why: str, until: datetime | None, by: Caller) -> None:
     """Stop future runs, until a moment or a call of `resume`. Those already sent still happen.
 
-    One that is paused already gets the new reason and end.
+    One that is paused already gets the new note and end.
     """
     fields_before = fields_of(task)
     managed = managed_half(task)
@@ -111,7 +169,7 @@ def pause(task: PeriodicTask, *, reason: str, until: datetime | None, by: Caller
         managed.paused_at = datetime.now(UTC)
         task.enabled = False
         _save(task, columns=["enabled", "date_changed"])
-    managed.paused_until, managed.pause_note = until, reason
+    managed.paused_until, managed.pause_note = until, why
     if fields_of(task) != fields_before:
         managed.revision += 1
         managed.save()
@@ -172,6 +230,7 @@ def fields_of(task: PeriodicTask) -> dict[str, object]:
         "kwargs": read_json(task.kwargs, dict),
         "headers": read_json(task.headers, dict),
         "labels": managed_half(task).labels,
+        "managed_by": managed_half(task).managed_by,
     }
 
 
@@ -182,4 +241,14 @@ def _save(task: PeriodicTask, *, columns: Collection[str] | None = None) -> None
     except (ValidationError, IntegrityError) as error:
         if not PeriodicTask.objects.filter(name=task.name).exclude(pk=task.pk).exists():
             raise
-        raise NameTaken(f"The name {task.name!r} is taken.") from error
+        raise name_taken(task.name) from error
+
+
+def name_taken(name: str) -> NameTaken:
+    """Return the refusal of a name."""
+    return NameTaken(f"The name {name!r} is taken.")
+
+
+def taken_names(names: Iterable[str]) -> set[str]:
+    """Return those of some names that a periodic task has, whosever it is."""
+    return {*PeriodicTask.objects.filter(name__in=names).values_list("name", flat=True)}

@@ -25,7 +25,7 @@ from scheduler_api.http.problems import Mistake, ValidationFailed
 from scheduler_api.http.schema import examples
 from scheduler_api.http.serializers import StrictModelSerializer, StrictSerializer
 from scheduler_api.periodic_tasks import timing
-from scheduler_api.periodic_tasks.actions import follow
+from scheduler_api.periodic_tasks.actions import Draft, follow
 from scheduler_api.periodic_tasks.labels import Labels
 from scheduler_api.periodic_tasks.models import (
     MAX_NOTE_LENGTH,
@@ -191,9 +191,8 @@ class PeriodicTaskSerializer(StrictModelSerializer):
     next_run_at = serializers.SerializerMethodField(
         help_text="The slot that beat waits for, in the past when it is overdue; null for none."
     )
-    # What it validates: the periodic task as it is to be stored.
-    task: PeriodicTask
-    sent_labels: dict[str, str] | None
+    # What it validates.
+    draft: Draft
 
     class Meta:
         model = PeriodicTask
@@ -293,12 +292,21 @@ class PeriodicTaskSerializer(StrictModelSerializer):
         slot = timing.next_run_at(task)
         return slot and fields.in_utc(slot)
 
+    def check(self, data: Any, *, task: PeriodicTask | None = None) -> Draft:
+        """Check what is sent for a new periodic task, or for changes of one; raise what is wrong.
+
+        One serializer checks many: its fields take longer to make than to use.
+        """
+        self.instance, self.partial, self.initial_data = task, task is not None, data
+        self.run_validation(data)
+        return self.draft
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Apply the values to a copy of the task, and report all that is wrong with it."""
         before = self.instance or PeriodicTask()
         task = copy.copy(before)
         task.enabled = is_enabled(before)
-        self.sent_labels = attrs.pop("labels", None)
+        labels = attrs.pop("labels", None)
         schedule, mistakes = self.choose_schedule(attrs)
         if schedule is not None:
             follow(task, schedule)
@@ -325,7 +333,7 @@ class PeriodicTaskSerializer(StrictModelSerializer):
         mistakes += mistakes_in(task, changed, by=account_of(self.context["request"]))
         if mistakes:
             raise ValidationFailed(errors=mistakes)
-        self.task = task
+        self.draft = Draft(task=task, labels=labels)
         return attrs
 
     def choose_schedule(self, attrs: dict[str, Any]) -> tuple[Any, list[Mistake]]:
@@ -384,7 +392,11 @@ class PauseSerializer(StrictSerializer):
     """Why a periodic task is paused, and until when."""
 
     note = fields.Text(
-        default="", allow_blank=True, max_length=MAX_NOTE_LENGTH, help_text="Why, for people."
+        source="why",
+        default="",
+        allow_blank=True,
+        max_length=MAX_NOTE_LENGTH,
+        help_text="Why, for people.",
     )
     until = fields.Instant(
         default=None,

@@ -1,5 +1,6 @@
 """Periodic tasks over HTTP."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -7,6 +8,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django_celery_beat.models import PeriodicTask
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,9 +16,17 @@ from rest_framework.response import Response
 from scheduler_api.access.ownership import visible_to
 from scheduler_api.access.permissions import account_of, caller_of
 from scheduler_api.access.scopes import Scope, crud
-from scheduler_api.http.etags import refuse_existing, refuse_missing
+from scheduler_api.http.etags import RevisionMismatch, refuse_existing, refuse_missing
+from scheduler_api.http.parsing import MAX_BYTES_OF_MANY
+from scheduler_api.http.problems import NotFound
 from scheduler_api.http.viewsets import CrudViewSet
 from scheduler_api.periodic_tasks import actions, timing
+from scheduler_api.periodic_tasks.batch import Batch, Outcome, refuse_failed
+from scheduler_api.periodic_tasks.batch_serializers import (
+    BatchAnswerSerializer,
+    BatchQuery,
+    BatchSerializer,
+)
 from scheduler_api.periodic_tasks.filters import PeriodicTaskFilter
 from scheduler_api.periodic_tasks.serializers import (
     ANSWER,
@@ -54,10 +64,10 @@ class PeriodicTaskViewSet(CrudViewSet):
             write=Scope.PERIODIC_TASKS_WRITE,
             delete=Scope.PERIODIC_TASKS_DELETE,
         ),
-        **dict.fromkeys(("put_by_name", "pause", "resume"), Scope.PERIODIC_TASKS_WRITE),
+        **dict.fromkeys(("put_by_name", "pause", "resume", "batch"), Scope.PERIODIC_TASKS_WRITE),
         "upcoming": Scope.PERIODIC_TASKS_READ,
     }
-    queries: ClassVar = {"upcoming": UpcomingQuery}
+    queries: ClassVar = {"upcoming": UpcomingQuery, "batch": BatchQuery}
     has_slots = True
     # A pause that ends by itself is no change of the definition; that somebody pauses or resumes
     # is told by `revision`.
@@ -72,6 +82,7 @@ class PeriodicTaskViewSet(CrudViewSet):
         "update": (actions.NameTaken,),
         "partial_update": (actions.NameTaken,),
         "put_by_name": (actions.NameTaken,),
+        "batch": (NotFound, actions.NameTaken, RevisionMismatch),
     }
 
     def get_queryset(self) -> QuerySet[Any]:
@@ -80,12 +91,12 @@ class PeriodicTaskViewSet(CrudViewSet):
 
     def store(self, serializer: Any) -> PeriodicTask:
         """Create a periodic task, or change the one that the serializer was given."""
-        task: PeriodicTask = serializer.task
-        by = caller_of(self.request)
+        draft, by = serializer.draft, caller_of(self.request)
         if serializer.instance is None:
-            actions.create(task, labels=serializer.sent_labels or {}, by=by)
+            actions.create(draft, by=by)
         else:
-            actions.change(serializer.instance, task, labels=serializer.sent_labels, by=by)
+            actions.change(serializer.instance, draft, by=by)
+        task: PeriodicTask = draft.task
         return task
 
     def remove(self, row: PeriodicTask) -> None:
@@ -140,10 +151,9 @@ class PeriodicTaskViewSet(CrudViewSet):
         """
         serializer = PauseSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        note, until = serializer.validated_data["note"], serializer.validated_data["until"]
         task = self.locked_object()
         self.refuse_stale(task)
-        actions.pause(task, reason=note, until=until, by=caller_of(request))
+        actions.pause(task, **serializer.validated_data, by=caller_of(request))
         return self.answer(task)
 
     @extend_schema(request=None, responses=PeriodicTaskSerializer)
@@ -159,6 +169,50 @@ class PeriodicTaskViewSet(CrudViewSet):
         self.refuse_stale(task)
         actions.resume(task, by=caller_of(request))
         return self.answer(task)
+
+    @extend_schema(request=BatchSerializer, responses=BatchAnswerSerializer)
+    @action(detail=False, methods=["post"], max_body_bytes=MAX_BYTES_OF_MANY)
+    @transaction.atomic
+    def batch(self, request: Request) -> Response:
+        """Carry out up to 500 operations at once.
+
+        They are carried out in their order, each as its own request would be. All are, or none is:
+        then the problem is that of the first that failed, and `errors` has the mistakes of all.
+        With `atomic=false` those that fail leave the others alone, and each has an answer of its
+        own.
+        """
+        sent = BatchSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        batch = Batch(
+            tasks=self.get_queryset(),
+            serializer=PeriodicTaskSerializer(context=self.get_serializer_context()),
+            tag_of=lambda task: self.etag(self.get_serializer(task).data),
+            by=caller_of(request),
+        )
+        outcomes = batch.carry_out(sent.validated_data["operations"])
+        if self.read_query()["atomic"]:
+            refuse_failed(outcomes)
+        return Response({"results": self.results_of(outcomes)})
+
+    def results_of(self, outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+        """Tell what came of each operation of a batch."""
+        changed = {outcome.task.pk for outcome in outcomes if outcome.task}
+        described = {
+            task.pk: self.describe(task) for task in self.get_queryset().filter(pk__in=changed)
+        }
+        return [self.result_of(outcome, described) for outcome in outcomes]
+
+    def result_of(self, outcome: Outcome, described: Mapping[int, Any]) -> dict[str, Any]:
+        """Tell what came of one: what its own request would be answered with."""
+        if outcome.problem:
+            problem = outcome.problem.as_json(self.request)
+            return {"status": outcome.problem.status_code, "etag": None, "body": problem}
+        body = described.get(outcome.task.pk) if outcome.task else None
+        if not self.is_dry_run:
+            return {"status": outcome.status, "etag": body and self.etag(body), "body": body}
+        if outcome.status == status.HTTP_201_CREATED:
+            body = {**(body or {}), **dict.fromkeys(self.made_when_stored)}
+        return {"status": outcome.status, "etag": None, "body": body}
 
     @extend_schema(responses=UpcomingSerializer)
     @action(detail=True)

@@ -1,15 +1,17 @@
 """A schedule inside another document: one of four kinds, told apart by `type`."""
 
+import copy
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import Direction
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
+from scheduler_api.http.schema import one_of
 from scheduler_api.http.serializers import read
 from scheduler_api.schedules.rows import kind_of
 from scheduler_api.schedules.serializers import INLINE_SERIALIZERS
@@ -23,6 +25,11 @@ class InlineSchedule(serializers.Field[Any, Any, Any, Any]):
         "unknown_type": "Must be one of {types}.",
     }
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # Of a batch, in which many schedules are equal: each is checked once.
+        self.checked: dict[str, Any] = {}
+
     def to_representation(self, value: Any) -> dict[str, Any]:
         """Return the row as its kind describes it."""
         return read(INLINE_SERIALIZERS[kind_of(value).name], value)
@@ -35,9 +42,13 @@ class InlineSchedule(serializers.Field[Any, Any, Any, Any]):
             types = ", ".join(INLINE_SERIALIZERS)
             message = self.error_messages["unknown_type"].format(types=types)
             raise ValidationError({"type": [ErrorDetail(message, "unknown_type")]})
-        serializer = INLINE_SERIALIZERS[data["type"]](data=data)
-        serializer.is_valid(raise_exception=True)
-        return serializer.row
+        text = json.dumps(data)
+        if text not in self.checked:
+            serializer = INLINE_SERIALIZERS[data["type"]](data=data)
+            serializer.is_valid(raise_exception=True)
+            self.checked[text] = serializer.row
+        # A copy: what is stored of one may be undone.
+        return copy.copy(self.checked[text])
 
 
 class InlineScheduleSchema(OpenApiSerializerFieldExtension):
@@ -50,24 +61,11 @@ class InlineScheduleSchema(OpenApiSerializerFieldExtension):
         self, auto_schema: AutoSchema, direction: Direction
     ) -> dict[str, Any]:
         """Return a reference to the four kinds, each a component by itself."""
-        kinds = {
-            name: auto_schema.resolve_serializer(serializer, direction).ref
-            for name, serializer in INLINE_SERIALIZERS.items()
-        }
-        name = "Schedule" if direction == "response" else "ScheduleRequest"
-        component = ResolvedComponent(
-            name=name,
-            type=ResolvedComponent.SCHEMA,
-            object=name,
-            schema={
-                "type": "object",
-                "description": "When: one of four kinds, told apart by `type`.",
-                "oneOf": list(kinds.values()),
-                "discriminator": {
-                    "propertyName": "type",
-                    "mapping": {name: reference["$ref"] for name, reference in kinds.items()},
-                },
-            },
+        return one_of(
+            auto_schema,
+            INLINE_SERIALIZERS,
+            told_by="type",
+            name="Schedule",
+            description="When: one of four kinds, told apart by `type`.",
+            direction=direction,
         )
-        auto_schema.registry.register_on_missing(component)
-        return component.ref

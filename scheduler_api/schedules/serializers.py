@@ -7,13 +7,13 @@ from functools import cache, lru_cache
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo, available_timezones
 
+from django.conf import settings
 from django.db.models import Model
 from django_celery_beat.models import (
     ClockedSchedule,
     CrontabSchedule,
     IntervalSchedule,
     SolarSchedule,
-    crontab_schedule_celery_timezone,
 )
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
@@ -78,19 +78,28 @@ class ScheduleSerializer(StrictModelSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a schedule that Celery cannot build, or that has no slot to come."""
         attrs.pop("type", None)
-        row: Any = self.instance or self.Meta.model()
-        before = values_of(row)
         try:
-            for column, value in self.as_stored(attrs).items():
-                setattr(row, column, value)
-            # What was read may be sent back, even if its time has passed.
-            if self.instance is None or values_of(row) != before:
-                check(row, now=datetime.now(UTC))
+            row = self.row_with(self.as_stored(attrs))
         except InvalidSchedule as error:
             place = self.place_of(error.field, attrs)
             raise ValidationError({place: [ErrorDetail(str(error), error.code)]}) from error
         self.row = row
         return attrs
+
+    def row_with(self, columns: Mapping[str, Any]) -> Any:
+        """Return the row, new or changed, with these columns; raise InvalidSchedule."""
+        if self.instance is None:
+            # Not made empty first: for the default of a time zone the disk is read.
+            row: Any = self.Meta.model(**columns)
+            check(row, now=datetime.now(UTC))
+            return row
+        before = values_of(self.instance)
+        for column, value in columns.items():
+            setattr(self.instance, column, value)
+        # What was read may be sent back, even if its time has passed.
+        if values_of(self.instance) != before:
+            check(self.instance, now=datetime.now(UTC))
+        return self.instance
 
     def as_stored(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return the columns for the fields that were sent."""
@@ -171,6 +180,11 @@ def zone_names() -> frozenset[str]:
     return frozenset(available_timezones() - {"localtime"})  # on each machine another one
 
 
+def default_zone() -> ZoneInfo:
+    """Return the zone of crontabs that name none: the setting, as for django-celery-beat."""
+    return ZoneInfo(settings.CELERY_TIMEZONE)
+
+
 class TimeZoneName(fields.Text):
     """The name of a time zone in the IANA database."""
 
@@ -194,7 +208,7 @@ class InlineCrontabSerializer(ScheduleSerializer):
 
     type = TypeName("crontab")
     timezone = TimeZoneName(
-        default=crontab_schedule_celery_timezone,
+        default=default_zone,  # type: ignore[arg-type]  # as to_internal_value, which is no text
         help_text="The zone whose wall clock counts, as Europe/Berlin; by default, the service's.",
     )
     expression = fields.Text(

@@ -51,7 +51,10 @@ OBJECTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 
 
 # By id: what is sent where it is no whole object.
-BODIES: dict[str, Any] = {"pausePeriodicTask": {"note": "Too loud"}}
+BODIES: dict[str, Any] = {
+    "pausePeriodicTask": {"note": "Too loud"},
+    "batchPeriodicTask": {"operations": [{"op": "create", "body": heartbeat()}]},
+}
 
 
 def prepare(api: ContractClient, operation: Operation) -> Callable[..., Response]:

@@ -33,7 +33,12 @@ AT_A_TASK: dict[str, tuple[Any, int]] = {
     "resumePeriodicTask": (None, 200),
 }
 # These have tests of their own below.
-AT_ALL_TASKS = {"listPeriodicTasks", "createPeriodicTask", "putPeriodicTaskByName"}
+AT_ALL_TASKS = {
+    "listPeriodicTasks",
+    "createPeriodicTask",
+    "putPeriodicTaskByName",
+    "batchPeriodicTask",
+}
 AT_SCHEDULES = {
     operation.id
     for operation in OPERATIONS
@@ -294,6 +299,44 @@ def test_a_name_taken_by_another_tells_nothing_of_its_task(owner, other, method)
     assert b"424242" not in response.content
     assert b"Secret" not in response.content
     assert b"owner" not in response.content
+
+
+# --- Batches --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("op", ["update", "delete", "pause", "resume"])
+@pytest.mark.parametrize(
+    ("principal", "status"), [("owner", 200), ("api", 200), ("other", 404), ("seer", 404)]
+)
+def test_in_a_batch_others_tasks_are_not_there(request, task, op, principal, status):
+    client = request.getfixturevalue(principal)
+    operation = {"op": op, "id": task.pk} | ({"body": MINE} if op == "update" else {})
+
+    together = client.post(f"{TASKS}batch/?dry_run=true", {"operations": [operation]})
+    alone = client.post(f"{TASKS}batch/?atomic=false", {"operations": [operation]})
+
+    assert (together.status_code, alone.status_code) == (status, 200)
+    assert alone.json()["results"][0]["status"] in ({404} if status == 404 else {200, 204})
+    assert status == 200 or is_unchanged(task)
+    assert status == 200 or b"Heartbeat" not in alone.content
+
+
+def test_in_a_batch_a_new_task_is_its_makers(owner, other):
+    operation = {"op": "create", "body": heartbeat(owner="other")}
+
+    response = owner.post(f"{TASKS}batch/", {"operations": [operation]})
+
+    assert response.json()["results"][0]["body"]["owner"] == "owner"
+    assert names(other.get(TASKS)) == []
+
+
+def test_nobody_sends_a_batch_without_a_key(task):
+    operation = {"op": "delete", "id": task.pk}
+
+    response = ContractClient().post(f"{TASKS}batch/", {"operations": [operation]})
+
+    assert refusal(response) == (401, "not_authenticated")
+    assert is_unchanged(task)
 
 
 # --- Schedules, which are everybody's ---------------------------------------------------------
