@@ -141,6 +141,8 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "scheduler_api.http.schema.ApiSchema",
     "EXCEPTION_HANDLER": "scheduler_api.http.handlers.problem_response",
     "UNAUTHENTICATED_USER": None,
+    # The media type of an answer is asked for by Accept alone.
+    "URL_FORMAT_OVERRIDE": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {
@@ -161,6 +163,7 @@ Says which Celery task is to run, with which arguments, and when; and shows when
     "TAGS": [
         {"name": "Access", "description": "Who may do what: service accounts and their keys."},
         {"name": "Index", "description": "Where everything is."},
+        {"name": "Manifest", "description": "All periodic tasks of an account in one document."},
         {"name": "Periodic tasks", "description": "What runs, with which arguments, and when."},
         {"name": "Schedules", "description": "When: four kinds, each shared by periodic tasks."},
         {"name": "Tasks", "description": "What can run, and which arguments it takes."},

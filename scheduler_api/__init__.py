@@ -20,5 +20,6 @@ and a schedule.
    (`http.handlers`).
 
 What the answers look like is written in openapi.yaml, made from these classes by `http.schema`.
-Imports go one way: ops > beat > periodic_tasks > schedules and catalogue > access > http.
+Imports go one way: ops > beat and manifest > periodic_tasks > schedules and catalogue > access >
+http.
 """

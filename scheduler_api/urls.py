@@ -15,6 +15,7 @@ from scheduler_api.catalogue.views import TaskViewSet
 from scheduler_api.http.index import IndexViewSet
 from scheduler_api.http.pages import RedocPage, SwaggerPage
 from scheduler_api.http.routing import NothingHere
+from scheduler_api.manifest.views import ManifestViewSet
 from scheduler_api.ops.views import healthz, readyz
 from scheduler_api.periodic_tasks.views import PeriodicTaskViewSet
 from scheduler_api.schedules.views import (
@@ -37,12 +38,17 @@ router.register("audit-entries", AuditEntryViewSet, basename="audit-entry")
 router.register("periodic-tasks", PeriodicTaskViewSet, basename="periodic-task")
 router.register("tasks", TaskViewSet, basename="task")
 
-lists = {
+lists = {"manifest": "manifest"} | {
     prefix: f"{basename}-list" for prefix, _, basename in router.registry if prefix != "schedules"
 }
 
 urlpatterns = [
     path("api/v1/", IndexViewSet.as_view({"get": "index"}, resources=lists), name="index"),
+    path(
+        "api/v1/manifest/",
+        ManifestViewSet.as_view({"get": "retrieve", "post": "apply"}),
+        name="manifest",
+    ),
     path("api/v1/", include(router.urls)),
     re_path(r"^api/", NothingHere.as_view()),
     path("", RedirectView.as_view(pattern_name="docs")),

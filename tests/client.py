@@ -73,7 +73,7 @@ class Contract:
             return
         media_type = response.headers["Content-Type"]
         assert media_type in described["content"], f"{media_type} is not described"
-        self.check_body(f"{place}/content/{escape(media_type)}/schema", response)
+        self.check_body(f"{place}/content/{escape(media_type)}/schema", response, media_type)
 
     def template_of(self, path: str) -> str:
         """Return the path of the document that takes an address, with or without the slash."""
@@ -88,9 +88,11 @@ class Contract:
         component: dict[str, Any] = self.document["components"][kind][name]
         return component
 
-    def check_body(self, place: str, response: Response) -> None:
+    def check_body(self, place: str, response: Response, media_type: str = "") -> None:
         """Raise AssertionError unless the body is as the schema at this place says."""
-        errors = self.errors_of(response.json(), place)
+        is_yaml = media_type == "application/yaml"
+        body = yaml.safe_load(response.content) if is_yaml else response.json()
+        errors = self.errors_of(body, place)
         assert not errors, errors
 
     def errors_of(self, value: object, place: str) -> list[str]:

@@ -69,19 +69,26 @@ def note(
     Of a new row there is no `before`, and of one that goes no `after`. Call this within the
     transaction of the change, and before a row is deleted: it loses its id then.
     """
-    before, after = _as_json(before), _as_json(after)
     if before is not None and after is not None:
-        differing = [name for name in after if before.get(name) != after[name]]
-        if not differing:
+        before, after = difference(before, after)
+        if not after:
             return
-        before, after = ({name: side.get(name) for name in differing} for side in (before, after))
     entry(operation, row, by=by, before=before, after=after).save()
+
+
+def difference(
+    before: Mapping[str, object], after: Mapping[str, object]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the fields that differ, as they were and as they became, in JSON."""
+    old, new = _as_json(before), _as_json(after)
+    differing = [name for name in new if old.get(name) != new[name]]
+    return {name: old.get(name) for name in differing}, {name: new[name] for name in differing}
 
 
 def note_new(rows: Mapping[Model, Mapping[str, object]], *, by: Caller) -> None:
     """Add an entry for each of several new rows, with its fields, in one statement."""
     AuditEntry.objects.bulk_create(
-        entry(Operation.CREATE, row, by=by, before=None, after=_as_json(fields))
+        entry(Operation.CREATE, row, by=by, before=None, after=fields)
         for row, fields in rows.items()
     )
 
@@ -104,8 +111,8 @@ def entry(
         object_type=ObjectType(WORD.sub("_", type(row).__name__).lower()),
         object_id=row.pk,
         object_name=str(getattr(row, "name", row))[:MAX_NAME_LENGTH],
-        before=redacted(before),
-        after=redacted(after),
+        before=redacted(_as_json(before)),
+        after=redacted(_as_json(after)),
     )
 
 

@@ -52,7 +52,7 @@ ETAG = {
 }
 CHANGES = {"update", "partial_update", "destroy", "put_by_name"}
 # These change what the caller need not have seen.
-SWITCHES = {"pause", "resume"}
+SWITCHES = {"pause", "resume", "apply"}
 ONE_DEFINITION = {"create", "retrieve", *CHANGES, *SWITCHES}
 IDEMPOTENCY_KEY = OpenApiParameter(
     idempotency.HEADER,

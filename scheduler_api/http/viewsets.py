@@ -137,7 +137,10 @@ class ApiViewSet(GenericViewSet[Any]):
 
     def read(self, data: Mapping[str, object]) -> Response:
         """Answer a GET with a definition, unless the caller has it already."""
-        etag = self.etag(data)
+        return self.answer_definition(data, self.etag(data))
+
+    def answer_definition(self, data: Mapping[str, object], etag: str) -> Response:
+        """Answer with a definition that has this tag, or with 304 to one who knows it."""
         if is_unchanged(self.request, etag):
             return Response(status=status.HTTP_304_NOT_MODIFIED, headers={"ETag": etag})
         return Response(data, headers={"ETag": etag})

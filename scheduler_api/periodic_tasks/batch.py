@@ -90,7 +90,7 @@ class Batch:
     def update(self, operation: Operation, outcome: Outcome) -> None:
         """Change the fields that are sent."""
         task = self.task_of(operation)
-        draft = self.serializer.check(operation["body"], task=task)
+        draft = self.serializer.check(operation["body"], task=task, partial=True)
         actions.change(task, draft, by=self.by)
         outcome.task = self.locked[task.pk] = draft.task
 

@@ -193,8 +193,8 @@ class OperationSchema(OpenApiSerializerFieldExtension):
         )
 
 
-class BodySchema(OpenApiSerializerFieldExtension):
-    """Describes the body of an operation as that of the single request."""
+class EmbeddedBodySchema(OpenApiSerializerFieldExtension):
+    """Describes a Body as that of the single request, also where it is answered."""
 
     target_class = Body
 
@@ -203,7 +203,7 @@ class BodySchema(OpenApiSerializerFieldExtension):
     ) -> dict[str, Any]:
         """Return a reference to it."""
         reference: dict[str, Any] = auto_schema.resolve_serializer(
-            self.target.serializer, direction
+            self.target.serializer, "request"
         ).ref
         return reference
 

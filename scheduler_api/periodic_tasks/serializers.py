@@ -292,12 +292,16 @@ class PeriodicTaskSerializer(StrictModelSerializer):
         slot = timing.next_run_at(task)
         return slot and fields.in_utc(slot)
 
-    def check(self, data: Any, *, task: PeriodicTask | None = None) -> Draft:
-        """Check what is sent for a new periodic task, or for changes of one; raise what is wrong.
+    def check(
+        self, data: Any, *, task: PeriodicTask | None = None, partial: bool = False
+    ) -> Draft:
+        """Check what is sent for a new periodic task, or for one that is stored.
+
+        Raise ValidationError or ValidationFailed with all that is wrong.
 
         One serializer checks many: its fields take longer to make than to use.
         """
-        self.instance, self.partial, self.initial_data = task, task is not None, data
+        self.instance, self.partial, self.initial_data = task, partial, data
         self.run_validation(data)
         return self.draft
 

@@ -41,6 +41,7 @@ OBJECTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"clocked_time": "2101-01-01T00:00:00Z"},
     ),
     "periodic-tasks": ("periodic_task", heartbeat(), {"enabled": False}),
+    "manifest": ("periodic_task", {}, {}),
     "service-accounts": (
         "service_account",
         {"name": "billing", "scopes": ["tasks:read"]},
@@ -54,6 +55,7 @@ OBJECTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 BODIES: dict[str, Any] = {
     "pausePeriodicTask": {"note": "Too loud"},
     "batchPeriodicTask": {"operations": [{"op": "create", "body": heartbeat()}]},
+    "applyManifest": {"version": 1, "periodic_tasks": [heartbeat()]},
 }
 
 

@@ -14,7 +14,11 @@ INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 REFERENCES = {"id", "interval", "crontab", "solar", "clocked", "service_account"}
 # What is different each time that one asks.
 CHANGING = {"next_run_at", "date_changed", "created_at"}
-CHANCE = {"prefix": r"[0-9a-f]{8}", "key": r"sk_[0-9a-f]{8}_[\w-]{43}"}
+CHANCE = {
+    "prefix": r"[0-9a-f]{8}",
+    "key": r"sk_[0-9a-f]{8}_[\w-]{43}",
+    "etag": r'"[0-9a-f]{32}"',
+}
 VALID = examples_of(operation("createPeriodicTask").described["requestBody"]["content"][JSON])[
     "PeriodicTask"
 ]

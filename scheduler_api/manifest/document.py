@@ -1,0 +1,73 @@
+"""All periodic tasks of an account as one document, which says nothing that is not needed.
+
+What can be left out of a request is left out: the ids, and each field that has its default.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from django_celery_beat.models import PeriodicTask
+
+from scheduler_api.http.etags import etag_of
+from scheduler_api.http.serializers import read
+from scheduler_api.periodic_tasks.models import managed_half
+from scheduler_api.periodic_tasks.serializers import PeriodicTaskSerializer
+from scheduler_api.schedules.rows import KINDS
+from scheduler_api.schedules.serializers import INLINE_SERIALIZERS
+
+VERSION = 1
+
+
+def document_of(tasks: Iterable[PeriodicTask]) -> dict[str, Any]:
+    """Return the manifest of these tasks, in the order of their names."""
+    by_name = sorted(tasks, key=lambda task: str(task.name))
+    return {"version": VERSION, "periodic_tasks": [entry_of(task) for task in by_name]}
+
+
+def tag_of(tasks: Iterable[PeriodicTask]) -> str:
+    """Return the entity tag of a manifest; that a secret was changed over the API shows in it."""
+    tasks = sorted(tasks, key=lambda task: str(task.name))
+    revisions = [managed_half(task).revision for task in tasks]
+    return etag_of({**document_of(tasks), "revisions": revisions})
+
+
+def entry_of(task: PeriodicTask) -> dict[str, Any]:
+    """Return what a request would say to make this task."""
+    values = read(PeriodicTaskSerializer, task)
+    schedule = values["schedule"]
+    defaults = {**defaults_of(PeriodicTaskSerializer), "one_off": task.clocked is not None}
+    return {
+        name: schedule_entry(schedule) if name == "schedule" and schedule else values[name]
+        for name in writable(PeriodicTaskSerializer)
+        if name not in KINDS and (name not in defaults or values[name] != defaults[name])
+    }
+
+
+def schedule_entry(schedule: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a request would say to make this schedule; its zone is always told."""
+    serializer = INLINE_SERIALIZERS[schedule["type"]]
+    defaults = {
+        name: value for name, value in defaults_of(serializer).items() if name != "timezone"
+    }
+    return {
+        name: schedule[name]
+        for name in writable(serializer)
+        if name in schedule and (name not in defaults or schedule[name] != defaults[name])
+    }
+
+
+@cache
+def writable(serializer: type[Any]) -> list[str]:
+    """Return the names of the fields that a request may have, in their order."""
+    return [name for name, field in serializer().fields.items() if not field.read_only]
+
+
+@cache
+def defaults_of(serializer: type[Any]) -> dict[str, Any]:
+    """Return, as an answer has them, the values of the fields that a request may leave out."""
+    return {
+        name: field.default() if callable(field.default) else field.default
+        for name, field in serializer().fields.items()
+        if not field.read_only and not field.required and not field.write_only
+    }

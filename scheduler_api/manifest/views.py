@@ -1,0 +1,97 @@
+"""The whole set of an account's periodic tasks over HTTP."""
+
+from dataclasses import asdict
+from typing import ClassVar
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django_celery_beat.models import PeriodicTask
+from drf_spectacular.utils import extend_schema
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from scheduler_api.access.permissions import account_of, caller_of, refuse_without
+from scheduler_api.access.scopes import Scope
+from scheduler_api.http.etags import expects_revision, refuse_stale
+from scheduler_api.http.parsing import MAX_BYTES_OF_MANY, StrictJSONParser
+from scheduler_api.http.viewsets import ApiViewSet
+from scheduler_api.http.yaml_parsing import StrictYAMLParser
+from scheduler_api.http.yaml_rendering import YAMLRenderer
+from scheduler_api.manifest import actions
+from scheduler_api.manifest.document import document_of, tag_of
+from scheduler_api.manifest.serializers import (
+    ManifestAnswerSerializer,
+    ManifestQuery,
+    ManifestSerializer,
+)
+from scheduler_api.periodic_tasks.actions import NameTaken
+from scheduler_api.periodic_tasks.serializers import PeriodicTaskSerializer
+from scheduler_api.periodic_tasks.views import PeriodicTaskViewSet
+
+
+class ManifestViewSet(ApiViewSet):
+    """All periodic tasks that belong to the caller, as one document."""
+
+    resource = "manifest"
+    tag = "Manifest"
+    queryset = PeriodicTaskViewSet.queryset
+    serializer_class = ManifestSerializer
+    pagination_class = None
+    filter_backends = ()
+    parser_classes = (StrictJSONParser, StrictYAMLParser)
+    renderer_classes = (JSONRenderer, YAMLRenderer)
+    max_body_bytes = MAX_BYTES_OF_MANY
+    scopes: ClassVar = {
+        "retrieve": Scope.PERIODIC_TASKS_READ,
+        "apply": Scope.PERIODIC_TASKS_WRITE,
+    }
+    queries: ClassVar = {"apply": ManifestQuery}
+    problems: ClassVar = {"apply": (NameTaken,)}
+
+    def get_queryset(self) -> QuerySet[PeriodicTask]:
+        """Return the periodic tasks that belong to the caller, also of one who sees more."""
+        tasks: QuerySet[PeriodicTask] = super().get_queryset()
+        return tasks.filter(managed__owner=account_of(self.request))
+
+    @extend_schema(responses=ManifestSerializer)
+    def retrieve(self, request: Request) -> Response:
+        """Answer with all periodic tasks that belong to the caller, in JSON or YAML.
+
+        Secrets among the arguments are shown as `***`. Applied, the same document changes nothing.
+        """
+        tasks = list(self.get_queryset())
+        return self.answer_definition(document_of(tasks), tag_of(tasks))
+
+    @extend_schema(request=ManifestSerializer, responses=ManifestAnswerSerializer)
+    @transaction.atomic
+    def apply(self, request: Request) -> Response:
+        """Make the caller's periodic tasks what a manifest says.
+
+        Or tell what that would change: `mode=plan`. All of it is done, or nothing. Those that are
+        named become managed by a manifest; with `prune=true`, those that were and are named no
+        longer are deleted, which asks for the scope `periodic-tasks:delete`.
+        """
+        query, sent = self.read_query(), ManifestSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        if query["prune"]:
+            refuse_without(Scope.PERIODIC_TASKS_DELETE, account_of(request))
+        actions.lock_account(account_of(request))
+        tag = tag_of(self.get_queryset())
+        if expects_revision(request):
+            refuse_stale(request, tag)
+        outcome = actions.apply(
+            sent.validated_data["periodic_tasks"],
+            to=self.get_queryset(),
+            serializer=PeriodicTaskSerializer(context=self.get_serializer_context()),
+            prune=query["prune"],
+            by=caller_of(request),
+        )
+        if query["mode"] == "plan":
+            transaction.set_rollback(True)
+        else:
+            tag = tag_of(self.get_queryset())
+        return Response(
+            ManifestAnswerSerializer({"mode": query["mode"], **asdict(outcome)}).data,
+            headers={} if self.is_dry_run else {"ETag": tag},
+        )
