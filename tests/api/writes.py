@@ -41,7 +41,6 @@ OBJECTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"clocked_time": "2101-01-01T00:00:00Z"},
     ),
     "periodic-tasks": ("periodic_task", heartbeat(), {"enabled": False}),
-    "manifest": ("periodic_task", {}, {}),
     "service-accounts": (
         "service_account",
         {"name": "billing", "scopes": ["tasks:read"]},
@@ -59,13 +58,20 @@ BODIES: dict[str, Any] = {
 }
 
 
+QUERIES = {"applyManifest": "?mode=apply"}
+
+
+def object_of(operation: Operation) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Return the type of what a write is about, a body, and what to change of it."""
+    return OBJECTS.get(operation.path.split("/")[3], OBJECTS["periodic-tasks"])
+
+
 def prepare(api: ContractClient, operation: Operation) -> Callable[..., Response]:
     """Make what a write needs, and return what sends it."""
-    collection = operation.path.split("/")[3]
-    _, body, change = OBJECTS[collection]
+    collection, (_, body, change) = operation.path.split("/")[3], object_of(operation)
     if collection == "api-keys":
         body = {**body, "service_account": ServiceAccount.objects.get(name="tests").pk}
-    path = operation.path
+    path = f"{operation.path}{QUERIES.get(operation.id, '')}"
     if "{" in path:
         made = api.post(f"/api/v1/{collection}/", body)
         assert made.status_code == 201, made.json()

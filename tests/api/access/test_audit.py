@@ -18,7 +18,7 @@ from tests.api.periodic_tasks.examples import (
     heartbeat,
     stored,
 )
-from tests.api.writes import OBJECTS, WRITES, prepare
+from tests.api.writes import OBJECTS, WRITES, object_of, prepare
 from tests.client import ContractClient
 from tests.conftest import caller
 from tests.contract.document import Operation
@@ -34,7 +34,7 @@ def name_of(operation: Operation) -> str:
     """Derive what the audit calls an operation from its id."""
     if operation.id == "createApiKey":
         return "issue"
-    if operation.id == "batchPeriodicTask":
+    if operation.id in {"batchPeriodicTask", "applyManifest"}:
         return "create"  # which is all that is sent in it
     verb = re.split("(?=[A-Z])", operation.id)[0]
     return {"replace": "change", "put": "change", "update": "change"}.get(verb, verb)
@@ -62,7 +62,7 @@ def test_each_write_leaves_one_entry(api: ContractClient, operation: Operation):
 
     assert response.status_code < 300, response.json()
     [entry] = new_entries(known)
-    object_type, *_ = OBJECTS[operation.path.split("/")[3]]
+    object_type, *_ = object_of(operation)
     assert entry.object_type == object_type
     assert entry.account_name == "tests"
     assert entry.service_account == ServiceAccount.objects.get(name="tests")

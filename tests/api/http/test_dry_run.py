@@ -39,7 +39,8 @@ def everything_stored() -> dict[type[Model], list[dict[str, Any]]]:
 def dry(call: Any, **headers: str) -> Response:
     """Send a prepared write as a dry run."""
     send, (path, body) = call.func, call.args
-    response: Response = send(path + DRY, body, headers=headers)
+    query = DRY.replace("?", "&") if "?" in path else DRY
+    response: Response = send(path + query, body, headers=headers)
     return response
 
 
