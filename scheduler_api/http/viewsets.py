@@ -72,13 +72,15 @@ class ApiViewSet(GenericViewSet[Any]):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse what cannot be read before anything is done."""
         super().initial(request, *args, **kwargs)
+        if self.action not in self.action_map.values():
+            return  # the method is refused next, whatever else there is to refuse
         refuse_unknown_length(request.headers)
         refuse_unknown_parameters(request, self.known_parameters())
         self.is_dry_run = DRY_RUN in request.query_params and self.read_dry_run()
         if self.is_dry_run:
             method = str(request.method).lower()
             setattr(self, method, partial(self.rehearse, getattr(self, method)))
-        elif self.action and idempotency.applies_to(request):
+        elif idempotency.applies_to(request):
             self.post = partial(self.answer_once, self.post)
 
     def rehearse(
@@ -115,9 +117,7 @@ class ApiViewSet(GenericViewSet[Any]):
 
     def writes(self, method: str) -> bool:
         """Tell whether an action changes something, and so takes `dry_run`."""
-        return (
-            bool(self.action) and method not in SAFE_METHODS and self.action not in self.questions
-        )
+        return method not in SAFE_METHODS and self.action not in self.questions
 
     def read_dry_run(self) -> bool:
         """Return whether nothing is to be changed; raise InvalidQuery."""

@@ -144,6 +144,12 @@ def test_another_method_is_refused_with_those_that_are_allowed(api, path, allowe
         assert method in response.json()["detail"]
 
 
+def test_another_method_is_refused_before_its_query_is_read(api):
+    response = send(api, "TRACE", f"{INTERVALS}1/upcoming/?count=10")
+
+    assert refusal(response) == (405, "method_not_allowed")
+
+
 @pytest.mark.parametrize("path", [INTERVALS, "/healthz"])
 def test_head_answers_like_get_without_the_body(api, path):
     api = with_the_key_of(api)
