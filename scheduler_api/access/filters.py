@@ -6,13 +6,13 @@ import django_filters
 
 from scheduler_api.access.audit import ObjectType, Operation
 from scheduler_api.access.models import AuditEntry
-from scheduler_api.http.filtering import IdFilter, InstantFilter
+from scheduler_api.http.filtering import IdFilter, InstantFilter, TextFilter
 
 
 class AuditEntryFilter(django_filters.FilterSet):
     """Filters of the list; several narrow it down together."""
 
-    account = django_filters.CharFilter(
+    account = TextFilter(
         field_name="account_name", help_text="The exact name of the account at that time."
     )
     operation = django_filters.ChoiceFilter(choices=Operation.choices, help_text="What was done.")
@@ -20,7 +20,7 @@ class AuditEntryFilter(django_filters.FilterSet):
         choices=ObjectType.choices, help_text="What it was done to."
     )
     object_id = IdFilter(lookup_expr="exact", help_text="The id of what it was done to.")
-    request_id = django_filters.CharFilter(help_text="The `X-Request-Id` of the answer.")
+    request_id = TextFilter(help_text="The `X-Request-Id` of the answer.")
     at_after = InstantFilter(
         field_name="at", lookup_expr="gte", help_text="Made at this moment or later."
     )

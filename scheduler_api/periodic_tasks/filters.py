@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.fields.json import KeyTransform
 from django_celery_beat.models import PeriodicTask
 
-from scheduler_api.http.filtering import FlagFilter, IdFilter, InstantFilter
+from scheduler_api.http.filtering import FlagFilter, IdFilter, InstantFilter, TextFilter
 from scheduler_api.schedules.rows import KINDS
 
 PAUSED = Q(enabled=False, managed__paused_at__isnull=False)
@@ -19,13 +19,13 @@ class PeriodicTaskFilter(django_filters.FilterSet):
     enabled = FlagFilter(method="is_enabled", help_text="Whether it is enabled.")
     paused = FlagFilter(method="is_paused", help_text="Whether it is paused.")
     one_off = FlagFilter(help_text="Whether it runs once only.")
-    name = django_filters.CharFilter(help_text="The exact name.")
-    task = django_filters.CharFilter(help_text="The exact name of the task.")
-    queue = django_filters.CharFilter(help_text="The exact name of the queue.")
-    search = django_filters.CharFilter(
+    name = TextFilter(help_text="The exact name.")
+    task = TextFilter(help_text="The exact name of the task.")
+    queue = TextFilter(help_text="The exact name of the queue.")
+    search = TextFilter(
         method="contains", help_text="Part of the name, the task's name or the description."
     )
-    label = django_filters.CharFilter(
+    label = TextFilter(
         method="has_labels",
         help_text="Labels, with commas between: `team=billing,tier=1`; or a key alone: `team`.",
     )

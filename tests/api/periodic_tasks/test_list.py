@@ -10,6 +10,7 @@ from django_celery_beat.models import (
     SolarSchedule,
 )
 
+from scheduler_api.periodic_tasks.filters import PeriodicTaskFilter
 from tests.client import KEY_QUERIES
 
 from .examples import TASKS, mistakes, names, spoil, stored
@@ -60,6 +61,8 @@ def test_each_is_told_as_by_itself(api, four):
         ({"name": "bee"}, ["bee"]),
         ({"name": "be"}, []),
         ({"name": "Bee"}, []),
+        ({"name": " bee"}, []),
+        ({"name": " "}, []),
         ({"task": "project.tasks.add"}, ["ant"]),
         ({"task": "add"}, []),
         ({"queue": "slow"}, ["bee"]),
@@ -142,6 +145,15 @@ def test_a_filter_is_refused(api, four, query, mistake):
     assert response.status_code == 400
     assert response.json()["code"] == "invalid_query"
     assert mistakes(response) == [mistake]
+
+
+@pytest.mark.parametrize("name", PeriodicTaskFilter.base_filters)
+def test_a_filter_without_a_value_does_not_select_everything(api, four, name):
+    response = api.get(TASKS, {name: ""})
+
+    assert response.status_code == 400
+    assert response.json()["code"] == "invalid_query"
+    assert mistakes(response) == [(name, "blank")]
 
 
 def test_a_misspelt_filter_is_told_which_was_meant(api):
