@@ -6,12 +6,18 @@ nothing that beat notes while it runs.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 
 from django.conf import settings
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
-from scheduler_api.http.problems import Problem
+from scheduler_api.http.problems import BadRequest, Problem
+
+ANY = "*"
+TAG = r'(?:W/)?"[!#-~]*"'
+TAGS = rf"{TAG}(?:[ \t]*,[ \t]*{TAG})*"
 
 
 class RevisionMismatch(Problem):
@@ -42,6 +48,20 @@ def etag_of(definition: Mapping[str, object]) -> str:
     return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 
 
+def refuse_unreadable_tags(request: Request) -> None:
+    """Raise BadRequest where a precondition cannot be read, rather than pass it over.
+
+    Of a change, `If-None-Match` can only ask that there be none yet.
+    """
+    for name in ("If-Match", "If-None-Match"):
+        text = request.headers.get(name, ANY)
+        takes_tags = name == "If-Match" or request.method in SAFE_METHODS
+        if text == ANY or (takes_tags and re.fullmatch(TAGS, text)):
+            continue
+        what = f"{ANY}, or entity tags with their quotes, as in the header ETag"
+        raise BadRequest(f"{name} takes {what if takes_tags else f'nothing but {ANY} here'}.")
+
+
 def expects_revision(request: Request) -> bool:
     """Tell whether the caller says which revision the change is for.
 
@@ -56,13 +76,13 @@ def expects_revision(request: Request) -> bool:
 
 def refuse_stale(request: Request, etag: str) -> None:
     """Raise RevisionMismatch unless `If-Match` has this tag."""
-    if not {"*", etag} & tags(request.headers["If-Match"]):
+    if not {ANY, etag} & tags(request, "If-Match"):
         raise RevisionMismatch("Read it again, and send the ETag of that answer as If-Match.")
 
 
 def refuse_existing(request: Request) -> None:
     """Raise RevisionMismatch where `If-None-Match: *` asks that there be none yet."""
-    if "*" in tags(request.headers.get("If-None-Match", "")):
+    if ANY in tags(request, "If-None-Match"):
         raise RevisionMismatch("There is one already, and If-None-Match asks for a new one.")
 
 
@@ -74,10 +94,11 @@ def refuse_missing(request: Request) -> None:
 
 def is_unchanged(request: Request, etag: str) -> bool:
     """Tell whether `If-None-Match` has this tag, so that the caller has the answer already."""
-    known = tags(request.headers.get("If-None-Match", ""))
-    return "*" in known or etag in {tag.removeprefix("W/") for tag in known}
+    known = tags(request, "If-None-Match")
+    return ANY in known or etag in {tag.removeprefix("W/") for tag in known}
 
 
-def tags(header: str) -> set[str]:
+def tags(request: Request, name: str) -> set[str]:
     """Return the entity tags in a header."""
-    return {tag.strip() for tag in header.split(",") if tag.strip()}
+    text = request.headers.get(name, "")
+    return {ANY} if text == ANY else set(re.findall(TAG, text))

@@ -111,9 +111,15 @@ def examples(
     ]
 
 
-def condition(header: str, description: str) -> OpenApiParameter:
+def condition(header: str, description: str, *, takes_tags: bool = True) -> OpenApiParameter:
     """Describe a header that makes a request conditional."""
-    return OpenApiParameter(header, str, OpenApiParameter.HEADER, description=description)
+    schema: dict[str, Any] = {"type": "string", "const": etags.ANY}
+    if takes_tags:
+        schema = {
+            "type": "string",
+            "anyOf": [{"pattern": f"^{etags.TAGS}$"}, {"const": etags.ANY}],
+        }
+    return OpenApiParameter(header, schema, OpenApiParameter.HEADER, description=description)
 
 
 def one_of(
@@ -214,7 +220,8 @@ class ApiSchema(AutoSchema):
         if self.view.action in CHANGES | SWITCHES:
             parameters.append(condition("If-Match", "Change it only if its ETag is this one."))
         if self.view.action == "put_by_name":
-            parameters.append(condition("If-None-Match", "`*` to create it, and replace none."))
+            description = "`*` to create it, and replace none."
+            parameters.append(condition("If-None-Match", description, takes_tags=False))
         if self.view.action == "retrieve":
             parameters.append(condition("If-None-Match", "The ETag of the answer you have."))
         if self.method == "POST":

@@ -17,7 +17,13 @@ from rest_framework.reverse import reverse
 from rest_framework.viewsets import GenericViewSet
 
 from scheduler_api.http import idempotency
-from scheduler_api.http.etags import etag_of, expects_revision, is_unchanged, refuse_stale
+from scheduler_api.http.etags import (
+    etag_of,
+    expects_revision,
+    is_unchanged,
+    refuse_stale,
+    refuse_unreadable_tags,
+)
 from scheduler_api.http.fields import FlagText, in_utc
 from scheduler_api.http.filtering import read_query, refuse_unknown_parameters
 from scheduler_api.http.parsing import DEFAULT_MAX_BYTES, refuse_unknown_length
@@ -75,6 +81,7 @@ class ApiViewSet(GenericViewSet[Any]):
         if self.action not in self.action_map.values():
             return  # the method is refused next, whatever else there is to refuse
         refuse_unknown_length(request.headers)
+        refuse_unreadable_tags(request)
         refuse_unknown_parameters(request, self.known_parameters())
         self.is_dry_run = DRY_RUN in request.query_params and self.read_dry_run()
         if self.is_dry_run:

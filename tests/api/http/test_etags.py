@@ -72,7 +72,7 @@ def test_a_change_that_changes_nothing_leaves_the_tag(api, created, address):
 
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
-@pytest.mark.parametrize("tag", ['"another"', "W/{tag}", '"a", "b"'])
+@pytest.mark.parametrize("tag", ['"another"', "W/{tag}", '"a", "b"', '"*"', '"a,*,b"'])
 def test_a_change_of_what_was_not_seen_is_refused(api, created, address, method, tag):
     header = tag.format(tag=created.headers["ETag"])
 
@@ -130,6 +130,30 @@ def test_who_has_another_state_is_answered(api, created, address):
     response = api.get(address, HTTP_IF_NONE_MATCH='"another"')
 
     assert response.status_code == 200
+
+
+@pytest.mark.parametrize("method", ["put", "patch", "delete"])
+@pytest.mark.parametrize("header", ["HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH"])
+@pytest.mark.parametrize("tag", ["", "{bare}", '"{bare}', "{tag} {tag}", "{tag}, *", "w/{tag}"])
+def test_a_precondition_that_is_none_is_refused(api, address, method, header, tag):
+    before = api.get(address)
+    text = tag.format(tag=before.headers["ETag"], bare=before.headers["ETag"].strip('"'))
+
+    response = getattr(api, method)(address, before.json(), **{header: text})
+
+    assert response.status_code == 400
+    assert response.json()["code"] == "bad_request"
+    assert "If-" in response.json()["detail"]
+    assert api.get(address).headers["ETag"] == before.headers["ETag"]
+
+
+def test_a_reader_is_told_of_a_precondition_that_is_none(api, created, address):
+    bare = created.headers["ETag"].strip('"')
+
+    response = api.get(address, HTTP_IF_NONE_MATCH=bare)
+
+    assert response.status_code == 400
+    assert "with their quotes" in response.json()["detail"]
 
 
 def test_a_schedule_counts_its_revisions(api):

@@ -72,6 +72,15 @@ def test_if_none_match_creates_and_never_replaces(api):
     assert (first.status_code, second.status_code) == (201, 412)
 
 
+@pytest.mark.parametrize("tag", ["", '"tag"', "**"])
+def test_if_none_match_takes_nothing_else(api, tag):
+    response = api.put(f"{BY_NAME}import/", NAMELESS, HTTP_IF_NONE_MATCH=tag)
+
+    assert response.status_code == 400
+    assert "If-None-Match takes nothing but * here." in response.json()["detail"]
+    assert not PeriodicTask.objects.exists()
+
+
 def test_if_match_replaces_and_never_creates(api):
     refused = api.put(f"{BY_NAME}import/", NAMELESS, HTTP_IF_MATCH="*")
     created = api.put(f"{BY_NAME}import/", NAMELESS)
