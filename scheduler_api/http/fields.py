@@ -65,12 +65,14 @@ class FlagText(serializers.BooleanField):
 
 
 class WholeNumber(serializers.IntegerField):
-    """A JSON number without a fraction."""
+    """A JSON number without a fraction: 5 or, as JSON Schema also has it, 5.0."""
 
     default_error_messages = {"invalid": "Must be a whole number."}
 
     def to_internal_value(self, data: Any) -> int:
         """Refuse what is not an integer."""
+        if isinstance(data, float) and data.is_integer():
+            return int(data)
         if isinstance(data, bool) or not isinstance(data, int):
             self.fail("invalid")
         return data

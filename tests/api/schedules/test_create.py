@@ -123,7 +123,7 @@ def test_an_unknown_field_is_refused_with_the_one_that_was_meant(api, path, body
 @pytest.mark.parametrize(
     ("kind", "field", "value"),
     [
-        *[("interval", "every", value) for value in ("5", 5.0, 5.5, True, None, [5], {}, "")],
+        *[("interval", "every", value) for value in ("5", "5.0", 5.5, True, None, [5], {}, "")],
         *[
             ("interval", "period", value)
             for value in (1, True, None, ["days"], "", "Days", "weeks")
@@ -149,6 +149,12 @@ def test_a_value_of_the_wrong_json_type_is_refused(api, kind, field, value):
 
 
 # --- Intervals ------------------------------------------------------------------------------
+
+
+def test_a_whole_number_may_be_written_with_a_point(api):
+    created = api.post(INTERVALS, {**INTERVAL, "every": 5.0}).json()
+
+    assert repr(created["every"]) == "5"
 
 
 @pytest.mark.parametrize(
