@@ -143,6 +143,8 @@ def in_utc(moment: datetime) -> str:
 class Reference(serializers.PrimaryKeyRelatedField[Any]):
     """The id of another row, or null."""
 
+    in_requests: Mapping[str, Any] = {"minimum": 1}
+
     def __init__(self, **kwargs: Any) -> None:
         if not kwargs.get("read_only"):
             kwargs = {"allow_null": True, "default": None, **kwargs}

@@ -381,6 +381,7 @@ class BodySchema(OpenApiSerializerExtension):
 
     A request has no field but those described; an answer has all of them, and what it tells
     of a stored row need not be what a request may send, since others write these rows, too.
+    What a request must be beyond its type, a serializer or a field says in `in_requests`.
     """
 
     target_class = Serializer
@@ -394,6 +395,9 @@ class BodySchema(OpenApiSerializerExtension):
         without = {"title", "x-spec-enum-id"}
         if direction == "request":
             schema["additionalProperties"] = False
+            schema |= getattr(self.target, "in_requests", {})
+            for name, field in properties.items():
+                properties[name] = field | self.beyond_its_type(self.target.fields[name])
             without |= {"default"} if self.target.partial else set()
         else:
             schema["required"] = list(properties)
@@ -414,6 +418,11 @@ class BodySchema(OpenApiSerializerExtension):
                 key: value for key, value in field.items() if key not in without - kept
             }
         return schema
+
+    def beyond_its_type(self, field: Any) -> dict[str, Any]:
+        """Return what a request must have in a field, and null if that is what it is without."""
+        nothing = {"default": None} if field.default is None else {}
+        return {**nothing, **getattr(field, "in_requests", {})}
 
 
 class StoredJSONSchema(OpenApiSerializerFieldExtension):

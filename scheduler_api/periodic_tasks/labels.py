@@ -1,6 +1,7 @@
 """Labels: keys and values by which callers find their periodic tasks."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from django_celery_beat.models import PeriodicTask
@@ -16,6 +17,12 @@ MAX_VALUE_LENGTH = 200
 class Labels(serializers.DictField):
     """An object of strings, with short keys of small letters, digits and `._/-`."""
 
+    in_requests: Mapping[str, Any] = {
+        "propertyNames": {"pattern": f"^{KEY.pattern}$"},
+        "additionalProperties": {"type": "string", "maxLength": MAX_VALUE_LENGTH},
+        "maxProperties": MAX_LABELS,
+        "default": {},
+    }
     default_error_messages = {
         "invalid_key": (
             "{name} cannot be a key: take 1 to 63 small letters, digits and ._/-, "

@@ -24,7 +24,7 @@ MAX_ARGUMENT_BYTES = 64 * 1024
 MAX_SHORTSTR_BYTES = 255
 # What a task does and where; when, how often and for whom it is said does not matter.
 WHAT_RUNS = {"task", "args", "kwargs", "headers", "queue", "exchange", "routing_key"}
-HEADER_NAME = re.compile(r"x-[a-z0-9-]{1,100}", re.IGNORECASE)
+HEADER_NAME = re.compile("[xX]-[A-Za-z0-9-]{1,100}")
 
 
 def mistakes_in(

@@ -188,6 +188,7 @@ def default_zone() -> ZoneInfo:
 class TimeZoneName(fields.Text):
     """The name of a time zone in the IANA database."""
 
+    in_requests: Mapping[str, Any] = {"examples": ["Europe/Berlin"]}
     default_error_messages = {"unknown_zone": "{message}"}
 
     def to_internal_value(self, data: Any) -> Any:
@@ -206,6 +207,13 @@ class TimeZoneName(fields.Text):
 class InlineCrontabSerializer(ScheduleSerializer):
     """At wall times of a zone; the day of the month AND the day of the week must match."""
 
+    # The expression stands for all five fields.
+    in_requests: Mapping[str, Any] = {
+        "not": {
+            "required": ["expression"],
+            "anyOf": [{"required": [field]} for field in CRONTAB_FIELDS],
+        }
+    }
     type = TypeName("crontab")
     timezone = TimeZoneName(
         default=default_zone,  # type: ignore[arg-type]  # as to_internal_value, which is no text

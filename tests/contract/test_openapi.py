@@ -11,7 +11,7 @@ import pytest
 from django.core.management import call_command
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from tests.client import contract
+from tests.client import ContractClient, contract
 from tests.contract.document import (
     DOCUMENT,
     OPERATIONS,
@@ -221,6 +221,56 @@ def test_a_request_has_no_fields_but_these(name: str):
 def test_a_change_needs_no_field_and_fills_in_none(name: str):
     assert "required" not in REQUESTS[name]
     assert not [field for field in REQUESTS[name]["properties"].values() if "default" in field]
+
+
+HEARTBEAT = {
+    "name": "Heartbeat",
+    "task": "project.tasks.heartbeat",
+    "schedule": {"type": "interval", "every": 1, "period": "hours"},
+}
+
+
+@pytest.mark.parametrize(
+    ("collection", "schema", "body", "status"),
+    [
+        ("periodic-tasks", "PeriodicTaskRequest", HEARTBEAT | sent, status)
+        for sent, status in (
+            ({"labels": {"team": "ops"}}, 201),
+            ({"labels": {"Team": "ops"}}, 400),
+            ({"labels": {"team": 7}}, 400),
+            ({"labels": {"team": "x" * 201}}, 400),
+            ({"labels": {f"team-{number}": "ops" for number in range(33)}}, 400),
+            ({"headers": {"X-Tenant": "acme"}}, 201),
+            ({"headers": {"tenant": "acme"}}, 400),
+            ({"headers": {"x-tenant": 7}}, 400),
+            ({"crontab": 0}, 400),
+        )
+    ]
+    + [
+        ("crontab-schedules", "CrontabScheduleRequest", body, status)
+        for body, status in (
+            ({"expression": "0 7 * * *", "timezone": "UTC"}, 201),
+            ({"minute": "0", "hour": "7", "timezone": "UTC"}, 201),
+            ({"expression": "0 7 * * *", "hour": "7"}, 400),
+        )
+    ],
+)
+def test_a_request_is_taken_where_its_schema_takes_it(
+    api: ContractClient, collection: str, schema: str, body: object, status: int
+):
+    assert api.post(f"/api/v1/{collection}/", body).status_code == status
+
+    errors = contract().errors_of(body, f"#/components/schemas/{schema}")
+    assert bool(errors) is (status == 400)
+
+
+@pytest.mark.parametrize("name", [name for name in REQUESTS if not name.startswith("Patched")])
+def test_a_field_that_may_be_null_is_null_when_it_is_left_out(name: str):
+    fields = REQUESTS[name]["properties"]
+    nullable = {field for field, schema in fields.items() if "null" in schema.get("type", ())}
+
+    assert all("default" in fields[field] for field in nullable)
+    assert all(fields[field]["default"] is None for field in nullable)
 
 
 @pytest.mark.parametrize("name", SCHEMAS.keys() - REQUESTS.keys())
