@@ -63,9 +63,8 @@ class IdempotencyKeyReused(Problem):
 
 
 def applies_to(request: Request) -> bool:
-    """Tell whether a request is to have one effect; a dry run has none."""
-    is_dry_run = request.query_params.get("dry_run") == "true"
-    return request.method == "POST" and HEADER in request.headers and not is_dry_run
+    """Tell whether a request is to have one effect; raise InvalidIdempotencyKey."""
+    return request.method == "POST" and HEADER in request.headers and bool(read_key(request))
 
 
 def answer_once(

@@ -84,10 +84,11 @@ class ApiViewSet(GenericViewSet[Any]):
         refuse_unreadable_tags(request)
         refuse_unknown_parameters(request, self.known_parameters())
         self.is_dry_run = DRY_RUN in request.query_params and self.read_dry_run()
-        if self.is_dry_run:
+        has_one_effect = idempotency.applies_to(request)
+        if self.is_dry_run:  # which has none, and so uses up no key
             method = str(request.method).lower()
             setattr(self, method, partial(self.rehearse, getattr(self, method)))
-        elif idempotency.applies_to(request):
+        elif has_one_effect:
             self.post = partial(self.answer_once, self.post)
 
     def rehearse(

@@ -200,6 +200,12 @@ def test_it_refuses_what_was_not_seen(api: ContractClient):
     assert refusal(response) == (412, "revision_mismatch")
 
 
+def test_it_refuses_a_key_that_the_write_would_refuse(api: ContractClient):
+    response = api.post(TASKS + DRY, heartbeat(), headers={"Idempotency-Key": "a b"})
+
+    assert refusal(response) == (400, "invalid_idempotency_key")
+
+
 def test_it_refuses_to_delete_a_schedule_in_use(api: ContractClient):
     task = stored()
 
