@@ -27,6 +27,7 @@ CONNECTIONS = 2
 LIST_SECONDS = 2
 PAGES, READS, WRITES = 20, 150, 40
 LAST_PAGE, PAGE_SIZE = 2000, 50
+BATCH = 500
 LARGEST_PAGE = 500
 
 
@@ -40,6 +41,8 @@ class Side:
     new_task: Mapping[str, object]
     lists_per_second: list[float] = field(default_factory=list)
     seconds: dict[str, list[float]] = field(default_factory=dict)
+    created_singly: list[float] = field(default_factory=list)
+    created_in_batches: list[float] = field(default_factory=list)
 
     def percentile(self, what: str, percent: int) -> float:
         """Return how many milliseconds this many in a hundred requests stay below."""
@@ -66,6 +69,7 @@ def main() -> None:
         for _ in range(ROUNDS):
             for side in (ours, plain):
                 measure(server, side, numbers)
+            measure_batch(server, ours, numbers)
     report(ours, plain)
 
 
@@ -134,6 +138,31 @@ def rate(server: Server, path: str) -> float:
         return sum(each.result() for each in asking) / LIST_SECONDS
 
 
+def measure_batch(server: Server, ours: Side, numbers: Iterator[int]) -> None:
+    """Create as many periodic tasks one by one and in a batch, with varied schedules inline."""
+
+    def bodies() -> Iterator[dict[str, object]]:
+        for number in range(BATCH):
+            minutes = {"type": "interval", "every": number % 20 + 1, "period": "minutes"}
+            hourly = {"type": "crontab", "minute": str(number % 10), "timezone": "UTC"}
+            yield {
+                "name": f"New {next(numbers)}",
+                "task": "project.tasks.add",
+                "kwargs": {"x": number, "y": 1},
+                "schedule": (minutes, hourly)[number % 2],
+            }
+
+    with server.client() as client:
+        started = perf_counter()
+        for body in bodies():
+            client.send("POST", ours.tasks, body)
+        ours.created_singly.append(BATCH / (perf_counter() - started))
+        operations = [{"op": "create", "body": body} for body in bodies()]
+        started = perf_counter()
+        client.send("POST", f"{ours.tasks}batch/", {"operations": operations})
+        ours.created_in_batches.append(BATCH / (perf_counter() - started))
+
+
 def record(side: Side, what: str, times: int, ask: Callable[[], object]) -> None:
     """Note how long each of some requests takes; the first three warm up."""
     durations = []
@@ -156,6 +185,10 @@ def report(ours: Side, plain: Side) -> None:
             line(f"{what}, p{percent}, ms", *times)
     slower = [side.percentile("page 2,000", 50) / side.percentile("page 1", 50) for side in sides]
     line("page 2,000 / page 1, p50", *slower)
+    print(f"\n{'':28}{'batch':>10}{'singly':>10}{'ratio':>8}")
+    line(
+        f"create {BATCH}, per second", median(ours.created_in_batches), median(ours.created_singly)
+    )
 
 
 def line(name: str, ours: float, plain: float) -> None:
