@@ -135,6 +135,19 @@ class Instant(serializers.DateTimeField):
         return in_utc(value)
 
 
+class FutureInstant(Instant):
+    """A moment that is to come."""
+
+    default_error_messages = {"in_the_past": "Must be in the future, or null."}
+
+    def to_internal_value(self, value: Any) -> datetime:
+        """Refuse a moment that has passed."""
+        moment = super().to_internal_value(value)
+        if moment <= datetime.now(UTC):
+            self.fail("in_the_past")
+        return moment
+
+
 def in_utc(moment: datetime) -> str:
     """Write a moment: `2027-03-28T01:00:00Z`, with the fraction of its second if it has one."""
     return moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"

@@ -3,7 +3,6 @@
 import copy
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from django_celery_beat.models import (
@@ -412,14 +411,8 @@ class PauseSerializer(StrictSerializer):
         max_length=MAX_NOTE_LENGTH,
         help_text="Why, for people.",
     )
-    until = fields.Instant(
+    until = fields.FutureInstant(
         default=None,
         allow_null=True,
         help_text="When it resumes by itself; null for when somebody resumes it.",
     )
-
-    def validate_until(self, value: datetime | None) -> datetime | None:
-        """Refuse a pause that is over."""
-        if value and value <= datetime.now(UTC):
-            raise serializers.ValidationError("Must be in the future, or null.", "in_the_past")
-        return value
