@@ -1,11 +1,5 @@
 """Fixtures of all tests."""
 
-import os
-import tempfile
-
-# Before the settings are read: no test touches the checkout's own data.
-os.environ.setdefault("DATA_DIR", tempfile.mkdtemp(prefix="scheduler-api-tests-"))
-
 from datetime import UTC, datetime
 from typing import Any
 
