@@ -233,6 +233,8 @@ REQUIRE_IF_MATCH = flag("REQUIRE_IF_MATCH", default=False)
 # Open `exchange` and `routing_key` of a periodic task to callers: with them, a message can go
 # to any exchange of the broker.
 ALLOW_CUSTOM_ROUTING = flag("ALLOW_CUSTOM_ROUTING", default=False)
+# How many proxies of ours are before the API, and so how many entries of X-Forwarded-For to trust.
+PROXIES = whole_number("PROXIES", default=0, at_least=0, at_most=100)
 # Arguments with such a name are secrets: the worker gets them, and nobody is shown them.
 REDACTED_KWARGS = words(
     "REDACTED_KWARGS",

@@ -10,6 +10,8 @@ from contextvars import ContextVar
 from django.http import HttpRequest, HttpResponse
 from django.utils.encoding import escape_uri_path
 
+from scheduler_api.http.clients import client_address
+
 logger = logging.getLogger(__name__)
 
 # Of the request that this thread answers, or has answered last: what is logged of an answer
@@ -45,7 +47,7 @@ class AccessLogMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Log what was asked, how it was answered, and how long that took."""
+        """Log what was asked, how it was answered, how long that took, and for whom."""
         began = time.perf_counter()
         response = self.get_response(request)
         members = {
@@ -53,8 +55,9 @@ class AccessLogMiddleware:
             "path": escape_uri_path(request.path),
             "status": response.status_code,
             "duration_ms": round((time.perf_counter() - began) * 1000, 1),
+            "client": client_address(request),
         }
-        line = "%(method)s %(path)s %(status)s %(duration_ms)s ms"
+        line = "%(method)s %(path)s %(status)s %(duration_ms)s ms client=%(client)s"
         logger.info(line, members, extra={"members": members})
         return response
 

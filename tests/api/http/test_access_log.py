@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+from rest_framework.test import APIClient
 
 from scheduler_api.http.middleware import current_request_id
 from tests.api.schedules.bodies import INTERVALS
@@ -35,8 +36,8 @@ def test_a_request_is_one_line(api, lines, method, path, status):
     (line,) = lines()
     assert line.levelno == logging.INFO
     assert line.getMessage().startswith(f"{method.upper()} {path} {status} ")
-    assert line.getMessage().endswith(" ms")
-    assert line.members.keys() == {"method", "path", "status", "duration_ms"}
+    assert line.getMessage().endswith(" ms client=127.0.0.1")
+    assert line.members.keys() == {"method", "path", "status", "duration_ms", "client"}
     assert current_request_id.get() == "abc"
 
 
@@ -52,6 +53,41 @@ def test_a_path_cannot_forge_a_line(api, lines):
 
     (line,) = lines()
     assert line.getMessage().startswith("GET /nothing%0A2026-01-01%20INFO%20forged 404 ")
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "client"),
+    [
+        (0, "1.1.1.1", "10.0.0.1"),
+        (1, "1.1.1.1", "1.1.1.1"),
+        (1, " 2.2.2.2 ,\t1.1.1.1 ", "1.1.1.1"),
+        (1, "2001:DB8:0::1", "2001:db8::1"),
+        (1, "fe80::1%forged", "fe80::1"),
+        (1, "", "10.0.0.1"),
+        (1, "1.1.1.1,", "10.0.0.1"),
+        (1, "unknown", "10.0.0.1"),
+        (1, "1.1.1.1:80", "10.0.0.1"),
+        (1, "1.1.1.256", "10.0.0.1"),
+        (2, "1.1.1.1", "10.0.0.1"),
+        (2, "3.3.3.3, 2.2.2.2, 1.1.1.1", "2.2.2.2"),
+    ],
+)
+def test_the_caller_is_who_our_proxies_say_it_is(lines, settings, proxies, forwarded, client):
+    settings.PROXIES = proxies
+
+    APIClient().get("/healthz", REMOTE_ADDR="10.0.0.1", headers={"X-Forwarded-For": forwarded})
+
+    (line,) = lines()
+    assert line.members["client"] == client
+
+
+def test_without_the_header_the_caller_is_who_has_connected(lines, settings):
+    settings.PROXIES = 1
+
+    APIClient().get("/healthz", REMOTE_ADDR="10.0.0.1")
+
+    (line,) = lines()
+    assert line.members["client"] == "10.0.0.1"
 
 
 def test_what_breaks_is_logged_with_its_id(api, lines, monkeypatch):
