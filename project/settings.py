@@ -133,7 +133,11 @@ LOGGING = {
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["scheduler_api.access.authentication.BearerAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["scheduler_api.access.permissions.HasScope"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        # The first, so that what a scope refuses counts, too.
+        "scheduler_api.access.throttling.WithinRateLimit",
+        "scheduler_api.access.permissions.HasScope",
+    ],
     "DEFAULT_PARSER_CLASSES": ["scheduler_api.http.parsing.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PAGINATION_CLASS": "scheduler_api.http.paging.KeysetPagination",
@@ -156,6 +160,7 @@ Says which Celery task is to run, with which arguments, and when; and shows when
 - A list comes in pages: follow `next` until it is null.
 - A refusal is a problem (RFC 9457): `code` and `errors` are for programs, `detail` for people.
 - Each answer has an `X-Request-Id`: the one that you sent, or a new one.
+- `RateLimit` tells how many requests are left in this minute; one too many is refused with 429.
 """,
     "VERSION": "0.1.0",
     "LICENSE": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
@@ -233,6 +238,12 @@ REQUIRE_IF_MATCH = flag("REQUIRE_IF_MATCH", default=False)
 # Open `exchange` and `routing_key` of a periodic task to callers: with them, a message can go
 # to any exchange of the broker.
 ALLOW_CUSTOM_ROUTING = flag("ALLOW_CUSTOM_ROUTING", default=False)
+# How many requests an account may send in a minute, and how often an address may fail to
+# authenticate; 0 for no limit.
+RATE_LIMIT = whole_number("RATE_LIMIT", default=6000, at_least=0, at_most=10**9)
+FAILED_AUTHENTICATION_LIMIT = whole_number(
+    "FAILED_AUTHENTICATION_LIMIT", default=60, at_least=0, at_most=10**9
+)
 # How many proxies of ours are before the API, and so how many entries of X-Forwarded-For to trust.
 PROXIES = whole_number("PROXIES", default=0, at_least=0, at_most=100)
 # Arguments with such a name are secrets: the worker gets them, and nobody is shown them.

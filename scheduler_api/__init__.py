@@ -4,7 +4,8 @@ One request, module by module: `POST /api/v1/periodic-tasks/` with a name, a tas
 and a schedule.
 
 1. `http.middleware` gives it an id and its path a slash; `urls` finds the view set.
-2. `http.viewsets` refuses query parameters that nobody declared; `http.idempotency` answers as
+2. `access` finds whose key it is, counts the request (`throttling`) and asks for the scope.
+   `http.viewsets` refuses query parameters that nobody declared; `http.idempotency` answers as
    before what has been sent before; `http.parsing` reads the body, strictly.
 3. `periodic_tasks.serializers` takes the fields, each of one JSON type (`http.fields`). The
    schedule inline goes to `schedules.inline`, and on to the serializer of its kind, which builds

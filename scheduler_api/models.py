@@ -1,6 +1,7 @@
 """The whole data dictionary: our own tables, beside those of django-celery-beat."""
 
 from scheduler_api.access.models import ApiKey, AuditEntry, ServiceAccount
+from scheduler_api.access.windows import RateLimitWindow
 from scheduler_api.http.models import IdempotentResponse
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.schedules.models import ScheduleRevision
@@ -10,6 +11,7 @@ __all__ = [
     "AuditEntry",
     "IdempotentResponse",
     "ManagedTask",
+    "RateLimitWindow",
     "ScheduleRevision",
     "ServiceAccount",
 ]

@@ -158,7 +158,16 @@ def write_first_key(file: Path) -> bool:
 
 def account_fields(account: ServiceAccount) -> dict[str, object]:
     """Return what the audit tells of an account."""
-    names = ("name", "scopes", "task_patterns", "queues", "sees_unowned")
+    names = (
+        "name",
+        "scopes",
+        "task_patterns",
+        "queues",
+        "sees_unowned",
+        "requests_per_minute",
+        "max_periodic_tasks",
+        "min_interval_seconds",
+    )
     return {name: getattr(account, name) for name in names}
 
 

@@ -6,6 +6,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from scheduler_api.access.models import ApiKey, ServiceAccount, digest_of
+from scheduler_api.access.throttling import refuse_failing
 from scheduler_api.http.problems import NotAuthenticated
 
 # To note each use at once would make a write of every read.
@@ -19,6 +20,14 @@ class BearerAuthentication(BaseAuthentication):
     """
 
     def authenticate(self, request: Request) -> tuple[ServiceAccount, ApiKey]:
+        """Find the key; raise NotAuthenticated, or TooManyRequests where that was too often."""
+        try:
+            return self.find(request)
+        except NotAuthenticated:
+            refuse_failing(request)
+            raise
+
+    def find(self, request: Request) -> tuple[ServiceAccount, ApiKey]:
         """Find the key, in one query; raise NotAuthenticated."""
         scheme, _, text = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not text.strip():

@@ -38,6 +38,19 @@ class ServiceAccount(models.Model):
         default=False,
         help_text="Whether it may see and change periodic tasks that belong to no account.",
     )
+    requests_per_minute = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="How many requests it may send in a minute; null for what the service grants.",
+    )
+    max_periodic_tasks = models.PositiveIntegerField(
+        null=True, blank=True, help_text="How many periodic tasks it may own; null for any number."
+    )
+    min_interval_seconds = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="How far apart the slots of its periodic tasks must be; null for any distance.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = models.Manager["ServiceAccount"]()

@@ -14,6 +14,7 @@ from scheduler_api.http.schema import examples
 from scheduler_api.http.serializers import StrictModelSerializer, unknown
 
 MAX_ENTRIES = 100
+LARGEST_INTEGER = 2**31 - 1
 
 
 class TextList(serializers.ListField):
@@ -44,6 +45,9 @@ class TextList(serializers.ListField):
             "task_patterns": ["billing.*"],
             "queues": [],
             "sees_unowned": False,
+            "requests_per_minute": None,
+            "max_periodic_tasks": None,
+            "min_interval_seconds": None,
             "created_at": "2027-03-28T01:00:00Z",
         },
     )
@@ -68,10 +72,16 @@ class ServiceAccountSerializer(StrictModelSerializer):
             "task_patterns",
             "queues",
             "sees_unowned",
+            "requests_per_minute",
+            "max_periodic_tasks",
+            "min_interval_seconds",
             "created_at",
         )
         extra_kwargs: ClassVar[dict[str, Any]] = {
             "name": {"validators": [NAME_RULE]},
+            "requests_per_minute": {"min_value": 1, "max_value": LARGEST_INTEGER},
+            "max_periodic_tasks": {"min_value": 0, "max_value": LARGEST_INTEGER},
+            "min_interval_seconds": {"min_value": 1, "max_value": LARGEST_INTEGER},
             "created_at": {"read_only": True, "help_text": "When it was made."},
         }
 

@@ -15,6 +15,10 @@ RETRY_AFTER = {
         "schema": {"type": "integer"},
     }
 }
+RATE_LIMITS = {
+    "RateLimit-Policy": {"$ref": "#/components/headers/RateLimitPolicy"},
+    "RateLimit": {"$ref": "#/components/headers/RateLimit"},
+}
 # By code: the headers that an answer may have.
 HEADERS: Mapping[str, Mapping[str, Any]] = {
     "forbidden": {
@@ -29,6 +33,10 @@ HEADERS: Mapping[str, Mapping[str, Any]] = {
             "required": True,
             "schema": {"type": "string", "pattern": "^Bearer"},
         }
+    },
+    "too_many_requests": {
+        "Retry-After": {**RETRY_AFTER["Retry-After"], "required": True},
+        **RATE_LIMITS,
     },
     "unavailable": RETRY_AFTER,
     "request_in_flight": RETRY_AFTER,

@@ -211,6 +211,10 @@ class TooManyRequests(Problem):
 
     status_code = 429
     code = "too_many_requests"
+    example = {
+        "detail": "The account 'reports' has used up its requests. "
+        "Retry-After says in how many seconds the next minute begins.",
+    }
 
 
 class ServerError(Problem):

@@ -16,7 +16,7 @@ from rest_framework.serializers import Serializer
 
 from scheduler_api.http import etags, idempotency, problems, viewsets
 from scheduler_api.http.fields import StoredJSON
-from scheduler_api.http.problem_schema import problem_response
+from scheduler_api.http.problem_schema import RATE_LIMITS, problem_response
 from scheduler_api.http.viewsets import ApiViewSet
 
 # By action: the operation id, the summary, and what a success answers with.
@@ -42,6 +42,27 @@ REQUEST_ID = ResolvedComponent(
         "required": True,
         "schema": {"type": "string", "maxLength": 128},
         "example": "6f1c5a52-58b2-4f0d-8d0c-1f2b7f9f4e1a",
+    },
+)
+RATE_LIMIT_POLICY = ResolvedComponent(
+    name="RateLimitPolicy",
+    type=ResolvedComponent.HEADER,
+    object="RateLimitPolicy",
+    schema={
+        "description": "How many requests (`q`) may be sent in so many seconds (`w`), unless "
+        "there is no limit: by an account, or by an address that sends no valid key.",
+        "schema": {"type": "string"},
+        "example": '"account";q=6000;w=60',
+    },
+)
+RATE_LIMIT = ResolvedComponent(
+    name="RateLimit",
+    type=ResolvedComponent.HEADER,
+    object="RateLimit",
+    schema={
+        "description": "About how many requests remain (`r`) for so many seconds (`t`).",
+        "schema": {"type": "string"},
+        "example": '"account";r=5950;t=37',
     },
 )
 ETAG = {
@@ -81,6 +102,7 @@ PROBLEMS_OF_ALL = (
     problems.NotAuthenticated,
     problems.Forbidden,
     problems.NotAcceptable,
+    problems.TooManyRequests,
     problems.ServerError,
     problems.Unavailable,
 )
@@ -243,10 +265,11 @@ class ApiSchema(AutoSchema):
         operation = super().get_operation(*args, **kwargs)
         if operation is None:
             return None
-        self.registry.register_on_missing(REQUEST_ID)
+        for header in (REQUEST_ID, RATE_LIMIT_POLICY, RATE_LIMIT):
+            self.registry.register_on_missing(header)
         for status, success in operation["responses"].items():
             success["description"] = self.success()
-            success["headers"] = {"X-Request-Id": REQUEST_ID.ref}
+            success["headers"] = {"X-Request-Id": REQUEST_ID.ref, **RATE_LIMITS}
             if status == "201":
                 success["headers"]["Location"] = LOCATION
             if self.view.action in ONE_DEFINITION and status != "204":
@@ -258,7 +281,7 @@ class ApiSchema(AutoSchema):
         if self.view.action == "retrieve":
             operation["responses"]["304"] = {
                 "description": "It is as you have it.",
-                "headers": {"X-Request-Id": REQUEST_ID.ref, "ETag": ETAG},
+                "headers": {"X-Request-Id": REQUEST_ID.ref, **RATE_LIMITS, "ETag": ETAG},
             }
         operation["responses"].update(self.problem_responses())
         return operation

@@ -100,13 +100,23 @@ class ApiViewSet(GenericViewSet[Any]):
             transaction.set_rollback(True)
         return response
 
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        """Add `request.answer_headers` to whatever is answered, a refusal or a repeat, too."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        for name, value in getattr(request, "answer_headers", {}).items():
+            response[name] = value
+        return response
+
     def answer_once(
         self, action: Callable[..., Response], request: Request, **address: str
     ) -> HttpResponse:
         """Carry out an action, unless the same request has been answered before."""
+        finalize = super().finalize_response  # what is kept has no headers of this request alone
 
         def carry_out() -> HttpResponse:
-            response = self.finalize_response(request, action(request, **address))
+            response = finalize(request, action(request, **address))
             response.render()
             return response
 

@@ -196,6 +196,14 @@ def ask_for_a_secret_twice(api: ContractClient) -> Any:
     return api.post(KEYS, body, headers={"Idempotency-Key": "a"})
 
 
+def ask_once_too_often(_: ContractClient) -> Any:
+    hasty = caller("reports", scopes=["periodic-tasks:read"], requests_per_minute=1)
+    # Of three, two are in the same minute.
+    return next(
+        answer for answer in (hasty.get(TASKS) for _ in range(3)) if answer.status_code == 429
+    )
+
+
 def take_admin_from_the_last(api: ContractClient) -> Any:
     (account,) = api.get(ACCOUNTS).json()["results"]
     return api.patch(f"{ACCOUNTS}{account['id']}/", {"scopes": ["runs:read"]})
@@ -223,6 +231,7 @@ PROVOKED_BY = {
     "schedule_in_use": delete_a_schedule_in_use,
     "schedule_of_others": change_a_schedule_of_others,
     "too_many_keys": make_a_third_key,
+    "too_many_requests": ask_once_too_often,
     "unsupported_media_type": lambda api: api.post(TASKS, "name", content_type="text/plain"),
     "validation_failed": lambda api: api.post(TASKS, {**VALID, "schedule": NEVER}),
 }

@@ -141,7 +141,7 @@ def test_it_is_explained(operation: Operation):
 def test_its_problems_are_described(operation: Operation):
     statuses = {status for status, _, _ in operation.responses()}
 
-    assert {"400", "401", "403", "406", "500", "503"} <= statuses
+    assert {"400", "401", "403", "406", "429", "500", "503"} <= statuses
     names_an_object = "{" in operation.path or operation.id == "batchPeriodicTask"
     assert ("404" in statuses) is names_an_object
     assert ("415" in statuses) is (operation.method in {"post", "put", "patch"})
@@ -158,7 +158,7 @@ def test_its_headers_are_described(operation: Operation):
             if resolved(header).get("required")
         }
 
-        others = {"201": {"Location"}, "401": {"WWW-Authenticate"}}
+        others = {"201": {"Location"}, "401": {"WWW-Authenticate"}, "429": {"Retry-After"}}
         is_a_definition = (
             operation.path.endswith("}/")
             or operation.id.startswith("create")
@@ -168,6 +168,17 @@ def test_its_headers_are_described(operation: Operation):
         tagged = {"200", "304"} if operation.method == "get" else {"201"}
         tag = {"ETag"} if is_a_definition and status in tagged else set()
         assert required == {"X-Request-Id", *others.get(status, ()), *tag}
+
+
+@of_each_operation
+def test_it_tells_of_rate_limits(operation: Operation):
+    told = {
+        status
+        for status, _, response in operation.responses()
+        if {"RateLimit-Policy", "RateLimit"} <= response["headers"].keys()
+    }
+
+    assert told == {"429", *(status for status, _, _ in operation.responses() if status < "4")}
 
 
 @of_each_operation

@@ -172,6 +172,17 @@ def test_a_key_that_is_revoked_twice_was_revoked_once(api: ContractClient):
     assert (entry.before, entry.after) == ({"revoked_at": None}, {"revoked_at": revoked[0]})
 
 
+@pytest.mark.parametrize(
+    "limit", ["requests_per_minute", "max_periodic_tasks", "min_interval_seconds"]
+)
+def test_a_change_of_what_an_account_may_have_is_told(api: ContractClient, limit: str):
+    account = ServiceAccount.objects.create(name="billing", scopes=[])
+
+    api.patch(f"{ACCOUNTS}{account.pk}/", {limit: 60})
+
+    assert (latest().before, latest().after) == ({limit: None}, {limit: 60})
+
+
 def test_an_account_that_deletes_itself_leaves_its_name(api: ContractClient):
     account = ServiceAccount.objects.get()
     caller("another-admin", scopes=["admin"])

@@ -29,6 +29,9 @@ def test_an_account_is_made_from_little(api):
         "task_patterns": [],
         "queues": [],
         "sees_unowned": False,
+        "requests_per_minute": None,
+        "max_periodic_tasks": None,
+        "min_interval_seconds": None,
         "created_at": created_at,
     }
     assert api.get(at(account.pk)).json() == response.json()
@@ -46,6 +49,9 @@ def test_all_of_it_is_stored_without_doubles_and_sorted(api, settings):
             "task_patterns": ["reports.*", "billing.*"],
             "queues": ["fast", "celery"],
             "sees_unowned": True,
+            "requests_per_minute": 600,
+            "max_periodic_tasks": 0,
+            "min_interval_seconds": 60,
         },
     ).json()
 
@@ -53,6 +59,9 @@ def test_all_of_it_is_stored_without_doubles_and_sorted(api, settings):
     assert told["task_patterns"] == ["billing.*", "reports.*"]
     assert told["queues"] == ["celery", "fast"]
     assert told["sees_unowned"] is True
+    assert told["requests_per_minute"] == 600
+    assert told["max_periodic_tasks"] == 0
+    assert told["min_interval_seconds"] == 60
 
 
 @pytest.mark.parametrize(
@@ -81,6 +90,18 @@ def test_all_of_it_is_stored_without_doubles_and_sorted(api, settings):
         ({"queues": [""]}, ("/queues/0", "blank")),
         ({"queues": ["celery", "nowhere"]}, ("/queues/1", "unknown_queue")),
         ({"sees_unowned": "yes"}, ("/sees_unowned", "invalid")),
+        ({"requests_per_minute": 1}, None),
+        ({"requests_per_minute": 0}, ("/requests_per_minute", "min_value")),
+        ({"requests_per_minute": 2**31}, ("/requests_per_minute", "max_value")),
+        ({"requests_per_minute": "60"}, ("/requests_per_minute", "invalid")),
+        ({"max_periodic_tasks": 0}, None),
+        ({"max_periodic_tasks": -1}, ("/max_periodic_tasks", "min_value")),
+        ({"max_periodic_tasks": 2**31}, ("/max_periodic_tasks", "max_value")),
+        ({"max_periodic_tasks": 1.5}, ("/max_periodic_tasks", "invalid")),
+        ({"min_interval_seconds": None}, None),
+        ({"min_interval_seconds": 0}, ("/min_interval_seconds", "min_value")),
+        ({"min_interval_seconds": 2**31}, ("/min_interval_seconds", "max_value")),
+        ({"min_interval_seconds": True}, ("/min_interval_seconds", "invalid")),
         ({"colour": "red"}, ("/colour", "unknown_field")),
     ],
 )
@@ -113,12 +134,14 @@ def test_a_name_is_taken_once(api, method):
 
 
 def test_put_replaces_and_patch_changes(api):
-    pk = api.post(ACCOUNTS, {**BILLING, "task_patterns": ["billing.*"]}).json()["id"]
+    first = {**BILLING, "task_patterns": ["billing.*"], "max_periodic_tasks": 9}
+    pk = api.post(ACCOUNTS, first).json()["id"]
 
     patched = api.patch(at(pk), {"sees_unowned": True}).json()
     replaced = api.put(at(pk), BILLING).json()
 
     assert patched["task_patterns"] == ["billing.*"]
+    assert (patched["max_periodic_tasks"], replaced["max_periodic_tasks"]) == (9, None)
     assert patched["sees_unowned"] is True
     assert replaced["task_patterns"] == []
     assert replaced["sees_unowned"] is False
