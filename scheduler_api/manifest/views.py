@@ -26,6 +26,7 @@ from scheduler_api.manifest.serializers import (
     ManifestSerializer,
 )
 from scheduler_api.periodic_tasks.actions import NameTaken
+from scheduler_api.periodic_tasks.quotas import TooManyPeriodicTasks
 from scheduler_api.periodic_tasks.serializers import PeriodicTaskSerializer
 from scheduler_api.periodic_tasks.views import PeriodicTaskViewSet
 
@@ -47,7 +48,7 @@ class ManifestViewSet(ApiViewSet):
         "apply": Scope.PERIODIC_TASKS_WRITE,
     }
     queries: ClassVar = {"apply": ManifestQuery}
-    problems: ClassVar = {"apply": (NameTaken,)}
+    problems: ClassVar = {"apply": (NameTaken, TooManyPeriodicTasks)}
 
     def get_queryset(self) -> QuerySet[PeriodicTask]:
         """Return the periodic tasks that belong to the caller, also of one who sees more."""

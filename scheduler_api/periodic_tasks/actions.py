@@ -18,6 +18,7 @@ from scheduler_api.periodic_tasks.models import (
     is_paused,
     managed_half,
 )
+from scheduler_api.periodic_tasks.quotas import refuse_beyond_quota
 from scheduler_api.periodic_tasks.timing import schedule_row
 from scheduler_api.schedules.rows import KINDS, kind_of, reuse, values_of
 
@@ -69,6 +70,7 @@ def follow(task: PeriodicTask, schedule: Any) -> None:
 @transaction.atomic
 def create(draft: Draft, *, by: Caller) -> None:
     """Store a new periodic task, and its schedule unless an equal one is stored already."""
+    refuse_beyond_quota(by.account, more=1)
     task = draft.task
     follow(task, reuse(schedule_row(task)))
     _save(task)
@@ -95,6 +97,7 @@ def create_all(
 
 @transaction.atomic
 def _insert(drafts: Sequence[Draft], *, managed_by: ManagedBy, by: Caller) -> None:
+    refuse_beyond_quota(by.account, more=len(drafts))
     try:
         with transaction.atomic():
             PeriodicTask.objects.bulk_create(draft.task for draft in drafts)

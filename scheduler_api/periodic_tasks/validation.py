@@ -19,6 +19,7 @@ from scheduler_api.http.problems import Mistake, join
 from scheduler_api.http.serializers import unknown
 from scheduler_api.periodic_tasks.timing import schedule_row, slots
 from scheduler_api.schedules.errors import InvalidSchedule
+from scheduler_api.schedules.gaps import too_often
 
 MAX_ARGUMENT_BYTES = 64 * 1024
 MAX_SHORTSTR_BYTES = 255
@@ -49,6 +50,8 @@ def mistakes_in(
             yield from rule(task)
     if WHAT_RUNS & set(changed) or (task.enabled and {"schedule", "enabled"} & set(changed)):
         yield from beyond_account(task, by)
+    if task.enabled and (WHAT_RUNS | {"schedule", "enabled"}) & set(changed):
+        yield from too_often(schedule_row(task), by, pointer="/schedule")
 
 
 def wrong_repetition(task: PeriodicTask) -> Iterator[Mistake]:

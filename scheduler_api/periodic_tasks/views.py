@@ -28,6 +28,7 @@ from scheduler_api.periodic_tasks.batch_serializers import (
     BatchSerializer,
 )
 from scheduler_api.periodic_tasks.filters import PeriodicTaskFilter
+from scheduler_api.periodic_tasks.quotas import TooManyPeriodicTasks
 from scheduler_api.periodic_tasks.serializers import (
     ANSWER,
     PAUSE,
@@ -78,11 +79,11 @@ class PeriodicTaskViewSet(CrudViewSet):
         }
     )
     problems: ClassVar = {
-        "create": (actions.NameTaken,),
+        "create": (actions.NameTaken, TooManyPeriodicTasks),
         "update": (actions.NameTaken,),
         "partial_update": (actions.NameTaken,),
-        "put_by_name": (actions.NameTaken,),
-        "batch": (NotFound, actions.NameTaken, RevisionMismatch),
+        "put_by_name": (actions.NameTaken, TooManyPeriodicTasks),
+        "batch": (NotFound, actions.NameTaken, TooManyPeriodicTasks, RevisionMismatch),
     }
 
     def get_queryset(self) -> QuerySet[Any]:

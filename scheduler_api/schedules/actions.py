@@ -6,7 +6,8 @@ from django.db import IntegrityError, transaction
 
 from scheduler_api.access.audit import Caller, Operation, note
 from scheduler_api.access.ownership import visible_to
-from scheduler_api.http.problems import Problem
+from scheduler_api.http.problems import Problem, ValidationFailed
+from scheduler_api.schedules.gaps import too_often
 from scheduler_api.schedules.models import ScheduleRevision
 from scheduler_api.schedules.rows import are_equal, kind_of, stored_equal, values_of
 
@@ -57,7 +58,8 @@ class ScheduleOfOthers(Problem):
 def store(row: Any, *, by: Caller) -> None:
     """Save a new schedule, or new values of one; its periodic tasks follow it.
 
-    Raise ScheduleOfOthers rather than change it under somebody else's periodic task, and
+    Raise ScheduleOfOthers rather than change it under somebody else's periodic task,
+    ValidationFailed where those that run would run too often for the caller's account, and
     ScheduleExists where django-celery-beat's tables want them unique (solar).
     """
     before = type(row)._default_manager.filter(pk=row.pk).first()
@@ -67,6 +69,9 @@ def store(row: Any, *, by: Caller) -> None:
         others = row.periodictask_set.exclude(visible_to(by.account))
         if not by.account.is_admin and others.exists():
             raise ScheduleOfOthers("Store a schedule of your own and follow that.")
+        mistakes = list(too_often(row, by.account, pointer=""))
+        if mistakes and row.periodictask_set.filter(enabled=True).exists():
+            raise ValidationFailed(errors=mistakes)
         ScheduleRevision.bump(kind_of(row).name, row.pk)
     try:
         with transaction.atomic():

@@ -204,6 +204,12 @@ def ask_once_too_often(_: ContractClient) -> Any:
     )
 
 
+def own_one_too_many(_: ContractClient) -> Any:
+    limited = caller("reports", scopes=["periodic-tasks:write"], max_periodic_tasks=1)
+    limited.post(TASKS, VALID)
+    return limited.post(TASKS, {**VALID, "name": "Another"})
+
+
 def take_admin_from_the_last(api: ContractClient) -> Any:
     (account,) = api.get(ACCOUNTS).json()["results"]
     return api.patch(f"{ACCOUNTS}{account['id']}/", {"scopes": ["runs:read"]})
@@ -231,6 +237,7 @@ PROVOKED_BY = {
     "schedule_in_use": delete_a_schedule_in_use,
     "schedule_of_others": change_a_schedule_of_others,
     "too_many_keys": make_a_third_key,
+    "too_many_periodic_tasks": own_one_too_many,
     "too_many_requests": ask_once_too_often,
     "unsupported_media_type": lambda api: api.post(TASKS, "name", content_type="text/plain"),
     "validation_failed": lambda api: api.post(TASKS, {**VALID, "schedule": NEVER}),

@@ -1,0 +1,313 @@
+"""What an account may have: so many periodic tasks, and none that runs too often."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+
+from scheduler_api.access.models import AuditEntry, ServiceAccount
+from tests.api.access.callers import key_of, service, with_key
+from tests.api.http.answers import mistakes, refusal
+from tests.api.periodic_tasks.examples import (
+    EVERY_30_SECONDS,
+    NEW_YEAR_2100,
+    SUNSET,
+    TASKS,
+    heartbeat,
+    stored,
+    without,
+)
+from tests.api.schedules.bodies import CRONTABS, INTERVALS
+from tests.client import ContractClient
+
+HOURLY = {"type": "interval", "every": 1, "period": "hours"}
+TOO_OFTEN = [("/schedule", "too_often")]
+
+
+def heartbeats(*numbers: int, **fields: Any) -> list[dict[str, Any]]:
+    return [heartbeat(name=f"Heartbeat {number}", **fields) for number in numbers]
+
+
+# --- So many --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("quota", [0, 1, 3])
+def test_an_account_owns_no_more_than_its_quota(db, quota):
+    limited = service("limited", max_periodic_tasks=quota)
+    for body in heartbeats(*range(quota)):
+        assert limited.post(TASKS, body).status_code == 201
+
+    refused = limited.post(TASKS, heartbeat())
+
+    assert refusal(refused) == (409, "too_many_periodic_tasks")
+    assert refused.json()["detail"] == (f"The account 'limited' owns {quota} and may own {quota}.")
+    assert PeriodicTask.objects.count() == quota
+    assert IntervalSchedule.objects.count() == min(quota, 1)
+    assert AuditEntry.objects.count() == quota
+
+
+def test_put_by_name_creates_no_more_than_the_quota_and_replaces_for_ever(db):
+    limited = service("limited", max_periodic_tasks=1)
+    body = without(heartbeat(), "name")
+
+    answers = [limited.put(f"{TASKS}by-name/{name}/", body) for name in ("one", "one", "two")]
+
+    assert [answer.status_code for answer in answers] == [201, 200, 409]
+    assert refusal(answers[-1]) == (409, "too_many_periodic_tasks")
+
+
+def test_who_owns_too_many_already_may_change_and_delete_them(db):
+    limited = service("limited")
+    first, second = (limited.post(TASKS, body).json() for body in heartbeats(1, 2))
+    ServiceAccount.objects.update(max_periodic_tasks=1)
+
+    assert limited.patch(f"{TASKS}{first['id']}/", {"enabled": False}).status_code == 200
+    assert limited.delete(f"{TASKS}{first['id']}/").status_code == 204
+    assert limited.post(TASKS, heartbeat()).status_code == 409
+    assert limited.delete(f"{TASKS}{second['id']}/").status_code == 204
+    assert limited.post(TASKS, heartbeat()).status_code == 201
+
+
+def test_what_others_own_does_not_count(api):
+    limited = service("limited", max_periodic_tasks=1, sees_unowned=True)
+    stored(name="Nobody's")
+    api.post(TASKS, heartbeat(name="Another's"))
+
+    assert limited.post(TASKS, heartbeat()).status_code == 201
+
+
+def test_an_admin_is_limited_too_if_somebody_limits_it(api):
+    ServiceAccount.objects.update(max_periodic_tasks=0)
+
+    assert refusal(api.post(TASKS, heartbeat())) == (409, "too_many_periodic_tasks")
+
+
+def test_a_disabled_one_counts(db):
+    limited = service("limited", max_periodic_tasks=1)
+    limited.post(TASKS, heartbeat(enabled=False))
+
+    assert limited.post(TASKS, heartbeat(name="Another")).status_code == 409
+
+
+def test_of_two_at_once_one_is_the_last(two_at_once):
+    limited = key_of(service("limited", max_periodic_tasks=1))
+    bodies = heartbeats(0, 1)
+
+    responses = two_at_once(lambda _, number: with_key(limited).post(TASKS, bodies[number]))
+
+    assert sorted(response.status_code for response in responses) == [201, 409]
+    assert PeriodicTask.objects.count() == 1
+
+
+def test_only_a_quota_costs_queries(db):
+    free, limited = service("free"), service("limited", max_periodic_tasks=9)
+    stored()
+
+    def queries_of(client: ContractClient, body: dict[str, Any]) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert client.post(TASKS, body).status_code == 201
+        return len(queries)
+
+    one, other = heartbeats(1, 2)
+    assert queries_of(limited, one) == queries_of(free, other) + 2
+
+
+# --- None too often -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def limited(db: None) -> ContractClient:
+    """A caller whose periodic tasks may run once in five minutes."""
+    return service("limited", min_interval_seconds=300)
+
+
+def crontab(expression: str) -> dict[str, Any]:
+    return {"type": "crontab", "expression": expression}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "is_taken"),
+    [
+        ({"type": "interval", "every": 299, "period": "seconds"}, False),
+        ({"type": "interval", "every": 300, "period": "seconds"}, True),
+        ({"type": "interval", "every": 5, "period": "minutes"}, True),
+        (crontab("* * * * *"), False),
+        (crontab("*/5 * * * *"), True),
+        (crontab("*/7 * * * *"), False),
+        (crontab("0,59 * * * *"), False),
+        (crontab("0 0,23 * * *"), True),
+        (SUNSET, True),
+        (NEW_YEAR_2100, True),
+    ],
+)
+def test_slots_keep_their_distance(limited, schedule, is_taken):
+    response = limited.post(TASKS, heartbeat(schedule=schedule))
+
+    if is_taken:
+        assert response.status_code == 201
+    else:
+        assert refusal(response) == (400, "validation_failed")
+        assert mistakes(response) == TOO_OFTEN
+
+
+def test_it_is_told_how_close_they_are(limited):
+    response = limited.post(TASKS, heartbeat(schedule=crontab("*/7 * * * *")))
+
+    assert response.json()["errors"][0]["detail"] == (
+        "Two of its slots are 240 s apart; this account's must be 300 s apart or more."
+    )
+
+
+@pytest.mark.parametrize(
+    ("schedule", "seconds", "is_taken"),
+    [
+        (SUNSET, 86400, True),
+        (SUNSET, 86401, False),
+        (NEW_YEAR_2100, 2**31 - 1, True),
+        (crontab("0 0 1 * *"), 28 * 86400, True),
+        (crontab("0 0 1 * *"), 28 * 86400 + 1, False),
+    ],
+)
+def test_a_distance_of_more_than_a_day(db, schedule, seconds, is_taken):
+    client = service("limited", min_interval_seconds=seconds)
+
+    response = client.post(TASKS, heartbeat(schedule=schedule))
+
+    assert response.status_code == (201 if is_taken else 400)
+
+
+def test_a_schedule_by_its_id_is_measured_as_well(limited):
+    often = limited.post(INTERVALS, {"every": 1, "period": "minutes"}).json()["id"]
+    seldom = limited.post(INTERVALS, {"every": 1, "period": "hours"}).json()["id"]
+    body = without(heartbeat(), "schedule")
+
+    assert mistakes(limited.post(TASKS, {**body, "interval": often})) == TOO_OFTEN
+    created = limited.post(TASKS, {**body, "interval": seldom})
+    assert created.status_code == 201
+    address = f"{TASKS}{created.json()['id']}/"
+    assert mistakes(limited.patch(address, {"interval": often})) == TOO_OFTEN
+
+
+def test_all_that_is_wrong_is_told_together(limited):
+    response = limited.post(TASKS, heartbeat(kwargs={"colour": "red"}))
+
+    assert set(mistakes(response)) == {*TOO_OFTEN, ("/kwargs/colour", "unexpected_argument")}
+
+
+def test_put_by_name_is_measured_as_well(limited):
+    response = limited.put(f"{TASKS}by-name/Heartbeat/", without(heartbeat(), "name"))
+
+    assert mistakes(response) == TOO_OFTEN
+
+
+@pytest.fixture
+def hasty(limited: ContractClient) -> str:
+    """The address of a task that runs more often than its owner may have it by now."""
+    ServiceAccount.objects.update(min_interval_seconds=None)
+    created = limited.post(TASKS, heartbeat()).json()
+    ServiceAccount.objects.update(min_interval_seconds=300)
+    return f"{TASKS}{created['id']}/"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"schedule": {**EVERY_30_SECONDS, "every": 60}},
+        {"headers": {"x-a": "1"}},
+        {"queue": "celery"},
+        {"task": "project.tasks.clean_up"},
+    ],
+)
+def test_what_runs_too_often_cannot_run_otherwise(limited, hasty, body):
+    assert mistakes(limited.patch(hasty, body)) == TOO_OFTEN
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"description": "Old"},
+        {"labels": {"team": "ops"}},
+        {"enabled": False},
+        {"schedule": HOURLY},
+        {"schedule": EVERY_30_SECONDS},
+        {},
+    ],
+)
+def test_what_runs_too_often_may_be_described_stopped_and_slowed_down(limited, hasty, body):
+    assert limited.patch(hasty, body).status_code == 200
+
+
+def test_what_is_disabled_is_measured_when_it_is_enabled(limited):
+    created = limited.post(TASKS, heartbeat(enabled=False))
+
+    assert created.status_code == 201
+    address = f"{TASKS}{created.json()['id']}/"
+    assert mistakes(limited.patch(address, {"enabled": True})) == TOO_OFTEN
+    assert limited.patch(address, {"enabled": True, "schedule": HOURLY}).status_code == 200
+
+
+def test_that_it_runs_once_is_no_way_around(limited):
+    assert mistakes(limited.post(TASKS, heartbeat(one_off=True))) == TOO_OFTEN
+
+
+def test_the_distance_is_that_of_the_caller(api, limited):
+    created = limited.post(TASKS, heartbeat(schedule=HOURLY)).json()
+
+    answer = api.patch(f"{TASKS}{created['id']}/", {"schedule": EVERY_30_SECONDS})
+
+    assert answer.status_code == 200
+    assert answer.json()["owner"] == "limited"
+
+
+# --- A schedule that is changed under its periodic tasks --------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("schedules", "body", "change"),
+    [
+        (INTERVALS, {"every": 1, "period": "hours"}, {"every": 1, "period": "minutes"}),
+        (CRONTABS, {"expression": "*/30 * * * *"}, {"minute": "0,59"}),
+    ],
+)
+@pytest.mark.parametrize("method", ["put", "patch"])
+def test_a_schedule_does_not_come_below_the_distance(limited, schedules, body, change, method):
+    schedule = limited.post(schedules, body).json()
+    task = without(heartbeat(), "schedule") | {schedule["type"]: schedule["id"]}
+    limited.post(TASKS, task)
+    address = f"{schedules}{schedule['id']}/"
+
+    refused = getattr(limited, method)(address, change)
+
+    assert refusal(refused) == (400, "validation_failed")
+    assert mistakes(refused) == [("", "too_often")]
+    assert limited.get(address).json()["description"] == schedule["description"]
+
+
+def test_a_schedule_that_nothing_follows_may_be_as_quick_as_it_likes(limited):
+    schedule = limited.post(INTERVALS, {"every": 1, "period": "hours"}).json()
+    address = f"{INTERVALS}{schedule['id']}/"
+
+    assert limited.patch(address, {"period": "seconds"}).status_code == 200
+    task = limited.post(TASKS, heartbeat(schedule=HOURLY, enabled=False)).json()
+    address = f"{INTERVALS}{task['interval']}/"
+    assert limited.patch(address, {"period": "seconds"}).status_code == 200
+    assert mistakes(limited.patch(f"{TASKS}{task['id']}/", {"enabled": True})) == TOO_OFTEN
+
+
+def test_that_a_schedule_is_of_others_is_told_first(api, limited):
+    task = api.post(TASKS, heartbeat()).json()
+
+    refused = limited.patch(f"{INTERVALS}{task['interval']}/", {"every": 1})
+
+    assert refusal(refused) == (409, "schedule_of_others")
+
+
+def test_a_schedule_that_others_have_spoilt_is_refused_for_that(limited):
+    CrontabSchedule.objects.create(minute="x")
+    crontab = CrontabSchedule.objects.get()
+
+    response = limited.post(TASKS, without(heartbeat(), "schedule") | {"crontab": crontab.pk})
+
+    assert [code for _, code in mistakes(response)] == ["malformed"]
