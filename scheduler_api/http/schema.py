@@ -313,7 +313,7 @@ class ApiSchema(AutoSchema):
             return
         responses["200"] = {
             "description": "What would be stored; nothing was.",
-            "headers": {"X-Request-Id": REQUEST_ID.ref},
+            "headers": {"X-Request-Id": REQUEST_ID.ref, **RATE_LIMITS},
             "content": {"application/json": {"schema": would_be.ref, "examples": examples}},
         }
 

@@ -33,7 +33,8 @@ class Outcome:
 
 def lock_account(account: ServiceAccount) -> None:
     """Let one manifest of an account be applied at a time: none sees half of another."""
-    ServiceAccount.objects.select_for_update().get(pk=account.pk)
+    # Not locked as a key: who only refers to the account need not wait.
+    ServiceAccount.objects.select_for_update(no_key=True).get(pk=account.pk)
 
 
 def apply(

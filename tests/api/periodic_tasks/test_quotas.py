@@ -48,6 +48,39 @@ def test_an_account_owns_no_more_than_its_quota(db, quota):
     assert AuditEntry.objects.count() == quota
 
 
+def test_a_batch_makes_what_there_is_room_for_or_nothing(db):
+    limited = service("limited", max_periodic_tasks=2)
+    operations = [{"op": "create", "body": body} for body in heartbeats(1, 2, 3)]
+
+    refused = limited.post(f"{TASKS}batch/", {"operations": operations})
+    assert refusal(refused) == (409, "too_many_periodic_tasks")
+    assert mistakes(refused) == [("/operations/2", "too_many_periodic_tasks")]
+    assert not PeriodicTask.objects.exists()
+
+    answer = limited.post(f"{TASKS}batch/?atomic=false", {"operations": operations}).json()
+    assert [result["status"] for result in answer["results"]] == [201, 201, 409]
+
+
+def test_a_batch_may_make_room_first(db):
+    limited = service("limited", max_periodic_tasks=1)
+    old = limited.post(TASKS, heartbeat(name="old")).json()["id"]
+    operations = [{"op": "delete", "id": old}, {"op": "create", "body": heartbeat(name="new")}]
+
+    assert limited.post(f"{TASKS}batch/", {"operations": operations}).status_code == 200
+
+
+def test_a_manifest_makes_no_more_than_the_quota_and_may_make_room_first(db):
+    limited = service("limited", max_periodic_tasks=2)
+
+    def apply(*numbers: int) -> Any:
+        document = {"version": 1, "periodic_tasks": heartbeats(*numbers)}
+        return limited.post("/api/v1/manifest/?mode=apply&prune=true", document)
+
+    assert apply(1, 2).status_code == 200
+    assert refusal(apply(1, 2, 3)) == (409, "too_many_periodic_tasks")
+    assert apply(3, 4).json()["created"] == ["Heartbeat 3", "Heartbeat 4"]
+
+
 def test_put_by_name_creates_no_more_than_the_quota_and_replaces_for_ever(db):
     limited = service("limited", max_periodic_tasks=1)
     body = without(heartbeat(), "name")
