@@ -80,7 +80,10 @@ class ApiKeyViewSet(ListRetrieveViewSet):
     @extend_schema(request=None, responses=ApiKeySerializer)
     @action(detail=True, methods=["post"])
     def revoke(self, request: Request, **address: str) -> Response:
-        """Refuse a key from now on. It stays on the list."""
+        """Revoke an API key.
+
+        It is refused from now on, and stays on the list.
+        """
         key = self.get_object()
         actions.revoke_key(key, by=caller_of(request))
         return Response(self.get_serializer(self.get_queryset().get(pk=key.pk)).data)

@@ -195,7 +195,7 @@ class ApiSchema(AutoSchema):
         return {
             "one": one,
             "many": many,
-            "a": "an" if one[0] in "aeiou" else "a",
+            "a": "an" if one[0] in "aeiouA" else "a",
             "One": camel(one),
             "Many": camel(many),
         }
