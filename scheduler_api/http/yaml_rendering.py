@@ -6,20 +6,26 @@ something else is in quotes.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+import yaml
 from rest_framework.renderers import BaseRenderer, JSONRenderer
+from yaml.nodes import ScalarNode
+from yaml.representer import SafeRepresenter
 
-from scheduler_api.http.yaml_parsing import MEDIA_TYPE, NOT_PLAIN_TEXT
+from scheduler_api.http.yaml_parsing import MEDIA_TYPE
 
-INDENT = "  "
+# What is written as an escape: what our parser demands, and what libyaml does not write otherwise,
+# tabs and the characters above U+FFFF.
+ESCAPED = re.compile("[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]")
 # A letter, and then nothing that could end the scalar, or begin a comment. Whatever YAML 1.1 or
 # 1.2 reads as something else does not start with a letter, but for a few words.
 PLAIN = re.compile(r"""[^\W\d](?:[\w./+*@%=,;()$~^<>|!?&'"-]|:(?=[\w/])|[ ](?=[\w(]))*""")
 WORDS = frozenset(["null", "true", "false", "yes", "no", "on", "off", "y", "n"])
-# One of 1024 characters has to be marked as a key beforehand.
-LONGEST_SIMPLE_KEY = 512
+# Several lines, the first and the last not empty, and no space at their ends to get lost.
+LITERAL = re.compile(r"\S(.*\S)?(\n+.*\S)+\n?")
+UNBOUNDED = 2**31 - 1  # an int of C's
 
 
 class YAMLRenderer(BaseRenderer):
@@ -43,78 +49,42 @@ class YAMLRenderer(BaseRenderer):
         return to_yaml(json.loads(body)).encode()
 
 
+class Styles(SafeRepresenter):
+    """How a dumper of PyYAML's is to write strings, and that it writes no aliases."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Write out again what is the same object."""
+        return True
+
+    def represent_str(self, data: str) -> ScalarNode:
+        """Write a string in the style that keeps it a string."""
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style_of(data))
+
+
+Styles.add_representer(str, Styles.represent_str)
+# libyaml where PyYAML was built with it; both are tested. They differ only in which keys they mark
+# with "? ", of those that are empty, long or with a carriage return, and in "..." after a document
+# that is one word or number.
+DUMPER: Any = type("Dumper", (Styles, getattr(yaml, "CSafeDumper", yaml.SafeDumper)), {})
+
+
 def to_yaml(document: object) -> str:
     """Write a JSON document, its keys in the order that they have."""
-    if isinstance(document, dict | list) and document:
-        return "".join(f"{line}\n" for line in _lines(document, ""))
-    return f"{_scalar(document)}\n"
-
-
-def _lines(collection: dict[str, Any] | list[Any], indent: str) -> Iterator[str]:
-    """Write a collection that is not empty."""
-    if isinstance(collection, list):
-        for item in collection:
-            yield from _item(item, indent)
-        return
-    for key, value in collection.items():
-        name = _scalar(key)
-        if len(name) > LONGEST_SIMPLE_KEY:
-            yield f"{indent}? {name}"
-            name = ""
-        if isinstance(value, dict | list) and value:
-            yield f"{indent}{name}:"
-            yield from _lines(value, indent + INDENT)
-        else:
-            yield from _leaf(f"{indent}{name}: ", value, indent)
-
-
-def _item(item: object, indent: str) -> Iterator[str]:
-    """Write one item of a sequence; of a collection, the first line beside the dash."""
-    if not (isinstance(item, dict | list) and item):
-        yield from _leaf(f"{indent}- ", item, indent)
-        return
-    lines = _lines(item, indent + INDENT)
-    yield f"{indent}- {next(lines).removeprefix(indent + INDENT)}"
-    yield from lines
-
-
-def _leaf(start: str, value: object, indent: str) -> Iterator[str]:
-    """Write a value that holds no other; of a text in several lines, each on its own."""
-    if not (isinstance(value, str) and _is_literal(value)):
-        yield f"{start}{_scalar(value)}"
-        return
-    yield f"{start}|" if value.endswith("\n") else f"{start}|-"
-    for line in value.removesuffix("\n").split("\n"):
-        yield f"{indent}{INDENT}{line}" if line else ""
-
-
-def _is_literal(text: str) -> bool:
-    """Tell whether a text has several lines, and no space at the ends of them to get lost."""
-    first, *more = lines = text.removesuffix("\n").split("\n")
-    return (
-        bool(more and first and lines[-1])
-        and all(line == line.strip() for line in lines)
-        and "\r" not in text
-        and not NOT_PLAIN_TEXT.search(text)
+    written: str = yaml.dump(
+        document,
+        Dumper=DUMPER,
+        default_flow_style=False,
+        sort_keys=False,
+        allow_unicode=True,
+        width=UNBOUNDED,
     )
+    return written
 
 
-def _scalar(value: object) -> str:
-    """Write what fits in one line."""
-    if isinstance(value, str):
-        return value if _is_plain(value) else _quoted(value)
-    written = json.dumps(value)
-    # YAML 1.1 takes a number for a float only if it has a point.
-    is_exponential = isinstance(value, float) and "." not in written
-    return written.replace("e", ".0e") if is_exponential else written
-
-
-def _is_plain(text: str) -> bool:
-    return PLAIN.fullmatch(text) is not None and text.lower() not in WORDS
-
-
-def _quoted(text: str) -> str:
-    """Write a text as JSON does, which YAML reads, but for the characters that it refuses."""
-    return NOT_PLAIN_TEXT.sub(
-        lambda odd: f"\\u{ord(odd[0]):04x}", json.dumps(text, ensure_ascii=False)
-    )
+def style_of(text: str) -> str | None:
+    """Choose plain (None), a literal block, or double quotes."""
+    if ESCAPED.search(text):
+        return '"'
+    if PLAIN.fullmatch(text) and text.lower() not in WORDS:
+        return None
+    return "|" if LITERAL.fullmatch(text) else '"'

@@ -8,15 +8,15 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scheduler_api.http import yaml_parsing
+from scheduler_api.http import yaml_parsing, yaml_rendering
 from scheduler_api.http.yaml_parsing import parse_yaml
-from scheduler_api.http.yaml_rendering import YAMLRenderer, to_yaml
+from scheduler_api.http.yaml_rendering import Styles, YAMLRenderer, to_yaml
 
 DOCUMENT = {
     "periodic_tasks": [
         {
             "name": "nightly",
-            "description": "Deletes what is old.\n\nAsk Jörg first: 😀\n",
+            "description": "Deletes what is old:\n\n  - mails\n  - files\n\nAsk Jörg first.\n",
             "args": [],
             "kwargs": {"older_than_days": 30, "ratio": 0.5, "dry run": False},
             "schedule": {"type": "crontab", "minute": "0", "hour": "*/3", "zone": "Europe/Berlin"},
@@ -28,33 +28,48 @@ DOCUMENT = {
 }
 TEXT = """\
 periodic_tasks:
-  - name: nightly
-    description: |
-      Deletes what is old.
+- name: nightly
+  description: |
+    Deletes what is old:
 
-      Ask Jörg first: 😀
-    args: []
-    kwargs:
-      older_than_days: 30
-      ratio: 0.5
-      dry run: false
-    schedule:
-      type: crontab
-      minute: "0"
-      hour: "*/3"
-      zone: Europe/Berlin
-    start_time: "2027-03-28T01:00:00Z"
-    expires: null
-  - name: "yes"
-    args:
-      - - 1
-        - []
-      - a: {}
-    note: |-
-      two
-      lines
-    url: https://x/y
+      - mails
+      - files
+
+    Ask Jörg first.
+  args: []
+  kwargs:
+    older_than_days: 30
+    ratio: 0.5
+    dry run: false
+  schedule:
+    type: crontab
+    minute: "0"
+    hour: "*/3"
+    zone: Europe/Berlin
+  start_time: "2027-03-28T01:00:00Z"
+  expires: null
+- name: "yes"
+  args:
+  - - 1
+    - []
+  - a: {}
+  note: |-
+    two
+    lines
+  url: https://x/y
 """
+
+
+def dumper_named(name: str) -> Any:
+    if not hasattr(yaml, name):
+        pytest.skip("PyYAML was built without libyaml")
+    return type(name, (Styles, getattr(yaml, name)), {})
+
+
+@pytest.fixture(params=["CSafeDumper", "SafeDumper"], autouse=True)
+def dumper(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let libyaml write, and PyYAML's own emitter where it was built without."""
+    monkeypatch.setattr(yaml_rendering, "DUMPER", dumper_named(request.param))
 
 
 def test_a_document_is_written_in_blocks_in_the_order_it_has():
@@ -67,8 +82,41 @@ def test_a_long_text_is_not_folded():
     assert to_yaml({"a": text}) == f"a: {text}\n"
 
 
-def test_a_key_too_long_for_a_line_of_its_own_is_marked():
-    key = "k" * 2000
+def test_what_is_the_same_object_is_written_again():
+    shared = {"b": [1]}
+
+    assert to_yaml([shared, shared]) == "- b:\n  - 1\n" * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("Ask Jörg", "Ask Jörg"),
+        ("it's", "it's"),
+        ("'tis", '"\'tis"'),
+        ("Ask Jörg 😀", '"Ask Jörg \\U0001F600"'),
+        ("two\nlines\n", "|\n  two\n  lines"),
+        ("two\nlines \n", r'"two\nlines \n"'),
+        ("two\nlines\n\n", r'"two\nlines\n\n"'),
+        ("two\n\tlines", r'"two\n\tlines"'),
+        ("two\nlines 😀", r'"two\nlines \U0001F600"'),
+        ("two\nli\u2028nes", r'"two\nli\Lnes"'),
+        ("𠮷", r'"\U00020BB7"'),
+        ("y", '"y"'),
+        ("Null", '"Null"'),
+        ("012", '"012"'),
+        ("0o14", '"0o14"'),
+        ("1e3", '"1e3"'),
+        ("<<", '"<<"'),
+    ],
+)
+def test_a_string_that_is_not_plain_is_in_double_quotes_or_a_block(text: str, written: str):
+    assert to_yaml({"key": text}) == f"key: {written}\n"
+
+
+@pytest.mark.parametrize("length", [129, 1024, 2000])
+def test_a_key_too_long_for_a_line_of_its_own_is_marked(length: int):
+    key = "k" * length
     document = {key: 1, "b": {key: [1], "c": 2}}
 
     assert to_yaml(document).startswith(f"? {key}\n: 1\n")
@@ -140,6 +188,16 @@ def test_a_string_stays_the_string_that_it_is(text: str):
         assert yaml.safe_load(written) == document
 
 
+def test_it_is_the_same_to_the_byte_without_libyaml(monkeypatch: pytest.MonkeyPatch):
+    documents = [DOCUMENT, TRAPS, {text: text for text in TRAPS if text}]
+    written = []
+    for name in ("CSafeDumper", "SafeDumper"):
+        monkeypatch.setattr(yaml_rendering, "DUMPER", dumper_named(name))
+        written.append([to_yaml(document) for document in documents])
+
+    assert written[0] == written[1]
+
+
 documents = st.recursive(
     st.none()
     | st.booleans()
@@ -176,5 +234,5 @@ def test_what_is_written_is_read_as_it_was(document: Any):
 
 def test_the_renderer_writes_what_json_would_have_had():
     # A dictionary of REST framework's, and a tuple, are written as JSON has them.
-    assert YAMLRenderer().render({"a": (1, "x")}) == b"a:\n  - 1\n  - x\n"
+    assert YAMLRenderer().render({"a": (1, "x")}) == b"a:\n- 1\n- x\n"
     assert YAMLRenderer().render(None) == b""

@@ -66,7 +66,7 @@ def test_yaml_is_answered_to_those_who_ask_for_it(api: ContractClient):
     response = send(api, '{"a": [1, "yes"]}', "application/json", Accept="application/yaml")
 
     assert response.status_code == 200
-    assert response.content == b'a:\n  - 1\n  - "yes"\n'
+    assert response.content == b'a:\n- 1\n- "yes"\n'
     assert response.headers["Content-Type"] == "application/yaml"
     assert "Accept" in response.headers["Vary"]
 

@@ -105,17 +105,17 @@ def test_it_says_no_more_than_is_needed(api):
     assert exported(api, YAML).decode() == (
         "version: 1\n"
         "periodic_tasks:\n"
-        "  - name: Import contacts\n"
-        "    task: project.tasks.import_contacts\n"
-        "    schedule:\n"
-        "      type: interval\n"
-        "      every: 30\n"
-        "      period: seconds\n"
-        "    args:\n"
-        "      - arg1\n"
-        "      - arg2\n"
-        "    kwargs:\n"
-        "      be_careful: true\n"
+        "- name: Import contacts\n"
+        "  task: project.tasks.import_contacts\n"
+        "  schedule:\n"
+        "    type: interval\n"
+        "    every: 30\n"
+        "    period: seconds\n"
+        "  args:\n"
+        "  - arg1\n"
+        "  - arg2\n"
+        "  kwargs:\n"
+        "    be_careful: true\n"
     )
 
 
