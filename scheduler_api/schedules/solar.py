@@ -6,7 +6,7 @@ hours before it, and is the same whoever asks and when. It is good to 0.1 s of e
 itself leaves out the weather; the microseconds carry no meaning.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from math import radians
 from typing import Any, Final
@@ -21,6 +21,9 @@ from ephem import (  # type: ignore[attr-defined]  # the stubs lack most of it
 from scheduler_api.schedules.kinds import Solar
 
 _DAY = timedelta(days=1)
+# ephem counts days from here. Its own way to a datetime and back is by the Julian calendar before
+# 1582, which has a February 29th in 1500, and is ten days behind.
+_DAY_ZERO = datetime(1899, 12, 31, 12, tzinfo=UTC)
 _SEARCHED_DAYS = 366
 
 # event: (the search of ephem, the height of the sun, whether its centre counts or its upper rim)
@@ -71,8 +74,8 @@ def _event_of_day(solar: Solar, start: datetime) -> datetime | None:
     observer.pressure = 0
     options = {"use_center": True} if use_center else {}
     try:
-        found = getattr(observer, search)(Sun(), start=Date(start.replace(tzinfo=None)), **options)
+        found = getattr(observer, search)(Sun(), start=Date((start - _DAY_ZERO) / _DAY), **options)
     except CircumpolarError:
         return None
-    event: datetime = found.datetime().replace(tzinfo=start.tzinfo)
+    event = _DAY_ZERO + float(found) * _DAY
     return event if start <= event < start + _DAY else None

@@ -114,3 +114,15 @@ def test_at_a_pole_there_is_none_in_a_year(event, latitude):
     solar = Solar(event=event, latitude=latitude, longitude=0)
 
     assert next_slot(solar, NEW_YEAR) is None
+
+
+@pytest.mark.parametrize("year", [500, 1500, 1582, 9998])
+def test_each_day_of_any_year_has_its_sunset(year):
+    tahiti = Solar(event="sunset", latitude=-17.5, longitude=-149.5)
+    first = datetime(year, 1, 1, tzinfo=UTC)
+
+    slots = upcoming(tahiti, after=first, count=365)
+
+    assert [slot.date() for slot in slots] == [
+        (first + timedelta(days=number)).date() for number in range(365)
+    ]
