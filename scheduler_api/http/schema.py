@@ -418,9 +418,12 @@ class BodySchema(OpenApiSerializerExtension):
         without = {"title", "x-spec-enum-id"}
         if direction == "request":
             schema["additionalProperties"] = False
-            schema |= getattr(self.target, "in_requests", {})
+            beyond = dict(getattr(self.target, "in_requests", {}))
+            of_fields = beyond.pop("properties", {})
+            schema |= beyond
             for name, field in properties.items():
-                properties[name] = field | self.beyond_its_type(self.target.fields[name])
+                of_field = self.beyond_its_type(self.target.fields[name])
+                properties[name] = field | of_field | of_fields.get(name, {})
             without |= {"default"} if self.target.partial else set()
         else:
             schema["required"] = list(properties)

@@ -64,6 +64,8 @@ class _Field:
     """How many characters django-celery-beat stores."""
     highest: int
     """The last number that may be written: Sunday is also 7, though Celery only knows 0."""
+    numbers: str
+    """A pattern of the numbers that may be written."""
     names: tuple[str, ...] = ()
 
     def refusal(self, problem: str, *, code: str) -> InvalidSchedule:
@@ -71,11 +73,34 @@ class _Field:
 
 
 _FIELDS = (
-    _Field(name="minute", first=0, last=59, highest=59, column=240),
-    _Field(name="hour", first=0, last=23, highest=23, column=96),
-    _Field(name="day_of_month", first=1, last=31, highest=31, column=124),
-    _Field(name="month_of_year", first=1, last=12, highest=12, column=64, names=_MONTHS),
-    _Field(name="day_of_week", first=0, last=6, highest=7, column=64, names=_WEEKDAYS),
+    _Field(name="minute", first=0, last=59, highest=59, column=240, numbers="[0-5]?[0-9]"),
+    _Field(name="hour", first=0, last=23, highest=23, column=96, numbers="1?[0-9]|2[0-3]"),
+    _Field(
+        name="day_of_month",
+        first=1,
+        last=31,
+        highest=31,
+        column=124,
+        numbers="[1-9]|[12][0-9]|3[01]",
+    ),
+    _Field(
+        name="month_of_year",
+        first=1,
+        last=12,
+        highest=12,
+        column=64,
+        numbers="[1-9]|1[0-2]",
+        names=_MONTHS,
+    ),
+    _Field(
+        name="day_of_week",
+        first=0,
+        last=6,
+        highest=7,
+        column=64,
+        numbers="[0-7]",
+        names=_WEEKDAYS,
+    ),
 )
 
 
@@ -109,6 +134,11 @@ def read(fields: CrontabFields) -> CrontabValues:
     )
 
 
+def patterns() -> CrontabFields:
+    """Return for each field a regular expression that all its texts match, and few others do."""
+    return CrontabFields(*map(_pattern, _FIELDS))
+
+
 def normalized(fields: CrontabFields) -> CrontabFields:
     """Return a spelling that means the same and that every reader of the database takes.
 
@@ -134,6 +164,14 @@ def consecutive_runs(values: Iterable[int]) -> Iterator[list[int]]:
             run = []
         run.append(value)
     yield run
+
+
+def _pattern(field: _Field) -> str:
+    value = rf"0*({field.numbers})" if "|" in field.numbers else f"0*{field.numbers}"
+    if field.names:
+        value = f"({value}|[A-Za-z]{{3,9}})"
+    part = rf"((\*|{value}-{value})(/0*[1-9][0-9]?)?|{value})"
+    return f"^{part}(,{part})*$"
 
 
 def _read_field(field: _Field, text: str) -> tuple[int, ...]:

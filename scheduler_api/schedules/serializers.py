@@ -22,7 +22,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from scheduler_api.http import fields
 from scheduler_api.http.schema import examples
 from scheduler_api.http.serializers import StrictModelSerializer, unknown
-from scheduler_api.schedules.crontab_fields import CrontabFields, normalized
+from scheduler_api.schedules.crontab_fields import CrontabFields, normalized, patterns
 from scheduler_api.schedules.description import describe, never
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.expression import parse_expression
@@ -204,22 +204,34 @@ class TimeZoneName(fields.Text):
         return str(value)
 
 
+class Expression(fields.Text):
+    """A crontab in one line."""
+
+    in_requests: Mapping[str, Any] = {
+        "pattern": r"^\s*(@[A-Za-z]+|\S+(\s+\S+){4})\s*$",
+        "examples": ["*/5 * * * *"],
+    }
+
+
 class InlineCrontabSerializer(ScheduleSerializer):
     """At wall times of a zone; the day of the month AND the day of the week must match."""
 
-    # The expression stands for all five fields.
     in_requests: Mapping[str, Any] = {
+        "properties": {
+            field: {"pattern": pattern} for field, pattern in patterns()._asdict().items()
+        },
+        # The expression stands for all five fields.
         "not": {
             "required": ["expression"],
             "anyOf": [{"required": [field]} for field in CRONTAB_FIELDS],
-        }
+        },
     }
     type = TypeName("crontab")
     timezone = TimeZoneName(
         default=default_zone,  # type: ignore[arg-type]  # as to_internal_value, which is no text
         help_text="The zone whose wall clock counts, as Europe/Berlin; by default, the service's.",
     )
-    expression = fields.Text(
+    expression = Expression(
         required=False,
         write_only=True,
         help_text="The five fields in one line, instead of each: `*/5 * * * *`, `@daily`.",

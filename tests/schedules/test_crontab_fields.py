@@ -1,4 +1,5 @@
 import calendar
+import re
 
 import celery.schedules
 import pytest
@@ -6,7 +7,7 @@ from django_celery_beat import validators
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from scheduler_api.schedules.crontab_fields import CrontabFields, normalized, read
+from scheduler_api.schedules.crontab_fields import CrontabFields, normalized, patterns, read
 from scheduler_api.schedules.kinds import InvalidSchedule
 from tests.schedules.crontabs import MONTHS, WEEKDAYS, all_fields, texts
 
@@ -39,12 +40,16 @@ def values_of_ours(fields: CrontabFields) -> tuple[tuple[int, ...], ...]:
     return values.minutes, values.hours, values.days_of_month, values.months, values.weekdays
 
 
-def is_possible(fields: CrontabFields) -> bool:
+def refusal_of(fields: CrontabFields) -> str | None:
     try:
         read(fields)
     except InvalidSchedule as refusal:
-        return refusal.code != "never_fires"
-    return True
+        return refusal.code
+    return None
+
+
+def is_possible(fields: CrontabFields) -> bool:
+    return refusal_of(fields) != "never_fires"
 
 
 @given(all_fields)
@@ -53,6 +58,24 @@ def test_fields_are_read_as_celery_reads_them(fields):
     assume(is_possible(fields))
 
     assert values_of_ours(fields) == values_of_celery(fields)
+
+
+@given(all_fields)
+@settings(derandomize=True, max_examples=500, deadline=None)
+def test_what_is_read_matches_the_pattern(fields):
+    for pattern, text in zip(patterns(), fields, strict=True):
+        assert re.search(pattern, text)
+
+
+@pytest.mark.parametrize("field", CrontabFields._fields)
+@given(data=st.data())
+@settings(derandomize=True, max_examples=50, deadline=None)
+def test_of_what_matches_the_pattern_little_is_refused(field, data):
+    text = data.draw(st.from_regex(getattr(patterns(), field), fullmatch=True))
+
+    has_names = re.search("[A-Za-z]", text) is not None
+    refusals = {None, "too_long", "step_out_of_range", *({"malformed"} if has_names else ())}
+    assert refusal_of(CrontabFields(**{field: text})) in refusals
 
 
 @pytest.mark.parametrize(
