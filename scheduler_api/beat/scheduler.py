@@ -1,4 +1,4 @@
-"""django-celery-beat's scheduler, which also knows of pauses."""
+"""django-celery-beat's scheduler, which also knows of pauses, and of who manages what."""
 
 import logging
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from django_celery_beat.utils import NEVER_CHECK_TIMEOUT
 
 from scheduler_api.periodic_tasks.actions import resume_due
 from scheduler_api.periodic_tasks.models import end_of_pause
+from scheduler_api.periodic_tasks.settings_entries import let_go, take_over
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 logger = logging.getLogger(__name__)
@@ -39,9 +40,20 @@ class ModelEntry(schedulers.ModelEntry):
 
 
 class DatabaseScheduler(schedulers.DatabaseScheduler):
-    """Ends the pauses whose end has come, and leaves all else to the stock scheduler."""
+    """Adds to the stock scheduler what it does not know, and leaves the rest to it."""
 
     Entry = ModelEntry
+
+    def setup_schedule(self) -> None:
+        """Overridden to say who manages the entries of the settings, and end those that are gone.
+
+        Stock beat would go on running what was deleted from CELERY_BEAT_SCHEDULE.
+        """
+        super().setup_schedule()
+        names = self.app.conf.beat_schedule.keys()
+        take_over(names)
+        for task in let_go(names):
+            logger.info("Disabling %s: CELERY_BEAT_SCHEDULE no longer names it", task.name)
 
     def enabled_models_qs(self) -> QuerySet[PeriodicTask]:
         """Overridden to fetch in the same query what each entry asks for."""
