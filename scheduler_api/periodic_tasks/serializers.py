@@ -2,7 +2,6 @@
 
 import copy
 import json
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django_celery_beat.models import (
@@ -19,13 +18,19 @@ from drf_spectacular.utils import (
 from rest_framework import serializers
 
 from scheduler_api.access.permissions import account_of
-from scheduler_api.access.redaction import STARS, redacted, restored, stars_in
+from scheduler_api.access.redaction import STARS, restored, stars_in
 from scheduler_api.http import fields
 from scheduler_api.http.problems import Mistake, ValidationFailed
 from scheduler_api.http.schema import examples
 from scheduler_api.http.serializers import StrictModelSerializer, StrictSerializer
 from scheduler_api.periodic_tasks import timing
 from scheduler_api.periodic_tasks.actions import Draft, follow
+from scheduler_api.periodic_tasks.fields import (
+    Enabled,
+    FollowedSchedule,
+    MessageHeaders,
+    StoredArguments,
+)
 from scheduler_api.periodic_tasks.labels import Labels
 from scheduler_api.periodic_tasks.models import (
     MAX_NOTE_LENGTH,
@@ -33,8 +38,7 @@ from scheduler_api.periodic_tasks.models import (
     is_paused,
     managed_half,
 )
-from scheduler_api.periodic_tasks.validation import HEADER_NAME, mistakes_in
-from scheduler_api.schedules.inline import InlineSchedule
+from scheduler_api.periodic_tasks.validation import mistakes_in
 from scheduler_api.schedules.rows import KINDS, are_equal, kind_of
 
 LARGEST_INTEGER = 2**31 - 1
@@ -92,48 +96,6 @@ PAUSED = {
     "pause_note": PAUSE["note"],
     "next_run_at": "2100-01-01T06:00:30Z",
 }
-
-
-class StoredArguments(fields.StoredJSON):
-    """What a message carries. Secrets in it are shown as stars."""
-
-    def to_representation(self, value: str | None) -> Any:
-        """Read the stored text, and hide the secrets."""
-        return redacted(super().to_representation(value))
-
-
-class Enabled(fields.Flag):
-    """Whether a periodic task runs, but for a pause."""
-
-    def get_attribute(self, instance: PeriodicTask) -> bool:
-        """Return what it is, or will be when it resumes."""
-        return is_enabled(instance)
-
-
-class MessageHeaders(StoredArguments):
-    """Headers of a message, which could stand for Celery's own were their names not bounded."""
-
-    in_requests: Mapping[str, Any] = {
-        "propertyNames": {"pattern": f"^{HEADER_NAME.pattern}$"},
-        "additionalProperties": {"type": "string"},
-    }
-
-
-class FollowedSchedule(InlineSchedule):
-    """The schedule that a periodic task follows."""
-
-    def get_attribute(self, instance: PeriodicTask) -> Any:
-        """Return the one of four references that is set."""
-        return timing.schedule_row(instance)
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Take back what was read, even if its time has passed or others have spoilt it."""
-        assert self.parent is not None
-        task = self.parent.instance
-        current = timing.schedule_row(task) if task else None
-        if current is not None and data == self.to_representation(current):
-            return current
-        return super().to_internal_value(data)
 
 
 @extend_schema_serializer(

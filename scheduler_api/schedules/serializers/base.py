@@ -1,0 +1,109 @@
+"""What the four kinds of schedule have in common in JSON."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from django.db.models import Model
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ValidationError
+
+from scheduler_api.http import fields
+from scheduler_api.http.serializers import StrictModelSerializer
+from scheduler_api.schedules.description import describe, never
+from scheduler_api.schedules.errors import InvalidSchedule
+from scheduler_api.schedules.rows import KINDS, check, kind_of, schedule_of, values_of
+
+
+class TypeName(fields.Choice):
+    """The name of a kind, by which the four are told apart."""
+
+    def __init__(self, name: str, **kwargs: Any) -> None:
+        super().__init__(choices=[name], help_text="The kind of schedule.", **kwargs)
+        self.name = name
+
+    def get_attribute(self, instance: Any) -> str:
+        """Return the name: each table holds rows of one kind."""
+        return self.name
+
+
+@lru_cache(maxsize=4096)
+def sentence(kind: str, **values: Any) -> str:
+    """Describe a schedule by its columns, which many periodic tasks have in common."""
+    row = KINDS[kind].model(**values)
+    try:
+        return describe(schedule_of(row, anchor=datetime.now(UTC)))
+    except InvalidSchedule as error:
+        return never(error)
+
+
+class ScheduleSerializer(StrictModelSerializer):
+    """What the four kinds have in common, inline.
+
+    What it validates is a row that is not stored yet, `row`, with nothing wrong about it.
+    """
+
+    description = serializers.SerializerMethodField(help_text="The schedule as a sentence.")
+    row: Model
+    Meta: Any
+
+    def get_description(self, row: Any) -> str:
+        """Say when, for people; say what is wrong with a row that others have spoilt."""
+        return sentence(kind_of(row).name, **values_of(row))
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a schedule that Celery cannot build, or that has no slot to come."""
+        attrs.pop("type", None)
+        try:
+            row = self.row_with(self.as_stored(attrs))
+        except InvalidSchedule as error:
+            place = self.place_of(error.field, attrs)
+            raise ValidationError({place: [ErrorDetail(str(error), error.code)]}) from error
+        self.row = row
+        return attrs
+
+    def row_with(self, columns: Mapping[str, Any]) -> Any:
+        """Return the row, new or changed, with these columns; raise InvalidSchedule."""
+        if self.instance is None:
+            # Not made empty first: for the default of a time zone the disk is read.
+            row: Any = self.Meta.model(**columns)
+            check(row, now=datetime.now(UTC))
+            return row
+        before = values_of(self.instance)
+        for column, value in columns.items():
+            setattr(self.instance, column, value)
+        # What was read may be sent back, even if its time has passed.
+        if values_of(self.instance) != before:
+            check(self.instance, now=datetime.now(UTC))
+        return self.instance
+
+    def as_stored(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return the columns for the fields that were sent."""
+        return attrs
+
+    def place_of(self, field: str, attrs: Mapping[str, Any]) -> str:
+        """Return the JSON field in which a mistake stands."""
+        return field if field in self.fields else "non_field_errors"
+
+
+class StoredScheduleSerializer(serializers.Serializer[Any]):
+    """What a schedule by itself tells beyond an inline one."""
+
+    revision = serializers.IntegerField(
+        read_only=True, help_text="How often it was written over the API, the first time included."
+    )
+    used_by = serializers.SerializerMethodField(
+        help_text="The names of the periodic tasks that follow this schedule, at most 100."
+    )
+    used_by_count = serializers.IntegerField(
+        read_only=True, help_text="How many periodic tasks follow this schedule."
+    )
+
+    def get_used_by(self, row: Any) -> list[str]:
+        """Return the names that the view has fetched."""
+        return [task.name for task in row.followers]
+
+
+BY_ITSELF = ("revision", "used_by", "used_by_count")
+NEW: Mapping[str, Any] = {"revision": 1, "used_by": [], "used_by_count": 0}

@@ -1,0 +1,54 @@
+"""Clocked schedules in JSON, by themselves or inline."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django_celery_beat.models import ClockedSchedule
+from drf_spectacular.utils import extend_schema_serializer
+
+from scheduler_api.http.schema import examples
+from scheduler_api.schedules.serializers.base import (
+    BY_ITSELF,
+    NEW,
+    ScheduleSerializer,
+    StoredScheduleSerializer,
+    TypeName,
+)
+
+
+class InlineClockedSerializer(ScheduleSerializer):
+    """Once, at a moment."""
+
+    type = TypeName("clocked")
+
+    class Meta:
+        model = ClockedSchedule
+        fields: ClassVar[tuple[str, ...]] = ("id", "type", "clocked_time", "description")
+        extra_kwargs: ClassVar[dict[str, Any]] = {"clocked_time": {"help_text": "The moment."}}
+
+    def place_of(self, field: str, attrs: Mapping[str, Any]) -> str:
+        """There is but one."""
+        return "clocked_time"
+
+
+@extend_schema_serializer(
+    examples=examples(
+        "Clocked",
+        {"type": "clocked", "clocked_time": "2030-01-01T00:00:00Z"},
+        changed="clocked_time",
+        answer={
+            "id": 1,
+            "type": "clocked",
+            "clocked_time": "2030-01-01T00:00:00Z",
+            "description": "Once, at 2030-01-01 00:00:00 UTC",
+            **NEW,
+        },
+    )
+)
+class ClockedScheduleSerializer(InlineClockedSerializer, StoredScheduleSerializer):
+    """Once, at a moment."""
+
+    type = TypeName("clocked", required=False)
+
+    class Meta(InlineClockedSerializer.Meta):
+        fields: ClassVar[tuple[str, ...]] = (*InlineClockedSerializer.Meta.fields, *BY_ITSELF)

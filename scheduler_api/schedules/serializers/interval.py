@@ -1,0 +1,59 @@
+"""Intervals in JSON, by themselves or inline."""
+
+from typing import Any, ClassVar
+
+from django_celery_beat.models import IntervalSchedule
+from drf_spectacular.utils import extend_schema_serializer
+
+from scheduler_api.http.schema import examples
+from scheduler_api.schedules.serializers.base import (
+    BY_ITSELF,
+    NEW,
+    ScheduleSerializer,
+    StoredScheduleSerializer,
+    TypeName,
+)
+
+LARGEST_INTEGER = 2**31 - 1
+
+
+class InlineIntervalSerializer(ScheduleSerializer):
+    """Every so often, in elapsed time; from 1 second to 10 years."""
+
+    type = TypeName("interval")
+
+    class Meta:
+        model = IntervalSchedule
+        fields: ClassVar[tuple[str, ...]] = ("id", "type", "every", "period", "description")
+        extra_kwargs: ClassVar[dict[str, Any]] = {
+            "every": {
+                "min_value": 1,
+                "max_value": LARGEST_INTEGER,
+                "help_text": "How many periods pass from one slot to the next.",
+            },
+            "period": {"help_text": "The unit of `every`."},
+        }
+
+
+@extend_schema_serializer(
+    examples=examples(
+        "Interval",
+        {"type": "interval", "every": 5, "period": "minutes"},
+        changed="period",
+        answer={
+            "id": 1,
+            "type": "interval",
+            "every": 5,
+            "period": "minutes",
+            "description": "Every 5 minutes",
+            **NEW,
+        },
+    )
+)
+class IntervalScheduleSerializer(InlineIntervalSerializer, StoredScheduleSerializer):
+    """Every so often, in elapsed time; from 1 second to 10 years."""
+
+    type = TypeName("interval", required=False)
+
+    class Meta(InlineIntervalSerializer.Meta):
+        fields: ClassVar[tuple[str, ...]] = (*InlineIntervalSerializer.Meta.fields, *BY_ITSELF)
