@@ -1,21 +1,16 @@
 """How the OpenAPI document is made from the views: by rule, so that none is forgotten."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import groupby
-from typing import Any, cast
+from typing import Any
 
-from drf_spectacular.extensions import (
-    OpenApiSerializerExtension,
-    OpenApiSerializerFieldExtension,
-)
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
-from drf_spectacular.utils import Direction, OpenApiExample, OpenApiParameter
-from rest_framework.serializers import Serializer
+from drf_spectacular.utils import Direction, OpenApiParameter
 
 from scheduler_api.http import etags, idempotency, problems, viewsets
-from scheduler_api.http.fields import StoredJSON
+from scheduler_api.http.body_schema import CHANGE
 from scheduler_api.http.problem_schema import RATE_LIMITS, problem_response
 from scheduler_api.http.viewsets import ApiViewSet
 
@@ -88,7 +83,6 @@ REPLAYED = {
     "description": "Sent with an answer that was given before, to the same `Idempotency-Key`.",
     "schema": {"type": "string", "const": "true"},
 }
-CHANGE = "Change the"
 UPCOMING = {
     "type": "array",
     "items": {"type": "string", "format": "date-time"},
@@ -121,18 +115,6 @@ PROBLEMS_OF_A_POST = (
 )
 
 
-def examples(
-    name: str, sent: dict[str, Any], *, changed: str, answer: dict[str, Any]
-) -> list[OpenApiExample]:
-    """Show a whole body and the answer to it; in a PATCH, the field `changed` alone."""
-    change = f"{CHANGE} {changed.replace('_', ' ')}"
-    return [
-        OpenApiExample(name, sent, request_only=True),
-        OpenApiExample(change, {changed: sent[changed]}, request_only=True),
-        OpenApiExample(name, answer, response_only=True),
-    ]
-
-
 def condition(header: str, description: str, *, takes_tags: bool = True) -> OpenApiParameter:
     """Describe a header that makes a request conditional."""
     schema: dict[str, Any] = {"type": "string", "const": etags.ANY}
@@ -142,39 +124,6 @@ def condition(header: str, description: str, *, takes_tags: bool = True) -> Open
             "anyOf": [{"pattern": f"^{etags.TAGS}$"}, {"const": etags.ANY}],
         }
     return OpenApiParameter(header, schema, OpenApiParameter.HEADER, description=description)
-
-
-def one_of(
-    auto_schema: AutoSchema,
-    kinds: Mapping[str, type[Serializer[Any]]],
-    *,
-    told_by: str,
-    name: str,
-    description: str,
-    direction: Direction,
-) -> dict[str, str]:
-    """Refer to a component that is one of several others, told apart by one property."""
-    references = {
-        kind: auto_schema.resolve_serializer(serializer, direction).ref
-        for kind, serializer in kinds.items()
-    }
-    component = ResolvedComponent(
-        name=name if direction == "response" else f"{name}Request",
-        type=ResolvedComponent.SCHEMA,
-        object=name,
-        schema={
-            "type": "object",
-            "description": description,
-            "oneOf": list(references.values()),
-            "discriminator": {
-                "propertyName": told_by,
-                "mapping": {kind: ref["$ref"] for kind, ref in references.items()},
-            },
-        },
-    )
-    auto_schema.registry.register_on_missing(component)
-    reference: dict[str, str] = component.ref
-    return reference
 
 
 def camel(name: str) -> str:
@@ -397,72 +346,3 @@ class ApiSchema(AutoSchema):
         if "{" in self.path:
             yield from PROBLEMS_OF_AN_ADDRESS
         yield from PROBLEMS_OF_ALL
-
-
-class BodySchema(OpenApiSerializerExtension):
-    """Says what holds for every body.
-
-    A request has no field but those described; an answer has all of them, and what it tells
-    of a stored row need not be what a request may send, since others write these rows, too.
-    What a request must be beyond its type, a serializer or a field says in `in_requests`.
-    """
-
-    target_class = Serializer
-    match_subclasses = True
-
-    def map_serializer(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
-        """Return the object's schema as drf-spectacular makes it, made exact."""
-        mapped = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
-        schema = cast(dict[str, Any], mapped)
-        properties = schema["properties"]
-        without = {"title", "x-spec-enum-id"}
-        if direction == "request":
-            schema["additionalProperties"] = False
-            beyond = dict(getattr(self.target, "in_requests", {}))
-            of_fields = beyond.pop("properties", {})
-            schema |= beyond
-            for name, field in properties.items():
-                of_field = self.beyond_its_type(self.target.fields[name])
-                properties[name] = field | of_field | of_fields.get(name, {})
-            without |= {"default"} if self.target.partial else set()
-        else:
-            schema["required"] = list(properties)
-            properties.get("id", {}).setdefault("description", "Never changes.")
-            without |= {
-                "default",
-                "enum",
-                "minimum",
-                "maximum",
-                "minLength",
-                "maxLength",
-                "pattern",
-            }
-        for name, field in properties.items():
-            # One value alone is not stored: it tells this kind of object from others.
-            kept = {"enum"} if len(field.get("enum", ())) == 1 else set()
-            properties[name] = {
-                key: value for key, value in field.items() if key not in without - kept
-            }
-        return schema
-
-    def beyond_its_type(self, field: Any) -> dict[str, Any]:
-        """Return what a request must have in a field, and null if that is what it is without."""
-        nothing = {"default": None} if field.default is None else {}
-        return {**nothing, **getattr(field, "in_requests", {})}
-
-
-class StoredJSONSchema(OpenApiSerializerFieldExtension):
-    """Describes a StoredJSON: an answer may have null, for text that others have spoilt."""
-
-    target_class = StoredJSON
-    match_subclasses = True
-
-    def map_serializer_field(
-        self, auto_schema: AutoSchema, direction: Direction
-    ) -> dict[str, Any]:
-        """Return the schema of the array or object."""
-        name = StoredJSON.names[self.target.json_type]
-        anything = "items" if name == "array" else "additionalProperties"
-        if direction == "response":
-            return {"type": [name, "null"], anything: {}}
-        return {"type": name, anything: {}, "default": self.target.json_type()}

@@ -10,7 +10,7 @@ from django_celery_beat.models import CrontabSchedule
 from drf_spectacular.utils import extend_schema_serializer
 
 from scheduler_api.http import fields
-from scheduler_api.http.schema import examples
+from scheduler_api.http.body_schema import examples
 from scheduler_api.http.serializers import unknown
 from scheduler_api.schedules.crontab_fields import CrontabFields, normalized, patterns
 from scheduler_api.schedules.errors import InvalidSchedule
