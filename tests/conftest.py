@@ -1,10 +1,13 @@
 """Fixtures of all tests."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.conf import settings
 
+from tests.canaries import LOGS, Secrets, found_in_test_database, make_canary, secret_part
 from tests.client import ContractClient
 
 pytest_plugins = ["tests.services"]
@@ -22,6 +25,43 @@ def caller(name: str, **account: Any) -> ContractClient:
 
     owner = ServiceAccount.objects.create(name=name, **account)
     _, text = ApiKey.issue(owner, last_used_at=datetime.now(UTC))
+    LOGS.secrets.texts[secret_part(text)] = f"the key of {name}"
     client = ContractClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {text}")
     return client
+
+
+# --- Secrets ----------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> None:
+    """Hear the log of each test, also where the one before it has configured the logs."""
+    LOGS.attach()
+
+
+@pytest.fixture
+def canary() -> str:
+    """Return the text of a secret, which is in nothing else."""
+    return make_canary()
+
+
+@pytest.fixture(autouse=True)
+def secrets(request: pytest.FixtureRequest) -> Iterator[Secrets]:
+    """Fail a test that has stored or logged a secret; what it adds here is one, too."""
+    has_database = "db" in request.fixturenames or request.node.get_closest_marker("django_db")
+    if has_database:
+        request.getfixturevalue("db")  # which is to be rolled back after this
+    LOGS.secrets = Secrets(texts={settings.SECRET_KEY: "SECRET_KEY"})
+    LOGS.secrets.add_password_of("DATABASE_URL", os.environ.get("DATABASE_URL", ""))
+    yield LOGS.secrets
+    found = LOGS.take()
+    if has_database:
+        found += found_in_test_database(LOGS.secrets)
+    assert not found, "\n".join(found)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_logged_between_tests() -> Iterator[None]:
+    yield
+    assert not LOGS.found, "\n".join(LOGS.found)

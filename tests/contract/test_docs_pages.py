@@ -155,11 +155,11 @@ def test_redoc_shows_every_operation(page: Page):
     expect(creating).to_contain_text(operation("createPeriodicTask").described["summary"])
 
 
-def test_the_admin_works_under_the_same_policy(page: Page, service: Service):
-    make_superuser(service, name="boss", password="correct horse")
+def test_the_admin_works_under_the_same_policy(page: Page, service: Service, canary: str):
+    make_superuser(service, name="boss", password=canary)
     page.goto("/admin/")
     page.get_by_label("Username").fill("boss")
-    page.get_by_label("Password").fill("correct horse")
+    page.get_by_label("Password").fill(canary)
     page.get_by_role("button", name="Log in").click()
 
     page.goto("/admin/django_celery_beat/periodictask/add/")

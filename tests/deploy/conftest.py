@@ -15,6 +15,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from tests.canaries import KEY, Secrets
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -143,3 +145,7 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
             os.kill(pid, signal.SIGKILL)
     for process in processes.started:
         process.wait()
+    for log in tmp_path.glob("*.log"):
+        told = log.read_text(errors="replace")
+        is_new_key = KEY.fullmatch(told.strip())  # from `manage.py create_api_key`
+        assert is_new_key or not Secrets().found_in(told), told

@@ -120,8 +120,8 @@ def test_a_host_of_another_machine_is_a_sentence(processes):
     assert started.output().count("\n") == 1
 
 
-def test_a_database_that_does_not_answer_is_a_sentence(processes):
-    url = f"postgres://someone:secret@127.0.0.1:{free_port()}/nothing"
+def test_a_database_that_does_not_answer_is_a_sentence(processes, canary):
+    url = f"postgres://someone:{canary}@127.0.0.1:{free_port()}/nothing"
 
     started = processes.start("-m", "project.up", DATABASE_URL=url)
 
@@ -129,14 +129,14 @@ def test_a_database_that_does_not_answer_is_a_sentence(processes):
     sentence = started.output().splitlines()[-1]
     assert sentence.startswith("DATABASE_URL names a database that cannot be used (connection")
     assert "Traceback" not in started.output()
-    assert "secret" not in started.output()
+    assert canary not in started.output()
 
 
-def test_a_broker_that_does_not_answer_is_a_sentence_and_waited_for(processes):
+def test_a_broker_that_does_not_answer_is_a_sentence_and_waited_for(processes, canary):
     port = free_port()
 
     started = processes.start(
-        "-m", "project.up", BROKER_URL=f"amqp://someone:secret@127.0.0.1:{port}//"
+        "-m", "project.up", BROKER_URL=f"amqp://someone:{canary}@127.0.0.1:{port}//"
     )
 
     started.says(
@@ -146,7 +146,7 @@ def test_a_broker_that_does_not_answer_is_a_sentence_and_waited_for(processes):
     started.says("Trying again in 2.00 seconds")
     started.press_ctrl_c()
     assert started.exit_code(within=30) == 0
-    assert "secret" not in started.output()
+    assert canary not in started.output()
     processes.are_gone(within=1)
 
 

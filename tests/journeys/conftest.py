@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from kombu import Connection
 
+from tests.canaries import make_canary
 from tests.journeys.service import Service
 
 
@@ -20,12 +21,38 @@ def queue() -> str:
 
 @pytest.fixture
 def postgres_database(postgres_url: str) -> Iterator[str]:
-    """Return the address of an empty database, which goes with the test."""
-    name = f"journey_{uuid.uuid4().hex[:8]}"
+    """Return the address of an empty database, which goes with the test, and with its user."""
+    name, password = f"journey_{uuid.uuid4().hex[:8]}", make_canary()
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield urlsplit(postgres_url)._replace(path=f"/{name}").geturl()
+        connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+        connection.execute(f"CREATE DATABASE {name} OWNER {name}")
+        yield address_of(postgres_url, name, password, path=f"/{name}")
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        connection.execute(f"DROP ROLE {name}")
+
+
+@pytest.fixture
+def redis_user(redis_url: str) -> Iterator[str]:
+    """Return the address of Redis, for a user that goes with the test."""
+    name, password = f"journey-{uuid.uuid4().hex[:8]}", make_canary()
+    with Connection(redis_url) as connection:
+        redis = connection.default_channel.client
+        redis.acl_setuser(
+            name,
+            enabled=True,
+            passwords=[f"+{password}"],
+            categories=["+@all"],
+            keys=["*"],
+            channels=["*"],
+        )
+        yield address_of(redis_url, name, password)
+        redis.acl_deluser(name)
+
+
+def address_of(url: str, user: str, password: str, **parts: str) -> str:
+    """Return an address with another user."""
+    *_, host = urlsplit(url).netloc.rpartition("@")
+    return urlsplit(url)._replace(netloc=f"{user}:{password}@{host}", **parts).geturl()
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +71,21 @@ def on_servers(
         tmp_path, BROKER_URL=rabbitmq_url, DATABASE_URL=postgres_database, QUEUES=queue
     ) as service:
         yield service
-    with Connection(rabbitmq_url) as connection:
-        connection.default_channel.queue_delete(queue)
+    forget(rabbitmq_url, queue)
+
+
+def forget(broker_url: str, *queues: str) -> None:
+    """Delete what a service has declared."""
+    with Connection(broker_url) as connection:
+        for name in queues:
+            connection.default_channel.queue_delete(name)
+            connection.default_channel.exchange_delete(name)
 
 
 @pytest.fixture
-def on_redis(tmp_path: Path, queue: str, redis_url: str) -> Iterator[Service]:
+def on_redis(tmp_path: Path, queue: str, redis_user: str) -> Iterator[Service]:
     """Run it on Redis and SQLite."""
-    with Service(tmp_path, BROKER_URL=redis_url, QUEUES=queue) as service:
+    with Service(tmp_path, BROKER_URL=redis_user, QUEUES=queue) as service:
         yield service
 
 

@@ -16,6 +16,8 @@ from email.message import Message
 from pathlib import Path
 from typing import Any
 
+from tests.journeys.traces import Traces
+
 ROOT = Path(__file__).parent.parent.parent
 START_SECONDS = 60
 STOP_SECONDS = 60
@@ -38,7 +40,6 @@ class Service:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.output_file = folder / "output.log"
-        self.key_file = folder / "data" / "admin.key"
         self.environment = {
             **{name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ},
             "HOME": str(folder),
@@ -46,6 +47,8 @@ class Service:
             "PORT": str(self.port),
             **environment,
         }
+        self.traces = Traces(self.environment, self.output_file)
+        self.key_file = self.traces.key_file
 
     def __enter__(self) -> "Service":
         """Start it, and wait until it answers."""
@@ -67,8 +70,10 @@ class Service:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop it as Ctrl-C would."""
+        """Stop it as Ctrl-C would, and expect that it has left no secret anywhere."""
         self.stop()
+        found = self.traces.found()
+        assert not found, "\n".join(found)
 
     def stop(self) -> None:
         """Stop it, and expect that it stops by itself."""

@@ -1,66 +1,99 @@
-"""A secret among the arguments reaches the worker, and is found nowhere else."""
+"""A secret among the arguments reaches the worker, and is found nowhere else.
+
+What is left behind is searched when the service stops: tests/journeys/traces.py.
+"""
 
 import json
-import uuid
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.journeys.conftest import forget
 from tests.journeys.service import Service, wait_for
 from tests.journeys.test_define_and_run import TASKS
+from tests.journeys.traces import EVENTS, OWN_HEADER
 
 RUN_SECONDS = 20
+# It tells all that it can.
+TALKATIVE = {"LOG_LEVEL": "DEBUG", "DEBUG": "true"}
 
 
 @pytest.fixture
-def talkative(tmp_path: Path) -> Iterator[Service]:
-    """Run it so that it tells all it can."""
-    with Service(tmp_path, LOG_LEVEL="DEBUG") as service:
-        yield service
+def unread(queue: str) -> str:
+    """Return the name of a queue that no worker is to read."""
+    return f"{queue}-unread"
 
 
-@pytest.fixture(params=["talkative", "on_servers"])
+@pytest.fixture
+def on_files(tmp_path: Path, queue: str, unread: str) -> Service:
+    return Service(tmp_path, QUEUES=f"{queue},{unread}", **TALKATIVE)
+
+
+@pytest.fixture
+def on_servers(
+    tmp_path: Path, queue: str, unread: str, rabbitmq_url: str, postgres_database: str
+) -> Iterator[Service]:
+    yield Service(
+        tmp_path,
+        BROKER_URL=rabbitmq_url,
+        DATABASE_URL=postgres_database,
+        QUEUES=f"{queue},{unread}",
+        LOG_FORMAT="json",
+        **TALKATIVE,
+    )
+    forget(rabbitmq_url, queue, unread)
+
+
+@pytest.fixture(params=["on_files", "on_servers"])
 def service(request: pytest.FixtureRequest) -> Service:
-    running: Service = request.getfixturevalue(request.param)
-    return running
+    """Return a service that has not started yet."""
+    ready: Service = request.getfixturevalue(request.param)
+    return ready
 
 
-def test_a_secret_arrives_and_is_not_shown(service: Service) -> None:
-    canary = f"canary-{uuid.uuid4().hex}"
-    answers = []
+def test_a_secret_arrives_and_is_not_shown(
+    service: Service, queue: str, unread: str, canary: str
+) -> None:
+    answers: list[tuple[int, Any]] = []
 
-    def call(method: str, path: str, body: object = None) -> object:
+    def call(method: str, path: str, body: object = None) -> Any:
         answers.append(service.call(method, path, body))
         return answers[-1][1]
 
-    status, task = service.call(
-        "POST",
-        TASKS,
-        {
-            "name": "Sign in",
-            "task": "project.tasks.sign_in",
-            "schedule": {"type": "interval", "every": 1, "period": "seconds"},
-            "args": ["ann"],
-            "kwargs": {"password": canary},
-        },
-    )
-    assert status == 201
-    answers.append((status, task))
+    def has_arrived() -> bool:
+        service.traces.collect(unread, EVENTS)
+        events = str(service.traces.bodies(EVENTS))
+        is_told = f"['{queue}']" in events and "task-succeeded" in events
+        return fingerprint in service.output() and is_told and bool(service.traces.bodies(unread))
 
-    arrived = f"Signing in ann with a password of SHA-256 {sha256(canary.encode()).hexdigest()}"
-    wait_for(lambda: arrived in service.output(), seconds=RUN_SECONDS, why=service.output)
+    fingerprint = sha256(canary.encode()).hexdigest()
+    body = {
+        "task": "project.tasks.sign_in",
+        "schedule": {"type": "interval", "every": 1, "period": "seconds"},
+        "args": [queue],  # by which the events of other services are told from ours
+        "kwargs": {"password": canary},
+        "headers": {OWN_HEADER: canary},
+    }
+    with service:
+        service.traces.keep_events()
+        service.traces.control("cancel_consumer", queue=unread)
 
-    address = f"{TASKS}{task['id']}/"
-    call("GET", address)
-    call("GET", TASKS)
-    call("PUT", address, task)
-    call("PATCH", address, {"kwargs": {"password": ["wrong", canary]}})
-    call("DELETE", address)
-    call("GET", "/api/v1/audit-entries/")
+        task = call("POST", TASKS, {**body, "name": "Sign in"})
+        call("POST", TASKS, {**body, "name": "Sign in where nobody reads", "queue": unread})
+        wait_for(has_arrived, seconds=RUN_SECONDS, why=service.output)
 
-    assert [status for status, _ in answers] == [201, 200, 200, 200, 400, 204, 200]
+        address = f"{TASKS}{task['id']}/"
+        call("GET", address)
+        call("GET", TASKS)
+        call("PUT", address, task)
+        call("PATCH", address, {"kwargs": {"password": ["wrong", canary]}})
+        call("DELETE", address)
+        call("GET", "/api/v1/audit-entries/")
+
+    assert [status for status, _ in answers] == [201, 201, 200, 200, 200, 400, 204, 200]
     assert "***" in json.dumps(answers)
     assert canary not in json.dumps(answers)
-    assert canary not in service.output()
+    assert service.traces.bodies(unread)[0][:2] == [[queue], {"password": canary}]

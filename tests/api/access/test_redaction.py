@@ -13,9 +13,8 @@ from kombu import Connection, Queue
 from scheduler_api.access.models import AuditEntry
 from scheduler_api.access.redaction import is_secret, redacted, restored
 from tests.api.periodic_tasks.examples import TASKS, address, heartbeat, mistakes, stored
+from tests.canaries import make_canary
 from tests.client import ContractClient
-
-CANARY = "canary-9f3c"
 
 
 def deliver(**options: Any) -> None:
@@ -109,10 +108,10 @@ def test_what_was_read_is_taken_back(value: Any):
 # --- Answers and the audit ------------------------------------------------------------------
 
 
-def test_answers_and_the_audit_have_stars(api: ContractClient):
-    body = delivery(user="ann", password=CANARY, more=[{"token": CANARY}])
+def test_answers_and_the_audit_have_stars(api: ContractClient, canary: str):
+    body = delivery(user="ann", password=canary, more=[{"token": canary}])
     body["args"] = []
-    body["headers"] = {"x-token": CANARY}
+    body["headers"] = {"x-token": canary}
     shown = {"user": "ann", "password": "***", "more": [{"token": "***"}]}
 
     made = api.post(TASKS, body)
@@ -129,31 +128,31 @@ def test_answers_and_the_audit_have_stars(api: ContractClient):
     assert all(answer.status_code in {200, 201} for answer in answers)
     assert [answer.json()["kwargs"] for answer in answers[:4]] == [shown] * 4
     assert listed.json()["results"][0]["kwargs"] == shown
-    assert not [answer for answer in [*answers, listed] if CANARY in answer.content.decode()]
+    assert not [answer for answer in [*answers, listed] if canary in answer.content.decode()]
     assert AuditEntry.objects.earliest("pk").after["kwargs"] == shown
-    assert kwargs_of(made.json())["password"] == CANARY
+    assert kwargs_of(made.json())["password"] == canary
 
 
-def test_the_audit_tells_that_a_secret_changed(api: ContractClient):
-    made = api.post(TASKS, delivery(password="old")).json()
+def test_the_audit_tells_that_a_secret_changed(api: ContractClient, canary: str):
+    made = api.post(TASKS, delivery(password=make_canary())).json()
 
-    api.patch(f"{TASKS}{made['id']}/", {"kwargs": {"password": "new"}})
+    api.patch(f"{TASKS}{made['id']}/", {"kwargs": {"password": canary}})
 
     entry = AuditEntry.objects.latest("pk")
     assert entry.before == entry.after == {"kwargs": {"password": "***"}}
-    assert kwargs_of(made) == {"password": "new"}
+    assert kwargs_of(made) == {"password": canary}
 
 
-def test_the_audit_hides_what_goes(api: ContractClient):
-    made = api.post(TASKS, delivery(password=CANARY)).json()
+def test_the_audit_hides_what_goes(api: ContractClient, canary: str):
+    made = api.post(TASKS, delivery(password=canary)).json()
 
     api.delete(f"{TASKS}{made['id']}/")
 
     assert AuditEntry.objects.latest("pk").before["kwargs"] == {"password": "***"}
 
 
-def test_secrets_that_others_stored_are_hidden(api: ContractClient):
-    task = stored(kwargs=json.dumps({"api_key": CANARY}))
+def test_secrets_that_others_stored_are_hidden(api: ContractClient, canary: str):
+    task = stored(kwargs=json.dumps({"api_key": canary}))
 
     assert api.get(address(task)).json()["kwargs"] == {"api_key": "***"}
 
@@ -162,8 +161,8 @@ def test_secrets_that_others_stored_are_hidden(api: ContractClient):
 
 
 @pytest.mark.parametrize("method", ["put", "patch"])
-def test_what_was_read_can_be_sent_back(api: ContractClient, method: str):
-    secrets = {"user": "ann", "password": CANARY, "more": [{"token": CANARY}]}
+def test_what_was_read_can_be_sent_back(api: ContractClient, method: str, canary: str):
+    secrets = {"user": "ann", "password": canary, "more": [{"token": canary}]}
     made = api.post(TASKS, delivery(**secrets)).json()
     text = PeriodicTask.objects.get().kwargs
 
@@ -174,21 +173,21 @@ def test_what_was_read_can_be_sent_back(api: ContractClient, method: str):
     assert response.json()["revision"] == 1
 
 
-def test_stars_keep_a_secret_beside_a_change(api: ContractClient):
-    made = api.post(TASKS, delivery(user="ann", login={"password": CANARY, "host": "a"})).json()
+def test_stars_keep_a_secret_beside_a_change(api: ContractClient, canary: str):
+    made = api.post(TASKS, delivery(user="ann", login={"password": canary, "host": "a"})).json()
     kwargs = {"user": "bob", "login": {"host": "b", "password": "***"}}
 
     api.patch(f"{TASKS}{made['id']}/", {"kwargs": kwargs})
 
-    assert kwargs_of(made) == {"user": "bob", "login": {"host": "b", "password": CANARY}}
+    assert kwargs_of(made) == {"user": "bob", "login": {"host": "b", "password": canary}}
 
 
-def test_a_secret_can_be_replaced_and_left_out(api: ContractClient):
-    made = api.post(TASKS, delivery(password="old", token="t")).json()
+def test_a_secret_can_be_replaced_and_left_out(api: ContractClient, canary: str):
+    made = api.post(TASKS, delivery(password=make_canary(), token=make_canary())).json()
 
-    api.patch(f"{TASKS}{made['id']}/", {"kwargs": {"password": "new"}})
+    api.patch(f"{TASKS}{made['id']}/", {"kwargs": {"password": canary}})
 
-    assert kwargs_of(made) == {"password": "new"}
+    assert kwargs_of(made) == {"password": canary}
 
 
 def test_stars_under_another_name_are_a_value(api: ContractClient):
@@ -223,7 +222,7 @@ def test_stars_for_a_new_secret_are_refused(
 
 
 def test_stars_in_a_list_that_moved_are_refused(api: ContractClient):
-    logins = [{"user": "ann", "password": "a"}, {"user": "bob", "password": "b"}]
+    logins = [{"user": name, "password": make_canary()} for name in ("ann", "bob")]
     made = api.post(TASKS, delivery(logins=logins)).json()
 
     response = api.patch(
@@ -256,23 +255,23 @@ def test_arguments_are_checked_with_the_secret_itself(api: ContractClient):
     assert kwargs_of(made.json()) == {"token": 7, "options": {"a": 1}}
 
 
-def test_a_refusal_does_not_repeat_a_secret(api: ContractClient):
-    response = api.post(TASKS, heartbeat(task="a_project.exact", kwargs={"token": CANARY}))
+def test_a_refusal_does_not_repeat_a_secret(api: ContractClient, canary: str):
+    response = api.post(TASKS, heartbeat(task="a_project.exact", kwargs={"token": canary}))
 
     assert mistakes(response) == [("/kwargs/token", "invalid_argument")]
     assert "a secret is not repeated" in response.json()["detail"]
-    assert CANARY not in response.content.decode()
+    assert canary not in response.content.decode()
 
 
 # --- Messages -------------------------------------------------------------------------------
 
 
-@pytest.mark.django_db
-def test_a_message_of_stock_beat_shows_stars_and_carries_the_secret():
+@pytest.mark.django_db(transaction=True)  # beat closes the connection
+def test_a_message_of_stock_beat_shows_stars_and_carries_the_secret(canary: str):
     task = stored(
         task="project.tasks.sign_in",
-        args=json.dumps([{"token": CANARY}]),
-        kwargs=json.dumps({"password": CANARY}),
+        args=json.dumps([{"token": canary}]),
+        kwargs=json.dumps({"password": canary}),
     )
     queue = Queue(current_app.conf.task_default_queue)
 
@@ -286,10 +285,10 @@ def test_a_message_of_stock_beat_shows_stars_and_carries_the_secret():
         )
         message = bound.get(no_ack=True)
 
-    assert message.payload[:2] == [[{"token": CANARY}], {"password": CANARY}]
+    assert message.payload[:2] == [[{"token": canary}], {"password": canary}]
     assert message.headers["argsrepr"] == "[{'token': '***'}]"
     assert message.headers["kwargsrepr"] == "{'password': '***'}"
-    assert CANARY not in str(message.headers)
+    assert canary not in str(message.headers)
 
 
 @pytest.mark.django_db
