@@ -20,6 +20,9 @@ TRANSPORT_ALIASES["filesystem"] = "project.embedded_broker:Transport"
 
 app = Celery("project")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+# `celery report` and `celery inspect conf` tell all settings, and hide the password of a URL
+# only under this name.
+app.add_defaults(lambda: {"broker_url": settings.BROKER_URL})
 app.autodiscover_tasks(["project"])
 app.autodiscover_tasks()
 

@@ -124,8 +124,8 @@ def database(default: Path) -> dict[str, Any]:
            "use postgres://USER:PASSWORD@HOST:5432/NAME or sqlite:////PATH")  # fmt: skip
 
 
-def broker(folder: Path) -> dict[str, Any]:
-    """Return Celery's settings of the message broker, from `BROKER_URL`."""
+def broker(folder: Path) -> tuple[str, dict[str, str | float]]:
+    """Return the address of the message broker, from `BROKER_URL`, and its transport's options."""
     url = os.environ.get("BROKER_URL", "").strip() or "filesystem://"
     # kombu turns from one to the next.
     urls = url.split(";")
@@ -136,20 +136,17 @@ def broker(folder: Path) -> dict[str, Any]:
     if scheme != "filesystem":
         for each in urls:
             refuse_guest(each)
-        return {"CELERY_BROKER_URL": url}
+        return url, {}
     messages, processed = folder / "messages", folder / "processed"
     for path in (messages, processed):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return {
-        "CELERY_BROKER_URL": url,
-        "CELERY_BROKER_TRANSPORT_OPTIONS": {
-            "data_folder_in": str(messages),
-            "data_folder_out": str(messages),
-            # A message is taken by moving its file here: a rename, on the same file system.
-            "processed_folder": str(processed),
-            "control_folder": str(folder / "exchanges"),
-            "polling_interval": 0.1,
-        },
+    return url, {
+        "data_folder_in": str(messages),
+        "data_folder_out": str(messages),
+        # A message is taken by moving its file here: a rename, on the same file system.
+        "processed_folder": str(processed),
+        "control_folder": str(folder / "exchanges"),
+        "polling_interval": 0.1,
     }
 
 

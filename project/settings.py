@@ -196,7 +196,8 @@ Says which Celery task is to run, with which arguments, and when; and shows when
 
 # --- Celery ---------------------------------------------------------------------------------
 
-globals().update(broker(DATA_DIR / "broker"))
+# Not CELERY_BROKER_URL, whose password Celery would show: see project.celery.
+BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = broker(DATA_DIR / "broker")
 
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_TASK_IGNORE_RESULT = True

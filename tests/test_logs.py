@@ -109,7 +109,7 @@ def test_json_has_the_whole_traceback():
 
 def test_the_debug_page_shows_no_password(settings, rf):
     settings.DEBUG = True
-    settings.CELERY_BROKER_URL = URL
+    settings.BROKER_URL = URL
     request = rf.get("/", DATABASE_URL=URL)
 
     page = ExceptionReporter(request, RuntimeError, RuntimeError(), None).get_traceback_html()

@@ -89,7 +89,7 @@ def test_the_commands_are_those_of_make_up():
 
 
 def test_the_settings_read_what_compose_sets(tmp_path):
-    names = ["DATABASES", "CELERY_BROKER_URL", "SECRET_KEY", "ALLOWED_HOSTS", "TIME_ZONE", "HOST"]
+    names = ["DATABASES", "BROKER_URL", "SECRET_KEY", "ALLOWED_HOSTS", "TIME_ZONE", "HOST"]
     names += ["PORT", "LOGGING"]
     script = (
         f"import json, project.settings as s; print(json.dumps([getattr(s, n) for n in {names}]))"

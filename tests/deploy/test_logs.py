@@ -153,6 +153,20 @@ def test_a_wrong_password_of_the_database_is_not_shown(processes, command):
     assert "hunter2" not in started.output()
 
 
+def test_celery_reports_no_password(processes, canary):
+    urls = {
+        "DATABASE_URL": f"postgres://someone:{canary}@127.0.0.1/nothing",
+        "BROKER_URL": f"amqp://someone:{canary}@127.0.0.1//",
+    }
+
+    # What `celery inspect conf` has workers answer, and Flower shows, is made alike.
+    started = processes.start("-m", "celery", "-A", "project", "report", **urls)
+
+    assert started.exit_code() == 0
+    assert "amqp://someone:********@127.0.0.1" in started.output()
+    assert canary not in started.output()
+
+
 @pytest.mark.parametrize("name", ["DATABASE_URL", "BROKER_URL"])
 @pytest.mark.parametrize(
     "url",
