@@ -1,5 +1,6 @@
 """Fixtures of all tests."""
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any

@@ -1,7 +1,10 @@
 """What a message tells of its arguments to those who only look on."""
 
+from typing import Any
+
 from celery.app.amqp import AMQP
 from celery.utils.saferepr import saferepr
+from celery.worker.request import Request
 
 from scheduler_api.access.redaction import redacted
 
@@ -20,3 +23,16 @@ def hide_secrets(body: object, headers: dict[str, object], **_: object) -> None:
                 headers["argsrepr"] = saferepr(redacted(args), AMQP.argsrepr_maxsize)
             if redacted(kwargs) != kwargs:
                 headers["kwargsrepr"] = saferepr(redacted(kwargs), AMQP.kwargsrepr_maxsize)
+
+
+class DiscreetRequest(Request):
+    """A task that a worker has taken, and of which it tells no secret.
+
+    Celery's Request.info is what `celery inspect active`, `reserved`, `scheduled` and `query_task`
+    answer with, and what monitors such as Flower show: it has the arguments as they are.
+    """
+
+    def info(self, safe: bool = False) -> Any:
+        """Return what is told, with stars for the secrets."""
+        told = super().info(safe=safe)
+        return {**told, "args": redacted(told["args"]), "kwargs": redacted(told["kwargs"])}

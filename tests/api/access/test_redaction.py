@@ -9,6 +9,7 @@ from celery import current_app
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 from kombu import Connection, Queue
+from kombu.utils.imports import symbol_by_name
 
 from scheduler_api.access.models import AuditEntry
 from scheduler_api.access.redaction import is_secret, redacted, restored
@@ -289,6 +290,25 @@ def test_a_message_of_stock_beat_shows_stars_and_carries_the_secret(canary: str)
     assert message.headers["argsrepr"] == "[{'token': '***'}]"
     assert message.headers["kwargsrepr"] == "{'password': '***'}"
     assert canary not in str(message.headers)
+
+
+@pytest.mark.parametrize("safe", [False, True])
+def test_a_worker_tells_stars_of_what_it_has_taken(canary: str, safe: bool):
+    task = current_app.tasks["project.tasks.sign_in"]
+    with Connection("memory://") as connection:
+        bound = Queue(current_app.conf.task_default_queue)(connection.default_channel)
+        bound.declare()
+        task.apply_async(([{"token": canary}],), {"password": canary}, connection=connection)
+        message = bound.get()
+
+        # As celery.worker.strategy makes it.
+        request = symbol_by_name(task.Request)(message, app=current_app, task=task)
+
+    told = request.info(safe=safe)
+    assert (request.args, request.kwargs) == ([[{"token": canary}]], {"password": canary})
+    assert {"id", "name", "type", "hostname", "time_start", "worker_pid"} < told.keys()
+    assert "***" in str(told)
+    assert canary not in str(told)
 
 
 @pytest.mark.django_db
