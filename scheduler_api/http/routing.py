@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from scheduler_api.http.problems import NotFound
@@ -10,11 +11,13 @@ from scheduler_api.http.problems import NotFound
 class NothingHere(APIView):
     """Answers at every address under the API that no route takes, with a problem.
 
-    Django's own 404 would be a page of HTML while DEBUG is on.
+    Django's own 404 would be a page of HTML while DEBUG is on. Like all addresses, it asks for a
+    key first: a stranger has nothing to try but the key.
     """
 
     schema = None
 
-    def initial(self, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse every method alike."""
+        self.perform_authentication(request)
         raise NotFound

@@ -36,6 +36,8 @@ class Answer:
 class Service:
     """A running service: its address, its output, and how to call it."""
 
+    command = ("-m", "project.up")
+
     def __init__(self, folder: Path, **environment: str) -> None:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
@@ -54,7 +56,7 @@ class Service:
         """Start it, and wait until it answers."""
         with self.output_file.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "project.up"],
+                [sys.executable, *self.command],
                 cwd=ROOT,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -126,6 +128,43 @@ class Service:
                 headers=response.headers,
                 json=json.loads(response.read() or "null"),
             )
+
+
+class Api(Service):
+    """The API alone: no beat that sends what a test defines, and no worker that runs it."""
+
+    command = ("-m", "gunicorn", "project.wsgi")
+
+    def __enter__(self) -> "Api":
+        """Prepare the database, as `make up` does, and start it."""
+        self.manage("migrate")
+        self.key_file.write_text(
+            self.manage("create_api_key", "--account", "admin", "--scopes", "admin")
+        )
+        super().__enter__()
+        return self
+
+    def manage(self, *arguments: str) -> str:
+        """Run a command of `manage.py`, and return what it prints."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def is_ready(self) -> bool:
+        """Tell whether the API answers."""
+        assert self.process.poll() is None, self.output()
+        try:
+            status, _ = self.call("GET", "/healthz")
+        except OSError:
+            return False
+        return status == 200
 
 
 def free_port() -> int:

@@ -188,9 +188,10 @@ def test_with_a_key_the_method_is_looked_at(api):
     assert refusal(client.put(INTERVALS)) == (405, "method_not_allowed")
 
 
-def test_an_address_that_is_not_there_is_not_there_for_anybody(api):
-    for client in (api, ContractClient()):
-        assert refusal(client.get("/api/v1/nothing/")) == (404, "not_found")
+@pytest.mark.parametrize("path", ["nothing/", "periodic-tasks/x/", "periodic-tasks/1/nothing/"])
+def test_what_is_not_there_is_told_to_those_who_have_a_key(api, path):
+    assert refusal(api.get(f"/api/v1/{path}")) == (404, "not_found")
+    assert refusal(ContractClient().get(f"/api/v1/{path}")) == (401, "not_authenticated")
 
 
 @pytest.mark.parametrize("address", ["/healthz", "/openapi.yaml", "/docs/", "/redoc/"])
