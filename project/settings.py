@@ -139,7 +139,7 @@ REST_FRAMEWORK = {
         "scheduler_api.access.permissions.HasScope",
     ],
     "DEFAULT_PARSER_CLASSES": ["scheduler_api.http.parsing.StrictJSONParser"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["scheduler_api.http.rendering.JSONRenderer"],
     "DEFAULT_PAGINATION_CLASS": "scheduler_api.http.paging.KeysetPagination",
     "DEFAULT_FILTER_BACKENDS": ["scheduler_api.http.filtering.FilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "scheduler_api.http.schema.ApiSchema",

@@ -4,17 +4,25 @@ REST framework's own fields coerce: "yes" would be true, 1 would be "1", "5" wou
 """
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic_core import from_json, to_json
 from rest_framework import serializers
+
+
+def as_it_is(field: object, value: Any) -> Any:
+    """Return a value that JSON has, too: what is stored has been checked, or is told anyway."""
+    return value
 
 
 class Text(serializers.CharField):
     """A JSON string."""
 
     default_error_messages = {"invalid": "Must be a string."}
+    to_representation = as_it_is
 
     def to_internal_value(self, data: Any) -> str:
         """Refuse what is not a string."""
@@ -27,6 +35,7 @@ class Choice(serializers.ChoiceField):
     """One of several JSON strings."""
 
     default_error_messages = {"invalid_choice": "{input} is not one of {choices}."}
+    to_representation = as_it_is
 
     def to_internal_value(self, data: Any) -> Any:
         """Refuse what is not one of the choices, and name them."""
@@ -40,10 +49,7 @@ class Flag(serializers.BooleanField):
     """A JSON boolean."""
 
     default_error_messages = {"invalid": "Must be true or false."}
-
-    def to_representation(self, value: bool) -> bool:
-        """Return the value as it is; REST framework would look for words such as "yes"."""
-        return value
+    to_representation = as_it_is
 
     def to_internal_value(self, data: Any) -> bool:
         """Refuse what is not a boolean."""
@@ -68,6 +74,7 @@ class WholeNumber(serializers.IntegerField):
     """A JSON number without a fraction: 5 or, as JSON Schema also has it, 5.0."""
 
     default_error_messages = {"invalid": "Must be a whole number."}
+    to_representation = as_it_is
 
     def to_internal_value(self, data: Any) -> int:
         """Refuse what is not an integer."""
@@ -150,13 +157,14 @@ class FutureInstant(Instant):
 
 def in_utc(moment: datetime) -> str:
     """Write a moment: `2027-03-28T01:00:00Z`, with the fraction of its second if it has one."""
-    return moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+    return to_json(moment.astimezone(UTC))[1:-1].decode()  # faster than isoformat
 
 
 class Reference(serializers.PrimaryKeyRelatedField[Any]):
     """The id of another row, or null."""
 
     in_requests: Mapping[str, Any] = {"minimum": 1}
+    to_representation = as_it_is
 
     def __init__(self, **kwargs: Any) -> None:
         if not kwargs.get("read_only"):
@@ -167,10 +175,6 @@ class Reference(serializers.PrimaryKeyRelatedField[Any]):
         """Return the id, which the row holds: the other row need not be fetched."""
         pk: int | None = instance.serializable_value(self.source)
         return pk
-
-    def to_representation(self, value: Any) -> Any:
-        """Return the id as it is."""
-        return value
 
 
 class StoredJSON(serializers.Field[Any, Any, Any, Any]):
@@ -198,20 +202,22 @@ class StoredJSON(serializers.Field[Any, Any, Any, Any]):
 
 
 EMPTY: Mapping[type, str] = {list: "[]", dict: "{}"}
-WRITER = json.JSONEncoder(allow_nan=False, ensure_ascii=False)
+# What may be a number that is infinite to Python.
+LARGE_NUMBER = re.compile(r"[0-9][eE]|[0-9]{300}")
 
 
 def read_json(text: str | None, json_type: type) -> Any:
     """Read stored text; None when it is not JSON of this type.
 
-    Empty text is an empty value, as for django-celery-beat. Python's reader is lenient: what
-    it took must also be writable, without NaN, half a surrogate pair or a thousand levels.
+    Empty text is an empty value, as for django-celery-beat. NaN, infinities, half a surrogate
+    pair and more than 200 levels are no JSON here: they could not be answered, or stored again.
     """
     if not text or text == EMPTY[json_type]:  # as most are
         return json_type()
     try:
-        document = json.loads(text)
-        WRITER.encode(document).encode()
-    except (ValueError, RecursionError):
+        document = from_json(text, allow_inf_nan=False)
+        if LARGE_NUMBER.search(text):
+            json.dumps(document, allow_nan=False)
+    except ValueError:
         return None
     return document if isinstance(document, json_type) else None

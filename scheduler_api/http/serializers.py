@@ -3,8 +3,8 @@
 import copy
 import difflib
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from functools import cache
-from operator import attrgetter
 from typing import Any, cast
 
 from django.db import models
@@ -13,7 +13,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from scheduler_api.http import fields
 
-Read = Callable[[Any], Any]
+Convert = Callable[[Any], Any]
 
 
 def unknown(kind: str, name: str, known: Collection[str]) -> str:
@@ -100,33 +100,76 @@ def made_fields(serializer_class: type[StrictModelSerializer]) -> dict[str, Any]
 
 
 def read(serializer_class: type[StrictModelSerializer], row: models.Model) -> dict[str, Any]:
-    """Return a row as the serializers of a class describe it."""
-    return {
-        name: None if (value := get(row)) is None else convert(value)
-        for name, get, convert in readers(serializer_class)
-    }
+    """Return a row, of which no column was left out, as the serializers of a class describe it."""
+    reading = reading_of(serializer_class)
+    answer, values = reading.empty.copy(), vars(row)
+    for name, column, convert in reading.columns:
+        value = values[column]
+        answer[name] = value if convert is None or value is None else convert(value)
+    for name, tell in reading.others:
+        answer[name] = tell(row)
+    return answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How the rows of a class of serializers are read.
+
+    REST framework's own way asks each field for its value, ready for mappings, methods, paths
+    and defaults. Most fields are columns, which every row has, and most of these are told as they
+    are.
+    """
+
+    empty: dict[str, None]
+    """An answer with all fields in their order."""
+    columns: list[tuple[str, str, Convert | None]]
+    """The names of the fields, those of their columns, and what converts the values."""
+    others: list[tuple[str, Convert]]
+    """The names of the fields, and what tells their values from the row."""
 
 
 @cache
-def readers(serializer_class: type[StrictModelSerializer]) -> list[tuple[str, Read, Read]]:
-    """Return each readable field's name, what gets its value from a row, and what converts it."""
+def reading_of(serializer_class: type[StrictModelSerializer]) -> Reading:
+    """Sort the readable fields by what there is to do."""
     model: Any = serializer_class.Meta.model
-    columns = {column.attname for column in model._meta.concrete_fields}
-    return [
-        (name, getter(field, columns), field.to_representation)
-        for name, field in serializer_class().fields.items()
-        if not field.write_only
-    ]
-
-
-def getter(field: Any, columns: Collection[str]) -> Read:
-    """Return what gets a field's value from a row.
-
-    REST framework's own way is ready for mappings, methods, paths and defaults. A column is an
-    attribute that every row has.
-    """
-    is_plain = type(field).get_attribute is serializers.Field.get_attribute
-    get: Read = (
-        attrgetter(field.source) if is_plain and field.source in columns else field.get_attribute
+    attributes = {column.name: column.attname for column in model._meta.concrete_fields}
+    readable = {
+        name: field for name, field in serializer_class().fields.items() if not field.write_only
+    }
+    columns = {
+        name: attributes[field.source]
+        for name, field in readable.items()
+        if field.source in attributes and is_plain(field)
+    }
+    return Reading(
+        empty=dict.fromkeys(readable),
+        columns=[(name, column, converter(readable[name])) for name, column in columns.items()],
+        others=[(name, teller(field)) for name, field in readable.items() if name not in columns],
     )
-    return get
+
+
+def is_plain(field: Any) -> bool:
+    """Tell whether a field's value is the attribute that it is named for."""
+    return type(field).get_attribute in {
+        serializers.Field.get_attribute,
+        fields.Reference.get_attribute,
+    }
+
+
+def converter(field: Any) -> Convert | None:
+    """Return what converts a field's value; None where that is told as it is."""
+    convert: Convert = field.to_representation
+    return None if type(field).to_representation is fields.as_it_is else convert
+
+
+def teller(field: Any) -> Convert:
+    """Return what tells the value of a field that is no column."""
+    if isinstance(field, serializers.SerializerMethodField):
+        method: Convert = getattr(field.parent, field.method_name)
+        return method
+
+    def tell(row: Any) -> Any:
+        value = field.get_attribute(row)
+        return None if value is None else field.to_representation(value)
+
+    return tell

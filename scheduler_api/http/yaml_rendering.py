@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import yaml
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.renderers import BaseRenderer
 from yaml.nodes import ScalarNode
 from yaml.representer import SafeRepresenter
 
+from scheduler_api.http.rendering import JSONRenderer
 from scheduler_api.http.yaml_parsing import MEDIA_TYPE
 
 # What is written as an escape: what our parser demands, and what libyaml does not write otherwise,

@@ -7,7 +7,6 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django_celery_beat.models import PeriodicTask
 from drf_spectacular.utils import extend_schema
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -15,6 +14,7 @@ from scheduler_api.access.permissions import account_of, caller_of, refuse_witho
 from scheduler_api.access.scopes import Scope
 from scheduler_api.http.etags import expects_revision, refuse_stale
 from scheduler_api.http.parsing import MAX_BYTES_OF_MANY, StrictJSONParser
+from scheduler_api.http.rendering import JSONRenderer
 from scheduler_api.http.viewsets import ApiViewSet
 from scheduler_api.http.yaml_parsing import StrictYAMLParser
 from scheduler_api.http.yaml_rendering import YAMLRenderer

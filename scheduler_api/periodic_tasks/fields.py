@@ -17,8 +17,9 @@ class StoredArguments(fields.StoredJSON):
     """What a message carries. Secrets in it are shown as stars."""
 
     def to_representation(self, value: str | None) -> Any:
-        """Read the stored text, and hide the secrets."""
-        return redacted(super().to_representation(value))
+        """Read the stored text, and hide the secrets: they have names, and so are in objects."""
+        document = super().to_representation(value)
+        return redacted(document) if document and "{" in (value or "") else document
 
 
 class Enabled(fields.Flag):

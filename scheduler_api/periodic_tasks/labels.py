@@ -7,6 +7,7 @@ from typing import Any
 from django_celery_beat.models import PeriodicTask
 from rest_framework import serializers
 
+from scheduler_api.http.fields import as_it_is
 from scheduler_api.periodic_tasks.models import managed_half
 
 KEY = re.compile(r"[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?")
@@ -36,6 +37,8 @@ class Labels(serializers.DictField):
         """Return the labels, which the other half of a periodic task has."""
         labels: dict[str, str] = managed_half(instance).labels
         return labels
+
+    to_representation = as_it_is
 
     def to_internal_value(self, data: Any) -> dict[str, str]:
         """Refuse what would be hard to ask for in a URL."""

@@ -83,7 +83,7 @@ def managed_half(task: PeriodicTask) -> ManagedTask:
 
 def is_paused(task: PeriodicTask) -> bool:
     """Tell whether a task is paused; whoever enables the row past the API ends the pause."""
-    return managed_half(task).paused_at is not None and not task.enabled
+    return not task.enabled and managed_half(task).paused_at is not None
 
 
 def is_enabled(task: PeriodicTask) -> bool:

@@ -10,7 +10,7 @@ from django_celery_beat.models import PeriodicTask
 from scheduler_api.periodic_tasks.models import end_of_pause, is_enabled, is_paused
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.kinds import Interval, Schedule
-from scheduler_api.schedules.rows import KINDS, schedule_of
+from scheduler_api.schedules.rows import schedule_of
 from scheduler_api.schedules.slots import next_slot
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -19,7 +19,7 @@ AN_INSTANT = timedelta(microseconds=1)
 
 def schedule_row(task: PeriodicTask) -> Any:
     """Return the row of the schedule that a periodic task follows; None without one."""
-    return next((row for kind in KINDS if (row := getattr(task, kind)) is not None), None)
+    return task.interval or task.crontab or task.solar or task.clocked
 
 
 def schedule_of_task(task: PeriodicTask) -> Schedule:

@@ -47,7 +47,7 @@ def _next_fixed_wall_time(
 def _next_in_elapsed_time(
     values: CrontabValues, zone: ZoneInfo, after: datetime
 ) -> datetime | None:
-    moment = after.replace(second=0, microsecond=0) + _MINUTE
+    moment = after - timedelta(seconds=after.second, microseconds=after.microsecond) + _MINUTE
     while True:
         wall = _wall_minute(moment, zone)
         match = _first_match(values, wall)
@@ -64,7 +64,12 @@ def _next_in_elapsed_time(
 
 
 def _wall_minute(moment: datetime, zone: ZoneInfo) -> datetime:
-    return moment.astimezone(zone).replace(second=0, microsecond=0, tzinfo=None)
+    shown = moment.astimezone(zone)
+    return _wall(shown, shown.hour, shown.minute)
+
+
+def _wall(day: date, hour: int, minute: int) -> datetime:
+    return datetime(day.year, day.month, day.day, hour, minute)  # noqa: DTZ001 - replace() is slow
 
 
 def _whole_minute_from(moment: datetime) -> datetime:
@@ -73,7 +78,7 @@ def _whole_minute_from(moment: datetime) -> datetime:
 
 def _first_instant_showing(wall: datetime, zone: ZoneInfo) -> datetime:
     """Return the first instant at which the clocks of the zone show `wall` or later."""
-    local = wall.replace(tzinfo=zone)  # the first of two when the hour is repeated
+    local = datetime.combine(wall, wall.time(), zone)  # the first of two when the hour is repeated
     instant = local.astimezone(UTC)
     if instant.astimezone(zone) == local:
         return instant
@@ -111,7 +116,7 @@ def _first_match(values: CrontabValues, start: datetime) -> datetime | None:
         day = _first_day(values, today + _DAY)
     if day is None:
         return None
-    return datetime(day.year, day.month, day.day, values.hours[0], values.minutes[0])  # noqa: DTZ001
+    return _wall(day, values.hours[0], values.minutes[0])
 
 
 def _first_time(values: CrontabValues, start: datetime) -> datetime | None:
@@ -119,10 +124,10 @@ def _first_time(values: CrontabValues, start: datetime) -> datetime | None:
     if start.hour in values.hours:
         later = bisect_left(values.minutes, start.minute)
         if later < len(values.minutes):
-            return start.replace(minute=values.minutes[later])
+            return _wall(start, start.hour, values.minutes[later])
     later = bisect_right(values.hours, start.hour)
     if later < len(values.hours):
-        return start.replace(hour=values.hours[later], minute=values.minutes[0])
+        return _wall(start, values.hours[later], values.minutes[0])
     return None
 
 
@@ -131,6 +136,12 @@ def _first_day(values: CrontabValues, start: date) -> date | None:
 
     The search is short: the rarest day, a 29 February on a given weekday, comes every 40 years.
     """
+    if (
+        start.day in values.days_of_month
+        and start.month in values.months
+        and start.isoweekday() % 7 in values.weekdays
+    ):
+        return start
     for year in range(start.year, MAXYEAR + 1):
         for month in values.months:
             if (year, month) < (start.year, start.month):

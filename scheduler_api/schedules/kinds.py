@@ -6,6 +6,7 @@ Each refuses what cannot be run with InvalidSchedule when it is made.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -28,6 +29,8 @@ __all__ = [
 MIN_INTERVAL: Final = timedelta(seconds=1)
 MAX_INTERVAL: Final = timedelta(days=10 * 365 + 3)  # ten years hold at most three leap days
 
+_NOTHING: Final = timedelta(0)
+
 SOLAR_EVENTS: Final = (
     "dawn_astronomical",
     "dawn_nautical",
@@ -49,7 +52,7 @@ class Interval:
     anchor: datetime
 
     def __post_init__(self) -> None:
-        if self.every <= timedelta(0):
+        if self.every <= _NOTHING:
             raise InvalidSchedule(
                 f"every is {self.every}: use a duration above zero",
                 field="every",
@@ -76,7 +79,7 @@ class Crontab:
     def __post_init__(self) -> None:
         read(self.fields)
 
-    @property
+    @cached_property
     def fields(self) -> CrontabFields:
         return CrontabFields(
             minute=self.minute,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -68,7 +69,7 @@ def schedule_of(row: Any, *, anchor: datetime) -> Schedule:
     """Return what a row means; an interval counts from `anchor`. Raise InvalidSchedule."""
     match row:
         case IntervalSchedule():
-            return Interval(every=every_of(row), anchor=anchor)
+            return Interval(every=length_of(row.every, row.period), anchor=anchor)
         case CrontabSchedule():
             if isinstance(row.timezone, UnknownZone):
                 raise InvalidSchedule(
@@ -76,7 +77,7 @@ def schedule_of(row: Any, *, anchor: datetime) -> Schedule:
                     field="timezone",
                     code="unknown_zone",
                 )
-            return Crontab(**{column: getattr(row, column) for column in KINDS["crontab"].columns})
+            return crontab_of(**values_of(row))
         case SolarSchedule():
             return Solar(event=row.event, latitude=row.latitude, longitude=row.longitude)
         case ClockedSchedule():
@@ -84,26 +85,30 @@ def schedule_of(row: Any, *, anchor: datetime) -> Schedule:
     raise TypeError(f"{row!r} is not a schedule")
 
 
-def every_of(row: IntervalSchedule) -> timedelta:
+# Many periodic tasks have one in common.
+crontab_of = lru_cache(maxsize=4096)(Crontab)
+
+
+@lru_cache(maxsize=4096)
+def length_of(every: int, period: str) -> timedelta:
     """Return the length of an interval; raise InvalidSchedule out of 1 second to 10 years."""
     try:
-        unit = timedelta(**{row.period: 1})
+        unit = timedelta(**{period: 1})
     except TypeError as error:
         periods = ", ".join(dict(IntervalSchedule.PERIOD_CHOICES))
         raise InvalidSchedule(
-            f"period '{row.period}' is unknown: use one of {periods}",
+            f"period '{period}' is unknown: use one of {periods}",
             field="period",
             code="unknown_period",
         ) from error
     # Dividing first: a product of the largest integer and a day would overflow.
-    if not MIN_INTERVAL / unit <= row.every <= MAX_INTERVAL / unit:
+    if not MIN_INTERVAL / unit <= every <= MAX_INTERVAL / unit:
         raise InvalidSchedule(
             f"An interval lasts from 1 second to 10 years ({MAX_INTERVAL.days} days).",
             field="every",
             code="interval_out_of_range",
         )
-    length: timedelta = row.every * unit
-    return length
+    return every * unit
 
 
 def check(row: Any, *, now: datetime) -> None:

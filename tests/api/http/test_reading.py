@@ -15,7 +15,7 @@ from django_celery_beat.models import (
 from rest_framework.serializers import Serializer
 
 from scheduler_api.http.fields import in_utc, read_json
-from scheduler_api.http.serializers import readers
+from scheduler_api.http.serializers import reading_of
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.periodic_tasks.serializers import PeriodicTaskSerializer
 from scheduler_api.schedules.serializers import INLINE_SERIALIZERS
@@ -66,7 +66,7 @@ def test_a_schedule_is_read_as_rest_framework_would(kind):
 
 
 def test_a_list_makes_no_field(task, monkeypatch):
-    readers(PeriodicTaskSerializer)
+    reading_of(PeriodicTaskSerializer)
     monkeypatch.setattr(PeriodicTaskSerializer, "get_fields", None)
 
     assert PeriodicTaskSerializer([task, task], many=True).data[1]["name"] == "Añadir"
@@ -97,6 +97,10 @@ def test_a_moment_is_written_in_utc(moment, text):
     assert in_utc(moment) == text
 
 
+def nested(levels):
+    return [nested(levels - 1)] if levels > 1 else []
+
+
 @pytest.mark.parametrize(
     ("text", "json_type", "value"),
     [
@@ -108,6 +112,14 @@ def test_a_moment_is_written_in_utc(moment, text):
         ("{}", list, None),
         ("[ ]", list, []),
         ("[NaN]", list, None),
+        ("[-Infinity]", list, None),
+        ("[1e999]", list, None),
+        (f"[{'9' * 400}.0]", list, None),
+        (f"[{'9' * 400}]", list, [int("9" * 400)]),
+        ('["1e9", 1e9, 1E-9]', list, ["1e9", 1e9, 1e-9]),
+        ("[" * 100 + "]" * 100, list, nested(100)),
+        ("[" * 1000 + "]" * 1000, list, None),
+        ("[1", list, None),
         (r'["\ud800"]', list, None),
     ],
 )

@@ -1,0 +1,61 @@
+"""JSON answers: what REST framework's own renderer writes."""
+
+import json
+
+import pytest
+from django.utils.translation import gettext_lazy
+from rest_framework import renderers
+from rest_framework.exceptions import ErrorDetail
+from rest_framework.utils.serializer_helpers import ReturnDict, ReturnList
+
+from scheduler_api.http.rendering import JSONRenderer
+
+
+def nested(levels):
+    document = []
+    for _ in range(levels):
+        document = [document]
+    return document
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        None,
+        {},
+        [],
+        "",
+        0,
+        {"name": "Añadir", "sign": "€", "clef": "𝄞", "quote": '"\\/\b\f\n\r\t\x00\x7f<>&'},
+        [True, False, None, -1, 2**31, 2**63, -(2**64), 10**400],
+        [0.0, -0.0, 52.52, 1.0, 1e15, 123456789.123],
+        ReturnList([ReturnDict({"id": 1}, serializer=None)], serializer=None),
+        ErrorDetail("Must be a string.", "invalid"),
+        {"detail": gettext_lazy("Not found.")},
+        (1, 2),
+        {1: "one"},
+        nested(300),
+    ],
+)
+def test_a_document_is_written_to_the_byte_as_rest_framework_would(document):
+    assert JSONRenderer().render(document) == renderers.JSONRenderer().render(document)
+
+
+@pytest.mark.parametrize("number", [1e16, 1e-7, 1.5e300, 5e-324])
+def test_a_large_or_small_number_is_the_same(number):
+    assert json.loads(JSONRenderer().render([number])) == [number]
+
+
+def test_a_line_separator_is_no_escape():
+    assert JSONRenderer().render("\u2028") == '"\u2028"'.encode()
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+def test_what_is_no_number_in_json_is_null(number):
+    assert JSONRenderer().render([float(number)]) == b"[null]"
+
+
+def test_who_asks_for_it_gets_an_indent(api):
+    response = api.get("/api/v1/", headers={"Accept": "application/json; indent=2"})
+
+    assert response.content.startswith(b'{\n  "')

@@ -1,0 +1,87 @@
+"""How the rows of a page are made: they are those that Django makes."""
+
+import pytest
+from django.db.models import Count, F, Prefetch
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+
+from scheduler_api.access.models import ApiKey, ServiceAccount
+from scheduler_api.http.rows import only_read
+from scheduler_api.periodic_tasks.models import ManagedTask
+from tests.api.periodic_tasks.examples import stored
+
+TASKS = PeriodicTask.objects.order_by("id")
+
+
+@pytest.fixture(autouse=True)
+def two(db):
+    """A periodic task that has an owner, and one that has no other half."""
+    account = ServiceAccount.objects.create(name="crm")
+    ApiKey.issue(account)
+    owned = stored(name="ant", crontab=CrontabSchedule.objects.create(timezone="Europe/Berlin"))
+    ManagedTask.objects.create(periodic_task=owned, owner=account, labels={"team": "sales"})
+    stored(name="bee", args="[1]")
+
+
+@pytest.mark.parametrize(
+    ("query", "joined"),
+    [
+        (TASKS, []),
+        (TASKS.filter(name="cat"), []),
+        (TASKS.select_related("interval", "crontab", "solar"), ["interval", "crontab", "solar"]),
+        (TASKS.select_related("managed"), ["managed"]),
+        (TASKS.select_related("managed__owner"), ["managed", "managed.owner"]),
+        (TASKS.annotate(owner=F("managed__owner__name")), []),
+        (TASKS.annotate(owner=F("managed__owner__name")).select_related("managed"), ["managed"]),
+        (TASKS.only("name"), []),
+        (TASKS.defer("args").select_related("interval").order_by("-id")[:1], ["interval"]),
+        (ApiKey.objects.select_related("service_account"), ["service_account"]),
+        (ManagedTask.objects.select_related("periodic_task"), ["periodic_task"]),
+        (IntervalSchedule.objects.annotate(count=Count("periodictask")), []),
+    ],
+)
+def test_a_row_has_what_django_gives_it(query, joined):
+    rows = [contents(row, joined) for row in only_read(query)]
+
+    assert rows == [contents(row, joined) for row in query.all()]
+
+
+def contents(row, joined):
+    """What is in a row, and in those joined to it, without asking the database."""
+    found = [row]
+    for path in joined:
+        start, _, name = path.rpartition(".")
+        parent = found[joined.index(start) + 1] if start else row
+        found.append(parent and parent._state.fields_cache[name])
+    return [
+        one and (type(one), {**vars(one), "_state": (one._state.db, one._state.adding)})
+        for one in found
+    ]
+
+
+def test_the_query_is_the_only_one(django_assert_num_queries):
+    with django_assert_num_queries(1):
+        ant, bee = only_read(TASKS.select_related("interval", "crontab", "managed"))
+
+        assert str(ant.crontab.timezone) == "Europe/Berlin"
+        assert ant.interval is None
+        assert ant.managed.labels == {"team": "sales"}
+        assert bee.interval.every == 30
+        with pytest.raises(ManagedTask.DoesNotExist):
+            _ = bee.managed
+
+
+def test_what_the_query_leaves_out_is_fetched_when_it_is_asked_for():
+    ant, _ = only_read(TASKS.only("name"))
+
+    assert ant.get_deferred_fields() >= {"task", "crontab_id"}
+    assert ant.task == "project.tasks.heartbeat"
+    assert str(ant.crontab.timezone) == "Europe/Berlin"
+
+
+def test_what_is_fetched_beforehand_is_there(django_assert_num_queries):
+    followers = Prefetch("periodictask_set", TASKS, to_attr="followers")
+
+    with django_assert_num_queries(2):
+        (crontab,) = only_read(CrontabSchedule.objects.prefetch_related(followers))
+
+        assert [task.name for task in crontab.followers] == ["ant"]
