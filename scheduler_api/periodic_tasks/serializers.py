@@ -42,6 +42,7 @@ from scheduler_api.periodic_tasks.validation import mistakes_in
 from scheduler_api.schedules.rows import KINDS, are_equal, kind_of
 
 LARGEST_INTEGER = 2**31 - 1
+MAX_NAME_LENGTH = 200
 JSON_FIELDS = {"args", "kwargs", "headers"}
 
 EXAMPLE: dict[str, Any] = {
@@ -377,4 +378,14 @@ class PauseSerializer(StrictSerializer):
         default=None,
         allow_null=True,
         help_text="When it resumes by itself; null for when somebody resumes it.",
+    )
+
+
+class NamedPeriodicTaskSerializer(PeriodicTaskSerializer):
+    """A periodic task of which the address has the name, so that the body need not have it."""
+
+    name = fields.Text(
+        required=False,
+        max_length=MAX_NAME_LENGTH,
+        help_text="Unique among all periodic tasks; by default, that of the address.",
     )

@@ -31,8 +31,10 @@ from scheduler_api.periodic_tasks.filters import PeriodicTaskFilter
 from scheduler_api.periodic_tasks.quotas import TooManyPeriodicTasks
 from scheduler_api.periodic_tasks.serializers import (
     ANSWER,
+    MAX_NAME_LENGTH,
     PAUSE,
     PAUSED,
+    NamedPeriodicTaskSerializer,
     PauseSerializer,
     PeriodicTaskSerializer,
 )
@@ -114,8 +116,14 @@ class PeriodicTaskViewSet(CrudViewSet):
     @extend_schema(
         operation_id="putPeriodicTaskByName",
         parameters=[
-            OpenApiParameter("name", str, "path", description="The periodic task's name.")
+            OpenApiParameter(
+                "name",
+                {"type": "string", "minLength": 1, "maxLength": MAX_NAME_LENGTH},
+                OpenApiParameter.PATH,
+                description="The periodic task's name.",
+            )
         ],
+        request=NamedPeriodicTaskSerializer,
         responses={200: PeriodicTaskSerializer, 201: PeriodicTaskSerializer},
     )
     @action(detail=False, methods=["put"], url_path="by-name/(?P<name>.+)")

@@ -6,6 +6,7 @@ import pytest
 from django_celery_beat.models import PeriodicTask
 
 from tests.api.periodic_tasks.examples import TASKS, imports, mistakes, stored, without
+from tests.client import contract
 from tests.conftest import caller
 
 BY_NAME = f"{TASKS}by-name/"
@@ -47,6 +48,16 @@ def test_another_name_in_the_body_renames_it(api):
 
     assert response.status_code == 200
     assert response.json()["name"] == "new"
+
+
+def test_the_schema_lets_the_name_be_left_out():
+    for body in (NAMELESS, imports()):
+        assert not contract().errors_of(body, "#/components/schemas/NamedPeriodicTaskRequest")
+
+
+@pytest.mark.parametrize(("length", "status"), [(200, 201), (201, 400)])
+def test_a_name_is_as_long_in_the_address_as_in_the_body(api, length, status):
+    assert api.put(f"{BY_NAME}{'x' * length}/", NAMELESS).status_code == status
 
 
 def test_what_is_left_out_goes_back_to_its_default(api):
