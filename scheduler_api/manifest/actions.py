@@ -96,8 +96,10 @@ def check(
     for index, entry in enumerate(entries):
         place = join(PLACE, index)
         name = entry.get("name") if isinstance(entry, dict) else None
+        # As it will be stored: a text is, without the blanks around it.
+        task = stored.get(name.strip()) if isinstance(name, str) else None
         try:
-            draft = serializer.check(entry, task=stored.get(name) if name else None)
+            draft = serializer.check(entry, task=task)
         except ValidationError as error:
             mistakes += mistakes_in(error.detail, place)
         except ValidationFailed as problem:

@@ -410,6 +410,14 @@ def test_two_at_once_do_not_see_half_of_each_other(two_at_once):
 # --- What is no manifest --------------------------------------------------------------------
 
 
+def test_blanks_around_a_name_do_not_make_another(api):
+    send(api, heartbeat(name="Heartbeat"))
+
+    again = send(api, heartbeat(name=" Heartbeat "))
+
+    assert (outcome(again)["created"], outcome(again)["unchanged"]) == ([], 1)
+
+
 @pytest.mark.parametrize(
     ("body", "mistake"),
     [
@@ -420,6 +428,7 @@ def test_two_at_once_do_not_see_half_of_each_other(two_at_once):
         ({"version": 1, "periodic_tasks": [1]}, ("/periodic_tasks/0", "invalid")),
         ({"version": 1, "periodic_tasks": [{}]}, ("/periodic_tasks/0/name", "required")),
         ({"version": 1, "periodic_tasks": [{"name": []}]}, ("/periodic_tasks/0/name", "invalid")),
+        ({"version": 1, "periodic_tasks": [{"name": [1]}]}, ("/periodic_tasks/0/name", "invalid")),
         ({"version": 1, "periodic_tasks": [], "tasks": []}, ("/tasks", "unknown_field")),
         (
             {"version": 1, "periodic_tasks": [heartbeat(), heartbeat(args=[1])]},
