@@ -112,7 +112,9 @@ class BodySchema(OpenApiSerializerExtension):
     def beyond_its_type(self, field: Any) -> dict[str, Any]:
         """Return what a request must have in a field, and null if that is what it is without."""
         nothing = {"default": None} if field.default is None else {}
-        return {**nothing, **getattr(field, "in_requests", {})}
+        # drf-spectacular tells min_length only.
+        something = {} if getattr(field, "allow_empty", True) else {"minItems": 1}
+        return {**nothing, **something, **getattr(field, "in_requests", {})}
 
 
 class StoredJSONSchema(OpenApiSerializerFieldExtension):

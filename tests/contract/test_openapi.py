@@ -264,7 +264,8 @@ HEARTBEAT = {
             ({"minute": "0", "hour": "7", "timezone": "UTC"}, 201),
             ({"expression": "0 7 * * *", "hour": "7"}, 400),
         )
-    ],
+    ]
+    + [("periodic-tasks/batch", "BatchRequest", {"operations": []}, 400)],
 )
 def test_a_request_is_taken_where_its_schema_takes_it(
     api: ContractClient, collection: str, schema: str, body: object, status: int
