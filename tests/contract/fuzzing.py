@@ -1,0 +1,196 @@
+"""What Schemathesis is told about this API: hooks, which it loads into its own process.
+
+It knows openapi.yaml alone. So it would end its own account or key, and then be answered 401 for
+the rest of the run; and most of what it makes up would be refused for the same few reasons, with
+little behind them ever tried.
+"""
+
+import re
+from collections.abc import Mapping
+from itertools import count
+from typing import Any
+from zlib import crc32
+
+import schemathesis
+from schemathesis.core.failures import AcceptedNegativeData, Failure
+from schemathesis.openapi.checks import RejectedPositiveData, UseAfterFree
+
+# What would end the fuzzer's own account or key, which are the first on a new database.
+FATAL = {"/api/v1/service-accounts/{id}/", "/api/v1/api-keys/{id}/revoke/"}
+
+# In every second body these have a value that is there, or are left out: no schema tells which
+# tasks, queues, zones and rows there are.
+KNOWN: dict[str, Any] = {
+    "task": "project.tasks.heartbeat",
+    "timezone": "Europe/Berlin",
+    "expression": "30 7 * * mon-fri",
+}
+EVERY_HOUR = {"type": "interval", "every": 1, "period": "hours"}
+UNKNOWN = {
+    *("args", "kwargs", "queue", "queues", "exchange", "routing_key"),
+    *("interval", "crontab", "solar", "clocked"),
+}
+
+# Why a request is refused although it fits its schema, by the code of each mistake.
+BEYOND_THE_SCHEMA = {
+    # What there is, and what the caller may do with it, differ from service to service.
+    "unregistered_task",
+    "unknown_queue",
+    "unknown_zone",
+    "does_not_exist",
+    "not_found",
+    "not_allowed",
+    # Whether arguments fit the task is said by the catalogue, for each task.
+    "missing_argument",
+    "unexpected_argument",
+    "invalid_argument",
+    "reserved_object",
+    "redacted",
+    "too_large",
+    # One value by another: two ends, two schedules, a day and a month, a number and its unit.
+    "ambiguous",
+    "not_one_off",
+    "interval_out_of_range",
+    "never_fires",
+    "duplicate_name",
+    # The calendar and the clock.
+    "never_due",
+    "in_the_past",
+    "overflow",
+    # The grammar of a crontab, of which a pattern tells but the outline.
+    "malformed",
+    "out_of_range",
+    "step_out_of_range",
+    "unknown_macro",
+    "reboot",
+    # A text of nothing but blanks, and one with a NUL, which a pattern on each field would hide
+    # the others behind.
+    "blank",
+    "unstorable_character",
+    "null_characters_not_allowed",
+}
+
+numbers = count(1)
+keys_sent: set[str] = set()
+rehearsals: set[str] = set()
+
+
+@schemathesis.hook
+def before_call(_: Any, case: schemathesis.Case, __: dict[str, Any]) -> None:
+    """Change what would lead nowhere; the checks are told of the request as it is sent."""
+    number, is_tails = next(numbers), toss(case)
+    spare_the_fuzzer(case)
+    take_a_new_key(case, number)
+    if is_tails:
+        case.query.pop("dry_run", None)
+        if isinstance(case.body, dict | list):  # else there may be none
+            case.body = made_known(case.body)
+    if case.method == "POST" and isinstance(case.body, dict):
+        take_a_new_name(case.body, number)
+    if is_tails and "If-Match" in case.headers:
+        case.headers["If-Match"] = "*"  # what is made up is the tag of nothing
+    # Together they can only be refused: one asks that it be there, the other that it be not.
+    if {"If-Match", "If-None-Match"} <= set(case.headers):
+        del case.headers["If-None-Match" if is_tails else "If-Match"]
+    if case.query.get("dry_run"):
+        rehearsals.add(case.id)
+
+
+def toss(case: schemathesis.Case) -> bool:
+    """Decide by the shape of a request: Hypothesis ends a phase where a repeat is not the same.
+
+    Its values are no help. Some, such as ids, come out of answers, and are others each time.
+    """
+    names = [
+        sorted(part) for part in (case.query, case.headers, case.body) if isinstance(part, Mapping)
+    ]
+    return bool(crc32(f"{case.method} {case.path} {names}".encode()) % 2)
+
+
+def spare_the_fuzzer(case: schemathesis.Case) -> None:
+    """Send to the next id what would end the fuzzer's own account or key."""
+    if case.path in FATAL and case.method != "GET":
+        is_own = str(case.path_parameters.get("id")).lstrip("0") == "1"
+        case.path_parameters |= {"id": "2"} if is_own else {}
+
+
+def take_a_new_key(case: schemathesis.Case, number: int) -> None:
+    """Take an Idempotency-Key for each request, as a client does; a used one is refused."""
+    key = case.headers.get("Idempotency-Key", "")
+    if key in keys_sent and re.fullmatch("[!-~]{1,255}", key):
+        key = case.headers["Idempotency-Key"] = f"{number}-{key}"[:255]
+    keys_sent.add(key)
+
+
+def take_a_new_name(body: dict[str, Any], number: int) -> None:
+    """Let what is unique be so, that what was created once can be created again."""
+    match body:
+        case {"name": str(name)} if 0 < len(name) < 90:
+            body["name"] = f"{name}-{number}"
+        case {"longitude": int() | float() as longitude} if 0 <= longitude <= 90:
+            body["longitude"] = longitude + number / 1000
+
+
+def made_known(value: Any) -> Any:
+    """Return a body with what there is in it, and without what there may not be."""
+    match value:
+        case dict():
+            return {
+                name: known(name, inner) for name, inner in value.items() if name not in UNKNOWN
+            }
+        case list():
+            return [made_known(inner) for inner in value]
+    return value
+
+
+def known(name: str, value: Any) -> Any:
+    """Return the value of a member of a body, or one that is there."""
+    if name == "schedule" and value is None:
+        return EVERY_HOUR
+    return KNOWN.get(name) or made_known(value)
+
+
+@schemathesis.hook
+def filter_failure(
+    _: Any, failure: Failure, case: schemathesis.Case, response: schemathesis.Response
+) -> bool:
+    """Tell whether a failure is one: no schema says all that a request has to be."""
+    match failure:
+        case RejectedPositiveData():
+            return not is_beyond_the_schema(response)
+        case AcceptedNegativeData():
+            # Refused by If-Match already, before the body was read. It is not on the list of
+            # Schemathesis.
+            return bool(response.status_code != 412)
+        case UseAfterFree():
+            # Deleted in a dry run only.
+            return failure.deleted_case_id not in rehearsals
+    return True
+
+
+def is_beyond_the_schema(response: schemathesis.Response) -> bool:
+    """Tell whether a request was refused for what only the service can know."""
+    if response.headers["content-type"] != ["application/problem+json"]:
+        return False
+    problem = response.json()
+    if problem["code"] == "revision_mismatch":
+        return True  # a made-up tag in If-Match, or If-None-Match where it is there
+    return bool(problem["errors"]) and all(
+        mistake["code"] in BEYOND_THE_SCHEMA or is_opaque(mistake) or lacks_schedule(mistake)
+        for mistake in problem["errors"]
+    )
+
+
+def is_opaque(mistake: dict[str, str]) -> bool:
+    """Tell whether a cursor was made up: it is signed."""
+    return mistake.get("parameter") == "cursor"
+
+
+def lacks_schedule(mistake: dict[str, str]) -> bool:
+    """Tell whether none of five fields says when.
+
+    To say so, a schema would need `anyOf` over the whole body, of which generators of clients
+    make as many types.
+    """
+    is_schedule = mistake.get("pointer", "").endswith("/schedule")
+    return is_schedule and mistake["code"] == "required"
