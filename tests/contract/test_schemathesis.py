@@ -154,7 +154,7 @@ def test_nothing_is_found(api: Api) -> None:
     assert {(operation.method, operation.path) for operation in OPERATIONS} == succeeded
 
 
-@pytest.mark.parametrize("seed", range(SEED + 1, SEED + 4))
+@pytest.mark.parametrize("seed", [SEED + 1, SEED + 2])
 def test_nothing_is_found_in_longer_stories(on_sqlite: Api, seed: int) -> None:
     key = f"Bearer {on_sqlite.key_file.read_text().strip()}"
 
