@@ -118,6 +118,8 @@ def mend_the_address(case: schemathesis.Case) -> None:
     is_valid = case.meta is not None and case.meta.generation.mode.is_positive
     if is_valid and not str(case.path_parameters.get("id", 1)).isdigit():
         case.path_parameters["id"] = "1"
+    elif case.path_parameters.get("id") == "batch":
+        case.path_parameters["id"] = "no-batch"
     if len(urlencode(case.query, doseq=True)) > MAX_QUERY_LENGTH:
         case.query.clear()
 
