@@ -26,6 +26,21 @@ class ManagedTask(models.Model):
         SETTINGS = "settings"
         ADMIN = "admin"
 
+    class Misfire(models.TextChoices):
+        """What becomes of slots that nobody served in time."""
+
+        SKIP = "skip"
+        RUN_ONCE = "run_once"
+        RUN_ALL = "run_all"
+
+    class Overlap(models.TextChoices):
+        """What becomes of a slot while an earlier run has not ended."""
+
+        ALLOW = "allow"
+        SKIP = "skip"
+        BUFFER_ONE = "buffer_one"
+        CANCEL_PREVIOUS = "cancel_previous"
+
     periodic_task = models.OneToOneField(
         PeriodicTask, on_delete=models.CASCADE, primary_key=True, related_name="managed"
     )
@@ -43,6 +58,28 @@ class ManagedTask(models.Model):
     labels = models.JSONField(default=dict, blank=True, help_text="Keys and values to find it by.")
     revision = models.PositiveBigIntegerField(
         default=1, help_text="How often the definition was written, the first time included."
+    )
+    misfire = models.CharField(
+        max_length=16,
+        choices=Misfire,
+        default=Misfire.RUN_ONCE,
+        help_text="What becomes of slots that nobody served in time.",
+    )
+    catchup_window_seconds = models.PositiveIntegerField(
+        default=3600, help_text="How late a slot may still be served."
+    )
+    overlap = models.CharField(
+        max_length=16,
+        choices=Overlap,
+        default=Overlap.ALLOW,
+        help_text="What becomes of a slot while an earlier run has not ended.",
+    )
+    jitter_seconds = models.PositiveIntegerField(
+        default=0,
+        help_text="Each run is sent up to so much later than its slot, always the same for a slot.",
+    )
+    max_runtime_seconds = models.PositiveIntegerField(
+        default=3600, help_text="After so long a run no longer counts as one that has not ended."
     )
     paused_at = models.DateTimeField(null=True, help_text="Since when it is paused.")
     paused_until = models.DateTimeField(null=True, help_text="When it resumes by itself.")

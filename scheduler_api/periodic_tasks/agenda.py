@@ -1,0 +1,65 @@
+"""When each periodic task is next due: the table that beat works through."""
+
+from django.db import models
+from django_celery_beat.models import PeriodicTask
+
+
+class Agenda(models.Model):
+    """Where a periodic task stands. Beat writes it; triggers in the database mark it stale.
+
+    A trigger also makes the row with the task and deletes it with the task, whoever writes it: so
+    the reference has no constraint, which a raw DELETE would run into.
+    """
+
+    periodic_task = models.OneToOneField(
+        PeriodicTask,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        primary_key=True,
+        related_name="agenda",
+    )
+    slot_at = models.DateTimeField(null=True, help_text="The next slot; null for none.")
+    due_at = models.DateTimeField(
+        null=True,
+        help_text="When beat takes it up: the slot and its jitter, or after a failure a new try.",
+    )
+    anchor_at = models.DateTimeField(
+        null=True, help_text="Slots of an interval are this moment and k times its length."
+    )
+    since_at = models.DateTimeField(
+        null=True, help_text="No slot until here counts: the schedule was another, or paused."
+    )
+    served_at = models.DateTimeField(
+        null=True, help_text="The latest slot that was sent, missed or skipped."
+    )
+    timing = models.CharField(
+        max_length=64, default="", help_text="A digest of all that the slots depend on."
+    )
+    stale = models.BooleanField(default=True, help_text="The definition is another since.")
+    stale_at = models.DateTimeField(null=True, help_text="When the definition last changed.")
+    failures = models.PositiveIntegerField(
+        default=0, help_text="How often in a row it could not be planned or sent."
+    )
+    last_error = models.TextField(default="", help_text="Why not, for people; empty when it could.")
+    missed_count = models.PositiveBigIntegerField(
+        default=0, help_text="How many of its slots were missed."
+    )
+
+    objects = models.Manager["Agenda"]()
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["due_at", "periodic_task"],
+                condition=models.Q(due_at__isnull=False),
+                name="agenda_due",
+            ),
+            models.Index(
+                fields=["stale_at", "periodic_task"],
+                condition=models.Q(stale=True),
+                name="agenda_stale",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.periodic_task_id} at {self.slot_at}"

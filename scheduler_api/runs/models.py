@@ -1,0 +1,78 @@
+"""The ledger: what was to be sent, and what came of it."""
+
+from django.db import models
+from django.db.models import QuerySet
+
+
+class Run(models.Model):
+    """One execution of a periodic task, or a stretch of slots that had none.
+
+    What the worker gets is frozen here: a later change of the definition does not reach it. The
+    periodic task, its owner and its name are plain columns: they outlive what they name.
+    """
+
+    class Trigger(models.TextChoices):
+        """Who asked for it."""
+
+        SCHEDULE = "schedule"
+        MANUAL = "manual"
+        BACKFILL = "backfill"
+        RETRY = "retry"
+
+    class State(models.TextChoices):
+        """Where it stands; the first three are not the end."""
+
+        PENDING = "pending"
+        QUEUED = "queued"
+        RUNNING = "running"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+        LOST = "lost"
+        MISSED = "missed"
+        SKIPPED = "skipped"
+        UNROUTABLE = "unroutable"
+        EXPIRED = "expired"
+
+    ACTIVE = (State.PENDING, State.QUEUED, State.RUNNING)
+
+    id = models.UUIDField(primary_key=True, help_text="The id of the Celery task.")
+    periodic_task_id = models.IntegerField(help_text="Kept when the periodic task is deleted.")
+    periodic_task_name = models.CharField(max_length=200)
+    owner_id = models.BigIntegerField(null=True, help_text="The account whose it is.")
+    task = models.CharField(max_length=200)
+    trigger = models.CharField(max_length=16, choices=Trigger, default=Trigger.SCHEDULE)
+    slot_at = models.DateTimeField(null=True, help_text="The slot; of a stretch, the first one.")
+    due_at = models.DateTimeField(help_text="When it was to be sent: the slot, and its jitter.")
+    slot_count = models.PositiveIntegerField(default=1, help_text="How many slots it stands for.")
+    last_slot_at = models.DateTimeField(null=True, help_text="Of a stretch, the last slot.")
+    state = models.CharField(max_length=16, choices=State, default=State.PENDING)
+    reason = models.TextField(default="", help_text="Why it stands so, for people.")
+    is_held = models.BooleanField(
+        default=False, help_text="It is pending until the run before it has ended."
+    )
+    created_at = models.DateTimeField()
+    queued_at = models.DateTimeField(null=True, help_text="When the broker confirmed it.")
+    args = models.TextField(default="[]")
+    kwargs = models.TextField(default="{}")
+    options = models.TextField(
+        default="{}", help_text="Queue, headers and the like, as for Celery's apply_async."
+    )
+
+    objects = models.Manager["Run"]()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["-created_at", "-id"], name="runs_by_time"),
+            models.Index(fields=["periodic_task_id", "-created_at", "-id"], name="runs_of_a_task"),
+            models.Index(fields=["owner_id", "-created_at", "-id"], name="runs_of_an_owner"),
+            models.Index(fields=["state", "-created_at", "-id"], name="runs_in_a_state"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.periodic_task_name} of {self.slot_at}: {self.state}"
+
+    @classmethod
+    def active(cls) -> QuerySet["Run"]:
+        """Select the runs that have not ended."""
+        return cls.objects.filter(state__in=cls.ACTIVE)
