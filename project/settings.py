@@ -215,8 +215,7 @@ CELERY_TASK_DEFAULT_QUEUE = QUEUES[0]
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 
 CELERY_BEAT_SCHEDULER = "scheduler_api.beat:DatabaseScheduler"
-# Look for changes each second, and write each run's time and count down at once: the API
-# reads them.
+# For the stock scheduler, should it run on this database: as often as ours looks and writes.
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 CELERY_BEAT_SYNC_EVERY = 1
 CELERY_BEAT_SCHEDULE = {
@@ -235,6 +234,9 @@ CELERY_BEAT_SCHEDULE = {
 
 # Whether a change of a definition must say which revision it is for.
 REQUIRE_IF_MATCH = flag("REQUIRE_IF_MATCH", default=False)
+
+# How many seconds a slot may wait for beat before it is late, and its policy decides.
+MISFIRE_GRACE = whole_number("MISFIRE_GRACE", default=10, at_least=1, at_most=3600)
 
 # Open `exchange` and `routing_key` of a periodic task to callers: with them, a message can go
 # to any exchange of the broker.

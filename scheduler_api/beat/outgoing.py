@@ -9,9 +9,9 @@ from enum import Enum
 class Outgoing:
     """A run that is to be published, as the ledger has frozen it.
 
-    `args` and `kwargs` are JSON: an array and an object. `options` is a JSON object of what Celery's
-    `apply_async` takes: `queue`, `exchange`, `routing_key`, `priority`, `headers` (an object) and
-    `expires` (ISO 8601); what is not set is left out.
+    `args` and `kwargs` are JSON: an array and an object. `options` is a JSON object of what
+    Celery's `apply_async` takes: `queue`, `exchange`, `routing_key`, `priority`, `headers` (an
+    object) and `expires` (ISO 8601); what is not set is left out.
     """
 
     id: str
@@ -25,7 +25,7 @@ class Outgoing:
 class Fate(Enum):
     """What the broker, or nobody, said of a message that will not be confirmed."""
 
-    UNROUTABLE = "unroutable"  # no queue takes it: the broker returned it, or its exchange is missing
+    UNROUTABLE = "unroutable"  # no queue takes it, or there is no such exchange
     REFUSED = "refused"  # it cannot be made into a message
     UNANSWERED = "unanswered"  # nobody knows: it is to be published again, under the same id
 

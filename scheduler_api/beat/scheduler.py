@@ -1,74 +1,107 @@
-"""django-celery-beat's scheduler, which also knows of pauses, and of who manages what."""
+"""What `celery -A project beat` runs: our engine in the place of Celery's scheduler."""
 
 import logging
-from datetime import UTC, datetime
+import signal
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
-from celery.schedules import schedstate
-from django.db import DatabaseError, InterfaceError
-from django.db.models import QuerySet
-from django_celery_beat import schedulers
-from django_celery_beat.models import PeriodicTask
-from django_celery_beat.utils import NEVER_CHECK_TIMEOUT
+from celery.beat import Scheduler
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
 
-from scheduler_api.periodic_tasks.actions import resume_due
-from scheduler_api.periodic_tasks.models import end_of_pause
-from scheduler_api.periodic_tasks.settings_entries import let_go, take_over
+from scheduler_api.beat.alarm import Alarm
+from scheduler_api.beat.engine import Engine
+from scheduler_api.beat.postgres_store import PostgresStore
+from scheduler_api.beat.publishing import Publisher
+from scheduler_api.beat.store import Store
+from scheduler_api.periodic_tasks.settings_entries import store_entries
 
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
+STOP_SECONDS = 10
+
 logger = logging.getLogger(__name__)
 
 
-class ModelEntry(schedulers.ModelEntry):
-    """An entry that does not make up for the slots of a pause.
+class DatabaseScheduler(Scheduler):
+    """Celery beat's scheduler on the agenda.
 
-    Stock ModelEntry counts from `last_run_at`, which a pause leaves alone: it would find each task
-    overdue that resumes.
+    Of celery.beat.Scheduler it keeps the interface that celery.beat.Service calls: `tick`, which
+    also sleeps, `close`, and what the banner tells. There is no schedule in memory.
     """
 
-    def __init__(self, model: PeriodicTask, app: Any = None) -> None:
-        super().__init__(model, app=app)
-        self.last_run_at: datetime = max(self.last_run_at, end_of_pause(model) or LONG_AGO)
-
-    def is_due(self) -> schedstate:
-        """Overridden, since stock beat runs a clocked task whenever it comes to know of it."""
-        resumed_at = end_of_pause(self.model)
-        if self.model.clocked and resumed_at and self.model.clocked.clocked_time <= resumed_at:
-            return schedstate(is_due=False, next=NEVER_CHECK_TIMEOUT)
-        due: schedstate = super().is_due()
-        return due
-
-
-class DatabaseScheduler(schedulers.DatabaseScheduler):
-    """Adds to the stock scheduler what it does not know, and leaves the rest to it."""
-
-    Entry = ModelEntry
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._engine: Engine | None = None
+        self._has_entries = False
+        self._is_stopping = False
+        super().__init__(*args, **kwargs)
+        self.max_interval = 1
 
     def setup_schedule(self) -> None:
-        """Overridden to say who manages the entries of the settings, and end those that are gone.
+        """Start the engine; the database need not answer yet."""
+        alarm = Alarm()
+        publisher = Publisher(self.app, wake=alarm.ring)
+        publisher.start()
+        self._engine = Engine(
+            store=PostgresStore() if connection.vendor == "postgresql" else Store(),
+            publisher=publisher,
+            alarm=alarm,
+            revoke=self.revoke,
+            grace=timedelta(seconds=settings.MISFIRE_GRACE),
+        )
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, self.ask_to_stop)
 
-        Stock beat would go on running what was deleted from CELERY_BEAT_SCHEDULE.
-        """
-        super().setup_schedule()
-        names = self.app.conf.beat_schedule.keys()
-        take_over(names)
-        for task in let_go(names):
-            logger.info("Disabling %s: CELERY_BEAT_SCHEDULE no longer names it", task.name)
+    def tick(self, *_: Any, **__: Any) -> float:
+        """Do what there is to do and sleep until there is more; Celery need not sleep."""
+        assert self._engine is not None
+        if not self._has_entries:
+            self._has_entries = self.store_entries()
+        if not self._is_stopping:
+            self._engine.tick()
+        if self._is_stopping:
+            raise SystemExit
+        return 0
 
-    def enabled_models_qs(self) -> QuerySet[PeriodicTask]:
-        """Overridden to fetch in the same query what each entry asks for."""
-        tasks: QuerySet[PeriodicTask] = super().enabled_models_qs().select_related("managed")
-        return tasks
-
-    def tick(self, *args: Any, **kwargs: Any) -> Any:
-        """Overridden, since beat calls it at least each second: `beat_max_loop_interval`."""
-        self.end_pauses()
-        return super().tick(*args, **kwargs)
-
-    def end_pauses(self) -> None:
-        """Resume what was paused until now; without a database, with a later tick."""
+    def store_entries(self) -> bool:
+        """Store the entries of CELERY_BEAT_SCHEDULE; return whether that was possible."""
         try:
-            for task in resume_due(at=datetime.now(UTC)):
-                logger.info("Resuming %s: its pause is over", task.name)
+            store_entries(self.app)
         except (DatabaseError, InterfaceError) as error:
-            logger.warning("Pauses cannot be ended, the database does not answer: %s", error)
+            logger.debug("The entries of the settings are stored later: %s", error)
+            connection.close()
+            return False
+        return True
+
+    def ask_to_stop(self, *_: object) -> None:
+        """Stop when the batch in hand is done; at once when asked again.
+
+        celery.apps.beat would end whatever is being done, with an exception in the middle of it.
+        """
+        if self._is_stopping:
+            raise SystemExit
+        self._is_stopping = True
+        if self._engine is not None:
+            self._engine.alarm.ring()
+
+    def revoke(self, run_ids: Sequence[str]) -> None:
+        """Ask the workers not to start runs, or to end them."""
+        try:
+            self.app.control.revoke(list(run_ids), terminate=True)
+        except Exception as error:  # noqa: BLE001 - kombu has many; the ledger says that they are cancelled
+            logger.warning("The workers were not told of cancelled runs: %s", error)
+
+    def close(self) -> None:
+        """Finish what is with the broker, and let go of everything."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.stop(within=STOP_SECONDS)
+
+    def sync(self) -> None:
+        """Do nothing: all is in the database."""
+
+    @property
+    def info(self) -> str:
+        """Return what the banner says of this scheduler."""
+        return f"    . db -> {connection.vendor}"

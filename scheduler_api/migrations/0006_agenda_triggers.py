@@ -5,6 +5,9 @@ the agenda is made with its periodic task, marked stale when a column of the def
 changes, and deleted with it, in the writer's own transaction. On PostgreSQL beat is woken, too.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 from django.db import migrations
 
 TASK_COLUMNS = [
@@ -157,16 +160,16 @@ SELECT id, {true}, {now}, '', 0, '', 0 FROM django_celery_beat_periodictask
 """
 
 
-def row(name, columns):
+def row(name: str, columns: list[str]) -> str:
     return ", ".join(f"{name}.{column}" for column in columns)
 
 
-def differs(columns):
+def differs(columns: list[str]) -> str:
     """Say in SQLite's SQL that the two rows differ in one of the columns."""
     return " OR ".join(f"OLD.{column} IS NOT NEW.{column}" for column in columns)
 
 
-def install(apps, schema_editor):
+def install(apps: Any, schema_editor: Any) -> None:
     if schema_editor.connection.vendor == "postgresql":
         statements = list(for_postgres())
     else:
@@ -175,7 +178,7 @@ def install(apps, schema_editor):
         schema_editor.execute(statement, params=None)
 
 
-def for_postgres():
+def for_postgres() -> Iterator[str]:
     yield POSTGRES_FUNCTIONS
     yield POSTGRES_TASK_UPDATED.format(
         columns=", ".join(TASK_COLUMNS), old=row("OLD", TASK_COLUMNS), new=row("NEW", TASK_COLUMNS)
@@ -187,7 +190,7 @@ def for_postgres():
     yield ADOPT.format(true="true", now="clock_timestamp()")
 
 
-def for_sqlite():
+def for_sqlite() -> Iterator[str]:
     yield SQLITE_TASK.format(event="inserted", when="INSERT", condition="", now=SQLITE_NOW)
     yield SQLITE_TASK.format(
         event="updated",
@@ -212,7 +215,7 @@ def for_sqlite():
     yield ADOPT.format(true="1", now=SQLITE_NOW)
 
 
-def remove(apps, schema_editor):
+def remove(apps: Any, schema_editor: Any) -> None:
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.execute(POSTGRES_DROP, params=None)
         return

@@ -1,9 +1,14 @@
 """For operators and their probes: is the process alive, and can it do its work?"""
 
+from dataclasses import asdict
+from datetime import UTC, datetime
+
 from celery import current_app
 from django.db import Error, connection
 from django.http import HttpRequest, JsonResponse
 from kombu.exceptions import OperationalError
+
+from scheduler_api.beat.health import beat_health
 
 BROKER_TIMEOUT_SECONDS = 2
 
@@ -14,12 +19,23 @@ def healthz(request: HttpRequest) -> JsonResponse:
 
 
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Say which of the database and the broker answer: 200 when both do, else 503."""
+    """Say how the database, the broker and beat are: 200 when the first two answer, else 503.
+
+    Without beat, the API can still do all that it is asked for.
+    """
     checks = {"database": database_answers(), "broker": broker_answers()}
-    return JsonResponse(
-        {name: "ok" if answers else "no answer" for name, answers in checks.items()},
-        status=200 if all(checks.values()) else 503,
-    )
+    told = {name: "ok" if answers else "no answer" for name, answers in checks.items()}
+    beat = tell_of_beat() if checks["database"] else {}
+    return JsonResponse({**told, **beat}, status=200 if all(checks.values()) else 503)
+
+
+def tell_of_beat() -> dict[str, object]:
+    """Tell whether beat keeps up; without a database, nothing."""
+    try:
+        health = asdict(beat_health(datetime.now(UTC)))
+    except Error:
+        return {}
+    return {"beat": health.pop("trouble") or "ok", **health}
 
 
 def database_answers() -> bool:

@@ -40,7 +40,9 @@ class Agenda(models.Model):
     failures = models.PositiveIntegerField(
         default=0, help_text="How often in a row it could not be planned or sent."
     )
-    last_error = models.TextField(default="", help_text="Why not, for people; empty when it could.")
+    last_error = models.TextField(
+        default="", help_text="Why not, for people; empty when it could."
+    )
     missed_count = models.PositiveBigIntegerField(
         default=0, help_text="How many of its slots were missed."
     )

@@ -76,7 +76,7 @@ class ManagedTask(models.Model):
     )
     jitter_seconds = models.PositiveIntegerField(
         default=0,
-        help_text="Each run is sent up to so much later than its slot, always the same for a slot.",
+        help_text="Each run is sent up to so much later than its slot, by the same for a slot.",
     )
     max_runtime_seconds = models.PositiveIntegerField(
         default=3600, help_text="After so long a run no longer counts as one that has not ended."

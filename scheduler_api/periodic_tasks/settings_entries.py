@@ -1,13 +1,47 @@
 """What CELERY_BEAT_SCHEDULE names, and what it named once."""
 
+import logging
 from collections.abc import Collection
+from typing import Any
 
-from django.db import transaction
+from celery import Celery
+from celery.schedules import crontab
+from django.db import InterfaceError, OperationalError, transaction
 from django_celery_beat.models import PeriodicTask
+from django_celery_beat.schedulers import ModelEntry
 
 from scheduler_api.periodic_tasks.models import ManagedTask, managed_half
 
 ManagedBy = ManagedTask.ManagedBy
+# As in django_celery_beat.schedulers.DatabaseScheduler.install_default_entries.
+CLEANUP: dict[str, Any] = {
+    "task": "celery.backend_cleanup",
+    "schedule": crontab(minute="0", hour="4"),
+    "options": {"expire_seconds": 12 * 3600},
+}
+logger = logging.getLogger(__name__)
+
+
+def store_entries(app: Celery) -> None:
+    """Store the entries of the settings as the stock scheduler does, and say who manages them.
+
+    An entry that cannot be stored is told of in the log, and stands in the way of no other. One
+    that was removed is disabled: stock beat would go on running it.
+    """
+    entries: dict[str, dict[str, Any]] = dict(app.conf.beat_schedule)
+    if app.conf.result_expires:
+        entries.setdefault("celery.backend_cleanup", CLEANUP)
+    for name, entry in entries.items():
+        try:
+            with transaction.atomic():
+                ModelEntry.from_entry(name, app=app, **entry)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:  # noqa: BLE001 - it says what somebody wrote into the settings
+            logger.error("CELERY_BEAT_SCHEDULE: %s cannot be stored: %s", name, error)  # noqa: TRY400
+    take_over(entries.keys())
+    for task in let_go(entries.keys()):
+        logger.info("Disabling %s: CELERY_BEAT_SCHEDULE no longer names it", task.name)
 
 
 @transaction.atomic

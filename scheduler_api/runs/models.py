@@ -66,6 +66,11 @@ class Run(models.Model):
             models.Index(fields=["-created_at", "-id"], name="runs_by_time"),
             models.Index(fields=["periodic_task_id", "-created_at", "-id"], name="runs_of_a_task"),
             models.Index(fields=["owner_id", "-created_at", "-id"], name="runs_of_an_owner"),
+            models.Index(
+                fields=["periodic_task_id"],
+                condition=models.Q(is_held=True),
+                name="runs_that_are_held",
+            ),
             models.Index(fields=["state", "-created_at", "-id"], name="runs_in_a_state"),
         ]
 

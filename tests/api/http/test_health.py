@@ -1,12 +1,19 @@
 """The two addresses that probes ask: is the process alive, can it do its work?"""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from django.db import OperationalError
 from kombu import Connection
 from rest_framework.test import APIClient
 
+from scheduler_api.beat.heartbeat import Heartbeat
+from scheduler_api.beat.models import Outbox
 from scheduler_api.ops import views
+from scheduler_api.periodic_tasks.agenda import Agenda
+from tests.api.periodic_tasks.examples import stored
 
+SECOND = timedelta(seconds=1)
 NOBODY = "amqp://127.0.0.1:1//"
 
 
@@ -52,7 +59,48 @@ def test_a_process_is_ready_when_database_and_broker_answer(api):
     response = api.get("/readyz")
 
     assert response.status_code == 200
-    assert response.json() == {"database": "ok", "broker": "ok"}
+    assert response.json() == {
+        "database": "ok",
+        "broker": "ok",
+        "beat": "no beat is running",
+        "heartbeat_age_seconds": None,
+        "oldest_overdue_seconds": None,
+        "oldest_pending_seconds": None,
+    }
+
+
+def test_it_tells_how_beat_is_doing(api):
+    now = datetime.now(UTC)
+    task = stored()
+    Agenda.objects.filter(pk=task.pk).update(due_at=now - 40 * SECOND, stale=False)
+    Outbox.objects.create(run_ids=[], created_at=now - 20 * SECOND, retry_at=now)
+    beat = Heartbeat()
+    beat.beat(now - 7 * SECOND, lag=SECOND, trouble="")
+
+    told = api.get("/readyz").json()
+
+    assert told["beat"] == "ok"
+    assert told["heartbeat_age_seconds"] == pytest.approx(7, abs=2)
+    assert told["oldest_overdue_seconds"] == pytest.approx(40, abs=2)
+    assert told["oldest_pending_seconds"] == pytest.approx(20, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("seconds_ago", "trouble", "told"),
+    [
+        (1, "RabbitMQ takes no messages: memory alarm", "RabbitMQ takes no messages: memory alarm"),
+        (60, "", "silent since 2"),
+    ],
+)
+def test_a_beat_in_trouble_is_told_of_and_the_api_is_still_ready(api, seconds_ago, trouble, told):
+    Heartbeat().beat(
+        datetime.now(UTC) - seconds_ago * SECOND, lag=0 * SECOND, trouble=trouble
+    )
+
+    response = api.get("/readyz")
+
+    assert response.status_code == 200
+    assert response.json()["beat"].startswith(told)
 
 
 def test_it_is_not_ready_without_a_database(api, database_is_gone):
@@ -66,7 +114,7 @@ def test_it_is_not_ready_without_a_broker(api, broker_is_gone):
     response = api.get("/readyz")
 
     assert response.status_code == 503
-    assert response.json() == {"database": "ok", "broker": "no answer"}
+    assert response.json().items() >= {"database": "ok", "broker": "no answer"}.items()
 
 
 def test_it_says_all_that_is_missing(api, broker_is_gone, database_is_gone):

@@ -1,0 +1,274 @@
+"""One beat: plan what has changed, claim what is due, hand it to the broker, and sleep."""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+
+from scheduler_api.beat import clock
+from scheduler_api.beat.alarm import Alarm
+from scheduler_api.beat.claiming import Claim, claim
+from scheduler_api.beat.heartbeat import Heartbeat
+from scheduler_api.beat.outgoing import Fate, Outcome
+from scheduler_api.beat.planning import plan, put_off
+from scheduler_api.beat.publishing import Publisher
+from scheduler_api.beat.store import Glance, Store
+from scheduler_api.beat.watchdog import Watchdog
+from scheduler_api.periodic_tasks.actions import resume_due
+from scheduler_api.runs.models import Run
+
+PLANNED_AT_ONCE = 1000
+# So many runs may be with the broker and not answered for: more would only wait there.
+MOST_IN_FLIGHT = 4000
+LONGEST_SLEEP = timedelta(seconds=1)
+SHORTEST_SLEEP = timedelta(milliseconds=2)
+RELAY_AFTER = timedelta(seconds=1)
+# A clock that is set back by less is an adjustment, and waited for.
+STEP = timedelta(seconds=5)
+FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 1, 30
+NOTHING = timedelta(0)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Engine:
+    """What one beat process does, over and over; any number of them share the work."""
+
+    store: Store
+    publisher: Publisher
+    alarm: Alarm
+    revoke: Callable[[Sequence[str]], None]
+    grace: timedelta
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
+    watchdog: Watchdog = field(default_factory=Watchdog)
+    # What the broker has answered, and the ledger does not know yet.
+    unsettled: deque[Outcome] = field(default_factory=deque)
+    in_flight: set[int] = field(default_factory=set)
+    # Where this pass through the agenda has come to; a new one begins at its head.
+    place: tuple[datetime, int] | None = None
+    lag: timedelta = NOTHING
+    last_now: datetime | None = None
+    backoff_seconds: int = 0
+
+    def tick(self) -> None:
+        """Do what there is to do, and sleep until there is more."""
+        try:
+            with self.watchdog:
+                pause = self.work()
+        except (OperationalError, InterfaceError) as error:
+            pause = self.do_without_database(error)
+        else:
+            self.find_database_back()
+        if pause > NOTHING:
+            self.alarm.wait(pause.total_seconds())
+
+    def work(self) -> timedelta:
+        """Do one step of each kind; return how long nothing else is to be done."""
+        now = clock.now()
+        self.heed_step(now)
+        self.settle(now)
+        glance = self.store.glance(now)
+        is_busy = glance.has_pause_to_end and self.end_pauses(now)
+        if glance.is_stale:
+            is_busy = self.plan(now) or is_busy
+        if self.publisher.is_ready:
+            is_busy = self.publish(glance, now) or is_busy
+        if self.heartbeat.is_due(now, trouble=self.publisher.trouble):
+            self.show(now)
+        return NOTHING if is_busy else self.pause(glance, now)
+
+    def pause(self, glance: Glance, now: datetime) -> timedelta:
+        """Return how long to sleep: the broker's answers and changes wake beat before."""
+        if glance.next_due_at is None or not self.has_room:
+            return LONGEST_SLEEP
+        return max(min(glance.next_due_at - now, LONGEST_SLEEP), SHORTEST_SLEEP)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the broker can be given more."""
+        return bool(self.publisher.is_ready) and self.publisher.in_flight < MOST_IN_FLIGHT
+
+    # --- Definitions --------------------------------------------------------------------------
+
+    def end_pauses(self, now: datetime) -> bool:
+        """Resume what was paused until now."""
+        tasks = resume_due(at=now)
+        for task in tasks:
+            logger.info("Resuming %s: its pause is over", task.name)
+        return bool(tasks)
+
+    def plan(self, now: datetime) -> bool:
+        """Plan some of what has changed; return whether there may be more to do at once."""
+        try:
+            planned = plan(self.store, now, limit=PLANNED_AT_ONCE)
+        except (DatabaseError, ValueError, ArithmeticError, TypeError) as error:
+            refuse_if_gone(error)
+            logger.warning("Planning one by one what cannot be read together: %s", error)
+            self.one_by_one(
+                self.store.stale_ids(limit=PLANNED_AT_ONCE),
+                lambda pk: plan(self.store, now, ids=[pk], limit=1),
+                now,
+            )
+            return True
+        if planned.is_due:
+            self.place = None
+        return planned.count > 0
+
+    def heed_step(self, now: datetime) -> None:
+        """Where the clock was set back, let slots come again; those in the ledger are not sent."""
+        if self.last_now and now < self.last_now - STEP:
+            logger.warning("The clock was set back from %s to %s", self.last_now, now)
+            self.store.rewind(now)
+            self.place = None
+        self.last_now = now
+
+    # --- Runs ---------------------------------------------------------------------------------
+
+    def publish(self, glance: Glance, now: datetime) -> bool:
+        """Hand runs to the broker; return whether there may be more to hand over at once."""
+        is_busy = False
+        if glance.has_held:
+            self.store.release_held(now)
+        if glance.has_unsent and self.has_room:
+            is_busy = self.relay(now)
+        if glance.next_due_at and glance.next_due_at <= now and self.has_room:
+            is_busy = self.claim(now) or is_busy
+        return is_busy
+
+    def claim(self, now: datetime) -> bool:
+        """Claim a batch and hand it to the broker; return whether there may be more."""
+        try:
+            claimed = claim(
+                self.store, now, after=self.place, limit=self.store.batch, grace=self.grace
+            )
+        except (DatabaseError, ValueError, ArithmeticError, TypeError) as error:
+            refuse_if_gone(error)
+            logger.warning("Claiming one by one what cannot be read together: %s", error)
+            self.one_by_one(
+                self.store.due_ids(now, limit=self.store.batch),
+                lambda pk: self.claim_one(pk, now),
+                now,
+            )
+            return True
+        self.hand_over(claimed, now)
+        was_at_head = self.place is None
+        self.place = claimed.last if claimed.count == self.store.batch else None
+        # At the head and with nothing to lock: others have it all.
+        return claimed.count > 0 or not was_at_head
+
+    def claim_one(self, task_id: int, now: datetime) -> None:
+        """Claim one task."""
+        self.hand_over(claim(self.store, now, task_id=task_id, limit=1, grace=self.grace), now)
+
+    def hand_over(self, claimed: Claim, now: datetime) -> None:
+        """Give the broker what was claimed."""
+        self.lag = now - claimed.oldest_due_at if claimed.oldest_due_at else NOTHING
+        if claimed.cancelled:
+            self.revoke(claimed.cancelled)
+        if claimed.runs:
+            self.in_flight.add(claimed.batch_id)
+            self.publisher.submit(claimed.batch_id, claimed.runs)
+
+    def relay(self, now: datetime) -> bool:
+        """Publish again, under the same ids, what a crash or the broker has left."""
+        taken = self.store.take_unsent(now)
+        if taken is None:
+            return False
+        batch_id, runs = taken
+        if batch_id in self.in_flight:  # it is slow, not lost
+            return False
+        if not runs:
+            self.store.settle(batch_id, now=now)
+            return True
+        logger.info("Publishing %s runs again", len(runs))
+        self.in_flight.add(batch_id)
+        self.publisher.submit(batch_id, runs)
+        return True
+
+    def settle(self, now: datetime) -> None:
+        """Write down what the broker has answered."""
+        self.unsettled += self.publisher.take_outcomes()
+        while self.unsettled:
+            outcome = self.unsettled[0]
+            unsent = [pk for pk, (fate, _) in outcome.failed.items() if fate is Fate.UNANSWERED]
+            self.store.settle(
+                outcome.batch_id,
+                queued=outcome.confirmed,
+                ended={
+                    pk: (Run.State.UNROUTABLE, why)
+                    for pk, (fate, why) in outcome.failed.items()
+                    if fate is not Fate.UNANSWERED
+                },
+                unsent=unsent,
+                retry_at=now + RELAY_AFTER,
+                now=now,
+            )
+            self.in_flight.discard(outcome.batch_id)
+            self.unsettled.popleft()
+
+    # --- Trouble ------------------------------------------------------------------------------
+
+    def one_by_one(
+        self, ids: Sequence[int], serve: Callable[[int], object], now: datetime
+    ) -> None:
+        """Serve tasks each by itself, and put off the one that cannot be read."""
+        for pk in ids:
+            try:
+                serve(pk)
+            except (DatabaseError, ValueError, ArithmeticError, TypeError) as error:
+                refuse_if_gone(error)
+                with transaction.atomic():
+                    failures = self.store.failures_of(pk)
+                    self.store.quarantine([put_off(pk, failures, error, now=now)])
+
+    def do_without_database(self, error: Exception) -> timedelta:
+        """Return how long to wait for the database, which does not answer."""
+        if is_conflict(error):  # another transaction went first
+            return SHORTEST_SLEEP
+        connection.close()
+        self.alarm.deafen()
+        if not self.backoff_seconds:
+            logger.error("The database does not answer: %s", " ".join(str(error).split()))
+        doubled = 2 * self.backoff_seconds or FIRST_BACKOFF_SECONDS
+        self.backoff_seconds = min(doubled, LONGEST_BACKOFF_SECONDS)
+        return timedelta(seconds=self.backoff_seconds)
+
+    def find_database_back(self) -> None:
+        """Say so, once, when the database answers again."""
+        if self.backoff_seconds:
+            logger.info("The database answers again")
+            self.backoff_seconds = 0
+
+    def show(self, now: datetime) -> None:
+        """Show that this beat lives, and that its batches are not left behind."""
+        self.heartbeat.beat(now, lag=self.lag, trouble=self.publisher.trouble)
+        self.store.keep_out(self.in_flight, now=now)
+        self.lag = NOTHING
+
+    def stop(self, *, within: float) -> None:
+        """Finish what is with the broker, as far as it answers in so many seconds."""
+        self.publisher.close(within=within)
+        try:
+            self.settle(clock.now())
+            self.heartbeat.stop()
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("Stopping without the database: %s", error)
+        finally:
+            self.watchdog.close()
+            self.alarm.close()
+            connection.close()
+
+
+def refuse_if_gone(error: Exception) -> None:
+    """Raise an error again that tells of the database and not of what is in it."""
+    if isinstance(error, InterfaceError | OperationalError):
+        raise error
+
+
+def is_conflict(error: Exception) -> bool:
+    """Tell whether a transaction only came in another's way: class 40 of SQLSTATE."""
+    return str(getattr(error.__cause__, "sqlstate", None) or "").startswith("40")

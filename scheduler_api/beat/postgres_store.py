@@ -1,0 +1,192 @@
+"""The engine's statements on PostgreSQL: a batch at a time, without waiting for anybody's lock."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from django.db import connection
+
+from scheduler_api.beat.serving import DueTask, Sent
+from scheduler_api.beat.store import OF_AGENDA, OF_HALF, OF_TASK, Advance, Glance, Store
+from scheduler_api.periodic_tasks.agenda import Agenda
+
+GLANCE = """
+SELECT
+    EXISTS (SELECT FROM scheduler_api_agenda WHERE stale),
+    (SELECT due_at FROM scheduler_api_agenda
+        WHERE due_at IS NOT NULL AND NOT stale ORDER BY due_at LIMIT 1),
+    EXISTS (SELECT FROM scheduler_api_outbox WHERE retry_at <= %(now)s),
+    EXISTS (SELECT FROM scheduler_api_run WHERE is_held),
+    EXISTS (SELECT FROM scheduler_api_managedtask WHERE paused_until <= %(now)s)
+"""
+DUE = """
+SELECT {columns}
+FROM scheduler_api_agenda AS agenda
+JOIN django_celery_beat_periodictask AS task ON task.id = agenda.periodic_task_id
+LEFT JOIN scheduler_api_managedtask AS half ON half.periodic_task_id = task.id
+WHERE agenda.due_at <= %(now)s AND NOT agenda.stale
+    {condition}
+ORDER BY agenda.due_at, agenda.periodic_task_id
+LIMIT %(limit)s
+FOR NO KEY UPDATE OF agenda, task SKIP LOCKED
+"""
+# The tasks are locked: what is copied here is what was read.
+ADD_SENT = """
+WITH added AS (
+    INSERT INTO scheduler_api_run (
+        id, periodic_task_id, periodic_task_name, owner_id, task, trigger, slot_at, due_at,
+        slot_count, state, reason, is_held, created_at, args, kwargs, options
+    )
+    SELECT
+        sent.id, task.id, task.name, half.owner_id, task.task, 'schedule', sent.slot_at,
+        sent.due_at, 1, 'pending', '', false, %(now)s, coalesce(nullif(task.args, ''), '[]'),
+        coalesce(nullif(task.kwargs, ''), '{}'), sent.options
+    FROM unnest(
+        %(ids)s::text[]::uuid[], %(task_ids)s::int[], %(slots)s::timestamptz[],
+        %(dues)s::timestamptz[], %(options)s::text[]
+    ) AS sent (id, task_id, slot_at, due_at, options)
+    JOIN django_celery_beat_periodictask AS task ON task.id = sent.task_id
+    LEFT JOIN scheduler_api_managedtask AS half ON half.periodic_task_id = task.id
+    ON CONFLICT DO NOTHING
+    RETURNING id, periodic_task_id
+), counted AS (
+    UPDATE django_celery_beat_periodictask AS task
+    SET last_run_at = %(now)s, total_run_count = total_run_count + new.runs,
+        enabled = enabled AND NOT one_off
+    FROM (SELECT periodic_task_id, count(*) AS runs FROM added GROUP BY 1) AS new
+    WHERE task.id = new.periodic_task_id
+)
+SELECT id::text FROM added
+"""
+ADVANCE = """
+UPDATE scheduler_api_agenda AS agenda
+SET slot_at = served.slot_at, due_at = served.due_at, served_at = served.served_at,
+    missed_count = missed_count + served.missed, failures = 0, last_error = ''
+FROM unnest(
+    %(task_ids)s::int[], %(slots)s::timestamptz[], %(dues)s::timestamptz[],
+    %(served)s::timestamptz[], %(missed)s::bigint[]
+) AS served (task_id, slot_at, due_at, served_at, missed)
+WHERE agenda.periodic_task_id = served.task_id
+"""
+WRITE_PLANS = """
+UPDATE scheduler_api_agenda AS agenda
+SET stale = false, slot_at = planned.slot_at, due_at = planned.due_at,
+    anchor_at = planned.anchor_at, since_at = planned.since_at, served_at = planned.served_at,
+    timing = planned.timing, failures = 0, last_error = '', missed_count = planned.missed_count
+FROM unnest(
+    %(task_ids)s::int[], %(slots)s::timestamptz[], %(dues)s::timestamptz[],
+    %(anchors)s::timestamptz[], %(since)s::timestamptz[], %(served)s::timestamptz[],
+    %(timings)s::text[], %(missed)s::bigint[]
+) AS planned (
+    task_id, slot_at, due_at, anchor_at, since_at, served_at, timing, missed_count
+)
+WHERE agenda.periodic_task_id = planned.task_id
+"""
+MARK_QUEUED = """
+UPDATE scheduler_api_run SET state = 'queued', queued_at = %(now)s
+WHERE id = ANY (%(ids)s::text[]::uuid[]) AND state = 'pending'
+"""
+COLUMNS = ", ".join(
+    [
+        *(f"agenda.{column}" for column in OF_AGENDA),
+        *(f"task.{column}" for column in OF_TASK),
+        *(f"half.{column}" for column in OF_HALF),
+    ]
+)
+NEXT_DUE = DUE.format(
+    columns=COLUMNS,
+    condition="AND (agenda.due_at, agenda.periodic_task_id) > (%(due_at)s, %(task_id)s)",
+)
+ONE_DUE = DUE.format(columns=COLUMNS, condition="AND agenda.periodic_task_id = %(task_id)s")
+THE_FIRST = ("-infinity", 0)
+
+
+class PostgresStore(Store):
+    """Store with one statement for a batch, and SKIP LOCKED."""
+
+    batch = 1000
+
+    def glance(self, now: datetime) -> Glance:
+        """Look at what there is to do, in one round trip."""
+        [row] = self._ask(GLANCE, now=now)
+        is_stale, next_due_at, has_unsent, has_held, has_pause_to_end = row
+        return Glance(
+            is_stale=is_stale,
+            next_due_at=next_due_at,
+            has_unsent=has_unsent,
+            has_held=has_held,
+            has_pause_to_end=has_pause_to_end,
+        )
+
+    def write_plans(self, planned: Sequence[Agenda]) -> None:
+        """Store where tasks stand that were planned."""
+        if not planned:
+            return
+        self._ask(
+            WRITE_PLANS,
+            task_ids=[each.pk for each in planned],
+            slots=[each.slot_at for each in planned],
+            dues=[each.due_at for each in planned],
+            anchors=[each.anchor_at for each in planned],
+            since=[each.since_at for each in planned],
+            served=[each.served_at for each in planned],
+            timings=[each.timing for each in planned],
+            missed=[each.missed_count for each in planned],
+        )
+
+    def lock_due(
+        self, now: datetime, *, after: tuple[datetime, int] | None, limit: int
+    ) -> list[DueTask]:
+        """Lock tasks that are due and that nobody else has locked, within the transaction."""
+        due_at, task_id = after or THE_FIRST
+        rows = self._ask(NEXT_DUE, now=now, due_at=due_at, task_id=task_id, limit=limit)
+        return [DueTask(*row) for row in rows]
+
+    def lock_one(self, task_id: int, now: datetime) -> list[DueTask]:
+        """Lock one task if it is still due."""
+        return [DueTask(*row) for row in self._ask(ONE_DUE, now=now, task_id=task_id, limit=1)]
+
+    def add_sent(self, runs: Sequence[Sent], *, now: datetime) -> set[str]:
+        """Add runs that are to be published, and count them; return the ids of those added."""
+        if not runs:
+            return set()
+        added = self._ask(
+            ADD_SENT,
+            now=now,
+            ids=[sent.id for sent in runs],
+            task_ids=[sent.task.id for sent in runs],
+            slots=[sent.slot_at for sent in runs],
+            dues=[sent.due_at for sent in runs],
+            options=[sent.options for sent in runs],
+        )
+        return {pk for (pk,) in added}
+
+    def advance(self, advances: Sequence[Advance]) -> None:
+        """Say where tasks stand."""
+        if not advances:
+            return
+        self._ask(
+            ADVANCE,
+            task_ids=[each.task_id for each in advances],
+            slots=[each.slot_at for each in advances],
+            dues=[each.due_at for each in advances],
+            served=[each.served_at for each in advances],
+            missed=[each.missed for each in advances],
+        )
+
+    def mark_queued(self, run_ids: Sequence[str], *, now: datetime) -> None:
+        """Note that the broker has messages."""
+        if run_ids:
+            self._ask(MARK_QUEUED, now=now, ids=list(run_ids))
+
+    def _ask(self, statement: str, **values: Any) -> list[Any]:
+        """Send a statement past Django's cursor, which would put the values into its text.
+
+        Errors are Django's, as everywhere.
+        """
+        connection.ensure_connection()
+        driver: psycopg.Connection[Any] = connection.connection
+        with connection.wrap_database_errors, psycopg.Cursor(driver) as cursor:
+            cursor.execute(statement, values)
+            return cursor.fetchall() if cursor.description else []

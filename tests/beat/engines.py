@@ -1,0 +1,94 @@
+"""An engine on the test's database, whose broker is the test."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connection
+
+from scheduler_api.beat import clock
+from scheduler_api.beat.alarm import Alarm
+from scheduler_api.beat.engine import Engine
+from scheduler_api.beat.outgoing import Fate, Outcome, Outgoing
+from scheduler_api.beat.postgres_store import PostgresStore
+from scheduler_api.beat.store import Store
+from scheduler_api.runs.models import Run
+
+NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+
+
+class FakePublisher:
+    """Has for each batch the answer that the test wants: by default, all is confirmed."""
+
+    def __init__(self) -> None:
+        self.is_ready = True
+        self.trouble = ""
+        self.sent: list[Outgoing] = []
+        self.fates: dict[str, tuple[Fate, str]] = {}
+        self.is_silent = False
+        self._outcomes: list[Outcome] = []
+
+    @property
+    def in_flight(self) -> int:
+        return 0
+
+    def submit(self, batch_id: int, runs: Sequence[Outgoing]) -> None:
+        self.sent += runs
+        if self.is_silent:
+            return
+        failed = {
+            run.id: self.fates[run.periodic_task_name]
+            for run in runs
+            if run.periodic_task_name in self.fates
+        }
+        confirmed = [run.id for run in runs if run.id not in failed]
+        self._outcomes.append(Outcome(batch_id=batch_id, confirmed=confirmed, failed=failed))
+
+    def take_outcomes(self) -> list[Outcome]:
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    def close(self, *, within: float) -> None:
+        pass
+
+
+class TestedEngine:
+    """An engine whose clock the test sets."""
+
+    __test__ = False
+
+    def __init__(self, monkeypatch: Any) -> None:
+        self.now = NOON
+        monkeypatch.setattr(clock, "now", lambda: self.now)
+        self.publisher = FakePublisher()
+        self.revoked: list[str] = []
+        self.engine = Engine(
+            store=PostgresStore() if connection.vendor == "postgresql" else Store(),
+            publisher=self.publisher,  # type: ignore[arg-type]
+            alarm=Alarm(),
+            revoke=self.revoked.extend,
+            grace=10 * SECOND,
+        )
+
+    def run(self, *, at: datetime | None = None, steps: int = 1000) -> list[tuple[str, datetime]]:
+        """Work until nothing is left to do; return which periodic tasks were sent, and their slots."""
+        self.now = at or self.now
+        before = len(self.publisher.sent)
+        for _ in range(steps):
+            if self.engine.work():
+                break
+        else:
+            raise AssertionError("It does not come to rest.")
+        self.engine.settle(self.now)
+        sent = {run.id: run.periodic_task_name for run in self.publisher.sent[before:]}
+        slots = Run.objects.filter(pk__in=sent).values_list("pk", "slot_at")
+        return sorted(
+            ((sent[str(pk)], slot_at) for pk, slot_at in slots), key=lambda each: each[::-1]
+        )
+
+
+def slots_sent(sent: Sequence[tuple[str, datetime]]) -> list[datetime]:
+    return [slot_at for _, slot_at in sent]
