@@ -77,6 +77,11 @@ def log_format() -> str:
     return choice("LOG_FORMAT", default="TEXT", among=["TEXT", "JSON"]).lower()
 
 
+def unregistered_tasks() -> str:
+    """Return what beat does with a task that only the workers know: refuse or allow."""
+    return choice("UNREGISTERED_TASKS", default="REFUSE", among=["REFUSE", "ALLOW"]).lower()
+
+
 def allowed_hosts(*, may_be_any: bool) -> list[str]:
     """Return the host names under which callers reach the API."""
     hosts = words("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])

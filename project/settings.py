@@ -18,6 +18,7 @@ from project.environment import (
     log_level,
     refuse,
     secret_key,
+    unregistered_tasks,
     whole_number,
     words,
 )
@@ -241,6 +242,8 @@ MISFIRE_GRACE = whole_number("MISFIRE_GRACE", default=10, at_least=1, at_most=36
 # Open `exchange` and `routing_key` of a periodic task to callers: with them, a message can go
 # to any exchange of the broker.
 ALLOW_CUSTOM_ROUTING = flag("ALLOW_CUSTOM_ROUTING", default=False)
+# Whether beat sends a task that was written behind the API, and that no process of ours knows.
+UNREGISTERED_TASKS = unregistered_tasks()
 # How many requests an account may send in a minute, and how often an address may fail to
 # authenticate; 0 for no limit.
 RATE_LIMIT = whole_number("RATE_LIMIT", default=6000, at_least=0, at_most=10**9)

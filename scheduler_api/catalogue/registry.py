@@ -35,6 +35,11 @@ def get_task(name: str, app: Celery | None = None) -> RegisteredTask | None:
     return None if name not in tasks or _is_celerys_own(name) else _describe(tasks[name])
 
 
+def is_registered(name: str, app: Celery | None = None) -> bool:
+    """Tell whether this process has a task of that name: Celery's own count, too."""
+    return name in _load_tasks(app_or_default(app))
+
+
 @cache
 def _load_tasks(app: Celery) -> TaskRegistry:
     """The registry of the app, with the tasks of all modules that a worker would import.

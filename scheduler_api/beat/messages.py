@@ -1,0 +1,142 @@
+"""What a row of django-celery-beat asks to be sent: what is wrong with it, and as options."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from django_celery_beat.models import PeriodicTask
+
+from scheduler_api.catalogue.registry import is_registered, registered_tasks
+from scheduler_api.http.fields import read_json
+from scheduler_api.http.problems import Mistake
+from scheduler_api.http.serializers import unknown
+from scheduler_api.periodic_tasks.validation import wrong_headers, wrong_routing
+
+LONG = 1024  # characters: what is longer is not remembered
+MAX_PRIORITY = 255
+
+
+def problem_with(  # noqa: PLR0917 - the columns, in their order
+    task: str,
+    args: str | None,
+    kwargs: str | None,
+    headers: str | None,
+    queue: str | None,
+    exchange: str | None,
+    routing_key: str | None,
+    priority: int | None,
+) -> str:
+    """Return why a row must not be sent, and how to mend it; "" where it may.
+
+    The rules are those of the API, for rows that were written without it. It takes the columns
+    of a PeriodicTask as they are; no value of an argument or a header is in the answer.
+    """
+    return (
+        _problem_with_task(task, settings.UNREGISTERED_TASKS)
+        or _problem_with_json("args", args)
+        or _problem_with_json("kwargs", kwargs)
+        or _problem_with_headers(headers)
+        or _problem_with_routing(
+            queue, exchange, routing_key, tuple(settings.QUEUES), settings.ALLOW_CUSTOM_ROUTING
+        )
+        or _problem_with_priority(priority)
+    )
+
+
+@lru_cache(4096)
+def _problem_with_task(task: str, unregistered: str) -> str:
+    if unregistered == "allow" or is_registered(task):
+        return ""
+    reason = unknown("task", task, [known.name for known in registered_tasks()])
+    return f"{reason} UNREGISTERED_TASKS=allow opens names that only the workers know."
+
+
+def _problem_with_json(column: str, text: str | None) -> str:
+    short = text is None or len(text) < LONG
+    is_right = _is_right_short if short else _is_right
+    if is_right(text, list if column == "args" else dict):
+        return ""
+    return f"{column} is not a JSON {'array' if column == 'args' else 'object'}: write one."
+
+
+def _is_right(text: str | None, kind: type) -> bool:
+    return read_json(text, kind) is not None
+
+
+_is_right_short = lru_cache(8192)(_is_right)
+
+
+@lru_cache(1024)
+def _problem_with_headers(text: str | None) -> str:
+    if read_json(text, dict) is None:
+        return "headers is not a JSON object: write one."
+    return _first(wrong_headers(PeriodicTask(headers=text or "{}")))
+
+
+@lru_cache(1024)
+def _problem_with_routing(
+    queue: str | None, exchange: str | None, routing_key: str | None, *_settings: Any
+) -> str:
+    # To Celery, empty text is none at all.
+    row = PeriodicTask(
+        queue=queue or None, exchange=exchange or None, routing_key=routing_key or None
+    )
+    return _first(wrong_routing(row))
+
+
+def _first(mistakes: Iterator[Mistake]) -> str:
+    """Return the first mistake as a sentence; the pointers of a row are its columns."""
+    mistake = next(mistakes, None)
+    return f"{(mistake.pointer or '').lstrip('/')}: {mistake.detail}" if mistake else ""
+
+
+def _problem_with_priority(priority: int | None) -> str:
+    if priority is None or 0 <= priority <= MAX_PRIORITY:
+        return ""
+    return f"priority: {priority} is not between 0 and {MAX_PRIORITY}."
+
+
+def options_of(  # noqa: PLR0917 - the columns, in their order
+    queue: str | None,
+    exchange: str | None,
+    routing_key: str | None,
+    priority: int | None,
+    headers_text: str | None,
+    expires: datetime | None,
+) -> str:
+    """Return the options of a run, as Outgoing has them; the row has no problem.
+
+    They are those of django_celery_beat.schedulers.ModelEntry. `expires` is aware.
+    """
+    options = _lasting_options(queue, exchange, routing_key, priority, headers_text)
+    if expires is None:
+        return options
+    start = options[:-1] + (", " if len(options) > len("{}") else "")
+    return f'{start}"expires": "{expires.isoformat()}"}}'
+
+
+@lru_cache(4096)
+def _lasting_options(
+    queue: str | None,
+    exchange: str | None,
+    routing_key: str | None,
+    priority: int | None,
+    headers_text: str | None,
+) -> str:
+    options: dict[str, Any] = {
+        name: value
+        for name, value in (
+            ("queue", queue),
+            ("exchange", exchange),
+            ("routing_key", routing_key),
+        )
+        if value
+    }
+    if priority is not None:
+        options["priority"] = priority
+    if headers := read_json(headers_text, dict):
+        options["headers"] = headers
+    return json.dumps(options)
