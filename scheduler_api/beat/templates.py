@@ -1,0 +1,291 @@
+"""Messages from templates: what Celery wrote for one run, with the words of another."""
+
+import json
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeAlias
+
+from celery import Celery, Task, signals
+from celery.app.amqp import AMQP
+from celery.app.routes import MapRoute, Router
+from django.conf import settings
+
+from scheduler_api.access.redaction import is_secret, redacted
+from scheduler_api.periodic_tasks.messages import hide_secrets
+
+from .capture import Message, Unsendable, capture
+from .outgoing import Outgoing
+from .reprs import short_repr
+
+MAX_TEMPLATES = 4096
+MAX_ARGUMENTS = 8192
+LONG = 1024  # characters: arguments that are longer are hardly the same for many runs
+DEFAULT_MAX_LEVELS = 3
+PROTOCOL = 2
+EMBED = b', {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
+# `expires` and `expiration` of Words.
+Expiry: TypeAlias = tuple[str | None, str | None]
+NEVER: Expiry = (None, None)
+
+
+class Argument(NamedTuple):
+    """`args` or `kwargs`: as read, as Celery's JSON, and as text with stars for secrets."""
+
+    value: Any
+    json: bytes
+    repr: str
+
+
+class Words(NamedTuple):
+    """In what a run's message differs from others of its template.
+
+    `expires` is ISO 8601, `expiration` whole milliseconds; None where it does not expire.
+    """
+
+    id: str
+    name: str
+    body: bytes
+    argsrepr: str
+    kwargsrepr: str
+    expires: str | None
+    expiration: str | None
+
+
+class Template:
+    """The message of all runs of one task with the same options."""
+
+    __slots__ = ("check", "expires", "message")
+
+    def __init__(
+        self, message: Message, *, check: Callable[..., object] | None, expires: bool
+    ) -> None:
+        """`check` raises TypeError for arguments that do not fit, as Task.apply_async does."""
+        self.message = message
+        self.check = check
+        self.expires = expires
+
+    def fill(self, words: Words) -> Message:
+        """Return the whole message: `content` is left out, for nobody listens."""
+        id_, name, body, argsrepr, kwargsrepr, expires, expiration = words
+        headers = {
+            **self.message.headers,
+            "id": id_,
+            "root_id": id_,
+            "argsrepr": argsrepr,
+            "kwargsrepr": kwargsrepr,
+            "periodic_task_name": name,
+        }
+        properties = {**self.message.properties, "correlation_id": id_}
+        if self.expires:
+            headers["expires"] = expires
+            properties["expiration"] = expiration
+        return replace(
+            self.message, body=body, headers=headers, properties=properties, content=None
+        )
+
+
+class Templates:
+    """The templates of an app. For one thread: Celery names the thread in `reply_to`."""
+
+    def __init__(self, app: Celery) -> None:
+        amqp = app.amqp
+        self._app = app
+        self._max_levels: int = app.conf.task_repr_maxlevels
+        self._max_lengths: dict[type, int] = {
+            list: amqp.argsrepr_maxsize,
+            dict: amqp.kwargsrepr_maxsize,
+        }
+        self._known: OrderedDict[tuple[str, str], Template | None] = OrderedDict()
+        self._argument = lru_cache(MAX_ARGUMENTS)(self._read)
+        self._hidden: tuple[str, ...] | None = None
+
+    def is_heard(self) -> bool:
+        """Tell whether somebody listens to what is sent: only Celery can tell them.
+
+        To be asked before each batch.
+        """
+        hidden = tuple(settings.REDACTED_KWARGS) if are_hidden() else None
+        if hidden != self._hidden:
+            self._hidden = hidden
+            self._argument.cache_clear()
+            self._known.clear()
+        return is_heard(self._app)
+
+    def of(self, run: Outgoing) -> tuple[Template, Words] | None:
+        """Return template and words of a run; None where only Celery can write its message.
+
+        Raises Unsendable.
+        """
+        options, expiry = run.options, NEVER
+        if '"expires"' in options:
+            options, expiry = without_expiry(options)
+        arguments = self._arguments(run)
+        if arguments is None:
+            return None
+        key = run.task, options
+        try:
+            template = self._known[key]
+            self._known.move_to_end(key)
+        except KeyError:
+            template = self._known[key] = self._make(run, arguments, expiry)
+            if len(self._known) > MAX_TEMPLATES:
+                self._known.popitem(last=False)
+        if template is None:
+            return None
+        if template.check is not None:
+            args, kwargs = arguments
+            try:
+                template.check(*args.value, **kwargs.value)
+            except TypeError as error:
+                raise Unsendable(f"Celery cannot send it: TypeError: {error}") from error
+        return template, words_of(run, arguments, expiry)
+
+    def _arguments(self, run: Outgoing) -> tuple[Argument, Argument] | None:
+        text = run.args
+        args = self._argument(text, list) if len(text) < LONG else self._read(text, list)
+        text = run.kwargs
+        kwargs = self._argument(text, dict) if len(text) < LONG else self._read(text, dict)
+        return None if args is None or kwargs is None else (args, kwargs)
+
+    def _read(self, text: str, kind: type) -> Argument | None:
+        """Read arguments; None where they are not of this kind, or Celery reads more in them."""
+        try:
+            value = json.loads(text)
+        except ValueError:
+            return None
+        encoded = json.dumps(value).encode()
+        if type(value) is not kind or b"__type__" in encoded:
+            return None
+        told = value
+        if self._hidden and b"{" in encoded and may_tell(value, encoded, self._hidden):
+            told = redacted(value)
+        # hide_secrets() has no max_levels: it takes Celery's default.
+        max_levels = self._max_levels if told == value else DEFAULT_MAX_LEVELS
+        return Argument(
+            value,
+            encoded,
+            # Celery writes no arguments as an empty tuple.
+            short_repr(
+                told or (() if kind is list else {}),
+                max_length=self._max_lengths[kind],
+                max_levels=max_levels,
+            ),
+        )
+
+    def _make(
+        self, run: Outgoing, arguments: tuple[Argument, Argument], expiry: Expiry
+    ) -> Template | None:
+        """Let Celery write the message of a run, and see whether a template gives the same."""
+        task = self._app.tasks.get(run.task)
+        if not is_plain(self._app, task):
+            return None
+        message = capture(self._app, run)
+        expires = expiry is not NEVER
+        if not expires and message.headers["expires"] is not None:
+            return None  # the task class says after how many seconds
+        check = task.__header__ if task and task.typing else None  # type: ignore[attr-defined]
+        template = Template(message, check=check, expires=expires)
+        filled = template.fill(words_of(run, arguments, expiry))
+        return template if is_same(filled, message) else None
+
+
+def words_of(run: Outgoing, arguments: tuple[Argument, Argument], expiry: Expiry) -> Words:
+    args, kwargs = arguments
+    body = b"[%b, %b%b" % (args.json, kwargs.json, EMBED)
+    return Words(run.id, run.periodic_task_name, body, args.repr, kwargs.repr, *expiry)
+
+
+def without_expiry(options: str) -> tuple[str, Expiry]:
+    """Return options without `expires`, and (`expires`, milliseconds until then from now)."""
+    read = json.loads(options)
+    expires = read.pop("expires", None)
+    if expires is None:
+        return options, NEVER
+    try:
+        left = datetime.fromisoformat(expires) - datetime.now(UTC)
+    except (TypeError, ValueError) as error:
+        raise Unsendable("Its expires is not a moment with an offset, as ISO 8601.") from error
+    # Another text than that of the same options without an expiry: another template.
+    return f"expires {json.dumps(read)}", (expires, str(int(max(left.total_seconds(), 0) * 1000)))
+
+
+def is_same(ours: Message, theirs: Message) -> bool:
+    """Tell whether two messages are the same to a broker and a worker, but for the moment."""
+
+    def parts(message: Message) -> list[Any]:
+        properties = {**message.properties}
+        properties.pop("expiration", None)
+        return [
+            list(message.headers.items()),
+            properties,
+            message.body,
+            message.content_type,
+            message.content_encoding,
+        ]
+
+    return parts(ours) == parts(theirs)
+
+
+def is_plain(app: Celery, task: Any) -> bool:
+    """Tell whether nothing but the words of Words can differ between runs of a task.
+
+    `task` is None for one that only the workers know.
+    """
+    amqp, conf = app.amqp, app.conf
+    if (
+        type(app).send_task is not Celery.send_task
+        or type(amqp).as_task_v2 is not AMQP.as_task_v2
+        or type(amqp.router) is not Router
+        or not all(isinstance(route, MapRoute) for route in amqp.routes)
+        or conf.task_protocol != PROTOCOL
+        or conf.task_compression
+    ):
+        return False
+    if task is None:
+        return bool(conf.task_serializer == "json")
+    kind = type(task)
+    return bool(
+        kind.apply_async is Task.apply_async
+        and kind.shadow_name is Task.shadow_name
+        and task._dump_pydantic_arguments is None
+        and not getattr(task, "compression", None)
+        and (getattr(task, "serializer", None) or conf.task_serializer) == "json"
+    )
+
+
+def is_heard(app: Celery) -> bool:
+    """Tell whether somebody listens to what is sent, but those who hide its secrets."""
+    listeners = (
+        *_receivers(signals.before_task_publish),
+        *_receivers(signals.after_task_publish),
+        *_receivers(signals.task_sent),
+    )
+    heard = any(listener is not hide_secrets for listener in listeners)
+    return heard or bool(app.conf.task_send_sent_event)
+
+
+def may_tell(value: Any, encoded: bytes, patterns: tuple[str, ...]) -> bool:
+    """Tell, soon, whether arguments can have a secret: by the names of a flat object."""
+    is_flat = type(value) is dict and encoded.count(b"{") == 1
+    return not is_flat or _has_secret(tuple(value), patterns)
+
+
+@lru_cache(4096)
+def _has_secret(names: tuple[str, ...], _patterns: tuple[str, ...]) -> bool:
+    return any(map(is_secret, names))
+
+
+def are_hidden() -> bool:
+    """Tell whether the project hides secrets: scheduler_api.apps has it do so."""
+    return any(listener is hide_secrets for listener in _receivers(signals.before_task_publish))
+
+
+def _receivers(signal: Any) -> list[Any]:
+    return [
+        receiver() if isinstance(receiver, weakref.ReferenceType) else receiver
+        for _, receiver in signal.receivers or ()
+    ]
