@@ -27,7 +27,7 @@ def beat_health(now: datetime) -> BeatHealth:
     out = Outbox.objects.order_by("created_at")
     return BeatHealth(
         trouble=trouble_of(latest, now),
-        heartbeat_age_seconds=age(latest and latest.ticked_at, now),
+        heartbeat_age_seconds=age(latest.ticked_at if latest else None, now),
         oldest_overdue_seconds=age(due.values_list("due_at", flat=True).first(), now),
         oldest_pending_seconds=age(out.values_list("created_at", flat=True).first(), now),
     )
