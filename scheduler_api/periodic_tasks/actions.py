@@ -1,7 +1,7 @@
 """Writing periodic tasks, each in one transaction."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from scheduler_api.access.audit import Caller, Operation, note, note_new
 from scheduler_api.http.fields import read_json
 from scheduler_api.http.problems import Problem
 from scheduler_api.periodic_tasks.models import (
+    POLICIES,
     ManagedTask,
     is_enabled,
     is_paused,
@@ -54,11 +55,12 @@ class NameTaken(Problem):
 class Draft:
     """A periodic task as it is to be stored, with nothing wrong about it.
 
-    `labels` are None where they are to stay as they are.
+    `labels` are None where they are to stay as they are; so do the policies that are not named.
     """
 
     task: PeriodicTask
     labels: Labels | None = None
+    policies: Mapping[str, Any] = field(default_factory=dict)
 
 
 def follow(task: PeriodicTask, schedule: Any) -> None:
@@ -120,6 +122,7 @@ def managed_half_of_new(draft: Draft, *, managed_by: ManagedBy, by: Caller) -> M
         owner=by.account,
         managed_by=managed_by,
         labels=draft.labels or {},
+        **draft.policies,
     )
 
 
@@ -145,13 +148,15 @@ def change(
         if after.one_off:
             after.total_run_count = 0
     changed = [
-        field.attname
-        for field in PeriodicTask._meta.concrete_fields
-        if getattr(before, field.attname) != getattr(after, field.attname)
+        column.attname
+        for column in PeriodicTask._meta.concrete_fields
+        if getattr(before, column.attname) != getattr(after, column.attname)
     ]
     if changed:
         _save(after, columns=[*changed, "date_changed"])
     managed.labels = managed.labels if draft.labels is None else draft.labels
+    for name, value in draft.policies.items():
+        setattr(managed, name, value)
     managed.managed_by = managed_by or managed.managed_by
     if fields_of(after) != fields_before:
         managed.revision += 1  # the caller has locked the row
@@ -232,6 +237,7 @@ def fields_of(task: PeriodicTask) -> dict[str, object]:
         "args": read_json(task.args, list),
         "kwargs": read_json(task.kwargs, dict),
         "headers": read_json(task.headers, dict),
+        **{name: getattr(managed_half(task), name) for name in POLICIES},
         "labels": managed_half(task).labels,
         "managed_by": managed_half(task).managed_by,
     }

@@ -9,6 +9,14 @@ from django_celery_beat.models import PeriodicTask
 from scheduler_api.access.models import ServiceAccount
 
 MAX_NOTE_LENGTH = 500
+# The columns of a ManagedTask that say what becomes of slots; each is a field of the API.
+POLICIES = (
+    "misfire",
+    "catchup_window_seconds",
+    "overlap",
+    "jitter_seconds",
+    "max_runtime_seconds",
+)
 
 
 class ManagedTask(models.Model):

@@ -34,9 +34,19 @@ from scheduler_api.periodic_tasks.fields import (
 from scheduler_api.periodic_tasks.labels import Labels
 from scheduler_api.periodic_tasks.models import (
     MAX_NOTE_LENGTH,
+    POLICIES,
+    ManagedTask,
     is_enabled,
     is_paused,
     managed_half,
+)
+from scheduler_api.periodic_tasks.policies import (
+    DAY_SECONDS,
+    WEEK_SECONDS,
+    YEAR_SECONDS,
+    PolicyName,
+    PolicySeconds,
+    wrong_jitter,
 )
 from scheduler_api.periodic_tasks.validation import mistakes_in
 from scheduler_api.schedules.rows import KINDS, are_equal, kind_of
@@ -75,6 +85,11 @@ ANSWER: dict[str, Any] = {
     "expires": None,
     "expire_seconds": None,
     "one_off": False,
+    "misfire": "run_once",
+    "catchup_window_seconds": 3600,
+    "overlap": "allow",
+    "jitter_seconds": 0,
+    "max_runtime_seconds": 3600,
     "enabled": True,
     "paused": False,
     "paused_until": None,
@@ -140,6 +155,37 @@ class PeriodicTaskSerializer(StrictModelSerializer):
         json_type=dict,
         help_text="Headers of the message: names that begin with `x-`, and strings.",
     )
+    misfire = PolicyName(
+        choices=ManagedTask.Misfire.values,
+        default=ManagedTask.Misfire.RUN_ONCE.value,
+        help_text="What becomes of slots that nobody served in time: `skip` misses them, "
+        "`run_once` makes up for the latest, `run_all` for each, the latest 100 at most.",
+    )
+    catchup_window_seconds = PolicySeconds(
+        default=3600,
+        min_value=0,
+        max_value=YEAR_SECONDS,
+        help_text="How late a slot may still be made up for.",
+    )
+    overlap = PolicyName(
+        choices=ManagedTask.Overlap.values,
+        default=ManagedTask.Overlap.ALLOW.value,
+        help_text="What becomes of a slot while an earlier run has not ended: `allow` runs both, "
+        "`skip` skips it, `buffer_one` lets one wait, `cancel_previous` ends the earlier run.",
+    )
+    jitter_seconds = PolicySeconds(
+        default=0,
+        min_value=0,
+        max_value=DAY_SECONDS,
+        help_text="Each run is sent up to so much later than its slot, always the same for a "
+        "slot; at most the shortest time between two slots.",
+    )
+    max_runtime_seconds = PolicySeconds(
+        default=3600,
+        min_value=1,
+        max_value=WEEK_SECONDS,
+        help_text="After so long a run no longer counts as one that has not ended.",
+    )
     enabled = Enabled(default=True, help_text="Whether it runs at all.")
     paused = serializers.SerializerMethodField(
         help_text="Whether it is paused: see `pause/` and `resume/`."
@@ -185,6 +231,7 @@ class PeriodicTaskSerializer(StrictModelSerializer):
             "expires",
             "expire_seconds",
             "one_off",
+            *POLICIES,
             "enabled",
             "paused",
             "paused_until",
@@ -283,6 +330,7 @@ class PeriodicTaskSerializer(StrictModelSerializer):
         task = copy.copy(before)
         task.enabled = is_enabled(before)
         labels = attrs.pop("labels", None)
+        policies = {name: attrs.pop(name) for name in POLICIES if name in attrs}
         schedule, mistakes = self.choose_schedule(attrs)
         if schedule is not None:
             follow(task, schedule)
@@ -306,10 +354,14 @@ class PeriodicTaskSerializer(StrictModelSerializer):
             setattr(task, field, value)
         if timing.schedule_row(task) != timing.schedule_row(before):
             changed.add("schedule")
+        stored_jitter = managed_half(before).jitter_seconds
+        jitter = policies.get("jitter_seconds", stored_jitter)
+        if "schedule" in changed or jitter != stored_jitter:
+            mistakes += wrong_jitter(task, jitter)
         mistakes += mistakes_in(task, changed, by=account_of(self.context["request"]))
         if mistakes:
             raise ValidationFailed(errors=mistakes)
-        self.draft = Draft(task=task, labels=labels)
+        self.draft = Draft(task=task, labels=labels, policies=policies)
         return attrs
 
     def choose_schedule(self, attrs: dict[str, Any]) -> tuple[Any, list[Mistake]]:

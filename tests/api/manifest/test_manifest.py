@@ -65,6 +65,14 @@ VARIED = [
         expires="2100-01-01T00:00:00Z",
     ),
     heartbeat(name="once", one_off=True, expire_seconds=60, queue="celery"),
+    heartbeat(
+        name="policies",
+        misfire="skip",
+        catchup_window_seconds=0,
+        overlap="buffer_one",
+        jitter_seconds=30,
+        max_runtime_seconds=1,
+    ),
     heartbeat(name="weekdays", schedule={
         "type": "crontab", "expression": "*/7 22-2 1-7 jan,mar fri", "timezone": "Asia/Tokyo"
     }),

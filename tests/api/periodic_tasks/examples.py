@@ -12,6 +12,13 @@ NIGHTLY = {"type": "crontab", "minute": "30", "hour": "2", "timezone": "Europe/B
 SUNSET = {"type": "solar", "event": "sunset", "latitude": 52.52, "longitude": 13.405}
 NEW_YEAR_2100 = {"type": "clocked", "clocked_time": "2100-01-01T00:00:00Z"}
 
+DEFAULT_POLICIES = {
+    "misfire": "run_once",
+    "catchup_window_seconds": 3600,
+    "overlap": "allow",
+    "jitter_seconds": 0,
+    "max_runtime_seconds": 3600,
+}
 EVERY_KIND = [EVERY_30_SECONDS, NIGHTLY, SUNSET, NEW_YEAR_2100]
 
 

@@ -16,6 +16,7 @@ from django_celery_beat.models import (
 from django_celery_beat.schedulers import ModelEntry
 
 from .examples import (
+    DEFAULT_POLICIES,
     EVERY_30_SECONDS,
     EVERY_KIND,
     NEW_YEAR_2100,
@@ -68,6 +69,7 @@ def test_a_periodic_task_is_created_from_little(api, time_machine):
         "expires": None,
         "expire_seconds": None,
         "one_off": False,
+        **DEFAULT_POLICIES,
         "enabled": True,
         "paused": False,
         "paused_until": None,
@@ -96,6 +98,11 @@ def test_every_field_is_stored_and_told(api):
         "start_time": "2100-01-01T00:00:00Z",
         "expires": "2101-01-01T00:00:00Z",
         "one_off": True,
+        "misfire": "run_all",
+        "catchup_window_seconds": 60,
+        "overlap": "skip",
+        "jitter_seconds": 30,
+        "max_runtime_seconds": 7200,
         "enabled": False,
         "description": "Brings the contacts in.",
     }

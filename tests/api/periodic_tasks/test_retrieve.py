@@ -12,7 +12,7 @@ from django_celery_beat.models import (
     SolarSchedule,
 )
 
-from .examples import TASKS, address, stored
+from .examples import DEFAULT_POLICIES, TASKS, address, stored
 
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 
@@ -58,6 +58,7 @@ def test_one_that_a_projects_own_code_has_made(api, time_machine):
         "expires": "2027-06-01T12:00:30Z",
         "expire_seconds": None,
         "one_off": False,
+        **DEFAULT_POLICIES,
         "enabled": True,
         "paused": False,
         "paused_until": None,

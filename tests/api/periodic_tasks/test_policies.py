@@ -1,0 +1,302 @@
+"""Policies: what becomes of slots that were missed, that overlap, or that are due all at once."""
+
+import json
+from typing import Any
+
+import pytest
+
+from scheduler_api.access.models import AuditEntry
+from scheduler_api.periodic_tasks.models import ManagedTask
+from tests.api.periodic_tasks.examples import (
+    DEFAULT_POLICIES,
+    EVERY_30_SECONDS,
+    NEW_YEAR_2100,
+    NIGHTLY,
+    SUNSET,
+    TASKS,
+    address,
+    heartbeat,
+    mistakes,
+    stored,
+    stored_import,
+    without,
+)
+from tests.client import ContractClient
+from tests.contract.document import SCHEMAS
+
+MANIFEST = "/api/v1/manifest/"
+OTHERS: dict[str, Any] = {
+    "misfire": "run_all",
+    "catchup_window_seconds": 60,
+    "overlap": "skip",
+    "jitter_seconds": 10,
+    "max_runtime_seconds": 7200,
+}
+EACH = pytest.mark.parametrize("name", OTHERS)
+FEBRUARY_29 = {"type": "crontab", "expression": "0 0 29 2 *", "timezone": "UTC"}
+EVERY_3_DAYS = {"type": "interval", "every": 3, "period": "days"}
+
+
+def policies_in(answer: dict[str, Any]) -> dict[str, Any]:
+    return {name: answer[name] for name in DEFAULT_POLICIES}
+
+
+def made(api: ContractClient, **fields: Any) -> dict[str, Any]:
+    response = api.post(TASKS, heartbeat(**fields))
+    assert response.status_code == 201, response.json()
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+# --- Written, and read ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("misfire", value) for value in ("skip", "run_once", "run_all")),
+        *(("overlap", value) for value in ("allow", "skip", "buffer_one", "cancel_previous")),
+        *(("catchup_window_seconds", value) for value in (0, 31_536_000)),
+        *(("jitter_seconds", value) for value in (0, 86_400)),
+        *(("max_runtime_seconds", value) for value in (1, 604_800)),
+    ],
+)
+def test_each_value_is_stored_and_told(api, name, value):
+    task = made(api, schedule=NIGHTLY, **{name: value})
+
+    assert policies_in(task) == {**DEFAULT_POLICIES, name: value}
+    assert getattr(ManagedTask.objects.get(periodic_task=task["id"]), name) == value
+    assert api.get(f"{TASKS}{task['id']}/").json() == task
+
+
+def test_a_task_that_others_have_made_has_the_defaults(api):
+    told = api.get(address(stored())).json()
+
+    assert policies_in(told) == DEFAULT_POLICIES
+
+
+@EACH
+def test_one_that_others_have_made_can_be_given_one(api, name):
+    task = stored()
+
+    changed = api.patch(address(task), {name: OTHERS[name]})
+
+    assert policies_in(changed.json()) == {**DEFAULT_POLICIES, name: OTHERS[name]}
+    assert changed.json()["managed_by"] == "admin"
+    assert changed.json()["owner"] is None
+
+
+@EACH
+def test_a_change_leaves_the_others_as_they_were(api, name):
+    task = made(api, **OTHERS)
+
+    changed = api.patch(f"{TASKS}{task['id']}/", {name: DEFAULT_POLICIES[name]})
+    kept = api.patch(f"{TASKS}{task['id']}/", {"description": "New"})
+
+    expected = {**OTHERS, name: DEFAULT_POLICIES[name]}
+    assert policies_in(changed.json()) == policies_in(kept.json()) == expected
+
+
+@EACH
+def test_a_change_makes_a_new_revision_with_a_tag_of_its_own(api, name):
+    task = made(api)
+    path = f"{TASKS}{task['id']}/"
+    tag = api.get(path).headers["ETag"]
+
+    changed = api.patch(path, {name: OTHERS[name]}, headers={"If-Match": tag})
+    again = api.patch(path, {name: OTHERS[name]})
+    stale = api.patch(path, {name: DEFAULT_POLICIES[name]}, headers={"If-Match": tag})
+
+    assert (changed.status_code, changed.json()["revision"]) == (200, 2)
+    assert changed.headers["ETag"] != tag
+    assert (again.json()["revision"], again.headers["ETag"]) == (2, changed.headers["ETag"])
+    assert stale.status_code == 412
+
+
+@EACH
+def test_the_audit_tells_what_it_was_and_what_it_became(api, name):
+    task = made(api)
+
+    api.patch(f"{TASKS}{task['id']}/", {name: OTHERS[name]})
+
+    entry = AuditEntry.objects.latest("pk")
+    assert (entry.before, entry.after) == ({name: DEFAULT_POLICIES[name]}, {name: OTHERS[name]})
+
+
+def test_left_out_they_go_back_to_their_defaults_in_a_replacement(api):
+    task = made(api, **OTHERS)
+
+    kept = api.put(f"{TASKS}{task['id']}/", task)
+    replaced = api.put(f"{TASKS}{task['id']}/", heartbeat())
+
+    assert kept.json() == task
+    assert policies_in(replaced.json()) == DEFAULT_POLICIES
+
+
+def test_they_are_part_of_what_is_put_by_name(api):
+    path = f"{TASKS}by-name/Heartbeat/"
+    body = without(heartbeat(), "name")
+
+    created = api.put(path, {**body, **OTHERS})
+    replaced = api.put(path, body)
+
+    assert (created.status_code, policies_in(created.json())) == (201, OTHERS)
+    assert (replaced.status_code, policies_in(replaced.json())) == (200, DEFAULT_POLICIES)
+
+
+def test_they_are_part_of_a_batch(api):
+    task = made(api)
+    operations = [
+        {"op": "create", "body": heartbeat(name="Another", **OTHERS)},
+        {"op": "update", "id": task["id"], "body": OTHERS},
+    ]
+
+    response = api.post(f"{TASKS}batch/", {"operations": operations})
+
+    told = [policies_in(result["body"]) for result in response.json()["results"]]
+    assert told == [OTHERS, OTHERS]
+
+
+def test_a_dry_run_tells_them_and_stores_none(api):
+    task = made(api)
+
+    rehearsed = api.patch(f"{TASKS}{task['id']}/?dry_run=true", OTHERS)
+
+    assert policies_in(rehearsed.json()) == OTHERS
+    assert policies_in(api.get(f"{TASKS}{task['id']}/").json()) == DEFAULT_POLICIES
+
+
+def test_they_stay_through_a_pause(api):
+    task = made(api, **OTHERS)
+
+    paused = api.post(f"{TASKS}{task['id']}/pause/", {})
+    resumed = api.post(f"{TASKS}{task['id']}/resume/")
+
+    assert policies_in(paused.json()) == policies_in(resumed.json()) == OTHERS
+
+
+def test_a_manifest_names_those_that_are_no_defaults(api):
+    made(api, name="ant")
+    made(api, name="bee", overlap="skip")
+
+    ant, bee = api.get(MANIFEST).json()["periodic_tasks"]
+
+    assert not DEFAULT_POLICIES.keys() & ant.keys()
+    assert {name: bee.get(name) for name in DEFAULT_POLICIES if name in bee} == {"overlap": "skip"}
+
+
+def test_a_manifest_plans_them_and_applies_them(api):
+    made(api)
+    entry = heartbeat(misfire="skip")
+    body = {"version": 1, "periodic_tasks": [entry]}
+
+    planned = api.post(f"{MANIFEST}?mode=plan", body).json()
+    applied = api.post(f"{MANIFEST}?mode=apply", body).json()
+    again = api.post(f"{MANIFEST}?mode=plan", body).json()
+
+    [change] = planned["changed"]
+    assert change["before"]["misfire"] == "run_once"
+    assert change["after"]["misfire"] == "skip"
+    assert applied["changed"] == planned["changed"]
+    assert again["unchanged"] == 1
+    assert json.loads(api.get(MANIFEST).content)["periodic_tasks"] == [entry]
+
+
+# --- Refused ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("misfire", "", "invalid_choice"),
+        ("misfire", "RUN_ONCE", "invalid_choice"),
+        ("misfire", None, "null"),
+        ("misfire", 1, "invalid_choice"),
+        ("overlap", "forbid", "invalid_choice"),
+        ("overlap", None, "null"),
+        ("catchup_window_seconds", -1, "min_value"),
+        ("catchup_window_seconds", 31_536_001, "max_value"),
+        ("catchup_window_seconds", "60", "invalid"),
+        ("catchup_window_seconds", None, "null"),
+        ("jitter_seconds", -1, "min_value"),
+        ("jitter_seconds", 86_401, "max_value"),
+        ("jitter_seconds", 1.5, "invalid"),
+        ("jitter_seconds", True, "invalid"),
+        ("max_runtime_seconds", 0, "min_value"),
+        ("max_runtime_seconds", 604_801, "max_value"),
+        ("max_runtime_seconds", 10**30, "max_value"),
+    ],
+)
+def test_what_is_no_policy_is_refused(api, name, value, code):
+    task = stored_import()
+
+    created = api.post(TASKS, heartbeat(schedule=NIGHTLY, **{name: value}))
+    changed = api.patch(address(task), {name: value})
+
+    for response in (created, changed):
+        assert response.status_code == 400
+        assert mistakes(response) == [(f"/{name}", code)]
+
+
+def test_the_schema_lists_the_values():
+    request = SCHEMAS["PeriodicTaskRequest"]["properties"]
+
+    assert request["misfire"]["enum"] == ["skip", "run_once", "run_all"]
+    assert request["overlap"]["enum"] == ["allow", "skip", "buffer_one", "cancel_previous"]
+    assert {name: request[name]["default"] for name in DEFAULT_POLICIES} == DEFAULT_POLICIES
+
+
+@pytest.mark.parametrize(
+    ("schedule", "longest"),
+    [
+        (EVERY_30_SECONDS, 30),
+        ({"type": "crontab", "expression": "*/5 * * * *", "timezone": "UTC"}, 300),
+        ({"type": "crontab", "expression": "0 0,23 * * *", "timezone": "UTC"}, 3600),
+        (NIGHTLY, 86_400),
+        (FEBRUARY_29, 86_400),
+        (EVERY_3_DAYS, 86_400),
+        (SUNSET, 86_400),
+        (NEW_YEAR_2100, 86_400),
+    ],
+    ids=lambda value: value["type"] if isinstance(value, dict) else str(value),
+)
+def test_the_jitter_is_at_most_the_shortest_time_between_two_slots(api, schedule, longest):
+    taken = api.post(TASKS, heartbeat(schedule=schedule, jitter_seconds=longest))
+    refused = api.post(
+        TASKS, heartbeat(name="Another", schedule=schedule, jitter_seconds=longest + 1)
+    )
+
+    assert taken.status_code == 201
+    assert refused.status_code == 400
+    code = "max_value" if longest == 86_400 else "longer_than_gap"
+    assert mistakes(refused) == [("/jitter_seconds", code)]
+
+
+def test_a_shorter_schedule_takes_a_shorter_jitter(api):
+    task = made(api, schedule=NIGHTLY, jitter_seconds=3600)
+    path = f"{TASKS}{task['id']}/"
+
+    refused = api.patch(path, {"schedule": EVERY_30_SECONDS})
+    taken = api.patch(path, {"schedule": EVERY_30_SECONDS, "jitter_seconds": 30})
+
+    assert mistakes(refused) == [("/jitter_seconds", "longer_than_gap")]
+    assert "30 s apart" in refused.json()["errors"][0]["detail"]
+    assert (taken.status_code, taken.json()["jitter_seconds"]) == (200, 30)
+
+
+def test_a_jitter_that_has_become_too_long_does_not_stand_in_the_way(api):
+    task = made(api, schedule=NIGHTLY, jitter_seconds=3600)
+    ManagedTask.objects.filter(periodic_task=task["id"]).update(jitter_seconds=86_401)
+
+    changed = api.patch(f"{TASKS}{task['id']}/", {"description": "New"})
+
+    assert changed.status_code == 200
+    assert changed.json()["jitter_seconds"] == 86_401
+
+
+def test_where_the_schedule_is_wrong_too_the_jitter_is_not_blamed(api):
+    schedule = {**EVERY_30_SECONDS, "every": 0}
+
+    response = api.post(TASKS, heartbeat(schedule=schedule, jitter_seconds=60))
+
+    assert mistakes(response) == [("/schedule/every", "min_value")]
