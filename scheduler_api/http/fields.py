@@ -5,7 +5,7 @@ REST framework's own fields coerce: "yes" would be true, 1 would be "1", "5" wou
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -56,6 +56,21 @@ class Flag(serializers.BooleanField):
         if not isinstance(data, bool):
             self.fail("invalid")
         return data
+
+
+class OfAnotherRow:
+    """A field that is a plain column of a row that belongs to the one that is read.
+
+    `row_of` finds it; of several such fields, once for all.
+    """
+
+    row_of: Callable[[Any], Any]
+    source: str | None
+    to_representation = as_it_is
+
+    def get_attribute(self, instance: Any) -> Any:
+        """Return the column."""
+        return getattr(self.row_of(instance), str(self.source))
 
 
 class FlagText(serializers.BooleanField):

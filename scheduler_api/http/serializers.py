@@ -106,6 +106,10 @@ def read(serializer_class: type[StrictModelSerializer], row: models.Model) -> di
     for name, column, convert in reading.columns:
         value = values[column]
         answer[name] = value if convert is None or value is None else convert(value)
+    for find, columns in reading.joined:
+        found = vars(find(row))
+        for name, column in columns:
+            answer[name] = found[column]
     for name, tell in reading.others:
         answer[name] = tell(row)
     return answer
@@ -124,6 +128,8 @@ class Reading:
     """An answer with all fields in their order."""
     columns: list[tuple[str, str, Convert | None]]
     """The names of the fields, those of their columns, and what converts the values."""
+    joined: list[tuple[Convert, list[tuple[str, str]]]]
+    """What finds a row that belongs to this one, the names of its fields and of their columns."""
     others: list[tuple[str, Convert]]
     """The names of the fields, and what tells their values from the row."""
 
@@ -141,10 +147,16 @@ def reading_of(serializer_class: type[StrictModelSerializer]) -> Reading:
         for name, field in readable.items()
         if field.source in attributes and is_plain(field)
     }
+    joined: dict[Convert, list[tuple[str, str]]] = {}
+    for name, field in readable.items():
+        if isinstance(field, fields.OfAnotherRow):
+            joined.setdefault(field.row_of, []).append((name, str(field.source)))
+    others = readable.keys() - columns.keys() - {name for of in joined.values() for name, _ in of}
     return Reading(
         empty=dict.fromkeys(readable),
         columns=[(name, column, converter(readable[name])) for name, column in columns.items()],
-        others=[(name, teller(field)) for name, field in readable.items() if name not in columns],
+        joined=list(joined.items()),
+        others=[(name, teller(field)) for name, field in readable.items() if name in others],
     )
 
 

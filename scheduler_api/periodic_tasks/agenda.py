@@ -65,3 +65,12 @@ class Agenda(models.Model):
 
     def __str__(self) -> str:
         return f"{self.periodic_task_id} at {self.slot_at}"
+
+
+NOTHING_YET = Agenda()
+
+
+def agenda_of(task: PeriodicTask) -> Agenda:
+    """Return where a periodic task stands; of one that has lost its row, nothing yet."""
+    agenda: Agenda = getattr(task, "agenda", NOTHING_YET)
+    return agenda

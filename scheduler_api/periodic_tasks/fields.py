@@ -8,6 +8,7 @@ from django_celery_beat.models import PeriodicTask
 from scheduler_api.access.redaction import redacted
 from scheduler_api.http import fields
 from scheduler_api.periodic_tasks import timing
+from scheduler_api.periodic_tasks.agenda import agenda_of
 from scheduler_api.periodic_tasks.models import is_enabled
 from scheduler_api.periodic_tasks.validation import HEADER_NAME
 from scheduler_api.schedules.inline import InlineSchedule
@@ -37,6 +38,18 @@ class MessageHeaders(StoredArguments):
         "propertyNames": {"pattern": f"^{HEADER_NAME.pattern}$"},
         "additionalProperties": {"type": "string"},
     }
+
+
+class StandingText(fields.OfAnotherRow, fields.Text):
+    """What beat notes of a periodic task."""
+
+    row_of = staticmethod(agenda_of)
+
+
+class StandingCount(fields.OfAnotherRow, fields.WholeNumber):
+    """What beat counts of a periodic task."""
+
+    row_of = staticmethod(agenda_of)
 
 
 class FollowedSchedule(InlineSchedule):

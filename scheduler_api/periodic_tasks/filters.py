@@ -38,6 +38,9 @@ class PeriodicTaskFilter(django_filters.FilterSet):
     crontab = IdFilter(help_text="The id of the crontab schedule that it follows.")
     solar = IdFilter(help_text="The id of the solar schedule that it follows.")
     clocked = IdFilter(help_text="The id of the clocked schedule that it follows.")
+    has_error = FlagFilter(
+        method="is_in_error", help_text="Whether beat cannot plan or send it: see `last_error`."
+    )
     last_run_at_after = InstantFilter(
         field_name="last_run_at", lookup_expr="gte", help_text="Last run at this moment or later."
     )
@@ -65,6 +68,12 @@ class PeriodicTaskFilter(django_filters.FilterSet):
     def is_paused(self, rows: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
         """Select those that are paused, or the others."""
         return rows.filter(PAUSED) if value else rows.exclude(PAUSED)
+
+    def is_in_error(self, rows: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
+        """Select those that beat cannot plan or send, or the others."""
+        if value:
+            return rows.filter(agenda__last_error__gt="")
+        return rows.filter(Q(agenda=None) | Q(agenda__last_error=""))
 
     def contains(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Search, without regard to case."""

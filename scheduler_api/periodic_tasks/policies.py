@@ -19,21 +19,16 @@ YEAR_SECONDS = 365 * DAY_SECONDS
 _ANY_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-class PolicyName(fields.Choice):
+class PolicyName(fields.OfAnotherRow, fields.Choice):
     """A policy by its name, which the other half of a periodic task has."""
 
-    def get_attribute(self, instance: PeriodicTask) -> str:
-        """Return the stored one, or the default of a task that has no other half."""
-        return str(getattr(managed_half(instance), str(self.source)))
+    row_of = staticmethod(managed_half)
 
 
-class PolicySeconds(fields.WholeNumber):
+class PolicySeconds(fields.OfAnotherRow, fields.WholeNumber):
     """A policy in whole seconds, which the other half of a periodic task has."""
 
-    def get_attribute(self, instance: PeriodicTask) -> int:
-        """Return the stored one, or the default of a task that has no other half."""
-        seconds: int = getattr(managed_half(instance), str(self.source))
-        return seconds
+    row_of = staticmethod(managed_half)
 
 
 def wrong_jitter(task: PeriodicTask, jitter_seconds: int) -> Iterator[Mistake]:

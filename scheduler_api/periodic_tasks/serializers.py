@@ -29,6 +29,8 @@ from scheduler_api.periodic_tasks.fields import (
     Enabled,
     FollowedSchedule,
     MessageHeaders,
+    StandingCount,
+    StandingText,
     StoredArguments,
 )
 from scheduler_api.periodic_tasks.labels import Labels
@@ -102,6 +104,8 @@ ANSWER: dict[str, Any] = {
     "next_run_at": "2027-03-28T01:00:30Z",
     "last_run_at": None,
     "total_run_count": 0,
+    "missed_count": 0,
+    "last_error": "",
     "date_changed": "2027-03-28T01:00:00Z",
 }
 PAUSE = {"note": "The CRM is being moved.", "until": "2100-01-01T06:00:00Z"}
@@ -209,6 +213,11 @@ class PeriodicTaskSerializer(StrictModelSerializer):
     next_run_at = serializers.SerializerMethodField(
         help_text="The slot that beat waits for, in the past when it is overdue; null for none."
     )
+    missed_count = StandingCount(read_only=True, help_text="How many of its slots were missed.")
+    last_error = StandingText(
+        read_only=True,
+        help_text="Why beat cannot plan or send it, and tries again; empty when it can.",
+    )
     # What it validates.
     draft: Draft
 
@@ -244,6 +253,8 @@ class PeriodicTaskSerializer(StrictModelSerializer):
             "next_run_at",
             "last_run_at",
             "total_run_count",
+            "missed_count",
+            "last_error",
             "date_changed",
         )
         extra_kwargs: ClassVar = {

@@ -55,7 +55,7 @@ class PeriodicTaskViewSet(CrudViewSet):
     resource = "periodic task"
     tag = "Periodic tasks"
     # Of the owner only the name: an account for each row would take longer than the row.
-    queryset = PeriodicTask.objects.select_related(*KINDS, "managed").annotate(
+    queryset = PeriodicTask.objects.select_related(*KINDS, "managed", "agenda").annotate(
         owner_name=F("managed__owner__name")
     )
     serializer_class = PeriodicTaskSerializer
@@ -77,6 +77,7 @@ class PeriodicTaskViewSet(CrudViewSet):
     volatile_fields = frozenset(
         {
             *("next_run_at", "last_run_at", "total_run_count", "date_changed"),
+            *("missed_count", "last_error"),
             *("paused", "paused_until", "pause_note"),
         }
     )

@@ -16,6 +16,7 @@ from rest_framework.serializers import Serializer
 
 from scheduler_api.http.fields import in_utc, read_json
 from scheduler_api.http.serializers import reading_of
+from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.periodic_tasks.serializers import PeriodicTaskSerializer
 from scheduler_api.schedules.serializers import INLINE_SERIALIZERS
@@ -46,6 +47,7 @@ def task(request):
         **{request.param: SCHEDULES[request.param]},
     )
     ManagedTask(periodic_task=task)
+    Agenda(periodic_task=task, missed_count=3, last_error="Its zone is unknown.")
     task.owner_name = "crm"
     return task
 

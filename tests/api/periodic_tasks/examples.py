@@ -6,6 +6,8 @@ from typing import Any
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from rest_framework.response import Response
 
+from scheduler_api.periodic_tasks.agenda import Agenda
+
 TASKS = "/api/v1/periodic-tasks/"
 EVERY_30_SECONDS = {"type": "interval", "every": 30, "period": "seconds"}
 NIGHTLY = {"type": "crontab", "minute": "30", "hour": "2", "timezone": "Europe/Berlin"}
@@ -78,6 +80,11 @@ def stored_import(**columns: Any) -> PeriodicTask:
 def spoil(task: PeriodicTask, /, **columns: Any) -> None:
     """Write what no check has seen."""
     PeriodicTask.objects.filter(pk=task.pk).update(**columns)
+
+
+def agenda_of(task: PeriodicTask, /, **columns: Any) -> None:
+    """Write what beat would, of a task that has just been stored."""
+    Agenda.objects.update_or_create(periodic_task=task, defaults=columns)
 
 
 def mistakes(response: Response) -> list[tuple[str, str]]:

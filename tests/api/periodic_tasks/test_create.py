@@ -82,6 +82,8 @@ def test_a_periodic_task_is_created_from_little(api, time_machine):
         "next_run_at": "2027-06-01T12:00:30Z",
         "last_run_at": None,
         "total_run_count": 0,
+        "missed_count": 0,
+        "last_error": "",
         "date_changed": "2027-06-01T12:00:00Z",
     }
 

@@ -10,10 +10,11 @@ from django_celery_beat.models import (
     SolarSchedule,
 )
 
+from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.periodic_tasks.filters import PeriodicTaskFilter
 from tests.client import KEY_QUERIES
 
-from .examples import TASKS, mistakes, names, spoil, stored
+from .examples import TASKS, agenda_of, mistakes, names, spoil, stored
 
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -37,6 +38,9 @@ def four(db):
     spoil(tasks[1], date_changed=NOON, last_run_at=NOON + HOUR, total_run_count=9)
     spoil(tasks[2], date_changed=NOON + 3 * HOUR)
     spoil(tasks[3], date_changed=NOON + 2 * HOUR, last_run_at=NOON + 3 * HOUR, total_run_count=1)
+    # bee cannot be planned, and dog's row of the agenda is lost.
+    agenda_of(tasks[1], last_error="Its zone is unknown.", failures=3)
+    Agenda.objects.filter(pk=tasks[3].pk).delete()
     return tasks
 
 
@@ -98,6 +102,9 @@ def test_each_is_told_as_by_itself(api, four):
         ({"enabled": "true", "search": "cat"}, ["ant", "dog"]),
         ({"enabled": "true", "search": "cat", "schedule_type": "clocked"}, ["dog"]),
         ({"interval": "7", "crontab": "7"}, []),
+        ({"has_error": "true"}, ["bee"]),
+        ({"has_error": "false"}, ["ant", "Cat", "dog"]),
+        ({"has_error": "true", "enabled": "false"}, []),
         (
             {
                 "date_changed_after": "2027-06-01T13:00:00Z",
@@ -117,6 +124,7 @@ def test_a_filter_selects(api, four, query, found):
         ({"enabled": "yes"}, ("enabled", "invalid")),
         ({"enabled": "True"}, ("enabled", "invalid")),
         ({"one_off": "1"}, ("one_off", "invalid")),
+        ({"has_error": "no"}, ("has_error", "invalid")),
         ({"name": "\x00"}, ("name", "null_characters_not_allowed")),
         ({"task": "\x00"}, ("task", "null_characters_not_allowed")),
         ({"queue": "\x00"}, ("queue", "null_characters_not_allowed")),

@@ -71,6 +71,8 @@ def test_one_that_a_projects_own_code_has_made(api, time_machine):
         "next_run_at": "2027-06-01T12:00:10Z",
         "last_run_at": None,
         "total_run_count": 0,
+        "missed_count": 0,
+        "last_error": "",
         "date_changed": "2027-06-01T12:00:00Z",
     }
 
