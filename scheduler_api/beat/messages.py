@@ -35,9 +35,22 @@ def problem_with(  # noqa: PLR0917 - the columns, in their order
     of a PeriodicTask as they are; no value of an argument or a header is in the answer.
     """
     return (
-        _problem_with_task(task, settings.UNREGISTERED_TASKS)
-        or _problem_with_json("args", args)
+        _problem_with_json("args", args)
         or _problem_with_json("kwargs", kwargs)
+        or _problem_with_others(task, headers, queue, exchange, routing_key, priority)
+    )
+
+
+def _problem_with_others(  # noqa: PLR0917 - the columns, in their order
+    task: str,
+    headers: str | None,
+    queue: str | None,
+    exchange: str | None,
+    routing_key: str | None,
+    priority: int | None,
+) -> str:
+    return (
+        _problem_with_task(task, settings.UNREGISTERED_TASKS)
         or _problem_with_headers(headers)
         or _problem_with_routing(
             queue, exchange, routing_key, tuple(settings.QUEUES), settings.ALLOW_CUSTOM_ROUTING

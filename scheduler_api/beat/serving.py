@@ -1,7 +1,7 @@
 """From a task that is due to its runs and its next slot: no clock, no database."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha1
@@ -14,7 +14,7 @@ from scheduler_api.periodic_tasks.timing import AN_INSTANT, LONG_AGO
 from scheduler_api.runs.models import Run
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.kinds import Interval, Schedule
-from scheduler_api.schedules.slots import next_slot
+from scheduler_api.schedules.slots import next_interval_slot, next_slot
 
 # So many slots of a task are looked at in one step; after a long outage it takes several.
 MAX_PASSED = 10_000
@@ -151,9 +151,12 @@ class Slots:
             raise schedule
         if task.one_off:
             return None
-        after = max(slot_at, task.since_at or LONG_AGO, (task.start_time or LONG_AGO) - AN_INSTANT)
+        after = max(slot_at, task.since_at or LONG_AGO)
+        if task.start_time and task.start_time > after:
+            after = task.start_time - AN_INSTANT
+        slot: datetime | None
         if isinstance(schedule, Interval):
-            slot = next_slot(replace(schedule, anchor=task.anchor_at or slot_at), after)
+            slot = next_interval_slot(schedule.every, task.anchor_at or slot_at, after)
         else:
             if (key, after) not in self.known:
                 self.known[key, after] = next_slot(schedule, after)

@@ -1,6 +1,6 @@
 """When is the next slot? The one answer, for preview, for beat and for validation."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from scheduler_api.schedules.crontab import next_crontab_slot
 from scheduler_api.schedules.kinds import Clocked, Crontab, Interval, Schedule, Solar
@@ -24,7 +24,7 @@ def next_slot(schedule: Schedule, after: datetime) -> datetime | None:
         after = after.astimezone(UTC)
         match schedule:
             case Interval():
-                return _next_interval_slot(schedule, after)
+                return next_interval_slot(schedule.every, schedule.anchor.astimezone(UTC), after)
             case Crontab():
                 return next_crontab_slot(schedule, max(after, _SECOND_DAY))
             case Solar():
@@ -56,10 +56,15 @@ def upcoming(
     return slots
 
 
-def _next_interval_slot(interval: Interval, after: datetime) -> datetime:
-    anchor = interval.anchor.astimezone(UTC)
-    passed = max((after - anchor) // interval.every, 0)  # exact: a timedelta is an integer
-    return anchor + (passed + 1) * interval.every
+def next_interval_slot(every: timedelta, anchor: datetime, after: datetime) -> datetime:
+    """Return the first of `anchor + k * every`, for k = 1, 2, 3, ..., that is later than `after`.
+
+    Raises:
+        OverflowError: it is past the year 9999.
+
+    """
+    passed = max((after - anchor) // every, 0)  # exact: a timedelta is an integer
+    return anchor + (passed + 1) * every
 
 
 def _refuse_naive(name: str, moment: datetime) -> None:

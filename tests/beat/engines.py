@@ -74,7 +74,7 @@ class TestedEngine:
         )
 
     def run(self, *, at: datetime | None = None, steps: int = 1000) -> list[tuple[str, datetime]]:
-        """Work until nothing is left to do; return which periodic tasks were sent, and their slots."""
+        """Work until nothing is left to do; return what was sent: the names, and the slots."""
         self.now = at or self.now
         before = len(self.publisher.sent)
         for _ in range(steps):

@@ -16,9 +16,12 @@ from scheduler_api.beat.outgoing import Fate
 from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs.models import Run
+from tests.api.periodic_tasks.examples import TASKS, heartbeat
 from tests.beat.engines import HOUR, MINUTE, NOON, SECOND, TestedEngine, slots_sent
 
 pytestmark = pytest.mark.django_db
+
+HOURLY = {"type": "interval", "every": 1, "period": "hours"}
 
 
 @pytest.fixture
@@ -267,3 +270,64 @@ def test_jitter_puts_a_run_off_by_the_same_for_the_same_slot(beat):
 
     run = Run.objects.get()
     assert (run.slot_at, run.due_at) == (NOON + HOUR, standing.due_at)
+
+
+# --- Pauses -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hourly(beat, api) -> str:
+    """The address of an hourly periodic task that beat has planned."""
+    pk = api.post(TASKS, heartbeat(schedule=HOURLY)).json()["id"]
+    beat.run()
+    return f"{TASKS}{pk}/"
+
+
+def test_what_resumes_counts_from_then_and_makes_up_for_nothing(
+    api, beat, hourly, time_machine, monkeypatch
+):
+    api.post(f"{hourly}pause/")
+    assert beat.run(at=NOON + 5.5 * HOUR) == []
+    time_machine.move_to(NOON + 5.5 * HOUR, tick=False)
+    api.post(f"{hourly}resume/")
+
+    assert beat.run() == []
+    assert beat.run(at=NOON + 6 * HOUR) == []
+    assert slots_sent(beat.run(at=NOON + 6.5 * HOUR)) == [NOON + 6.5 * HOUR]
+    assert not Run.objects.filter(state="missed").exists()
+
+
+def test_a_pause_ends_by_itself(api, beat, hourly):
+    api.post(f"{hourly}pause/", {"until": "2027-06-01T15:30:00Z"})
+
+    assert beat.run(at=NOON + 3 * HOUR) == []
+    assert api.get(hourly).json()["paused"] is True
+    assert beat.run(at=NOON + 3.6 * HOUR) == []
+
+    told = api.get(hourly).json()
+    assert (told["paused"], told["next_run_at"]) == (False, "2027-06-01T16:30:00Z")
+    assert slots_sent(beat.run(at=NOON + 4.5 * HOUR)) == [NOON + 4.5 * HOUR]
+
+
+def test_a_moment_that_passed_during_a_pause_is_over_and_a_later_one_is_not(
+    api, beat, time_machine
+):
+    pks = {
+        hours: api.post(
+            TASKS,
+            heartbeat(
+                name=f"in {hours} h",
+                schedule={"type": "clocked", "clocked_time": f"2027-06-01T1{2 + hours}:00:00Z"},
+            ),
+        ).json()["id"]
+        for hours in (1, 4)
+    }
+    beat.run()
+    for pk in pks.values():
+        api.post(f"{TASKS}{pk}/pause/")
+    time_machine.move_to(NOON + 2 * HOUR, tick=False)
+    for pk in pks.values():
+        api.post(f"{TASKS}{pk}/resume/")
+
+    assert beat.run(at=NOON + 3 * HOUR) == []
+    assert beat.run(at=NOON + 4 * HOUR) == [("in 4 h", NOON + 4 * HOUR)]

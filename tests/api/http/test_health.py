@@ -88,14 +88,16 @@ def test_it_tells_how_beat_is_doing(api):
 @pytest.mark.parametrize(
     ("seconds_ago", "trouble", "told"),
     [
-        (1, "RabbitMQ takes no messages: memory alarm", "RabbitMQ takes no messages: memory alarm"),
+        (
+            1,
+            "RabbitMQ takes no messages: memory alarm",
+            "RabbitMQ takes no messages: memory alarm",
+        ),
         (60, "", "silent since 2"),
     ],
 )
 def test_a_beat_in_trouble_is_told_of_and_the_api_is_still_ready(api, seconds_ago, trouble, told):
-    Heartbeat().beat(
-        datetime.now(UTC) - seconds_ago * SECOND, lag=0 * SECOND, trouble=trouble
-    )
+    Heartbeat().beat(datetime.now(UTC) - seconds_ago * SECOND, lag=0 * SECOND, trouble=trouble)
 
     response = api.get("/readyz")
 
