@@ -14,11 +14,13 @@ class SchedulerApiConfig(AppConfig):
     def ready(self) -> None:
         """Prepare django-celery-beat's models, now that they are loaded, and all messages.
 
-        What a worker takes, too, is told without its secrets.
+        What a worker takes, too, is told without its secrets. Triggers make way for migrations.
         """
         from scheduler_api.periodic_tasks.messages import hide_secrets  # noqa: PLC0415
+        from scheduler_api.periodic_tasks.triggers import migrating  # noqa: PLC0415
         from scheduler_api.schedules.zones import tolerate_unknown_zones  # noqa: PLC0415
 
         tolerate_unknown_zones()
+        migrating.connect(self)
         before_task_publish.connect(hide_secrets)
         Task.Request = "scheduler_api.periodic_tasks.messages:DiscreetRequest"
