@@ -1,0 +1,100 @@
+"""Whether the agenda is as the triggers should have kept it: what is wrong, and mending it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.db import connections
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
+from django_celery_beat.models import PeriodicTask
+
+from scheduler_api.periodic_tasks import timing
+from scheduler_api.periodic_tasks.agenda import Agenda
+from scheduler_api.periodic_tasks.triggers.installation import (
+    Faults,
+    adopt,
+    faults_of,
+    forget,
+    install,
+    wake_beat,
+)
+
+CHUNK = 2_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What was found: the triggers' faults, and numbers of periodic tasks and rows."""
+
+    triggers: Faults
+    without_row: int
+    without_task: int
+    outdated: int
+
+    def sentences(self) -> Iterator[str]:
+        """Yield a sentence for each kind of thing that is wrong."""
+        if self.triggers.missing:
+            yield f"Missing: {', '.join(self.triggers.missing)}."
+        if self.triggers.different:
+            yield f"Other than it should be, or disabled: {', '.join(self.triggers.different)}."
+        if self.without_row:
+            yield f"Periodic tasks without a row in the agenda: {self.without_row}."
+        if self.without_task:
+            yield f"Rows in the agenda without a periodic task: {self.without_task}."
+        if self.outdated:
+            yield f"Rows in the agenda for another schedule than the task has: {self.outdated}."
+
+
+def check_agenda(*, repair: bool = False, using: str = "default") -> Report:
+    """Compare the agenda with the definitions, and with `repair` mend what is wrong.
+
+    It may run beside beat and all writers: it reads 2,000 tasks at a time, and what it marks, beat
+    plans anew. Missing triggers are put in, and then each task is marked: nobody knows what else
+    was written without them.
+    """
+    connection = connections[using]
+    report = Report(
+        triggers=faults_of(connection),
+        without_row=PeriodicTask.objects.using(using).filter(agenda__isnull=True).count(),
+        without_task=Agenda.objects.using(using).filter(~Exists(_TASK_OF_ROW)).count(),
+        outdated=sum(_mark(pks, using, mark=repair) for pks in _outdated(using)),
+    )
+    if repair:
+        if report.triggers:
+            install(connection)
+        if report.without_row:
+            adopt(connection)
+        if report.without_task:
+            forget(connection)
+        wake_beat(connection)
+    return report
+
+
+_TASK_OF_ROW = PeriodicTask.objects.filter(pk=OuterRef("pk"))
+
+
+def _outdated(using: str) -> Iterator[list[int]]:
+    """Yield the ids of tasks that beat has planned from another definition, some at a time.
+
+    A task and its row are read in one statement: they are of the same moment.
+    """
+    every = PeriodicTask.objects.using(using).order_by("pk").values_list("pk", flat=True)
+    planned = (
+        PeriodicTask.objects.using(using)
+        .filter(enabled=True, agenda__stale=False)
+        .select_related("interval", "crontab", "solar", "clocked", "managed", "agenda")
+    )
+    latest = 0
+    while pks := list(every.filter(pk__gt=latest)[:CHUNK]):
+        # Both tables by a range: else PostgreSQL reads the whole of one of them each time.
+        here = {"pk__gte": pks[0], "pk__lte": pks[-1]}
+        tasks = planned.filter(**here, **{f"agenda__{bound}": pk for bound, pk in here.items()})
+        yield [task.pk for task in tasks if task.agenda.timing != timing.digest_of(task)]
+        latest = pks[-1]
+
+
+def _mark(pks: list[int], using: str, *, mark: bool) -> int:
+    if mark and pks:
+        rows = Agenda.objects.using(using).filter(pk__in=pks)
+        rows.update(stale=True, stale_at=Now())
+    return len(pks)
