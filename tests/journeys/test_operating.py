@@ -10,15 +10,18 @@ from urllib.request import urlopen
 import pytest
 
 from project.up import PROCESSES
+from scheduler_api.periodic_tasks.agenda_check import Report
+from scheduler_api.periodic_tasks.triggers.installation import Faults
 from tests.journeys.service import ROOT, Service
 
 PAGE = (ROOT / "docs/operating.md").read_text()
 REFUSALS = re.findall(r"<!-- refuses: (\w+)=(.+?) -->\n```\n(.+?)```", PAGE, re.DOTALL)
+FINDINGS = re.findall(r"<!-- finds -->\n```\n(.+?)```", PAGE, re.DOTALL)
 RECIPES = re.findall(r"<!-- shows: (.+?) -->\n```sh\n(.+?)```", PAGE, re.DOTALL)
 
 
 def test_each_block_is_tested() -> None:
-    assert PAGE.count("```") / 2 == len(REFUSALS) + len(RECIPES) == 5
+    assert PAGE.count("```") / 2 == len(REFUSALS) + len(RECIPES) + len(FINDINGS) == 7
 
 
 def test_it_names_the_commands_of_the_processes() -> None:
@@ -47,9 +50,30 @@ def test_a_start_is_refused_as_shown(tmp_path: Path, name: str, value: str, sent
 def test_a_command_shows_what_it_says(embedded: Service, shown: str, script: str) -> None:
     script = script.replace("http://127.0.0.1:8000", embedded.address)
 
-    pasted = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, check=True)
+    pasted = subprocess.run(
+        ["sh", "-euc", script.replace("python ", f"{sys.executable} ")],
+        cwd=ROOT,
+        env=embedded.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
 
     assert shown in pasted.stdout
+
+
+def test_what_a_check_finds_is_said_as_shown() -> None:
+    report = Report(
+        triggers=Faults(
+            missing=["trigger scheduler_api_task_updated"],
+            different=["trigger scheduler_api_task_deleted"],
+        ),
+        without_row=3,
+        without_task=2,
+        outdated=1,
+    )
+
+    assert ["".join(f"{sentence}\n" for sentence in report.sentences())] == FINDINGS
 
 
 def test_each_header_is_sent_as_it_says(embedded: Service) -> None:
