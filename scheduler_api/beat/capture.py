@@ -130,7 +130,11 @@ def send(app: Celery, run: Outgoing, **more: Any) -> None:
     """
     if app.conf.task_always_eager:
         raise Unsendable("The setting CELERY_TASK_ALWAYS_EAGER is on: beat would run it itself.")
-    args, kwargs, options = loads(run.args), loads(run.kwargs), json.loads(run.options)
+    args, kwargs, options = (
+        loads(run.args or "[]"),
+        loads(run.kwargs or "{}"),
+        json.loads(run.options),
+    )
     headers = {
         **options.pop("headers", {}),
         "periodic_task_name": run.periodic_task_name,

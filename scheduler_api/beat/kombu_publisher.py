@@ -29,16 +29,12 @@ class KombuLink:
     def __init__(self, app: Celery) -> None:
         self._app = app
         self._connection: Any = None
-        self._errors: tuple[type[Exception], ...] = ()
+        self._errors: tuple[type[BaseException], ...] = ()
 
     def connect(self) -> None:
         connection = self._app.connection_for_write(connect_timeout=CONNECT_TIMEOUT)
-        self._errors = (
-            OperationalError,
-            OSError,
-            *connection.connection_errors,
-            *connection.channel_errors,
-        )
+        own: tuple[type[BaseException], ...] = connection.connection_errors
+        self._errors = (*own, *connection.channel_errors, OperationalError, OSError)
         try:
             connection.ensure_connection(
                 max_retries=max(1, len(connection.alt) - 1), interval_start=0, interval_step=0

@@ -154,7 +154,7 @@ class Templates:
     def _read(self, text: str, kind: type) -> Argument | None:
         """Read arguments; None where they are not of this kind, or Celery reads more in them."""
         try:
-            value = json.loads(text)
+            value = json.loads(text) if text else kind()
         except ValueError:
             return None
         encoded = json.dumps(value).encode()
