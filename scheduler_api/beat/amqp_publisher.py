@@ -181,7 +181,10 @@ class AmqpLink:
         try:
             with self._app.connection_for_write(
                 connect_timeout=CONNECT_TIMEOUT,
-                transport_options={"read_timeout": PATIENCE, "write_timeout": PATIENCE},
+                transport_options={
+                    "read_timeout": CONNECT_TIMEOUT,
+                    "write_timeout": CONNECT_TIMEOUT,
+                },
             ) as connection:
                 for entity in new:
                     self._declare_one(entity, connection)
@@ -314,7 +317,7 @@ class AmqpLink:
         """Keep the connection alive, and give up what is not."""
         interval = self._raw.heartbeat
         if interval and now - self._read_at > 2 * interval:
-            raise LinkLost(f"Nothing came from it for {2 * interval} seconds.")
+            raise LinkLost(f"Nothing came from it for {2 * interval:g} seconds.")
         if interval and now - self._written_at > interval / 2 and not self._writing:
             self._queued.append(frame(HEARTBEAT, 0, b""))
         for batch in [batch for batch in self._batches.values() if batch.is_done]:

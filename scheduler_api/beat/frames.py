@@ -21,6 +21,8 @@ METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
 END = b"\xce"
 OVERHEAD = 8  # bytes of a frame beyond its payload
 BASIC, PUBLISH = 60, 40
+# Milliseconds: beyond it RabbitMQ closes the channel. The worker looks at the header `expires`.
+MAX_EXPIRATION = 2**32 - 1
 MAX_SHORT = 255  # bytes of a short string, and the largest octet
 MAX_BODY = 16 * 1024 * 1024  # bytes: RabbitMQ's default `max_message_size`, beyond it closes
 
@@ -65,16 +67,25 @@ def encode_publish(message: Message, channel: int) -> bytes:
 
 
 def encode_properties(message: Message) -> bytes:
+    properties = {**message.properties}
+    if "expiration" in properties:
+        properties["expiration"] = within_limit(properties["expiration"])
     content = Content(
         message.body,
         priority=message.priority,
         content_type=message.content_type,
         content_encoding=message.content_encoding,
         application_headers=message.headers,
-        **message.properties,
+        **properties,
     )
-    properties: bytes = content._serialize_properties()  # type: ignore[attr-defined]
-    return properties
+    encoded: bytes = content._serialize_properties()  # type: ignore[attr-defined]
+    return encoded
+
+
+def within_limit(expiration: str) -> str:
+    """Return an expiration that RabbitMQ takes: 49 days at most."""
+    is_number = expiration.isascii() and expiration.isdecimal()
+    return str(min(int(expiration), MAX_EXPIRATION)) if is_number else expiration
 
 
 def body_frames(body: bytes, channel: int, frame_max: int) -> bytes:
@@ -170,7 +181,7 @@ class Mould:
             plain = (expires_text or "").encode()
             words_size += len(plain)
             expires = long(len(plain)) + plain
-            plain = (expiration_text or "").encode()
+            plain = within_limit(expiration_text or "").encode()
             size += len(plain)
             expiration = bytes((len(plain),)) + plain
         size += words_size

@@ -1,6 +1,7 @@
 """Our frames beside those that py-amqp's own frame_writer writes for the same message."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,7 +20,7 @@ from tests.beat.examples import make_app, outgoing
 
 APP = make_app()
 CHANNEL, FRAME_MAX = 3, 4096
-IN_AN_HOUR = {"expires": "2100-01-01T00:00:00+00:00"}
+SOON = {"expires": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
 
 
 def written_by_py_amqp(message: Message, frame_max: int = FRAME_MAX) -> bytes:
@@ -63,8 +64,8 @@ def cast(run: Outgoing, frame_max: int = FRAME_MAX) -> tuple[bytes, Message]:
         outgoing("any", "x" * (3 * FRAME_MAX)),
         outgoing("any", options={"priority": 200, "headers": {"x-ü": "ü", "x-b": ""}}),
         outgoing("any", options={"exchange": "mine", "routing_key": "ü"}),
-        outgoing("limited", 1, options=IN_AN_HOUR),
-        outgoing("any", 1, options={**IN_AN_HOUR, "headers": {"x-a": "b"}}),
+        outgoing("limited", 1, options=SOON),
+        outgoing("any", 1, options={**SOON, "headers": {"x-a": "b"}}),
         outgoing("any", 1, id="short"),
         outgoing("any", 1, periodic_task_name=""),
     ],
