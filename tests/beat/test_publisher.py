@@ -10,8 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from celery import Celery, signals
+from celery.contrib.testing.worker import start_worker
 from kombu import Connection, Exchange, Queue
 
+from project import celery_app
 from scheduler_api.beat import amqp_publisher, frames, publishing
 from scheduler_api.beat.frames import METHOD, frame
 from scheduler_api.beat.outgoing import Fate, Outcome, Outgoing
@@ -276,10 +278,12 @@ def test_a_stock_worker_runs_what_is_published(start, rabbitmq_url, queue):
                    options={**FAR_AWAY, "priority": 1})  # fmt: skip
     assert publish(start(app), run).confirmed
 
-    from celery.contrib.testing.worker import start_worker  # noqa: PLC0415 - it sets up logging
-
-    with start_worker(app, pool="solo", perform_ping_check=False, queues=[queue]):
-        wait_until(lambda: done)
+    try:
+        with start_worker(app, pool="solo", perform_ping_check=False, queues=[queue]):
+            wait_until(lambda: done)
+    finally:  # it has become the app of this process
+        celery_app.set_current()
+        celery_app.set_default()
 
     assert done == [(run.id, (1, "ü"), {"deep": {"a": [None]}}, "Example")]
 
