@@ -19,7 +19,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from .batches import Batch, LinkLost
-from .capture import Message, Unsendable, announce, capture
+from .capture import Message, Unsendable, announce, capture, reason_of
 from .frames import END, HEADER, HEARTBEAT, METHOD, Mould, encode, frame, frame_head, method
 from .lanes import CLOSE_OK, Lane, read_close, read_return
 from .outgoing import Fate, Outgoing
@@ -43,6 +43,10 @@ BLOCKED, UNBLOCKED = b"\x00\x0a\x00\x3c", b"\x00\x0a\x00\x3d"
 CONNECTION_CLOSE = (10, 50)
 
 logger = logging.getLogger(__name__)
+
+
+class NoChannel(Exception):
+    """As many channels are open as RabbitMQ lets one connection have."""
 
 
 class AmqpLink:
@@ -121,9 +125,17 @@ class AmqpLink:
                 queued.append(mould.cast(found[1]))
                 lane.tag += 1
                 lane.pending[lane.tag] = batch, run.id
+            except LinkLost:
+                raise
+            except NoChannel:
+                template = None
+                batch.fail(run.id, Fate.UNANSWERED, "RabbitMQ has no channel left for it.")
             except Unsendable as error:
                 template = None
                 batch.fail(run.id, Fate.REFUSED, str(error))
+            except Exception as error:  # noqa: BLE001 - of one run, and of no other
+                template = None
+                batch.fail(run.id, Fate.REFUSED, reason_of(error))
         self._write()
 
     def _publish_captured(self, batch: Batch, run: Outgoing, *, heard: bool) -> None:
@@ -153,16 +165,19 @@ class AmqpLink:
             most = min(self._raw.channel_max, MAX_CHANNEL)
             channel = next((n for n in range(1, most + 1) if n not in taken), None)
             if channel is None:
-                raise Unsendable("RabbitMQ has no channel left for its exchange.")
+                raise NoChannel
             lane = self._lanes[key] = self._channels[channel] = Lane(key, channel)
             self._queued.append(lane.opening())
         return lane
 
     def _close_idle_lanes(self) -> None:
         for lane in [lane for lane in self._lanes.values() if not lane.pending]:
-            self._closing.add(lane.channel)
-            self._queued.append(lane.closing())
-            self._forget(lane)
+            self._close_lane(lane)
+
+    def _close_lane(self, lane: Lane) -> None:
+        self._closing.add(lane.channel)
+        self._queued.append(lane.closing())
+        self._forget(lane)
 
     def _forget(self, lane: Lane) -> None:
         del self._lanes[lane.key]
@@ -270,6 +285,9 @@ class AmqpLink:
                 self._closing.discard(channel)
         elif signature == ACK:
             self._confirm(lane.acked(payload))
+            if lane.suspect and not lane.pending:
+                self._suspects.discard(lane.suspect)
+                self._close_lane(lane)
         elif signature == NACK:
             self._answered_at = time.monotonic()
             for batch, run_id in lane.answered(payload):
@@ -282,6 +300,7 @@ class AmqpLink:
             lane.returning = ""
         elif signature == CHANNEL_CLOSE:
             self._suspects.update(lane.lost(*read_close(payload)))
+            self._suspects.discard(lane.suspect)
             self._queued.append(method(channel, CLOSE_OK))
             self._forget(lane)
 
@@ -303,8 +322,6 @@ class AmqpLink:
             for batch, run_id in entries:
                 if message := self._heard.pop((batch.id, run_id), None):
                     announce(self._app, message)
-        if self._suspects:
-            self._suspects.difference_update(run_id for _, run_id in entries)
 
     # --- Time ---------------------------------------------------------------------------------
 

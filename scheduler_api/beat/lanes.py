@@ -21,11 +21,12 @@ tag_of = Struct(">Q").unpack_from
 class Lane:
     """A channel in confirm mode, and what is unanswered on it, by delivery tag."""
 
-    __slots__ = ("channel", "exchange", "key", "moulds", "pending", "returned", "returning", "tag")
+    __slots__ = ("channel", "key", "moulds", "pending", "returned", "returning", "suspect", "tag")
 
     def __init__(self, key: tuple[str, str], channel: int) -> None:
+        """`key` is an exchange, and the one run that is published here, or "" for all."""
         self.key = key
-        self.exchange = key[0]
+        self.suspect = key[1]
         self.channel = channel
         self.tag = 0  # of the last message
         self.pending: dict[int, tuple[Batch, str]] = {}
@@ -77,15 +78,16 @@ class Lane:
     def lost(self, code: int, text: str) -> list[str]:
         """Take the end of the channel; return the runs of which one may have caused it."""
         entries, self.pending = list(self.pending.values()), {}
-        is_suspect = bool(self.key[1])
+        reason = f"RabbitMQ does not take it: {text}"
         for batch, run_id in entries:
-            if code in {NOT_FOUND, ACCESS_REFUSED}:
-                batch.fail(run_id, Fate.UNROUTABLE, f"RabbitMQ does not take it: {text}")
-            elif is_suspect:
-                batch.fail(run_id, Fate.REFUSED, f"RabbitMQ does not take it: {text}")
+            if code in {NOT_FOUND, ACCESS_REFUSED}:  # of the exchange
+                batch.fail(run_id, Fate.UNROUTABLE, reason)
+            elif self.suspect:
+                batch.fail(run_id, Fate.REFUSED, reason)
             else:
                 batch.fail(run_id, Fate.UNANSWERED, f"RabbitMQ has closed the channel: {text}")
-        return [] if is_suspect or code in {NOT_FOUND, ACCESS_REFUSED} else [e[1] for e in entries]
+        is_clear = self.suspect or code in {NOT_FOUND, ACCESS_REFUSED}
+        return [] if is_clear else [run_id for _, run_id in entries]
 
 
 def read_close(payload: bytes) -> tuple[int, str]:

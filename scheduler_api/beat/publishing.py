@@ -43,9 +43,10 @@ class Publisher(threading.Thread):
         self._outcomes: list[Outcome] = []
         self._in_flight = 0
         self._deadline: float | None = None  # set when it is to end
-        self._bell_reads, self._bell = os.pipe()
+        self._bell_reads, bell = os.pipe()
         os.set_blocking(self._bell_reads, False)
-        os.set_blocking(self._bell, False)
+        os.set_blocking(bell, False)
+        self._bell: int | None = bell  # None when nobody hears it any more
         # Of the thread alone.
         self._batches: dict[int, Batch] = {}
         self._connected = False
@@ -91,8 +92,9 @@ class Publisher(threading.Thread):
             self.join(within + JOIN)
 
     def _ring(self) -> None:
-        with suppress(BlockingIOError):  # it rings already
-            os.write(self._bell, b"!")
+        with self._lock, suppress(BlockingIOError):  # it rings already
+            if self._bell is not None:
+                os.write(self._bell, b"!")
 
     # --- The thread ---------------------------------------------------------------------------
 
@@ -107,6 +109,7 @@ class Publisher(threading.Thread):
                 link.turn(self._bell_reads, within=0 if has_more else self._patience())
                 self._hush()
                 self._tell(
+                    link.broker,
                     f"{link.broker} takes no messages: {link.blocked}" if link.blocked else "",
                     state="blocked" if link.blocked else "ready",
                 )
@@ -119,6 +122,11 @@ class Publisher(threading.Thread):
         self._give_up("Beat has ended.")
         self._settle()
         link.close(within=FAREWELL)
+        with self._lock:
+            bell, self._bell = self._bell, None
+        for end in (bell, self._bell_reads):
+            if end is not None:
+                os.close(end)
 
     def _is_over(self) -> bool:
         if self._deadline is None:
@@ -133,7 +141,7 @@ class Publisher(threading.Thread):
         link.connect()
         self._connected = True
         self._pause = FIRST_PAUSE
-        self._tell("", state="ready")
+        self._tell(link.broker, "", state="ready")
 
     def _feed(self, link: Link) -> bool:
         """Give the link as much as it takes now; tell whether there is more that it would take."""
@@ -164,7 +172,7 @@ class Publisher(threading.Thread):
         trouble = f"{link.broker} does not answer: {reason}"
         self._give_up(trouble)
         self._settle()
-        self._tell(trouble, state="away")
+        self._tell(link.broker, trouble, state="away")
         end = time.monotonic() + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
         while (left := end - time.monotonic()) > 0 and not self._is_over():
@@ -198,7 +206,7 @@ class Publisher(threading.Thread):
             self._in_flight -= sum(len(batch.runs) for batch in done)
         self._wake()
 
-    def _tell(self, trouble: str, *, state: str) -> None:
+    def _tell(self, broker: str, trouble: str, *, state: str) -> None:
         """Say how it is; in the log, when that is another state than before."""
         self._trouble = trouble
         if state == self._state:
@@ -207,7 +215,7 @@ class Publisher(threading.Thread):
         if trouble:
             logger.warning("%s", trouble)
         else:
-            logger.info("Publishing")
+            logger.info("%s takes messages", broker)
         self._wake()
 
 

@@ -155,9 +155,9 @@ class Templates:
         """Read arguments; None where they are not of this kind, or Celery reads more in them."""
         try:
             value = json.loads(text) if text else kind()
-        except ValueError:
+            encoded = json.dumps(value).encode()
+        except (ValueError, RecursionError):
             return None
-        encoded = json.dumps(value).encode()
         if type(value) is not kind or b"__type__" in encoded:
             return None
         told = value
