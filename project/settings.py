@@ -171,6 +171,7 @@ Says which Celery task is to run, with which arguments, and when; and shows when
         {"name": "Index", "description": "Where everything is."},
         {"name": "Manifest", "description": "All periodic tasks of an account in one document."},
         {"name": "Periodic tasks", "description": "What runs, with which arguments, and when."},
+        {"name": "Runs", "description": "What was sent, when, and what came of it."},
         {"name": "Schedules", "description": "When: four kinds, each shared by periodic tasks."},
         {"name": "Tasks", "description": "What can run, and which arguments it takes."},
     ],

@@ -18,6 +18,7 @@ from scheduler_api.http.routing import NothingHere
 from scheduler_api.manifest.views import ManifestViewSet
 from scheduler_api.ops.views import healthz, readyz
 from scheduler_api.periodic_tasks.views import PeriodicTaskViewSet
+from scheduler_api.runs.views import RunsOfPeriodicTaskViewSet, RunViewSet
 from scheduler_api.schedules.views import (
     ClockedScheduleViewSet,
     CrontabScheduleViewSet,
@@ -36,6 +37,7 @@ router.register("service-accounts", ServiceAccountViewSet, basename="service-acc
 router.register("api-keys", ApiKeyViewSet, basename="api-key")
 router.register("audit-entries", AuditEntryViewSet, basename="audit-entry")
 router.register("periodic-tasks", PeriodicTaskViewSet, basename="periodic-task")
+router.register("runs", RunViewSet, basename="run")
 router.register("tasks", TaskViewSet, basename="task")
 
 lists = {"manifest": "manifest"} | {
@@ -48,6 +50,11 @@ urlpatterns = [
         "api/v1/manifest/",
         ManifestViewSet.as_view({"get": "retrieve", "post": "apply"}),
         name="manifest",
+    ),
+    re_path(
+        "^api/v1/periodic-tasks/(?P<pk>[0-9]{1,18})/runs/$",
+        RunsOfPeriodicTaskViewSet.as_view({"get": "runs"}),
+        name="periodic-task-runs",
     ),
     path("api/v1/", include(router.urls)),
     re_path(r"^api/", NothingHere.as_view()),

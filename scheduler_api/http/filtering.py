@@ -80,6 +80,20 @@ class IdFilter(django_filters.NumberFilter):
         """Ask for no maximum: the database knows its own."""
 
 
+class _ChoicesField(django_filters.fields.BaseCSVField):
+    def clean(self, value: Any) -> Any:
+        """Refuse a choice without a name, which Django would take for none that is made."""
+        if value and "" in value:
+            raise ValidationError("Between two commas there is a name.", code="invalid")
+        return super().clean(value)
+
+
+class ChoicesFilter(django_filters.BaseInFilter, django_filters.ChoiceFilter):
+    """A filter that takes one of its choices, or several with commas between."""
+
+    base_field_class = _ChoicesField
+
+
 class FilterBackend(DjangoFilterBackend):
     """Filters a list by its view's `filterset_class`."""
 

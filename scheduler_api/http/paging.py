@@ -1,6 +1,6 @@
 """Keyset pages: right while rows come and go, and page 2,000 costs what page 1 does."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from django.core import signing
@@ -51,7 +51,7 @@ class Ordering:
         """Select the rows that come after a place, in its direction."""
         field, value = self.field, place.value
         further = "lt" if self.is_descending != place.backwards else "gt"
-        ties = Q(**{f"pk__{further}": place.pk})
+        ties = Q(**{f"pk__{further}{'e' * place.is_included}": place.pk})
         is_null = Q(**{f"{field}__isnull": True})
         if value is None:
             return (is_null & ties) | ~is_null if place.backwards else is_null & ties
@@ -64,12 +64,13 @@ class Ordering:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a page begins: beyond the row with this value and id, going this way."""
+    """Where a page begins: beyond the row with this value and id, or with it, going this way."""
 
     ordering: str
     value: Any
-    pk: int
+    pk: int | str
     backwards: bool
+    is_included: bool = False
 
     def as_cursor(self) -> str:
         """Return the opaque text that a link carries, signed so that nobody makes one up."""
@@ -129,12 +130,11 @@ class KeysetPagination(BasePagination):
         if edge:
             value = getattr(edge[0], order.field)
             stored = value.isoformat() if hasattr(value, "isoformat") else value
-            place = Place(ordering=self.ordering, value=stored, pk=edge[0].pk, backwards=backwards)
+            pk = edge[0].pk if isinstance(edge[0].pk, int) else str(edge[0].pk)
+            place = Place(ordering=self.ordering, value=stored, pk=pk, backwards=backwards)
         elif start:
             # All rows beyond the start are gone: turn back, to the row at the start first.
-            before = 1 if order.is_descending != backwards else -1
-            turned = {"pk": start.pk + before, "backwards": backwards}
-            place = Place(**{**vars(start), **turned})
+            place = replace(start, backwards=backwards, is_included=True)
         else:
             return None
         here = self.request.build_absolute_uri()

@@ -183,7 +183,7 @@ class ApiSchema(AutoSchema):
         query = self.view.queries.get(self.view.action)
         address = OpenApiParameter(
             "id",
-            {"type": "integer", "minimum": 1},
+            dict(self.view.id_schema),
             OpenApiParameter.PATH,
             description=f"The id of the {self.view.resource}.",
         )
@@ -207,6 +207,8 @@ class ApiSchema(AutoSchema):
         for parameter in parameters:
             if parameter["schema"] == {"type": "string"}:
                 parameter["schema"]["minLength"] = 1
+            elif parameter["schema"]["type"] == "array":
+                parameter["schema"]["minItems"] = 1
         return parameters
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
@@ -293,6 +295,8 @@ class ApiSchema(AutoSchema):
         """Say what a success answers with."""
         if standard := STANDARD_OPERATIONS.get(self.view.action):
             return standard[2].format(**self.names)
+        if self.view.action in self.view.pages:
+            return f"One page of {self.view.action}."
         return (self.get_response_serializers().__doc__ or "").partition("\n")[0]
 
     def _get_examples(self, serializer: Any, direction: Direction, *args: Any) -> Any:

@@ -68,6 +68,10 @@ class ApiViewSet(GenericViewSet[Any]):
     questions: ClassVar[frozenset[str]] = frozenset()
     # What is known only when a row is stored; null in the answer to a dry run.
     made_when_stored: ClassVar[tuple[str, ...]] = ("id",)
+    # Actions that answer with a page, and so take what the list of all does.
+    pages: ClassVar[frozenset[str]] = frozenset({"list"})
+    # What the id in an address is, for the schema.
+    id_schema: ClassVar[Mapping[str, object]] = {"type": "integer", "minimum": 1}
     # Whether a row has slots, of which a dry run tells the next ones.
     has_slots: ClassVar[bool] = False
 
@@ -128,7 +132,7 @@ class ApiViewSet(GenericViewSet[Any]):
         known = set(self.queries[self.action]().fields) if self.action in self.queries else set()
         if self.writes(str(self.request.method)):
             known.add(DRY_RUN)
-        if self.action != "list" or self.paginator is None:
+        if self.action not in self.pages or self.paginator is None:
             return known
         filters = getattr(getattr(self, "filterset_class", None), "base_filters", {})
         return {*filters, *getattr(self.paginator, "parameters", ())}
@@ -152,6 +156,12 @@ class ApiViewSet(GenericViewSet[Any]):
         """Return the object at this address, locked until the transaction ends."""
         rows = self.get_queryset().select_for_update(of=("self",))
         return get_object_or_404(rows, pk=self.kwargs["pk"])
+
+    def answer_page(self) -> Response:
+        """Answer with a page of those rows that the filters select."""
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        serializer = self.get_serializer(page, many=True)
+        return self.get_paginated_response(serializer.data)
 
     def read(self, data: Mapping[str, object]) -> Response:
         """Answer a GET with a definition, unless the caller has it already."""
@@ -183,9 +193,7 @@ class ListRetrieveViewSet(ApiViewSet):
 
     def list(self, request: Request) -> Response:
         """Answer with one page; follow `next` for the others."""
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        serializer = self.get_serializer(page, many=True)
-        return self.get_paginated_response(serializer.data)
+        return self.answer_page()
 
     def retrieve(self, request: Request, **address: str) -> Response:
         """Answer with the whole of one; with 304 to a caller who has it already."""

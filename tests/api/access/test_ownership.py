@@ -44,6 +44,8 @@ AT_SCHEDULES = {
     for operation in OPERATIONS
     if operation.path.startswith(tuple(path for path, *_ in KINDS.values()))
 }
+# tests/api/runs/test_ownership.py has who may see what.
+AT_RUNS = {"listRuns", "getRun", "getPeriodicTaskRuns"}
 # tests/api/manifest/test_manifest.py has who may see what.
 AT_MANIFESTS = {"getManifest", "applyManifest"}
 WITHOUT_TASKS = {
@@ -106,7 +108,7 @@ def is_unchanged(task: PeriodicTask) -> bool:
 
 
 def test_no_operation_is_forgotten():
-    known = AT_A_TASK.keys() | AT_ALL_TASKS | AT_MANIFESTS | AT_SCHEDULES | WITHOUT_TASKS
+    known = AT_A_TASK.keys() | AT_ALL_TASKS | AT_MANIFESTS | AT_RUNS | AT_SCHEDULES | WITHOUT_TASKS
 
     unknown = {operation.id for operation in OPERATIONS} - known
     assert not unknown, f"who may see what with {unknown}? Say it in a table of this file"

@@ -1,0 +1,135 @@
+"""GET /api/v1/runs/{id}/."""
+
+from datetime import timedelta
+
+import pytest
+
+from scheduler_api.runs.models import Run
+from tests.api.periodic_tasks.examples import stored
+from tests.api.runs.examples import NOON, RUNS, address, entered, run_of
+
+SECOND = timedelta(seconds=1)
+
+
+def test_one_that_was_sent(api):
+    run = entered(
+        state=Run.State.QUEUED,
+        due_at=NOON + SECOND,
+        created_at=NOON + 2 * SECOND,
+        queued_at=NOON + 3 * SECOND,
+    )
+
+    response = api.get(address(run))
+
+    assert response.status_code == 200
+    assert response.json() == {
+        "id": str(run.pk),
+        "periodic_task": 7,
+        "periodic_task_name": "Heartbeat",
+        "task": "project.tasks.heartbeat",
+        "trigger": "schedule",
+        "slot_at": "2027-06-01T12:00:00Z",
+        "due_at": "2027-06-01T12:00:01Z",
+        "slot_count": 1,
+        "last_slot_at": None,
+        "state": "queued",
+        "reason": "",
+        "created_at": "2027-06-01T12:00:02Z",
+        "queued_at": "2027-06-01T12:00:03Z",
+    }
+
+
+def test_a_stretch_of_slots_that_nobody_served(api):
+    run = entered(
+        state=Run.State.MISSED, slot_count=60, last_slot_at=NOON + 59 * SECOND, reason="Too late."
+    )
+
+    told = api.get(address(run)).json()
+
+    assert (told["state"], told["reason"], told["slot_count"]) == ("missed", "Too late.", 60)
+    assert told["last_slot_at"] == "2027-06-01T12:00:59Z"
+    assert told["queued_at"] is None
+
+
+@pytest.mark.parametrize("state", Run.State.values)
+def test_each_state(api, state):
+    assert api.get(address(entered(state=state))).json()["state"] == state
+
+
+@pytest.mark.parametrize("trigger", Run.Trigger.values)
+def test_each_trigger(api, trigger):
+    run = entered(trigger=trigger, slot_at=None, due_at=NOON)
+
+    told = api.get(address(run)).json()
+
+    assert (told["trigger"], told["slot_at"]) == (trigger, None)
+
+
+def test_it_outlives_its_periodic_task(api):
+    task = stored()
+    run = run_of(task)
+    task.delete()
+
+    told = api.get(address(run)).json()
+
+    assert (told["periodic_task"], told["periodic_task_name"]) == (run.periodic_task_id, task.name)
+
+
+def test_it_keeps_the_name_that_its_periodic_task_had(api):
+    task = stored(name="Old")
+    run = run_of(task)
+    api.patch(f"/api/v1/periodic-tasks/{task.pk}/", {"name": "New"})
+
+    assert api.get(address(run)).json()["periodic_task_name"] == "Old"
+
+
+def test_who_has_it_already_is_told_so_until_it_moves(api):
+    run = entered()
+    tag = api.get(address(run)).headers["ETag"]
+
+    unchanged = api.get(address(run), headers={"If-None-Match": tag})
+    Run.objects.filter(pk=run.pk).update(state=Run.State.QUEUED)
+    moved = api.get(address(run), headers={"If-None-Match": tag})
+
+    assert unchanged.status_code == 304
+    assert (moved.status_code, moved.json()["state"]) == (200, "queued")
+
+
+def test_what_the_worker_gets_is_not_told(api, canary):
+    run = entered(
+        args='["private"]', kwargs=f'{{"password": "{canary}"}}', options='{"queue": "private"}'
+    )
+
+    assert "private" not in api.get(address(run)).content.decode()
+    Run.objects.all().delete()
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    ["00000000-0000-0000-0000-000000000000", "0", "7" * 36, "7" * 37, "-", "run", "abc%20def"],
+)
+def test_there_is_nothing(api, unknown):
+    entered()
+
+    response = api.get(f"{RUNS}{unknown}/")
+
+    assert response.status_code == 404
+    assert response.json()["code"] == "not_found"
+
+
+def test_an_unknown_parameter_is_refused(api):
+    response = api.get(address(entered()), {"expand": "periodic_task"})
+
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["parameter"] == "expand"
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+def test_nobody_writes_the_ledger(api, method):
+    run = entered()
+
+    at_one = getattr(api, method)(address(run), {"state": "succeeded"})
+    at_all = getattr(api, method)(RUNS, {"state": "succeeded"})
+
+    assert at_one.status_code == at_all.status_code == 405
+    assert Run.objects.get().state == Run.State.PENDING
