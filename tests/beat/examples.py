@@ -58,3 +58,8 @@ def make_app(broker_url: str = "memory://", *, queue: str = "celery", **conf: An
 
     app.finalize()
     return app
+
+
+def name_of(run: Outgoing) -> str:
+    """Name a case: by no id or moment, which is another in each process that runs a part of the tests."""
+    return f"{run.task} {run.args} {run.options[:24]}"[:100]

@@ -16,7 +16,7 @@ from scheduler_api.beat.capture import Message, Unsendable, capture
 from scheduler_api.beat.frames import MAX_BODY, Mould, encode
 from scheduler_api.beat.outgoing import Outgoing
 from scheduler_api.beat.templates import Templates
-from tests.beat.examples import make_app, outgoing
+from tests.beat.examples import make_app, name_of, outgoing
 
 APP = make_app()
 CHANNEL, FRAME_MAX = 3, 4096
@@ -69,7 +69,7 @@ def cast(run: Outgoing, frame_max: int = FRAME_MAX) -> tuple[bytes, Message]:
         outgoing("any", 1, id="short"),
         outgoing("any", 1, periodic_task_name=""),
     ],
-    ids=str,
+    ids=name_of,
 )
 def test_the_frames_are_those_of_py_amqp(run):
     frames, message = cast(run)

@@ -20,7 +20,7 @@ from scheduler_api.beat.messages import options_of, problem_with
 from scheduler_api.beat.outgoing import Outgoing
 from scheduler_api.beat.reprs import short_repr
 from scheduler_api.beat.templates import Templates
-from tests.beat.examples import make_app, outgoing
+from tests.beat.examples import make_app, name_of, outgoing
 
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 AN_HOUR_LATER = (NOON + timedelta(hours=1)).isoformat()
@@ -91,7 +91,7 @@ def parts(message: Message) -> dict[str, Any]:
         outgoing("add", 1, options={"expires": "2027-06-01T13:00:00.250000+02:00", "priority": 1}),
         outgoing("limited", options={"expires": AN_HOUR_LATER, "headers": {"x-a": "b"}}),
     ],
-    ids=str,
+    ids=name_of,
 )
 def test_a_template_gives_what_celery_writes(run):
     with time_machine.travel(NOON, tick=False):
