@@ -30,6 +30,8 @@ RELAY_AFTER = timedelta(seconds=1)
 STEP = timedelta(seconds=5)
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 1, 30
 NOTHING = timedelta(0)
+# Of SQLSTATE: class 40 is a transaction that was rolled back, 55P03 a lock that was not to be had.
+CONFLICTS = ("40", "55P03")
 
 logger = logging.getLogger(__name__)
 
@@ -270,5 +272,5 @@ def refuse_if_gone(error: Exception) -> None:
 
 
 def is_conflict(error: Exception) -> bool:
-    """Tell whether a transaction only came in another's way: class 40 of SQLSTATE."""
-    return str(getattr(error.__cause__, "sqlstate", None) or "").startswith("40")
+    """Tell whether a transaction only came in another's way, or waited for its locks."""
+    return str(getattr(error.__cause__, "sqlstate", None) or "").startswith(CONFLICTS)

@@ -52,12 +52,15 @@ WITH added AS (
     RETURNING id, periodic_task_id
 ), counted AS (
     UPDATE django_celery_beat_periodictask AS task
-    SET last_run_at = %(now)s, total_run_count = total_run_count + new.runs,
-        enabled = enabled AND NOT one_off
+    SET last_run_at = %(now)s, total_run_count = total_run_count + new.runs
     FROM (SELECT periodic_task_id, count(*) AS runs FROM added GROUP BY 1) AS new
     WHERE task.id = new.periodic_task_id
 )
 SELECT id::text FROM added
+"""
+DISABLE = """
+UPDATE django_celery_beat_periodictask SET enabled = false
+WHERE id = ANY (%(task_ids)s::int[]) AND enabled
 """
 ADVANCE = """
 UPDATE scheduler_api_agenda AS agenda
@@ -100,6 +103,9 @@ NEXT_DUE = DUE.format(
 )
 ONE_DUE = DUE.format(columns=COLUMNS, condition="AND agenda.periodic_task_id = %(task_id)s")
 THE_FIRST = ("-infinity", 0)
+# SKIP LOCKED waits after all, for a row that has just become another. Less than deadlock_timeout:
+# whoever writes definitions is not to be the one that PostgreSQL ends.
+LOCK_TIMEOUT = "100ms"
 
 
 def array(values: Iterable[object]) -> str:
@@ -114,6 +120,9 @@ class PostgresStore(Store):
     """Store with one statement for a batch, and SKIP LOCKED."""
 
     batch = 1000
+
+    def __init__(self) -> None:
+        self._prepared: object = None
 
     def glance(self, now: datetime) -> Glance:
         """Look at what there is to do, in one round trip."""
@@ -171,6 +180,9 @@ class PostgresStore(Store):
             options=list(options),
             chosen=array(options[sent.options] for sent in runs),
         )
+        done = [sent.task.id for sent in runs if sent.task.one_off]
+        if done:
+            self._ask(DISABLE, task_ids=array(done))
         return {pk for (pk,) in added}
 
     def advance(self, advances: Sequence[Advance]) -> None:
@@ -199,6 +211,9 @@ class PostgresStore(Store):
         connection.ensure_connection()
         driver: psycopg.Connection[Any] = connection.connection
         with connection.wrap_database_errors, psycopg.Cursor(driver) as cursor:
+            if driver is not self._prepared:
+                cursor.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+                self._prepared = driver
             # In binary, since Django reads moments that are sent as text, by Python.
             cursor.execute(statement, values, binary=True)
             return cursor.fetchall() if cursor.description else []

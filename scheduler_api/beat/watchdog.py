@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 
 
 class Watchdog:

@@ -61,5 +61,5 @@ def make_app(broker_url: str = "memory://", *, queue: str = "celery", **conf: An
 
 
 def name_of(run: Outgoing) -> str:
-    """Name a case: by no id or moment, which is another in each process that runs a part of the tests."""
+    """Name a case: by no id or moment, which is another in each process that runs tests."""
     return f"{run.task} {run.args} {run.options[:24]}"[:100]

@@ -16,7 +16,6 @@ from tests.beat.agenda import ids, settle, stale_names
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(not hasattr(timing, "digest_of"), reason="digest_of is to follow"),
 ]
 
 UNCHANGED = "Nothing was changed: --repair mends it."

@@ -24,7 +24,8 @@ from scheduler_api.periodic_tasks.triggers.installation import (
 
 logger = logging.getLogger(__name__)
 
-# The apps whose migrations the triggers may stand in the way of.
+# The apps whose migrations the triggers may stand in the way of. On PostgreSQL those of our own
+# tables pass, but for `jitter_seconds`: each of our releases would have all tasks planned anew.
 STANDS_IN_THE_WAY_OF = {
     "postgresql": {"django_celery_beat"},
     "sqlite": {"django_celery_beat", "scheduler_api"},

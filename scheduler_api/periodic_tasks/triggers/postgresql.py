@@ -92,10 +92,7 @@ def parts() -> Iterator[Part]:
     yield _function("tasks_truncated", TASKS_TRUNCATED)
     yield _function("half_written", HALF_WRITTEN)
     for kind in SCHEDULES:
-        yield _function(
-            f"{kind}_written",
-            SCHEDULE_WRITTEN.format(kind=kind),
-        )
+        yield _function(f"{kind}_written", SCHEDULE_WRITTEN.format(kind=kind))
     yield _trigger("task_inserted", f"INSERT ON {TASKS} FOR EACH ROW", calls="task_written")
     yield _trigger("task_updated", _really_changed(TASKS, TASK_COLUMNS), calls="task_written")
     yield _trigger("task_deleted", f"DELETE ON {TASKS} FOR EACH ROW", calls="task_deleted")
