@@ -2,12 +2,13 @@
 
 import signal
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from celery import current_app
 from celery.beat import Service
-from django.db import OperationalError
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 
 from scheduler_api.beat import DatabaseScheduler
 from scheduler_api.beat import scheduler as module
@@ -31,6 +32,8 @@ class StartedPublisher(FakePublisher):
 @pytest.fixture(autouse=True)
 def _with_a_broker_of_the_test(monkeypatch: Any):
     monkeypatch.setattr(module, "Publisher", StartedPublisher)
+    # It is the test's, with a transaction that is to be rolled back.
+    monkeypatch.setattr(connections[DEFAULT_DB_ALIAS], "close", lambda: None)
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield
     for number, handler in before.items():
@@ -39,6 +42,13 @@ def _with_a_broker_of_the_test(monkeypatch: Any):
 
 def service() -> Service:
     return Service(app=current_app, scheduler_cls=DatabaseScheduler)
+
+
+@pytest.fixture
+def scheduler() -> Iterator[DatabaseScheduler]:
+    started = service().scheduler
+    yield started
+    started.close()
 
 
 def test_it_is_what_beat_runs():
@@ -74,13 +84,12 @@ def test_the_banner_is_shown_without_starting_anything():
     assert threading.active_count() == before
 
 
-def test_entries_are_stored_when_the_database_answers(api, monkeypatch):
+def test_entries_are_stored_when_the_database_answers(api, monkeypatch, scheduler):
     def fail(_: object) -> None:
         raise OperationalError("gone")
 
-    store, scheduler = module.store_entries, service().scheduler
+    store = module.store_entries
     monkeypatch.setattr(module, "store_entries", fail)
-    monkeypatch.setattr(module.connection, "close", lambda: None)
     assert scheduler.tick() == 0
     assert api.get(TASKS).json()["results"] == []
 
@@ -90,8 +99,7 @@ def test_entries_are_stored_when_the_database_answers(api, monkeypatch):
     assert len(api.get(TASKS).json()["results"]) > 0
 
 
-def test_a_second_signal_ends_it_at_once():
-    scheduler = service().scheduler
+def test_a_second_signal_ends_it_at_once(scheduler):
     scheduler.ask_to_stop()
 
     with pytest.raises(SystemExit):
