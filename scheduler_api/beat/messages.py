@@ -35,31 +35,49 @@ def problem_with(  # noqa: PLR0917 - the columns, in their order
     of a PeriodicTask as they are; no value of an argument or a header is in the answer.
     """
     return (
-        _problem_with_json("args", args)
-        or _problem_with_json("kwargs", kwargs)
-        or _problem_with_others(task, headers, queue, exchange, routing_key, priority)
+        _problem_beside_arguments(
+            task,
+            headers,
+            (queue, exchange, routing_key),
+            priority,
+            settings.UNREGISTERED_TASKS,
+            tuple(settings.QUEUES),
+            settings.ALLOW_CUSTOM_ROUTING,
+        )
+        or ("" if is_json(args, list) else "args is not a JSON array: write one.")
+        or ("" if is_json(kwargs, dict) else "kwargs is not a JSON object: write one.")
     )
 
 
-def _problem_with_others(  # noqa: PLR0917 - the columns, in their order
+def is_json(text: str | None, kind: type) -> bool:
+    """Tell whether a column is JSON of this kind, as the API means it."""
+    if text is None or len(text) < LONG:
+        return _is_short_json(text, kind)
+    return read_json(text, kind) is not None
+
+
+@lru_cache(8192)
+def _is_short_json(text: str | None, kind: type) -> bool:
+    return read_json(text, kind) is not None
+
+
+@lru_cache(4096)
+def _problem_beside_arguments(
     task: str,
     headers: str | None,
-    queue: str | None,
-    exchange: str | None,
-    routing_key: str | None,
+    routing: tuple[str | None, str | None, str | None],
     priority: int | None,
+    unregistered: str,
+    *_settings: Any,
 ) -> str:
     return (
-        _problem_with_task(task, settings.UNREGISTERED_TASKS)
+        _problem_with_task(task, unregistered)
         or _problem_with_headers(headers)
-        or _problem_with_routing(
-            queue, exchange, routing_key, tuple(settings.QUEUES), settings.ALLOW_CUSTOM_ROUTING
-        )
+        or _problem_with_routing(*routing)
         or _problem_with_priority(priority)
     )
 
 
-@lru_cache(4096)
 def _problem_with_task(task: str, unregistered: str) -> str:
     if unregistered == "allow" or is_registered(task):
         return ""
@@ -67,32 +85,13 @@ def _problem_with_task(task: str, unregistered: str) -> str:
     return f"{reason} UNREGISTERED_TASKS=allow opens names that only the workers know."
 
 
-def _problem_with_json(column: str, text: str | None) -> str:
-    short = text is None or len(text) < LONG
-    is_right = _is_right_short if short else _is_right
-    if is_right(text, list if column == "args" else dict):
-        return ""
-    return f"{column} is not a JSON {'array' if column == 'args' else 'object'}: write one."
-
-
-def _is_right(text: str | None, kind: type) -> bool:
-    return read_json(text, kind) is not None
-
-
-_is_right_short = lru_cache(8192)(_is_right)
-
-
-@lru_cache(1024)
 def _problem_with_headers(text: str | None) -> str:
     if read_json(text, dict) is None:
         return "headers is not a JSON object: write one."
     return _first(wrong_headers(PeriodicTask(headers=text or "{}")))
 
 
-@lru_cache(1024)
-def _problem_with_routing(
-    queue: str | None, exchange: str | None, routing_key: str | None, *_settings: Any
-) -> str:
+def _problem_with_routing(queue: str | None, exchange: str | None, routing_key: str | None) -> str:
     # To Celery, empty text is none at all.
     row = PeriodicTask(
         queue=queue or None, exchange=exchange or None, routing_key=routing_key or None

@@ -23,6 +23,8 @@ FAREWELL = 1.0
 JOIN = 5.0
 
 CHUNK = 500  # runs that are written at once
+MAX_CHUNK = 4 * 1024 * 1024  # characters of their arguments
+THE_END = "Beat has ended."
 
 logger = logging.getLogger(__name__)
 
@@ -58,9 +60,14 @@ class Publisher(threading.Thread):
 
     def submit(self, batch_id: int, runs: Sequence[Outgoing]) -> None:
         """Hand over runs; each will be in an outcome of that batch."""
+        batch = Batch(id=batch_id, runs=runs)
         with self._lock:
-            self._handed.append(Batch(id=batch_id, runs=runs))
-            self._in_flight += len(runs)
+            if self._bell is None:
+                batch.give_up(THE_END)
+                self._outcomes.append(batch.outcome())
+            else:
+                self._handed.append(batch)
+                self._in_flight += len(runs)
         self._ring()
 
     def take_outcomes(self) -> list[Outcome]:
@@ -114,12 +121,13 @@ class Publisher(threading.Thread):
                     state="blocked" if link.blocked else "ready",
                 )
             except LinkLost as error:
-                self._lose(link, str(error))
-            except Exception:
-                logger.exception("The publisher starts anew")
-                self._lose(link, "an error of its own")
+                self._lose(link, f"{link.broker} does not answer: {error}", state="away")
+            except Exception as error:
+                if self._state != "broken":
+                    logger.exception("The publisher starts anew")
+                self._lose(link, f"The publisher failed: {type(error).__name__}", state="broken")
             self._settle()
-        self._give_up("Beat has ended.")
+        self._give_up(THE_END)
         self._settle()
         link.close(within=FAREWELL)
         with self._lock:
@@ -154,8 +162,9 @@ class Publisher(threading.Thread):
             if size <= 0:
                 return False
             start = batch.published
-            batch.published += size
-            link.publish(batch, batch.runs[start : start + size])
+            runs = up_to(MAX_CHUNK, batch.runs[start : start + size])
+            batch.published += len(runs)
+            link.publish(batch, runs)
             return True
         return False
 
@@ -165,14 +174,13 @@ class Publisher(threading.Thread):
                 batch = self._handed.popleft()
                 self._batches[batch.id] = batch
 
-    def _lose(self, link: Link, reason: str) -> None:
+    def _lose(self, link: Link, trouble: str, *, state: str) -> None:
         """Give up the connection and all that is on it, and pause."""
         link.close(within=0)
         self._connected = False
-        trouble = f"{link.broker} does not answer: {reason}"
         self._give_up(trouble)
         self._settle()
-        self._tell(link.broker, trouble, state="away")
+        self._tell(link.broker, trouble, state=state)
         end = time.monotonic() + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
         while (left := end - time.monotonic()) > 0 and not self._is_over():
@@ -217,6 +225,15 @@ class Publisher(threading.Thread):
         else:
             logger.info("%s takes messages", broker)
         self._wake()
+
+
+def up_to(characters: int, runs: Sequence[Outgoing]) -> Sequence[Outgoing]:
+    """Return the first of the runs, at least one, with so many characters of arguments."""
+    for count, run in enumerate(runs):
+        characters -= len(run.args) + len(run.kwargs)
+        if characters < 0:
+            return runs[: max(count, 1)]
+    return runs
 
 
 def make_link(app: Celery) -> Link:

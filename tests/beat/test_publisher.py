@@ -70,6 +70,11 @@ def queue(rabbitmq_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
+def app(rabbitmq_url: str, queue: str) -> Celery:
+    return make_app(rabbitmq_url, queue=queue)
+
+
+@pytest.fixture
 def proxy(rabbitmq_url: str) -> Iterator[Proxy]:
     parts = urlsplit(rabbitmq_url)
     with Proxy((parts.hostname or "", parts.port or 5672)) as proxy:
@@ -110,8 +115,7 @@ def received(app: Celery, name: str) -> list[Any]:
 # --- RabbitMQ ---------------------------------------------------------------------------------
 
 
-def test_each_message_is_confirmed_and_there_once(start, rabbitmq_url, queue):
-    app = make_app(rabbitmq_url, queue=queue)
+def test_each_message_is_confirmed_and_there_once(start, app, queue):
     runs = [outgoing("any", number, periodic_task_name=f"Täsk {number}") for number in range(2500)]
 
     outcome = publish(start(app), *runs)
@@ -124,8 +128,8 @@ def test_each_message_is_confirmed_and_there_once(start, rabbitmq_url, queue):
     assert messages[3].properties["delivery_mode"] == 2
 
 
-def test_batches_follow_one_another_without_waiting(start, rabbitmq_url, queue):
-    publisher = start(make_app(rabbitmq_url, queue=queue))
+def test_batches_follow_one_another_without_waiting(start, app):
+    publisher = start(app)
     batches = {number: [outgoing("any") for _ in range(40)] for number in range(100)}
 
     for number, runs in batches.items():
@@ -138,8 +142,7 @@ def test_batches_follow_one_another_without_waiting(start, rabbitmq_url, queue):
     }
 
 
-def test_what_goes_wrong_with_a_message_does_not_touch_its_neighbours(start, rabbitmq_url, queue):
-    app = make_app(rabbitmq_url, queue=queue)
+def test_what_goes_wrong_with_a_message_does_not_touch_its_neighbours(start, app, queue):
     good = [outgoing("any", n, options={"queue": f"{queue}.topic"}) for n in range(3)]
     wrong = {
         "no queue": outgoing("any", options={"exchange": f"{queue}.topic", "routing_key": "b"}),
@@ -178,8 +181,7 @@ def test_what_goes_wrong_with_a_message_does_not_touch_its_neighbours(start, rab
     assert "255 bytes" in reasons["too long"]
 
 
-def test_a_queue_that_is_gone_makes_its_messages_unroutable(start, rabbitmq_url, queue):
-    app = make_app(rabbitmq_url, queue=queue)
+def test_a_queue_that_is_gone_makes_its_messages_unroutable(start, app, queue):
     publisher = start(app)
     assert publish(publisher, outgoing("any")).confirmed
     with app.connection_for_write() as connection:
@@ -193,8 +195,7 @@ def test_a_queue_that_is_gone_makes_its_messages_unroutable(start, rabbitmq_url,
     assert f"no queue '{queue}'" in outcome.failed[run.id][1]
 
 
-def test_a_queue_that_is_there_with_other_arguments_is_used(start, rabbitmq_url, queue, caplog):
-    app = make_app(rabbitmq_url, queue=queue)
+def test_a_queue_that_is_there_with_other_arguments_is_used(start, app, queue, caplog):
     with app.connection_for_write() as connection:
         Queue(queue, Exchange(queue), queue, max_priority=3)(connection.default_channel).declare()
     publisher = start(app)
@@ -205,11 +206,11 @@ def test_a_queue_that_is_there_with_other_arguments_is_used(start, rabbitmq_url,
 
 
 def test_what_makes_rabbitmq_close_the_channel_is_refused_when_it_comes_again(
-    start, rabbitmq_url, queue, monkeypatch
+    start, app, monkeypatch
 ):
     """RabbitMQ does not say which message it was: each is tried again by itself."""
     monkeypatch.setattr(frames, "MAX_EXPIRATION", 2**40)
-    publisher = start(make_app(rabbitmq_url, queue=queue))
+    publisher = start(app)
     bad = outgoing("any", options=FAR_AWAY)
     good = [outgoing("any", n) for n in range(3)]
 
@@ -223,8 +224,7 @@ def test_what_makes_rabbitmq_close_the_channel_is_refused_when_it_comes_again(
     assert publish(publisher, *good).confirmed == [run.id for run in good]
 
 
-def test_what_expires_later_than_rabbitmq_can_say_is_taken(start, rabbitmq_url, queue):
-    app = make_app(rabbitmq_url, queue=queue)
+def test_what_expires_later_than_rabbitmq_can_say_is_taken(start, app, queue):
 
     assert publish(start(app), outgoing("any", options=FAR_AWAY)).confirmed
     [message] = received(app, queue)
@@ -233,8 +233,8 @@ def test_what_expires_later_than_rabbitmq_can_say_is_taken(start, rabbitmq_url, 
 
 
 @pytest.mark.parametrize("heard", [signals.after_task_publish, signals.before_task_publish])
-def test_those_who_listen_hear_of_it(start, rabbitmq_url, queue, heard):
-    publisher = start(make_app(rabbitmq_url, queue=queue))
+def test_those_who_listen_hear_of_it(start, app, heard):
+    publisher = start(app)
     told: list[tuple[str, str]] = []
 
     def listen(sender: str, headers: dict[str, Any], **_: object) -> None:
@@ -384,8 +384,7 @@ def test_while_the_broker_is_blocked_nothing_is_given_up(start, proxied_app, pro
     assert publisher.is_ready
 
 
-def test_a_nack_leaves_a_message_unanswered(start, rabbitmq_url, queue):
-    app = make_app(rabbitmq_url, queue=queue)
+def test_a_nack_leaves_a_message_unanswered(start, app, queue):
     full = Queue(
         queue, Exchange(queue), queue,
         queue_arguments={"x-max-length": 1, "x-overflow": "reject-publish"},
@@ -415,8 +414,8 @@ def test_the_next_host_of_the_url_is_tried(start, rabbitmq_url, queue):
     assert publish(start(make_app(url, queue=queue)), outgoing("any")).confirmed
 
 
-def test_closing_finishes_what_is_in_flight(start, rabbitmq_url, queue):
-    publisher = start(make_app(rabbitmq_url, queue=queue))
+def test_closing_finishes_what_is_in_flight(start, app):
+    publisher = start(app)
     publisher.submit(1, [outgoing("any") for _ in range(1000)])
 
     publisher.close(PATIENCE)
@@ -436,6 +435,34 @@ def test_closing_gives_up_what_takes_too_long(start, proxied_app, proxy):
     [outcome] = publisher.take_outcomes()
     assert set(fates(outcome).values()) == {Fate.UNANSWERED}
     assert not publisher.is_alive()
+
+
+def test_what_is_handed_over_after_the_end_is_given_up(start, app):
+    publisher = start(app)
+    publisher.close(PATIENCE)
+    run = outgoing("any")
+
+    assert fates(publish(publisher, run)) == {run.id: Fate.UNANSWERED}
+
+
+def test_a_link_that_breaks_is_made_anew_and_told_once(start, app, impatient, monkeypatch, caplog):
+    publisher = start(app)
+    with monkeypatch.context() as broken:
+        broken.setattr(amqp_publisher.AmqpLink, "turn", lambda *_, **__: 1 / 0)
+        wait_until(lambda: "ZeroDivisionError" in publisher.trouble)
+        run = outgoing("any")
+        assert fates(publish(publisher, run)) == {run.id: Fate.UNANSWERED}
+
+    wait_until(lambda: publisher.is_ready)
+    assert publish(publisher, run).confirmed
+    assert caplog.text.count("starts anew") == 1
+
+
+def test_large_arguments_are_not_all_in_memory_at_once(start, app, monkeypatch):
+    monkeypatch.setattr(publishing, "MAX_CHUNK", 1000)
+    runs = [outgoing("any", "x" * size) for size in (600, 600, 2000, 0, 0)]
+
+    assert publish(start(app), *runs).confirmed == [run.id for run in runs]
 
 
 # --- Other brokers ----------------------------------------------------------------------------
