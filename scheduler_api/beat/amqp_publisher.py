@@ -68,7 +68,7 @@ class AmqpLink:
         self._channels: dict[int, Lane] = {}
         self._closing: set[int] = set()
         self._declared: set[str] = set()
-        self._batches: dict[int, Batch] = {}
+        self._batches: set[Batch] = set()
         self._heard: dict[tuple[int, str], Message] = {}
         self._queued: list[bytes] = []
         self._writing = memoryview(b"")
@@ -104,7 +104,7 @@ class AmqpLink:
 
     def publish(self, batch: Batch, runs: Sequence[Outgoing]) -> None:
         """Write runs; those that cannot be written are refused."""
-        self._batches[batch.id] = batch
+        self._batches.add(batch)
         batch.touched_at = time.monotonic()
         heard = self._templates.is_heard()
         template = None  # of the run before
@@ -327,7 +327,7 @@ class AmqpLink:
 
     def _start_patience(self, now: float) -> None:
         self._answered_at = now
-        for batch in self._batches.values():
+        for batch in self._batches:
             batch.touched_at = now
 
     def _look_after(self, now: float) -> None:
@@ -337,16 +337,18 @@ class AmqpLink:
             raise LinkLost(f"Nothing came from it for {2 * interval:g} seconds.")
         if interval and now - self._written_at > interval / 2 and not self._writing:
             self._queued.append(frame(HEARTBEAT, 0, b""))
-        for batch in [batch for batch in self._batches.values() if batch.is_done]:
-            del self._batches[batch.id]
+        self._batches = {batch for batch in self._batches if not batch.is_done}
         if self.blocked:
             # It reads nothing, and says that it lives.
             return
-        for batch in [*self._batches.values()]:
-            if batch.published and now - batch.touched_at > PATIENCE:
+        for batch in self._batches:
+            if now - batch.touched_at > PATIENCE:
                 if now - self._answered_at > PATIENCE:
                     raise LinkLost(f"It answered no message for {PATIENCE} seconds.")
+                # Others it did answer: a queue that takes nothing must not stop them.
                 batch.give_up(f"RabbitMQ did not answer for {PATIENCE} seconds.")
+                for lane in self._lanes.values():
+                    lane.forget(batch)
 
     def close(self, *, within: float) -> None:
         if self._raw is None:

@@ -11,7 +11,7 @@ class LinkLost(Exception):
     """The broker cannot be reached, or no longer; says why."""
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True, eq=False)
 class Batch:
     """Runs that were handed over together, and what became of them.
 
@@ -47,7 +47,8 @@ class Batch:
         self.answered = len(self.runs)
 
     def outcome(self) -> Outcome:
-        return Outcome(batch_id=self.id, confirmed=self.confirmed, failed=self.failed)
+        """Return what is known now: copies, for an answer may still come to what was given up."""
+        return Outcome(batch_id=self.id, confirmed=[*self.confirmed], failed={**self.failed})
 
 
 class Link(Protocol):

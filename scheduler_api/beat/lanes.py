@@ -75,6 +75,10 @@ class Lane:
                 confirmed.append((batch, run_id))
         return confirmed
 
+    def forget(self, batch: Batch) -> None:
+        """Wait no longer for answers about a batch."""
+        self.pending = {tag: entry for tag, entry in self.pending.items() if entry[0] is not batch}
+
     def lost(self, code: int, text: str) -> list[str]:
         """Take the end of the channel; return the runs of which one may have caused it."""
         entries, self.pending = list(self.pending.values()), {}

@@ -5,7 +5,6 @@ import os
 import select
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -41,7 +40,7 @@ class Publisher(threading.Thread):
         self._app = app
         self._wake = wake
         self._lock = threading.Lock()
-        self._handed: deque[Batch] = deque()
+        self._handed: list[Batch] = []
         self._outcomes: list[Outcome] = []
         self._in_flight = 0
         self._deadline: float | None = None  # set when it is to end
@@ -50,7 +49,7 @@ class Publisher(threading.Thread):
         os.set_blocking(bell, False)
         self._bell: int | None = bell  # None when nobody hears it any more
         # Of the thread alone.
-        self._batches: dict[int, Batch] = {}
+        self._batches: list[Batch] = []
         self._connected = False
         self._pause = FIRST_PAUSE
         self._state = "new"
@@ -154,7 +153,7 @@ class Publisher(threading.Thread):
     def _feed(self, link: Link) -> bool:
         """Give the link as much as it takes now; tell whether there is more that it would take."""
         self._take_over()
-        for batch in self._batches.values():
+        for batch in self._batches:
             left = len(batch.runs) - batch.published
             if not left:
                 continue
@@ -170,9 +169,8 @@ class Publisher(threading.Thread):
 
     def _take_over(self) -> None:
         with self._lock:
-            while self._handed:
-                batch = self._handed.popleft()
-                self._batches[batch.id] = batch
+            self._batches.extend(self._handed)
+            self._handed.clear()
 
     def _lose(self, link: Link, trouble: str, *, state: str) -> None:
         """Give up the connection and all that is on it, and pause."""
@@ -199,16 +197,15 @@ class Publisher(threading.Thread):
 
     def _give_up(self, reason: str) -> None:
         self._take_over()
-        for batch in self._batches.values():
+        for batch in self._batches:
             batch.give_up(reason)
 
     def _settle(self) -> None:
         """Let others have the outcome of the batches that are done."""
-        done = [batch for batch in self._batches.values() if batch.is_done]
+        done = [batch for batch in self._batches if batch.is_done]
         if not done:
             return
-        for batch in done:
-            del self._batches[batch.id]
+        self._batches = [batch for batch in self._batches if not batch.is_done]
         with self._lock:
             self._outcomes.extend(batch.outcome() for batch in done)
             self._in_flight -= sum(len(batch.runs) for batch in done)

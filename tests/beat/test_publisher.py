@@ -16,6 +16,7 @@ from kombu import Connection, Exchange, Queue
 from project import celery_app
 from scheduler_api.beat import amqp_publisher, frames, publishing
 from scheduler_api.beat.frames import METHOD, frame
+from scheduler_api.beat.lanes import Lane
 from scheduler_api.beat.outgoing import Fate, Outcome, Outgoing
 from scheduler_api.beat.publishing import Publisher
 from tests.beat.examples import make_app, outgoing
@@ -140,6 +141,18 @@ def test_batches_follow_one_another_without_waiting(start, app):
     assert {outcome.batch_id: [*outcome.confirmed] for outcome in outcomes} == {
         number: [run.id for run in runs] for number, runs in batches.items()
     }
+
+
+def test_a_batch_that_is_handed_over_twice_has_two_outcomes(start, app):
+    publisher = start(app)
+    run = outgoing("any")
+
+    publisher.submit(1, [run])
+    publisher.submit(1, [run])
+    wait_until(lambda: not publisher.in_flight)
+
+    outcomes = publisher.take_outcomes()
+    assert [(outcome.batch_id, outcome.confirmed) for outcome in outcomes] == [(1, [run.id])] * 2
 
 
 def test_what_goes_wrong_with_a_message_does_not_touch_its_neighbours(start, app, queue):
@@ -362,6 +375,40 @@ def test_a_frozen_link_is_noticed_while_nothing_is_published(
 
     wait_until(lambda: not publisher.is_ready)
     assert "Nothing came from it for 2 seconds" in publisher.trouble
+
+
+def test_a_message_that_is_never_answered_does_not_stop_others(start, app, impatient, monkeypatch):
+    """As with a quorum queue that has lost its majority."""
+    mute = outgoing("any")
+    monkeypatch.setattr(Lane, "acked", all_but(mute.id, Lane.acked))
+    publisher = start(app)
+    publisher.submit(1, [mute, outgoing("any")])
+    outcomes: dict[int, Outcome] = {}
+
+    for number in range(2, 1000):
+        publisher.submit(number, [outgoing("any")])
+        wait_until(lambda: publisher.in_flight <= 2)
+        outcomes |= {outcome.batch_id: outcome for outcome in publisher.take_outcomes()}
+        if 1 in outcomes:
+            break
+        time.sleep(0.01)
+
+    assert fates(outcomes.pop(1)) == {mute.id: Fate.UNANSWERED}
+    assert all(outcome.confirmed for outcome in outcomes.values())
+    assert publisher.is_ready
+
+
+def all_but(run_id: str, acked: Any) -> Any:
+    """RabbitMQ says nothing of a run."""
+
+    def acked_but(lane: Lane, payload: bytes) -> list[Any]:
+        entries = acked(lane, payload)
+        for entry in entries:
+            if entry[1] == run_id:
+                lane.pending[-1] = entry
+        return [entry for entry in entries if entry[1] != run_id]
+
+    return acked_but
 
 
 def test_while_the_broker_is_blocked_nothing_is_given_up(start, proxied_app, proxy, impatient):
