@@ -230,6 +230,10 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(minute="0", hour="3"),
         "kwargs": {"older_than_days": 30},
     },
+    "prune-runs": {
+        "task": "scheduler_api.tasks.prune_runs",
+        "schedule": timedelta(minutes=10),
+    },
 }
 
 # --- Scheduler API --------------------------------------------------------------------------
@@ -251,6 +255,9 @@ RATE_LIMIT = whole_number("RATE_LIMIT", default=6000, at_least=0, at_most=10**9)
 FAILED_AUTHENTICATION_LIMIT = whole_number(
     "FAILED_AUTHENTICATION_LIMIT", default=60, at_least=0, at_most=10**9
 )
+# How long a run stays in the ledger, and how many of one periodic task do.
+RUN_RETENTION_DAYS = whole_number("RUN_RETENTION_DAYS", default=30, at_least=1, at_most=36500)
+RUNS_KEPT_PER_TASK = whole_number("RUNS_KEPT_PER_TASK", default=10_000, at_least=1, at_most=10**9)
 # How many proxies of ours are before the API, and so how many entries of X-Forwarded-For to trust.
 PROXIES = whole_number("PROXIES", default=0, at_least=0, at_most=100)
 # Arguments with such a name are secrets: the worker gets them, and nobody is shown them.

@@ -22,7 +22,10 @@ from project.logs import JSONFormatter
 CANARY = re.compile("canary-[0-9a-f]{4,}")
 KEY = re.compile(r"sk_[0-9a-f]{8}_[\w-]{4,}")
 # Where the worker's arguments are, and have to be.
-ARGUMENTS = {("django_celery_beat_periodictask", name) for name in ("args", "kwargs", "headers")}
+ARGUMENTS = {
+    *(("django_celery_beat_periodictask", name) for name in ("args", "kwargs", "headers")),
+    *(("scheduler_api_run", name) for name in ("args", "kwargs", "options")),
+}
 TABLES = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table'",
     "postgresql": "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()",

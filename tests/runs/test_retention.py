@@ -1,0 +1,199 @@
+"""How long runs are kept: by age, and by count per periodic task."""
+
+from datetime import timedelta
+
+import pytest
+from celery import current_app
+from django.conf import settings as project
+from django.db import connection
+
+from scheduler_api.beat.models import Outbox
+from scheduler_api.runs import retention
+from scheduler_api.runs.models import Run
+from scheduler_api.tasks import prune_runs
+from tests.api.runs.examples import NOON, entered
+
+DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
+UNFINISHED = {"pending", "running"}
+
+
+def prune(*, days=30, kept=1_000_000, **bounds):
+    return retention.prune(at=NOON, older_than=days * DAY, kept_per_task=kept, **bounds)
+
+
+def left():
+    """The reasons of the runs that are left, by which tests tell them apart."""
+    return sorted(Run.objects.values_list("reason", flat=True))
+
+
+def entered_at(*ages, **columns):
+    """Runs that were entered so long before noon, told apart by their number."""
+    columns = {"state": "queued", "periodic_task_id": 7, **columns}
+    for number, age in enumerate(ages):
+        entered(**{"reason": str(number), "created_at": NOON - age, **columns})
+
+
+@pytest.fixture(autouse=True)
+def _on_a_database(db):
+    """Each of these tests has one."""
+
+
+# --- By age -----------------------------------------------------------------------------------
+
+
+def test_those_too_old_go_and_the_others_stay():
+    entered_at(30 * DAY, 30 * DAY + SECOND, 31 * DAY, DAY, timedelta(0))
+
+    assert prune() == 2
+    assert left() == ["0", "3", "4"]
+    assert prune() == 0
+
+
+@pytest.mark.parametrize("state", Run.State.values)
+def test_whatever_became_of_it_an_old_one_goes_but_those_yet_to_be_sent_or_told_of(state):
+    entered_at(400 * DAY, state=state)
+
+    assert prune() == (0 if state in UNFINISHED else 1)
+    assert prune(kept=1) == 0
+    assert Run.objects.exists() is (state in UNFINISHED)
+
+
+def test_what_the_outbox_names_stays():
+    waiting = entered(state="pending", created_at=NOON - 400 * DAY)
+    entered_at(400 * DAY)
+    Outbox.objects.create(run_ids=[str(waiting.pk)], created_at=NOON, retry_at=NOON)
+
+    assert prune() == 1
+    assert [run.pk for run in Run.objects.all()] == [waiting.pk]
+
+
+# --- By count ---------------------------------------------------------------------------------
+
+
+def test_of_each_periodic_task_the_newest_stay():
+    for task in (7, 8):
+        for age in (2, 3, 4, 5):
+            entered_at(age * DAY, periodic_task_id=task, reason=f"{task} {age}")
+    entered_at(9 * DAY, periodic_task_id=9, reason="9 9")
+
+    assert prune(kept=2) == 4
+    assert left() == ["7 2", "7 3", "8 2", "8 3", "9 9"]
+    assert prune(kept=2) == 0
+
+
+@pytest.mark.parametrize(("kept", "names"), [(1, "0"), (3, "012"), (4, "0123"), (5, "0123")])
+def test_as_many_stay_as_are_to(kept, names):
+    entered_at(2 * DAY, 3 * DAY, 4 * DAY, 5 * DAY)
+
+    assert prune(kept=kept) == 4 - len(names)
+    assert left() == list(names)
+
+
+def test_those_of_the_last_day_stay_however_many_there_are():
+    entered_at(SECOND, 2 * SECOND, DAY - SECOND, DAY, DAY + SECOND)
+
+    assert prune(kept=1) == 1
+    assert left() == ["0", "1", "2", "3"]
+
+
+def test_those_entered_at_the_same_moment_stay_or_go_together():
+    entered_at(2 * DAY, 2 * DAY, 2 * DAY, 3 * DAY, 3 * DAY)
+
+    assert prune(kept=2) == 2
+    assert left() == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("state", UNFINISHED)
+def test_those_yet_to_be_sent_or_told_of_stay_though_they_are_too_many(state):
+    entered_at(2 * DAY)
+    entered_at(3 * DAY, state=state, reason="unfinished")
+    entered_at(4 * DAY, reason="finished")
+
+    assert prune(kept=1) == 1
+    assert left() == ["0", "unfinished"]
+
+
+# --- In bounded batches -----------------------------------------------------------------------
+
+
+def test_a_call_deletes_no_more_than_so_many(monkeypatch):
+    monkeypatch.setattr(retention, "BATCH", 2)
+    entered_at(*(31 * DAY + number * SECOND for number in range(5)))
+    entered_at(2 * DAY, 3 * DAY, 4 * DAY, reason="young", periodic_task_id=8)
+
+    assert prune(max_batches=2) == 4
+    assert left() == ["0", "young", "young", "young"]  # the oldest went first
+    assert prune(kept=1, max_batches=2) == 3
+    assert left() == ["young"]
+
+
+def test_a_batch_is_a_statement_of_so_many_rows(monkeypatch, django_assert_num_queries):
+    monkeypatch.setattr(retention, "BATCH", 2)
+    entered_at(*(31 * DAY for _ in range(5)))
+    doomed = next(retention.doomed_at(NOON, older_than=30 * DAY, kept_per_task=1))
+
+    with django_assert_num_queries(3):  # it, between the begin and the end of its transaction
+        assert retention.delete_batch(doomed) == 2
+
+
+def test_where_there_are_more_tasks_than_it_looks_at_it_looks_at_others_each_time(monkeypatch):
+    monkeypatch.setattr(retention, "MAX_TASKS", 1)
+    for task in (3, 5, 9):
+        entered_at(2 * DAY, 3 * DAY, periodic_task_id=task)
+    starts = iter([5, 9, 0, 6])
+    monkeypatch.setattr(retention.random, "randint", lambda low, high: next(starts))
+
+    assert [retention.with_too_many(1) for _ in range(4)] == [[5, 3], [9, 3], [3], [9, 3]]
+
+
+def test_a_ledger_without_runs_has_nothing_to_delete():
+    assert retention.with_too_many(1) == []
+    assert prune() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_another_call_is_about_to_delete_is_passed_over():
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    entered_at(31 * DAY, 32 * DAY)
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute(
+                "SELECT id FROM scheduler_api_run WHERE reason = '1' FOR UPDATE SKIP LOCKED"
+            )
+            assert prune() == 1
+    finally:
+        other.close()
+
+    assert left() == ["1"]
+
+
+# --- By a periodic task of our own ------------------------------------------------------------
+
+
+def test_the_task_does_what_the_settings_say(settings, time_machine):
+    time_machine.move_to(NOON, tick=False)
+    settings.RUN_RETENTION_DAYS, settings.RUNS_KEPT_PER_TASK = 10, 2
+    entered_at(*(days * DAY for days in (2, 3, 4, 9)))
+    entered_at(9 * DAY, 11 * DAY, periodic_task_id=8, reason="other")
+
+    prune_runs()
+
+    assert left() == ["0", "1", "other"]
+
+
+def test_beat_has_it_run():
+    entry = project.CELERY_BEAT_SCHEDULE["prune-runs"]
+
+    assert current_app.tasks[entry["task"]].run is prune_runs.run
+    assert entry["schedule"] == timedelta(minutes=10)
+
+
+def test_callers_find_it_among_the_tasks(api):
+    told = api.get("/api/v1/tasks/scheduler_api.tasks.prune_runs/").json()
+
+    assert "RUN_RETENTION_DAYS" in told["doc"]
+    assert api.get("/api/v1/tasks/").json()["results"][-1] == told
