@@ -17,9 +17,9 @@ help: ## list what there is
 up: $(VENV)/.installed ## install, migrate and run the API, beat and a worker; Ctrl-C stops them
 	@$(BIN)/python -m project.up
 
-test: $(VENV)/.installed-dev ## run all tests, then those of the API once more on PostgreSQL
+test: $(VENV)/.installed-dev ## run all tests, then those of the API and of runs once more on PostgreSQL
 	$(BIN)/python -m pytest
-	$(BIN)/python -m tests.services tests/api
+	$(BIN)/python -m tests.services tests/api tests/runs
 
 lint: $(VENV)/.installed-dev ## check style, types, the direction of imports, and migrations
 	$(BIN)/ruff check

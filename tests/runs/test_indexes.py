@@ -1,0 +1,159 @@
+"""Each list of runs, and what deletes them, reads an index and sorts nothing: PostgreSQL says so.
+
+300,000 runs of 100 periodic tasks and 200 owners are enough to ask it. PostgreSQL sorts, or reads
+a whole table, where that is less work than to go by an index, and so in small tables only: that
+work grows with the table, while a page by an index reads the rows that it shows. What it plans
+here it plans for a ledger of any size beyond.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django_celery_beat.models import PeriodicTask
+
+from scheduler_api.periodic_tasks.models import ManagedTask
+from scheduler_api.runs import retention
+from scheduler_api.runs.models import Run
+from tests.api.access.callers import account_of, service
+from tests.api.periodic_tasks.examples import stored
+from tests.api.runs.examples import RUNS, address, of
+from tests.client import ContractClient
+from tests.conftest import caller
+
+pytestmark = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="asks PostgreSQL: python -m tests.services"
+)
+
+NOW = datetime(2027, 6, 1, 12, tzinfo=UTC)
+MIDDLE = "2027-05-16T12:00:00Z"
+# One in ten is nobody's, one in a thousand failed, and none was lost.
+FILL = """
+INSERT INTO scheduler_api_run (
+    id, periodic_task_id, periodic_task_name, owner_id, task, trigger, slot_at, due_at, slot_count,
+    state, reason, is_held, created_at, args, kwargs, options
+)
+SELECT
+    gen_random_uuid(), 1 + number %% 100, 'Task ' || number %% 100,
+    CASE WHEN number %% 10 > 0 THEN %(owner)s + number %% 200 - 1 END,
+    'project.tasks.heartbeat', 'schedule', at, at, 1,
+    CASE WHEN number %% 999 = 0 THEN 'failed' ELSE 'queued' END, '', false,
+    at, '[]', '{}', '{}'
+FROM (
+    SELECT number, %(now)s - number * interval '8.64 seconds' AS at
+    FROM generate_series(1, 300000) AS number
+) AS slot
+"""
+
+
+@pytest.fixture
+def clients(db: None) -> dict[str, ContractClient]:
+    """Fill the ledger, and return those who read it: admin, an owner, one who sees nobody's."""
+    clients = {
+        "admin": caller("tests", scopes=["admin"]),
+        "owner": service("owner"),
+        "seer": service("seer", sees_unowned=True),
+    }
+    owner = account_of("owner")
+    with connection.cursor() as cursor:
+        cursor.execute(FILL, {"owner": owner.pk, "now": NOW})
+        cursor.execute("ANALYZE scheduler_api_run")
+    ManagedTask.objects.create(periodic_task=stored(pk=7), owner=owner)
+    return clients
+
+
+def plan_of(sql: str, params: Any = None) -> list[dict[str, Any]]:
+    """Return the steps in which PostgreSQL would carry out a statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
+        (plan,) = cursor.fetchone()
+    [whole] = json.loads(plan) if isinstance(plan, str) else plan
+    return list(steps_of(whole["Plan"]))
+
+
+def steps_of(step: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield step
+    for inner in step.get("Plans", ()):
+        yield from steps_of(inner)
+
+
+def indexes_in(plan: list[dict[str, Any]]) -> set[str]:
+    """Return which indexes of the ledger a plan reads, and nothing besides."""
+    kinds = {step["Node Type"] for step in plan}
+    assert not {kind for kind in kinds if "Sort" in kind or "Seq Scan" in kind}, plan
+    return {step["Index Name"] for step in plan if "Index Name" in step}
+
+
+def plan_of_page(client: ContractClient, address: str, query: dict[str, str]) -> Any:
+    """Return the steps of the query that reads a page, and its answer."""
+    with CaptureQueriesContext(connection) as captured:
+        response = client.get(address, query)
+    assert response.status_code == 200, response.content
+    [sql] = [q["sql"] for q in captured if 'FROM "scheduler_api_run"' in q["sql"]]
+    return plan_of(sql), response.json()
+
+
+LISTS = [
+    ("admin", {}, "runs_by_time"),
+    ("admin", {"ordering": "created_at"}, "runs_by_time"),
+    ("admin", {"page_size": "500"}, "runs_by_time"),
+    ("admin", {"created_at_before": MIDDLE}, "runs_by_time"),
+    ("admin", {"created_at_after": MIDDLE, "ordering": "created_at"}, "runs_by_time"),
+    ("admin", {"periodic_task": "7"}, "runs_of_a_task"),
+    ("admin", {"periodic_task": "7", "created_at_before": MIDDLE}, "runs_of_a_task"),
+    ("admin", {"periodic_task": "999999"}, "runs_of_a_task"),
+    ("admin", {"state": "failed"}, "runs_in_a_state"),
+    ("admin", {"state": "failed", "ordering": "created_at"}, "runs_in_a_state"),
+    ("admin", {"state": "lost"}, "runs_in_a_state"),
+    ("admin", {"state": "pending,queued"}, "runs_by_time"),
+    ("owner", {}, "runs_of_an_owner"),
+    ("owner", {"ordering": "created_at"}, "runs_of_an_owner"),
+    ("owner", {"created_at_before": MIDDLE}, "runs_of_an_owner"),
+    ("seer", {}, "runs_by_time"),
+]
+
+
+def test_a_page_reads_one_index_and_begins_in_it(clients):
+    first_pages, further_pages = [], []
+    for who, query, index in LISTS:
+        plan, page = plan_of_page(clients[who], RUNS, query)
+        first_pages.append((who, query, *indexes_in(plan)))
+        if page["next"] is None:
+            further_pages.append((who, query, index))
+            continue
+        plan, _ = plan_of_page(clients[who], page["next"], {})
+        further_pages.append((who, query, *indexes_in(plan)))
+        assert "created_at" in next(step for step in plan if "Index Name" in step)["Index Cond"]
+
+    assert first_pages == further_pages == LISTS
+    plan, _ = plan_of_page(clients["admin"], of(PeriodicTask.objects.get()), {})
+    assert indexes_in(plan) == {"runs_of_a_task"}
+    # PostgreSQL does not know that all of a task's are its owner's: it takes them for few, and may
+    # sort them, which are never more than retention keeps.
+    plan, _ = plan_of_page(clients["owner"], of(PeriodicTask.objects.get()), {})
+    assert "runs_of_a_task" in {step.get("Index Name") for step in plan}
+    plan, _ = plan_of_page(clients["admin"], address(Run.objects.earliest("pk")), {})
+    assert indexes_in(plan) == {"scheduler_api_run_pkey"}
+
+
+def test_those_that_are_deleted_are_found_by_an_index(clients):
+    old, *too_many = retention.doomed_at(NOW, older_than=timedelta(days=20), kept_per_task=299)
+    bounds = {"low": 0, "high": 101, "kept": 299, "most": retention.MAX_TASKS}
+
+    plan = plan_of(retention.WITH_TOO_MANY, bounds)
+
+    assert len(too_many) == 100
+    assert indexes_in(plan_of_batch(old)) == {"runs_by_time"}
+    assert indexes_in(plan_of_batch(too_many[0])) == {"runs_of_a_task"}
+    assert indexes_in(plan) == {"runs_of_a_task"}
+    assert {step["Node Type"] for step in plan if "Index Name" in step} == {"Index Only Scan"}
+
+
+def plan_of_batch(doomed: Any) -> list[dict[str, Any]]:
+    with CaptureQueriesContext(connection) as captured:
+        list(doomed.values("pk")[: retention.BATCH])
+    return plan_of(captured[0]["sql"])
