@@ -14,13 +14,21 @@ and a schedule.
 4. `periodic_tasks.validation` asks all that concerns several fields: does the task exist, do the
    arguments fit its signature (`catalogue`), will it ever run (`periodic_tasks.timing`)?
 5. `periodic_tasks.actions` stores it in one transaction, on a schedule row that equal ones share,
-   and `access.audit` notes who did it. Celery beat, which reads the same tables, sees it within a
-   second; of its messages, too, `access.redaction` shows no secret.
+   and `access.audit` notes who did it. A trigger marks it in the agenda
+   (`periodic_tasks.agenda`), within the same transaction.
 6. The serializer describes the row as it now stands, with stars for the secrets. Whatever is
    refused on the way is an exception (`http.problems`), and one handler answers it
    (`http.handlers`).
 
+And then, in beat (`beat.engine`):
+
+7. `beat.planning` finds the next slot of what is marked, as `periodic_tasks.timing` has it.
+8. `beat.claiming` takes what is due: `beat.serving` and `beat.policy` decide, `beat.store` writes the
+   runs (`runs.models`) and the next slots in one commit.
+9. `beat.publishing` sends them, as `beat.templates` has learnt it from Celery; what the broker answers
+   goes into the ledger, and what it leaves unanswered is sent again.
+
 What the answers look like is written in openapi.yaml, made from these classes by `http.schema`.
-Imports go one way: ops > beat and manifest > periodic_tasks > schedules and catalogue > access >
+Imports go one way: ops > beat and manifest > runs > periodic_tasks > schedules and catalogue > access >
 http.
 """
