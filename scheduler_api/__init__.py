@@ -23,12 +23,13 @@ and a schedule.
 And then, in beat (`beat.engine`):
 
 7. `beat.planning` finds the next slot of what is marked, as `periodic_tasks.timing` has it.
-8. `beat.claiming` takes what is due: `beat.serving` and `beat.policy` decide, `beat.store` writes the
-   runs (`runs.models`) and the next slots in one commit.
-9. `beat.publishing` sends them, as `beat.templates` has learnt it from Celery; what the broker answers
-   goes into the ledger, and what it leaves unanswered is sent again.
+8. `beat.claiming` takes what is due: `beat.serving` and `beat.policy` decide, `beat.store` writes
+   the runs (`runs.models`) and the next slots in one commit.
+9. `beat.publishing` sends them, as `beat.templates` has learnt it from Celery; what the broker
+   answers goes into the ledger, and what it leaves unanswered is sent again. A worker starts each
+   run once (`runs.starting`).
 
 What the answers look like is written in openapi.yaml, made from these classes by `http.schema`.
-Imports go one way: ops > beat and manifest > runs > periodic_tasks > schedules and catalogue > access >
-http.
+Imports go one way: ops > beat and manifest > runs > periodic_tasks > schedules and catalogue >
+access > http.
 """

@@ -53,6 +53,7 @@ class Run(models.Model):
     )
     created_at = models.DateTimeField()
     queued_at = models.DateTimeField(null=True, help_text="When the broker confirmed it.")
+    started_at = models.DateTimeField(null=True, help_text="When a worker took it up.")
     args = models.TextField(default="[]")
     kwargs = models.TextField(default="{}")
     options = models.TextField(
