@@ -6,6 +6,7 @@ body frames of at most `frame_max` bytes.
 """
 
 import struct
+from functools import lru_cache
 from struct import Struct
 from typing import Any
 from uuid import uuid4
@@ -25,6 +26,8 @@ BASIC, PUBLISH = 60, 40
 MAX_EXPIRATION = 2**32 - 1
 MAX_SHORT = 255  # bytes of a short string, and the largest octet
 MAX_BODY = 16 * 1024 * 1024  # bytes: RabbitMQ's default `max_message_size`, beyond it closes
+
+NAME_KEY = b"\x12periodic_task_nameS"
 
 frame_head = Struct(">BHI")
 # Head, and what a content header begins with: class, weight, size of the body.
@@ -82,6 +85,12 @@ def encode_properties(message: Message) -> bytes:
     return encoded
 
 
+@lru_cache(4096)
+def encode_headers(headers: tuple[tuple[str, str], ...]) -> bytes:
+    """Return entries of a table; names are as short as the API has them."""
+    return dumps("F", (dict(headers),))[4:]  # without the length of the table
+
+
 def within_limit(expiration: str) -> str:
     """Return an expiration that RabbitMQ takes: 49 days at most."""
     is_number = expiration.isascii() and expiration.isdecimal()
@@ -125,9 +134,9 @@ class Mould:
         Raises Unsendable as encode() does.
         """
         # Fields: id, expires, root_id, argsrepr, kwargsrepr, periodic_task_name; id, expiration.
-        marks = [uuid4().hex for _ in range(5)]
+        marks = [f"mark {uuid4()}" for _ in range(5)]
         id_, name, argsrepr, kwargsrepr, expires = marks
-        words = Words(id_, name, b"", argsrepr, kwargsrepr, expires, expires)
+        words = Words(id_, name, b"", argsrepr, kwargsrepr, (), expires, expires)
         message = template.fill(words)
         encode(message, channel=channel, frame_max=frame_max)
         rest = encode_properties(message)
@@ -151,18 +160,18 @@ class Mould:
         if not self.expires:  # nothing stands where it would
             pieces[2:2] = [b""]
             pieces[-1:-1] = [b""]
+        pieces[6] = _cut(pieces[6], NAME_KEY)[0]  # before it stand the headers of the row
         self._pieces = tuple(pieces)
         # All but the words: the lengths before them are pieces.
-        self._size = (
-            HEADER_START + sum(map(len, pieces)) + 4 + 4 * len(in_table) + 1 + self.expires
-        )
+        lengths = 4 + 4 * len(in_table) + 1 + self.expires
+        self._size = HEADER_START + sum(map(len, pieces)) + len(NAME_KEY) + lengths
         self._publish = encode_publish(message, channel)
         self._channel = channel
         self._frame_max = frame_max
 
     def cast(self, words: Words) -> bytes:
         """Return all frames of a message; raises Unsendable."""
-        id_text, name_text, body, args_text, kwargs_text, expires_text, expiration_text = words
+        id_text, name_text, body, args_text, kwargs_text, own, *expiry = words
         try:
             id_, name = id_text.encode(), name_text.encode()
             argsrepr, kwargsrepr = args_text.encode(), kwargs_text.encode()
@@ -174,10 +183,12 @@ class Mould:
         id_size = len(id_)
         if id_size > MAX_SHORT:
             raise Unsendable("Its id takes more than the 255 bytes that AMQP has for one.")
-        words_size = 2 * id_size + len(argsrepr) + len(kwargsrepr) + len(name)
+        headers = encode_headers(own) if own else b""
+        words_size = 2 * id_size + len(argsrepr) + len(kwargsrepr) + len(headers) + len(name)
         expires = expiration = b""
         size = self._size + id_size
         if self.expires:
+            expires_text, expiration_text = expiry
             plain = (expires_text or "").encode()
             words_size += len(plain)
             expires = long(len(plain)) + plain
@@ -208,6 +219,8 @@ class Mould:
             long(len(kwargsrepr)),
             kwargsrepr,
             p6,
+            headers,
+            NAME_KEY,
             long(len(name)),
             name,
             p7,

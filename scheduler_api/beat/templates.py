@@ -16,6 +16,7 @@ from django.conf import settings
 
 from scheduler_api.access.redaction import is_secret, redacted
 from scheduler_api.periodic_tasks.messages import hide_secrets
+from scheduler_api.periodic_tasks.validation import HEADER_NAME
 
 from .capture import Message, Unsendable, capture
 from .outgoing import Outgoing
@@ -27,9 +28,9 @@ LONG = 1024  # characters: arguments that are longer are hardly the same for man
 DEFAULT_MAX_LEVELS = 3
 PROTOCOL = 2
 EMBED = b', {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
-# `expires` and `expiration` of Words.
-Expiry: TypeAlias = tuple[str | None, str | None]
-NEVER: Expiry = (None, None)
+# `headers`, `expires` and `expiration` of Words.
+More: TypeAlias = tuple[tuple[tuple[str, str], ...], str | None, str | None]
+NOTHING_MORE: More = ((), None, None)
 
 
 class Argument(NamedTuple):
@@ -43,7 +44,8 @@ class Argument(NamedTuple):
 class Words(NamedTuple):
     """In what a run's message differs from others of its template.
 
-    `expires` is ISO 8601, `expiration` whole milliseconds; None where it does not expire.
+    `headers` are those of the row. `expires` is ISO 8601, `expiration` whole milliseconds; None
+    where it does not expire.
     """
 
     id: str
@@ -51,34 +53,40 @@ class Words(NamedTuple):
     body: bytes
     argsrepr: str
     kwargsrepr: str
+    headers: tuple[tuple[str, str], ...]
     expires: str | None
     expiration: str | None
 
 
 class Template:
-    """The message of all runs of one task with the same options."""
+    """The message of all runs of one task with the same options, but for headers and expiry."""
 
     __slots__ = ("check", "expires", "message")
 
     def __init__(
         self, message: Message, *, check: Callable[..., object] | None, expires: bool
     ) -> None:
-        """`check` raises TypeError for arguments that do not fit, as Task.apply_async does."""
+        """`check` raises TypeError for arguments that do not fit, as Task.apply_async does.
+
+        `message` has no headers of a row but those of beat: they are the last.
+        """
         self.message = message
         self.check = check
         self.expires = expires
 
     def fill(self, words: Words) -> Message:
         """Return the whole message: `content` is left out, for nobody listens."""
-        id_, name, body, argsrepr, kwargsrepr, expires, expiration = words
+        id_, name, body, argsrepr, kwargsrepr, own_headers, expires, expiration = words
         headers = {
             **self.message.headers,
             "id": id_,
             "root_id": id_,
             "argsrepr": argsrepr,
             "kwargsrepr": kwargsrepr,
-            "periodic_task_name": name,
         }
+        del headers["periodic_task_name"]
+        is_beat = headers.pop("celery_beat_task")
+        headers |= {**dict(own_headers), "periodic_task_name": name, "celery_beat_task": is_beat}
         properties = {**self.message.properties, "correlation_id": id_}
         if self.expires:
             headers["expires"] = expires
@@ -120,18 +128,19 @@ class Templates:
 
         Raises Unsendable.
         """
-        options, expiry = run.options, NEVER
-        if '"expires"' in options:
-            options, expiry = without_expiry(options)
+        options = run.options
+        more: More | None = NOTHING_MORE
+        if '"headers"' in options or '"expires"' in options:
+            options, more = split(options)
         arguments = self._arguments(run)
-        if arguments is None:
+        if arguments is None or more is None:
             return None
         key = run.task, options
         try:
             template = self._known[key]
             self._known.move_to_end(key)
         except KeyError:
-            template = self._known[key] = self._make(run, arguments, expiry)
+            template = self._known[key] = self._make(run, arguments, more)
             if len(self._known) > MAX_TEMPLATES:
                 self._known.popitem(last=False)
         if template is None:
@@ -142,7 +151,7 @@ class Templates:
                 template.check(*args.value, **kwargs.value)
             except TypeError as error:
                 raise Unsendable(f"Celery cannot send it: TypeError: {error}") from error
-        return template, words_of(run, arguments, expiry)
+        return template, words_of(run, arguments, more)
 
     def _arguments(self, run: Outgoing) -> tuple[Argument, Argument] | None:
         text = run.args
@@ -177,40 +186,53 @@ class Templates:
         )
 
     def _make(
-        self, run: Outgoing, arguments: tuple[Argument, Argument], expiry: Expiry
+        self, run: Outgoing, arguments: tuple[Argument, Argument], more: More
     ) -> Template | None:
         """Let Celery write the message of a run, and see whether a template gives the same."""
         task = self._app.tasks.get(run.task)
         if not is_plain(self._app, task):
             return None
         message = capture(self._app, run)
-        expires = expiry is not NEVER
+        own_headers, expires, _ = more
         if not expires and message.headers["expires"] is not None:
             return None  # the task class says after how many seconds
+        common = {**message.headers}
+        for name, _ in own_headers:
+            common.pop(name, None)
         check = task.__header__ if task and task.typing else None  # type: ignore[attr-defined]
-        template = Template(message, check=check, expires=expires)
-        filled = template.fill(words_of(run, arguments, expiry))
+        template = Template(
+            replace(message, headers=common), check=check, expires=expires is not None
+        )
+        filled = template.fill(words_of(run, arguments, more))
         return template if is_same(filled, message) else None
 
 
-def words_of(run: Outgoing, arguments: tuple[Argument, Argument], expiry: Expiry) -> Words:
+def words_of(run: Outgoing, arguments: tuple[Argument, Argument], more: More) -> Words:
     args, kwargs = arguments
     body = b"[%b, %b%b" % (args.json, kwargs.json, EMBED)
-    return Words(run.id, run.periodic_task_name, body, args.repr, kwargs.repr, *expiry)
+    return Words(run.id, run.periodic_task_name, body, args.repr, kwargs.repr, *more)
 
 
-def without_expiry(options: str) -> tuple[str, Expiry]:
-    """Return options without `expires`, and (`expires`, milliseconds until then from now)."""
+def split(options: str) -> tuple[str, More | None]:
+    """Return options without what differs between rows, and that.
+
+    None where a header could stand for one of Celery's own.
+    """
     read = json.loads(options)
-    expires = read.pop("expires", None)
+    headers, expires = read.pop("headers", {}), read.pop("expires", None)
+    rest = json.dumps(read)
+    for name, value in headers.items():
+        if not HEADER_NAME.fullmatch(name) or type(value) is not str:
+            return rest, None
     if expires is None:
-        return options, NEVER
+        return rest, (tuple(headers.items()), None, None)
     try:
         left = datetime.fromisoformat(expires) - datetime.now(UTC)
     except (TypeError, ValueError) as error:
         raise Unsendable("Its expires is not a moment with an offset, as ISO 8601.") from error
-    # Another text than that of the same options without an expiry: another template.
-    return f"expires {json.dumps(read)}", (expires, str(int(max(left.total_seconds(), 0) * 1000)))
+    expiration = str(int(max(left.total_seconds(), 0) * 1000))
+    # What expires has a template of its own.
+    return f"expires {rest}", (tuple(headers.items()), expires, expiration)
 
 
 def is_same(ours: Message, theirs: Message) -> bool:

@@ -1,5 +1,6 @@
 """Our frames beside those that py-amqp's own frame_writer writes for the same message."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -45,11 +46,16 @@ def encoded(message: Message, frame_max: int = FRAME_MAX) -> bytes:
 
 
 def cast(run: Outgoing, frame_max: int = FRAME_MAX) -> tuple[bytes, Message]:
-    """Return the frames of a run from the mould of another one, and its message."""
+    """Return the frames of a run, from the mould of another one where it has one; the message."""
     templates = Templates(APP)
     assert not templates.is_heard()
-    templates.of(replace(run, id="first", args="[0]", periodic_task_name="Another"))
-    template, words = templates.of(run)
+    another = {**json.loads(run.options), "headers": {"x-first": "one"}}
+    templates.of(replace(run, id="first", args="[0]", options=json.dumps(another)))
+    found = templates.of(run)
+    if found is None:
+        message = capture(APP, run)
+        return encoded(message, frame_max), message
+    template, words = found
     mould = Mould(template, channel=CHANNEL, frame_max=frame_max)
     return mould.cast(words), template.fill(words)
 
@@ -62,7 +68,7 @@ def cast(run: Outgoing, frame_max: int = FRAME_MAX) -> tuple[bytes, Message]:
         outgoing("any", "x" * 900),
         outgoing("any", "x" * FRAME_MAX),
         outgoing("any", "x" * (3 * FRAME_MAX)),
-        outgoing("any", options={"priority": 200, "headers": {"x-ü": "ü", "x-b": ""}}),
+        outgoing("any", options={"priority": 200, "headers": {"x-a": "ü \ud800", "X-b": ""}}),
         outgoing("any", options={"exchange": "mine", "routing_key": "ü"}),
         outgoing("limited", 1, options=SOON),
         outgoing("any", 1, options={**SOON, "headers": {"x-a": "b"}}),

@@ -45,7 +45,8 @@ def from_template(
     templates = templates or Templates(app)
     if templates.is_heard():
         return None
-    templates.of(outgoing(run.task, 1, 2, options=json.loads(run.options)))
+    options = json.loads(run.options)
+    templates.of(outgoing(run.task, 1, 2, options={**options, "headers": {"x-first": "one"}}))
     found = templates.of(run)
     return found and found[0].fill(found[1])
 
