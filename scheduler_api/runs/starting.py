@@ -18,8 +18,8 @@ def before_start(task: Task[Any, Any], task_id: str, args: object, kwargs: objec
     """Drop a message whose run has started, or is not to start.
 
     Beat publishes again, under the same id, what a crash or the broker has left in doubt: it may
-    have arrived. Put in the place of celery.app.task.Task.before_start, which does nothing, so that
-    it is asked for every task; one with a method of its own calls that of `super()`.
+    have arrived. It takes the place of celery.app.task.Task.before_start, which does nothing, so
+    that every task is asked; one with a method of its own calls that of `super()`.
 
     Only messages of beat are asked about, and each is run that the ledger does not know: so is
     everything while the database does not answer. A retry is no second start, and neither is what
