@@ -1,0 +1,103 @@
+"""Beat processes, as `celery beat` starts them: ours, and those of the peers."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from time import monotonic, sleep
+from urllib.parse import urlsplit
+
+from benchmarks.databases import Database
+from benchmarks.machine import cpu_seconds, listener
+from benchmarks.queues import BROKER, Queue
+
+OURS = ("project", "scheduler_api.beat:DatabaseScheduler")
+STOCK = ("project", "django_celery_beat.schedulers:DatabaseScheduler")
+REDBEAT = ("benchmarks.redbeat", "redbeat.RedBeatScheduler")
+HAS_REDBEAT = find_spec("redbeat") is not None
+PATIENCE_SECONDS = 60
+REDIS = os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379/0"
+
+
+@contextmanager
+def beats(
+    app_and_scheduler: tuple[str, str],
+    *,
+    queue: Queue,
+    processes: int = 1,
+    environment: Mapping[str, str],
+) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Run beat processes; they are stopped at the end, and must still be there then."""
+    app, scheduler = app_and_scheduler
+    command = [sys.executable, "-m", "celery", "-A", app, "beat", "--scheduler", scheduler]
+    variables = {**os.environ, "BROKER_URL": BROKER, "QUEUES": queue.name, **environment}
+    with ExitStack() as stack:
+        started = [
+            stack.enter_context(running(command, variables)) for _ in range(processes)
+        ]
+        yield started
+        assert all(process.poll() is None for process in started), "a beat has ended"
+
+
+@contextmanager
+def running(
+    command: list[str], variables: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program, which is stopped at the end."""
+    process = subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def await_first_tick(database: Database, processes: int = 1) -> None:
+    """Wait until so many beats of ours have looked at the agenda."""
+    patience = monotonic() + PATIENCE_SECONDS
+    while database.one("SELECT count(*) FROM scheduler_api_beatheartbeat") < (processes,):
+        assert monotonic() < patience, "beat does not come"
+        sleep(0.005)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Used:
+    """Seconds of a core that each kind of process has used."""
+
+    beat: float
+    postgres: float
+    rabbitmq: float
+
+    def since(self, before: "Used") -> "Used":
+        return Used(
+            beat=self.beat - before.beat,
+            postgres=self.postgres - before.postgres,
+            rabbitmq=self.rabbitmq - before.rabbitmq,
+        )
+
+
+def used(processes: list[subprocess.Popen[bytes]], backends: list[int]) -> Used:
+    """Return what beats, the PostgreSQL processes that serve them, and RabbitMQ have used."""
+    return Used(
+        beat=cpu_seconds(process.pid for process in processes),
+        postgres=cpu_seconds(backends),
+        rabbitmq=cpu_seconds(rabbitmq()),
+    )
+
+
+@cache
+def rabbitmq() -> list[int]:
+    return listener(urlsplit(BROKER).port or 5672)
+
+
+@cache
+def redis() -> list[int]:
+    return listener(urlsplit(REDIS).port or 6379)

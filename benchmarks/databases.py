@@ -1,0 +1,191 @@
+"""Databases for beat: each a copy of one that is migrated, with as many tasks as are asked for."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from zoneinfo import ZoneInfo
+
+import django
+import psycopg
+from django.core.management import call_command
+from psycopg import sql
+
+from benchmarks.served import DATABASE, POSTGRES, database
+
+SCHEDULES = 100  # of each kind; those of each day first, then as many that come seldom
+# SQL, of the number of a task: even ones have an interval, odd ones a crontab.
+DAILY = {
+    "interval_id": f"CASE WHEN number % 2 = 0 THEN 1 + number / 2 % {SCHEDULES} END",
+    "crontab_id": f"CASE WHEN number % 2 = 1 THEN 1 + number / 2 % {SCHEDULES} END",
+}
+SELDOM = {
+    name: expression.replace("THEN 1", f"THEN {SCHEDULES + 1}")
+    for name, expression in DAILY.items()
+}
+# Two different tasks of project.tasks; arguments of each periodic task's own.
+WORK = {
+    "name": "'Report ' || lpad(number::text, 7, '0')",
+    "task": "CASE WHEN number % 3 = 0 THEN 'project.tasks.import_contacts' "
+    "ELSE 'project.tasks.add' END",
+    "args": "CASE WHEN number % 3 = 0 THEN '[]' ELSE '[' || number || ', 1]' END",
+    "kwargs": "CASE WHEN number % 3 = 0 THEN "
+    """'{"arg1": "list ' || number || '", "arg2": "weekly"}' ELSE '{}' END""",
+}
+TASKS, HALVES = "django_celery_beat_periodictask", "scheduler_api_managedtask"
+AGENDA = "scheduler_api_agenda"
+numbers = count(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Database:
+    """A database of its own, and a connection to it."""
+
+    url: str
+    connection: psycopg.Connection
+
+    def one(self, statement: str, *values: object) -> tuple:
+        """Return the row that answers a question."""
+        row = self.connection.execute(statement, values).fetchone()
+        assert row is not None, statement
+        return row
+
+    def backends(self) -> list[int]:
+        """Return the processes that serve others than this connection."""
+        rows = self.connection.execute(
+            "SELECT pid FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return [pid for (pid,) in rows]
+
+    def load(
+        self, tasks: int, *, schedules: Mapping[str, str], last_run_at: str = "now()"
+    ) -> None:
+        """Store periodic tasks, and leave the agenda empty; all but `tasks` is SQL.
+
+        Each is the copy of the one that is there, past triggers and checks: they take minutes.
+        """
+        with self._unchecked():
+            self._multiply(
+                TASKS, tasks, {"id": "number", "last_run_at": last_run_at, **WORK, **schedules}
+            )
+            self._multiply(HALVES, tasks, {"periodic_task_id": "number"})
+        self.connection.execute("VACUUM ANALYZE")
+
+    def plan(self, tasks: int, *, slot_at: str, anchor_at: str = "now()") -> None:
+        """Put periodic tasks into the agenda, as beat would have; all but `tasks` is SQL."""
+        plan = {
+            "periodic_task_id": "number",
+            "slot_at": slot_at,
+            "due_at": slot_at,
+            "anchor_at": anchor_at,
+            "stale": "false",
+            "timing": "'benchmark'",
+        }
+        with self._unchecked():
+            self._multiply(AGENDA, tasks, plan)
+        self.connection.execute(f"VACUUM ANALYZE {AGENDA}")
+
+    @contextmanager
+    def _unchecked(self) -> Iterator[None]:
+        with self.connection.transaction():
+            self.connection.execute("SET LOCAL session_replication_role = replica")
+            yield
+
+    def _multiply(self, table: str, count: int, changes: Mapping[str, str]) -> None:
+        """Put copies in the place of the one row of a table, with other values in some columns."""
+        columns = [
+            name
+            for (name,) in self.connection.execute(
+                "SELECT column_name FROM information_schema.columns WHERE table_name = %s", [table]
+            )
+        ]
+        assert changes.keys() <= set(columns), changes
+        values = (changes.get(column, f"pattern.{column}") for column in columns)
+        self.connection.execute(
+            f"CREATE TEMPORARY TABLE pattern ON COMMIT DROP AS SELECT * FROM {table}"  # noqa: S608
+        )
+        self.connection.execute(f"DELETE FROM {table}")  # noqa: S608
+        self.connection.execute(
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)}"  # noqa: S608
+            f" FROM pattern, generate_series(1, {count}) AS number"
+        )
+        self.connection.execute("DROP TABLE pattern")
+
+
+@contextmanager
+def template() -> Iterator[None]:
+    """Make the database that the others are copies of; it is named in the environment."""
+    with database():
+        django.setup()
+        call_command("migrate", verbosity=0)
+        store_patterns()
+        yield
+
+
+def store_patterns() -> None:
+    """Store the schedules, and one periodic task with all that belongs to it."""
+    from django.db import connection  # noqa: PLC0415 - only now can models be imported
+    from django_celery_beat.models import (  # noqa: PLC0415
+        CrontabSchedule,
+        IntervalSchedule,
+        PeriodicTask,
+        PeriodicTasks,
+    )
+
+    from scheduler_api.access.models import ServiceAccount  # noqa: PLC0415
+    from scheduler_api.periodic_tasks.models import ManagedTask  # noqa: PLC0415
+
+    numbered = range(SCHEDULES)
+    intervals = [(60 + number, "minutes") for number in numbered]
+    intervals += [(300 + number, "days") for number in numbered]
+    IntervalSchedule.objects.bulk_create(
+        IntervalSchedule(every=every, period=period) for every, period in intervals
+    )
+    CrontabSchedule.objects.bulk_create(map(daily_crontab, numbered))
+    half_a_year_on = str((datetime.now(UTC).month + 5) % 12 + 1)
+    CrontabSchedule.objects.bulk_create(
+        CrontabSchedule(minute=str(number % 60), day_of_month="1", month_of_year=half_a_year_on)
+        for number in numbered
+    )
+    task = PeriodicTask.objects.create(
+        name="Report", task="project.tasks.add", interval=IntervalSchedule.objects.first()
+    )
+    owner = ServiceAccount.objects.create(name="Benchmark", scopes=["admin"])
+    ManagedTask.objects.create(periodic_task=task, owner=owner)
+    PeriodicTasks.update_changed()
+    connection.close()
+
+
+def daily_crontab(number: int) -> Any:
+    """Return a crontab that has come in the last day and comes in some hours, in some zone."""
+    from django_celery_beat.models import CrontabSchedule  # noqa: PLC0415
+
+    zone = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo")[number % 4]
+    hour = datetime.now(ZoneInfo(zone)).hour
+    return CrontabSchedule(
+        minute=str(number % 60), hour=f"{(hour + 8) % 24},{(hour + 14) % 24}", timezone=zone
+    )
+
+
+@contextmanager
+def copy() -> Iterator[Database]:
+    """Make a copy of the template, which goes at the end."""
+    name = f"{DATABASE}_{next(numbers)}"
+    url = urlunsplit(urlsplit(POSTGRES)._replace(path=f"/{name}"))
+    with psycopg.connect(POSTGRES, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                sql.Identifier(name), sql.Identifier(DATABASE)
+            )
+        )
+        try:
+            with psycopg.connect(url, autocommit=True) as inside:
+                yield Database(url=url, connection=inside)
+        finally:
+            connection.execute(
+                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+            )

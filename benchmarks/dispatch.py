@@ -1,0 +1,273 @@
+"""Everything due at once: messages per second of ours, of two of ours, of stock, and of RedBeat.
+
+Run from the root of the repository; with all sizes and three rounds it takes half an hour:
+
+    python -m benchmarks.dispatch [--tasks 1000 10000 100000] [--rounds 3] [--save]
+
+Each side is a process of `celery beat` with a database and a durable queue of its own, on the
+PostgreSQL of DATABASE_URL and the RabbitMQ of BROKER_URL (RedBeat: on the Redis of REDIS_URL); no
+worker runs. They take turns, round after round; the figures are medians.
+
+- ours: from the moment at which all tasks are due, beat waiting for it, until each message is
+  confirmed and the ledger says so. Then each message is taken from the queue: each slot must be
+  there once, in the queue and in the ledger.
+- stock: from its first message, so without its start, for at most 20 seconds: it slows down no
+  further. RedBeat: from its start, since it reads all that is due before its first message.
+- raw: py-amqp with one prebuilt message (benchmarks/raw.py), as many into the same kind of queue.
+
+From 100,000 tasks on, stock and RedBeat have one round.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from statistics import median
+from time import monotonic, perf_counter, sleep
+from typing import Any
+
+from benchmarks.beats import (
+    HAS_REDBEAT,
+    OURS,
+    REDBEAT,
+    STOCK,
+    Used,
+    await_first_tick,
+    beats,
+    rabbitmq,
+    redis,
+    used,
+)
+from benchmarks.databases import DAILY, Database, copy, template
+from benchmarks.machine import cpu_seconds, describe
+from benchmarks.queues import Queue, queue
+from benchmarks.results import save, table
+
+TASKS = (1000, 10_000, 100_000)
+# From the plan until all is due: beat starts meanwhile.
+LEAD, LEAD_PER_TASK = timedelta(seconds=4), timedelta(microseconds=50)
+BEFORE_SECONDS = 0.1
+STOCK_SECONDS = 20
+PATIENCE_SECONDS = 900
+POLL_SECONDS = 0.01
+ONE_ROUND_FROM = 100_000
+A_DAY_AGO = "now() - interval '1 day'"
+# Tells, when a batch is confirmed and in the ledger, and its transaction is over.
+TELL = """
+CREATE FUNCTION benchmark_tell() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN NOTIFY benchmark; RETURN NULL; END $$;
+CREATE TRIGGER benchmark_tell AFTER DELETE ON scheduler_api_outbox
+    FOR EACH STATEMENT EXECUTE FUNCTION benchmark_tell();
+LISTEN benchmark;
+"""
+IS_DONE = """
+SELECT NOT EXISTS (SELECT FROM scheduler_api_agenda WHERE due_at <= %s)
+    AND NOT EXISTS (SELECT FROM scheduler_api_outbox)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """How long so many messages took, and what was used for them."""
+
+    messages: int
+    seconds: float
+    cpu: Used
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One of those that are compared: how it is measured, and how often at many tasks."""
+
+    name: str
+    measure: Callable[[int], Measured]
+    is_slow: bool = False
+
+    def has_turn(self, tasks: int, number: int) -> bool:
+        return number == 0 or not (self.is_slow and tasks >= ONE_ROUND_FROM)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tasks", type=int, nargs="+", default=TASKS)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--sides", nargs="+", default=[side.name for side in SIDES])
+    parser.add_argument("--save", action="store_true", help="keep the results for the plots")
+    chosen = parser.parse_args()
+    sides = [side for side in SIDES if side.name in chosen.sides]
+    with template():
+        results = {
+            str(tasks): measure(tasks, sides, rounds=chosen.rounds) for tasks in chosen.tasks
+        }
+    report(results)
+    if chosen.save:
+        save("dispatch", results)
+
+
+def measure(tasks: int, sides: Sequence[Side], *, rounds: int) -> dict[str, Any]:
+    """Let all sides take turns; return the medians of each, by its name."""
+    measured: dict[str, list[Measured]] = {}
+    for number in range(rounds):
+        for side in sides:
+            if side.has_turn(tasks, number):
+                print(f"{tasks:,} tasks, round {number + 1}: {side.name}", file=sys.stderr)
+                measured.setdefault(side.name, []).append(side.measure(tasks))
+    return {name: medians(each) for name, each in measured.items()}
+
+
+def medians(rounds: Sequence[Measured]) -> dict[str, float]:
+    """Return messages per second, and seconds of a core per 1,000 messages."""
+    return {
+        "rate": median(each.messages / each.seconds for each in rounds),
+        "slowest": min(each.messages / each.seconds for each in rounds),
+        "fastest": max(each.messages / each.seconds for each in rounds),
+        **{
+            kind: median(1000 * asdict(each.cpu)[kind] / each.messages for each in rounds)
+            for kind in asdict(rounds[0].cpu)
+        },
+    }
+
+
+# --- Ours -------------------------------------------------------------------------------------
+
+
+def ours(tasks: int, processes: int = 1, lead: timedelta = LEAD) -> Measured:
+    """Measure our beat, and check that each slot is there once."""
+    with copy() as database, queue() as target:
+        database.load(tasks, schedules=DAILY, last_run_at=A_DAY_AGO)
+        database.connection.execute(TELL)
+        due_at = datetime.now(UTC) + lead + tasks * LEAD_PER_TASK
+        slot_at = f"timestamptz '{due_at.isoformat()}'"
+        database.plan(tasks, slot_at=slot_at, anchor_at=f"{slot_at} - interval '1 day'")
+        environment = {"DATABASE_URL": database.url}
+        with beats(OURS, queue=target, processes=processes, environment=environment) as started:
+            await_first_tick(database, processes)
+            left = (due_at - datetime.now(UTC)).total_seconds() - BEFORE_SECONDS
+            if left > 0:
+                sleep(left)
+                before = used(started, database.backends())
+                await_end(database, due_at)
+                seconds = (datetime.now(UTC) - due_at).total_seconds()
+                cpu = used(started, database.backends()).since(before)
+        if left <= 0:  # the machine is busy
+            return ours(tasks, processes, 2 * lead)
+        refuse_wrong(database, target, tasks, due_at)
+        return Measured(messages=tasks, seconds=seconds, cpu=cpu)
+
+
+def two_of_ours(tasks: int) -> Measured:
+    return ours(tasks, 2)
+
+
+def await_end(database: Database, due_at: datetime) -> None:
+    """Wait until all is confirmed and in the ledger."""
+    patience = monotonic() + PATIENCE_SECONDS
+    while not database.one(IS_DONE, due_at)[0]:
+        assert monotonic() < patience, "beat does not finish"
+        for _ in database.connection.notifies(timeout=1, stop_after=1):
+            pass
+
+
+def refuse_wrong(database: Database, target: Queue, tasks: int, due_at: datetime) -> None:
+    """Stop unless each slot was sent once, as the ledger says and as the queue has it."""
+    rows = database.connection.execute(
+        "SELECT id::text, periodic_task_id, state, slot_at FROM scheduler_api_run"
+    ).fetchall()
+    assert len(rows) == tasks, f"{len(rows)} runs for {tasks} slots"
+    assert len({task_id for _, task_id, _, _ in rows}) == tasks, "a task has two runs"
+    assert {(state, slot) for _, _, state, slot in rows} == {("queued", due_at)}, "wrong runs"
+    sent = target.ids()
+    assert set(sent) == {pk for pk, *_ in rows}, "the queue has others than the ledger"
+    assert sent.total() == tasks, "a message was sent twice"
+
+
+# --- The others -------------------------------------------------------------------------------
+
+
+def stock(tasks: int) -> Measured:
+    """Measure django-celery-beat's scheduler from its first message on."""
+    with copy() as database, queue() as target:
+        database.load(tasks, schedules=DAILY, last_run_at=A_DAY_AGO)
+        environment = {"DATABASE_URL": database.url}
+        with beats(STOCK, queue=target, environment=environment) as started:
+            first = await_depth(target, 1, within=PATIENCE_SECONDS)
+            before, began = used(started, database.backends()), perf_counter()
+            last = await_depth(target, tasks, within=STOCK_SECONDS)
+            seconds = perf_counter() - began
+            cpu = used(started, database.backends()).since(before)
+        return Measured(messages=last - first, seconds=seconds, cpu=cpu)
+
+
+def redbeat(tasks: int) -> Measured:
+    """Measure RedBeat from its start to its last message."""
+    from benchmarks.redbeat import await_start, entries  # noqa: PLC0415 - it may be missing
+
+    with queue() as target, entries(tasks) as environment:
+        with beats(REDBEAT, queue=target, environment=environment) as started:
+            await_start(environment["REDBEAT_KEY_PREFIX"])
+            before, began = used(started, redis()), perf_counter()
+            sent = await_depth(target, tasks, within=PATIENCE_SECONDS)
+            seconds = perf_counter() - began
+            cpu = used(started, redis()).since(before)
+        return Measured(messages=sent, seconds=seconds, cpu=cpu)
+
+
+def raw(messages: int) -> Measured:
+    """Measure the raw limit."""
+    with queue() as target:
+        before = cpu_seconds(rabbitmq())
+        command = [sys.executable, "-m", "benchmarks.raw", target.name, str(messages)]
+        told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        seconds, beat = map(float, told.split())
+        cpu = Used(beat=beat, postgres=0.0, rabbitmq=cpu_seconds(rabbitmq()) - before)
+        assert target.depth() == messages, "the raw limit has lost messages"
+        return Measured(messages=messages, seconds=seconds, cpu=cpu)
+
+
+def await_depth(target: Queue, messages: int, *, within: float) -> int:
+    """Wait until a queue has so many messages, or so many seconds; return how many it has."""
+    patience = monotonic() + within
+    while (depth := target.depth()) < messages and monotonic() < patience:
+        sleep(POLL_SECONDS)
+    return depth
+
+
+SIDES = [
+    Side(name="raw", measure=raw),
+    Side(name="ours", measure=ours),
+    Side(name="ours, two processes", measure=two_of_ours),
+    Side(name="stock", measure=stock, is_slow=True),
+    *([Side(name="RedBeat", measure=redbeat, is_slow=True)] if HAS_REDBEAT else []),
+]
+
+
+# --- The report -------------------------------------------------------------------------------
+
+
+def report(results: dict[str, Any]) -> None:
+    print(f"{describe()}; each slot of ours was in the queue and in the ledger, once")
+    rows = [
+        (f"{int(tasks):,}", name, each["rate"], *ratios(sides, name))
+        for tasks, sides in results.items()
+        for name, each in sides.items()
+    ]
+    table(("tasks", "", "messages/s", "of raw", "times stock", "times RedBeat"), rows)
+    print("Seconds of a core per 1,000 messages:")
+    rows = [
+        (f"{int(tasks):,}", name, each["beat"], each["postgres"], each["rabbitmq"])
+        for tasks, sides in results.items()
+        for name, each in sides.items()
+    ]
+    table(("tasks", "", "beat", "PostgreSQL, Redis", "RabbitMQ"), rows)
+
+
+def ratios(sides: dict[str, Any], name: str) -> Iterator[float | None]:
+    """Yield how many times as fast a side is as the others."""
+    for other in ("raw", "stock", "RedBeat"):
+        yield sides[name]["rate"] / sides[other]["rate"] if other in sides else None
+
+
+if __name__ == "__main__":
+    main()
