@@ -13,7 +13,7 @@ from kombu import Connection, Exchange
 from kombu import Queue as Entity
 
 BROKER = os.environ.get("BROKER_URL") or "amqp://guest:guest@127.0.0.1:5672//"
-SILENCE_SECONDS = 2
+PATIENCE_SECONDS = 300
 numbers = count(1)
 
 
@@ -32,13 +32,12 @@ class Queue:
     def ids(self) -> Counter[str]:
         """Take all messages; return how often there was one of each task id."""
         ids: Counter[str] = Counter()
+        expected, patience = self.depth(), monotonic() + PATIENCE_SECONDS
         with self.taking(lambda message: ids.update([message.headers["id"]])):
-            heard_at, heard = monotonic(), 0
-            while monotonic() - heard_at < SILENCE_SECONDS:
+            while ids.total() < expected and monotonic() < patience:
                 with suppress(TimeoutError):
-                    self.channel.connection.drain_events(timeout=SILENCE_SECONDS / 4)
-                if len(ids) != heard:
-                    heard_at, heard = monotonic(), len(ids)
+                    self.channel.connection.drain_events(timeout=1)
+        assert self.depth() == 0, "the queue does not end"
         return ids
 
     @contextmanager

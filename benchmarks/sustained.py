@@ -1,0 +1,257 @@
+"""A steady stream of slots, as long as one likes: is each sent once, and in time?
+
+Run from the root of the repository; it takes ten minutes:
+
+    python -m benchmarks.sustained [--seconds 60] [--peer-seconds 20] [--save]
+
+- 2,000 tasks with an interval of 1 s, spread over the second; and once more with all of them due
+  at the same instant. 100,000 tasks with an interval of 500 s: 200 each second.
+- Slots of the ledger are compared with those that there are: anchor + k × interval. The ids of
+  the ledger are compared with those of the messages in the queue. Lateness is `queued_at`, when
+  the broker had confirmed the message and the ledger was told, less `slot_at`.
+- Stock and RedBeat have the same 2,000 tasks, for a shorter time; messages are counted.
+- The API is asked over one connection (a list, a task, a change, in turn) while 100,000 runs that
+  are due at once are dispatched; its milliseconds are percentiles. One gunicorn process.
+
+No worker runs. All of it is on one machine.
+"""
+
+import argparse
+import sys
+from datetime import UTC, datetime, timedelta
+from itertools import cycle
+from random import Random
+from statistics import quantiles
+from time import monotonic, perf_counter, sleep
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+
+from benchmarks import served
+from benchmarks.beats import HAS_REDBEAT, OURS, REDBEAT, STOCK, await_first_tick, beats
+from benchmarks.databases import AGENDA, Database, copy, template
+from benchmarks.machine import describe
+from benchmarks.queues import Queue, queue
+from benchmarks.results import save, table
+
+LEAD, LEAD_PER_TASK = timedelta(seconds=4), timedelta(microseconds=50)
+LATENESS = """
+SELECT count(*), count(DISTINCT (periodic_task_id, slot_at)),
+    max(abs(extract(epoch FROM slot_at - %(begin)s)::numeric - round(
+        (extract(epoch FROM slot_at - %(begin)s)::numeric - (periodic_task_id - 1) * %(apart)s)
+        / %(every)s
+    ) * %(every)s - (periodic_task_id - 1) * %(apart)s)),
+    percentile_cont(ARRAY[0.5, 0.99, 1]) WITHIN GROUP
+        (ORDER BY extract(epoch FROM queued_at - slot_at))
+FROM scheduler_api_run WHERE state = 'queued' AND slot_at < %(end)s
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--peer-seconds", type=int, default=20)
+    parser.add_argument("--rate", type=int, default=2000, help="slots each second")
+    parser.add_argument("--tasks", type=int, default=100_000, help="in the large table")
+    parser.add_argument("--without-api", action="store_true")
+    parser.add_argument("--save", action="store_true")
+    chosen = parser.parse_args()
+    rate, seconds = chosen.rate, chosen.seconds
+    results: dict[str, Any] = {"streams": {}, "peers": {}}
+    with template():
+        streams = {
+            f"{rate:,}/s, spread": {"tasks": rate, "every": 1, "spread": True},
+            f"{rate:,}/s, at one instant": {"tasks": rate, "every": 1, "spread": False},
+            f"200/s of {chosen.tasks:,}": {
+                "tasks": chosen.tasks, "every": max(chosen.tasks // 200, 1), "spread": True,
+            },
+        }  # fmt: skip
+        for name, stream in streams.items():
+            print(name, file=sys.stderr)
+            results["streams"][name] = ours(seconds=seconds, **stream)
+        for name, peer in {"stock": stock, "RedBeat": redbeat}.items():
+            if name == "stock" or HAS_REDBEAT:
+                print(name, file=sys.stderr)
+                results["peers"][name] = peer(rate, chosen.peer_seconds)
+    if not chosen.without_api:
+        print("the API", file=sys.stderr)
+        results["api"] = api_meanwhile()
+    report(results, rate)
+    if chosen.save:
+        save("sustained", results)
+
+
+# --- Ours -------------------------------------------------------------------------------------
+
+
+def ours(*, tasks: int, every: int, spread: bool, seconds: int) -> dict[str, Any]:
+    """Let each task have its slots for so many seconds; stop where one was sent twice."""
+    apart = every / tasks if spread else 0.0  # seconds between two tasks
+    with copy() as database, queue() as target:
+        store(database, tasks, every)
+        begin = datetime.now(UTC) + LEAD + tasks * LEAD_PER_TASK
+        slot_at = f"timestamptz '{begin.isoformat()}' + (number - 1) * {apart} * interval '1 s'"
+        before = f"interval '{every} s'"
+        database.plan(tasks, slot_at=slot_at, anchor_at=f"{slot_at} - {before}")
+        end = begin + timedelta(seconds=seconds)
+        with beats(OURS, queue=target, environment={"DATABASE_URL": database.url}):
+            await_first_tick(database)
+            started_late = datetime.now(UTC) > begin
+            sleep((end - datetime.now(UTC)).total_seconds() + 2)
+        assert not started_late, "the machine is too busy: beat has started too late"
+        values = {"begin": begin, "end": end, "apart": apart, "every": every}
+        found = database.connection.execute(LATENESS, values).fetchone()
+        assert found is not None
+        sent, slots, drift, (p50, p99, most) = found
+        expected = sum(
+            -(-(seconds - number * apart) // every) for number in range(tasks)
+            if number * apart < seconds
+        )  # fmt: skip
+        refuse_doubled(database, target)
+        assert sent == slots, "the ledger has a slot twice"
+        return {
+            "slots": int(expected),
+            "lost": int(expected) - slots,
+            "doubled": sent - slots,
+            "drift_ms": 1000 * float(drift),
+            "p50_ms": 1000 * p50,
+            "p99_ms": 1000 * p99,
+            "max_ms": 1000 * most,
+        }
+
+
+def store(database: Database, tasks: int, every: int) -> None:
+    """Store tasks that all have one interval, in seconds, and are due at once to a peer."""
+    [pk] = database.one(
+        "INSERT INTO django_celery_beat_intervalschedule (every, period)"
+        " VALUES (%s, 'seconds') RETURNING id",
+        every,
+    )
+    database.load(tasks, schedules={"interval_id": str(pk)})
+
+
+def refuse_doubled(database: Database, target: Queue) -> None:
+    """Stop where a message was sent twice, or one is not in the ledger."""
+    rows = database.connection.execute("SELECT id::text FROM scheduler_api_run")
+    known = {pk for (pk,) in rows}
+    ids = target.ids()
+    assert ids.total() == len(known), f"{ids.total()} messages for {len(known)} runs"
+    assert set(ids) == known, "the queue has others than the ledger"
+
+
+# --- The peers --------------------------------------------------------------------------------
+
+
+def stock(tasks: int, seconds: int) -> float:
+    """Return how many messages django-celery-beat's scheduler sends each second."""
+    with copy() as database, queue() as target:
+        store(database, tasks, 1)
+        with beats(STOCK, queue=target, environment={"DATABASE_URL": database.url}):
+            return counted(target, seconds)
+
+
+def redbeat(tasks: int, seconds: int) -> float:
+    """Return how many messages RedBeat sends each second."""
+    from benchmarks.redbeat import entries  # noqa: PLC0415 - it may be missing
+
+    with queue() as target, entries(tasks, every=1) as environment:
+        with beats(REDBEAT, queue=target, environment=environment):
+            return counted(target, seconds)
+
+
+def counted(target: Queue, seconds: int) -> float:
+    """Return how many messages come each second, from the first one on."""
+    while not target.depth():
+        sleep(0.01)
+    began, before = perf_counter(), target.depth()
+    sleep(seconds)
+    return (target.depth() - before) / (perf_counter() - began)
+
+
+# --- The API ----------------------------------------------------------------------------------
+
+
+def api_meanwhile() -> dict[str, Any]:
+    """Return the latencies of the API, alone and while as many runs as tasks are dispatched."""
+    with served.served() as server, queue() as target:
+        url = urlunsplit(urlsplit(served.POSTGRES)._replace(path=f"/{served.DATABASE}"))
+        with psycopg.connect(url, autocommit=True) as connection, server.client() as client:
+            database = Database(url=url, connection=connection)
+            database.connection.execute(
+                f"UPDATE {AGENDA} SET stale = false, due_at = now() + interval '1 day'"  # noqa: S608
+            )
+            database.connection.execute("VACUUM FULL ANALYZE")
+            asked: dict[str, dict[str, list[float]]] = {"alone": {}, "meanwhile": {}}
+            alone_until = monotonic() + 5
+            with beats(OURS, queue=target, environment={"DATABASE_URL": url}):
+                await_first_tick(database)
+                ask(client, asked["alone"], lambda: monotonic() > alone_until)
+                database.connection.execute(
+                    f"UPDATE {AGENDA} SET slot_at = now(), due_at = now()"  # noqa: S608
+                )
+                began = perf_counter()
+                ask(client, asked["meanwhile"], lambda: target.depth() >= served.TASKS)
+                seconds = perf_counter() - began
+            return {
+                "rate": served.TASKS / seconds,
+                **{name: percentiles(each) for name, each in asked.items()},
+            }
+
+
+def ask(client: served.Client, asked: dict[str, list[float]], is_over: Any) -> None:
+    """Ask for a list, a task and a change of one, in turn, and note how long each takes."""
+    random = Random(2)
+    for number, kind in enumerate(cycle(("list", "read", "change"))):
+        if kind == "list" and number and is_over():
+            return
+        task = f"/api/v1/periodic-tasks/{random.randint(1, served.TASKS)}/"
+        began = perf_counter()
+        if kind == "list":
+            client.send("GET", "/api/v1/periodic-tasks/?page_size=50")
+        elif kind == "read":
+            client.send("GET", task)
+        else:
+            client.send("PATCH", task, {"description": f"Adds {number}"})
+        asked.setdefault(kind, []).append(1000 * (perf_counter() - began))
+
+
+def percentiles(asked: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+    found = {}
+    for kind, waits in {**asked, "all": sum(asked.values(), [])}.items():
+        cuts = quantiles(waits, n=100)
+        found[kind] = {"p50_ms": cuts[49], "p99_ms": cuts[98], "requests": len(waits)}
+    return found
+
+
+# --- The report -------------------------------------------------------------------------------
+
+
+def report(results: dict[str, Any], rate: int) -> None:
+    print(describe())
+    keys = ("slots", "lost", "doubled", "drift_ms", "p50_ms", "p99_ms", "max_ms")
+    table(
+        ("", "slots", "lost", "doubled", "drift, ms", "late, p50, ms", "p99", "max"),
+        ((name, *(each[key] for key in keys)) for name, each in results["streams"].items()),
+    )
+    if results["peers"]:
+        table((f"of {rate:,}/s", "messages/s"), results["peers"].items())
+    if "api" in results:
+        api = results["api"]
+        print(f"The API while {served.TASKS:,} runs are dispatched, {api['rate']:,.0f}/s:")
+        table(
+            ("", "alone, p50, ms", "p99", "meanwhile, p50, ms", "p99", "requests"),
+            (
+                (
+                    kind,
+                    *(api[when][kind][key] for when in ("alone", "meanwhile")
+                      for key in ("p50_ms", "p99_ms")),
+                    each["requests"],
+                )
+                for kind, each in api["meanwhile"].items()
+            ),
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
