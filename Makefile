@@ -6,10 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint format lock schema clean
+.PHONY: help up test bench lint format lock schema clean
 
 # What only looks at the project keeps its traces away from the data of `make up`.
-test lint schema: export DATA_DIR := $(CURDIR)/$(VENV)/scratch
+test bench lint schema: export DATA_DIR := $(CURDIR)/$(VENV)/scratch
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -20,6 +20,14 @@ up: $(VENV)/.installed ## install, migrate and run the API, beat and a worker; C
 test: $(VENV)/.installed-dev ## run all tests, then those of the API and of runs once more on PostgreSQL
 	$(BIN)/python -m pytest
 	$(BIN)/python -m tests.services tests/api tests/runs
+
+bench: $(VENV)/.installed-bench ## measure all beside its peers; needs PostgreSQL, RabbitMQ, Redis, and an hour
+	$(BIN)/python -m benchmarks.dispatch --save
+	$(BIN)/python -m benchmarks.edits --save
+	$(BIN)/python -m benchmarks.sustained --save
+	$(BIN)/python -m benchmarks.plots
+	$(BIN)/python -m benchmarks.api
+	$(BIN)/python -m benchmarks.next_slots
 
 lint: $(VENV)/.installed-dev ## check style, types, the direction of imports, and migrations
 	$(BIN)/ruff check
@@ -42,6 +50,7 @@ COMPILE = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.1
 lock: $(VENV)/uv/bin/uv ## compile requirements*.txt from pyproject.toml; UPGRADE=--upgrade takes newer versions
 	$(COMPILE) $(UPGRADE) -o requirements.txt
 	$(COMPILE) $(UPGRADE) --group dev -c requirements.txt -o requirements-dev.txt
+	$(COMPILE) $(UPGRADE) --group bench -c requirements-dev.txt -o requirements-bench.txt
 
 clean: ## remove what was installed and cached; the data in .data stays
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
@@ -57,6 +66,11 @@ $(VENV)/.installed: requirements.txt | $(BIN)/python
 $(VENV)/.installed-dev: requirements-dev.txt | $(BIN)/python
 	@echo "Installing what requirements-dev.txt locks into $(VENV)"
 	@$(INSTALL) --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.installed-bench: requirements-bench.txt $(VENV)/.installed-dev | $(BIN)/python
+	@echo "Installing what requirements-bench.txt locks into $(VENV)"
+	@$(INSTALL) --require-hashes -r requirements-bench.txt
 	@touch $@
 
 $(VENV)/uv/bin/uv: | $(BIN)/python

@@ -36,17 +36,13 @@ def beats(
     command = [sys.executable, "-m", "celery", "-A", app, "beat", "--scheduler", scheduler]
     variables = {**os.environ, "BROKER_URL": BROKER, "QUEUES": queue.name, **environment}
     with ExitStack() as stack:
-        started = [
-            stack.enter_context(running(command, variables)) for _ in range(processes)
-        ]
+        started = [stack.enter_context(running(command, variables)) for _ in range(processes)]
         yield started
         assert all(process.poll() is None for process in started), "a beat has ended"
 
 
 @contextmanager
-def running(
-    command: list[str], variables: Mapping[str, str]
-) -> Iterator[subprocess.Popen[bytes]]:
+def running(command: list[str], variables: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program, which is stopped at the end."""
     process = subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL)
     try:

@@ -20,7 +20,6 @@ import argparse
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from random import Random
 from statistics import median, quantiles
 from time import monotonic, perf_counter, sleep

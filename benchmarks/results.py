@@ -18,9 +18,9 @@ def save(name: str, results: Any) -> None:
     (FOLDER / f"{name}.json").write_text(json.dumps(whole, indent=1) + "\n")
 
 
-def saved(name: str) -> Any:
-    """Return the results that were kept under a name."""
-    return json.loads((FOLDER / f"{name}.json").read_text())["results"]
+def kept(name: str) -> Any:
+    """Return what was kept under a name: `day`, `machine` and `results`."""
+    return json.loads((FOLDER / f"{name}.json").read_text())
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

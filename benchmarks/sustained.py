@@ -2,13 +2,13 @@
 
 Run from the root of the repository; it takes ten minutes:
 
-    python -m benchmarks.sustained [--seconds 60] [--peer-seconds 20] [--save]
+    python -m benchmarks.sustained [--seconds 60] [--parts spread instant large peers api] [--save]
 
 - 2,000 tasks with an interval of 1 s, spread over the second; and once more with all of them due
   at the same instant. 100,000 tasks with an interval of 500 s: 200 each second.
-- Slots of the ledger are compared with those that there are: anchor + k × interval. The ids of
-  the ledger are compared with those of the messages in the queue. Lateness is `queued_at`, when
-  the broker had confirmed the message and the ledger was told, less `slot_at`.
+- Slots of the ledger are compared with those that there are, the first one and k intervals, and
+  its ids with those of the messages in the queue. Lateness is `queued_at` less `slot_at`: until
+  the broker had confirmed the message and beat wrote that down.
 - Stock and RedBeat have the same 2,000 tasks, for a shorter time; messages are counted.
 - The API is asked over one connection (a list, a task, a change, in turn) while 100,000 runs that
   are due at once are dispatched; its milliseconds are percentiles. One gunicorn process.
@@ -19,7 +19,7 @@ No worker runs. All of it is on one machine.
 import argparse
 import sys
 from datetime import UTC, datetime, timedelta
-from itertools import cycle
+from itertools import chain, cycle
 from random import Random
 from statistics import quantiles
 from time import monotonic, perf_counter, sleep
@@ -35,7 +35,14 @@ from benchmarks.machine import describe
 from benchmarks.queues import Queue, queue
 from benchmarks.results import save, table
 
+PARTS = ("spread", "instant", "large", "peers", "api")
+LARGE_RATE = 200  # slots each second, of the large table
 LEAD, LEAD_PER_TASK = timedelta(seconds=4), timedelta(microseconds=50)
+PATIENCE_SECONDS = 60
+IS_DONE = """
+SELECT NOT EXISTS (SELECT FROM scheduler_api_agenda WHERE due_at < %s)
+    AND NOT EXISTS (SELECT FROM scheduler_api_run WHERE state = 'pending' AND slot_at < %s)
+"""
 LATENESS = """
 SELECT count(*), count(DISTINCT (periodic_task_id, slot_at)),
     max(abs(extract(epoch FROM slot_at - %(begin)s)::numeric - round(
@@ -54,32 +61,39 @@ def main() -> None:
     parser.add_argument("--peer-seconds", type=int, default=20)
     parser.add_argument("--rate", type=int, default=2000, help="slots each second")
     parser.add_argument("--tasks", type=int, default=100_000, help="in the large table")
-    parser.add_argument("--without-api", action="store_true")
-    parser.add_argument("--save", action="store_true")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--save", action="store_true", help="keep the results")
     chosen = parser.parse_args()
-    rate, seconds = chosen.rate, chosen.seconds
+    rate, tasks = chosen.rate, chosen.tasks
+    streams: dict[str, dict[str, Any]] = {
+        "spread": {"tasks": rate, "every": 1, "spread": True},
+        "instant": {"tasks": rate, "every": 1, "spread": False},
+        "large": {"tasks": tasks, "every": max(tasks // LARGE_RATE, 1), "spread": True},
+    }
+    names = {
+        "spread": f"{rate:,}/s, spread",
+        "instant": f"{rate:,}/s, at one instant",
+        "large": f"{LARGE_RATE}/s of {tasks:,} tasks",
+    }
+    peers = {"stock": stock, "RedBeat": redbeat} if HAS_REDBEAT else {"stock": stock}
     results: dict[str, Any] = {"streams": {}, "peers": {}}
     with template():
-        streams = {
-            f"{rate:,}/s, spread": {"tasks": rate, "every": 1, "spread": True},
-            f"{rate:,}/s, at one instant": {"tasks": rate, "every": 1, "spread": False},
-            f"200/s of {chosen.tasks:,}": {
-                "tasks": chosen.tasks, "every": max(chosen.tasks // 200, 1), "spread": True,
-            },
-        }  # fmt: skip
-        for name, stream in streams.items():
-            print(name, file=sys.stderr)
-            results["streams"][name] = ours(seconds=seconds, **stream)
-        for name, peer in {"stock": stock, "RedBeat": redbeat}.items():
-            if name == "stock" or HAS_REDBEAT:
+        for part, stream in streams.items():
+            if part in chosen.parts:
+                print(names[part], file=sys.stderr)
+                results["streams"][names[part]] = ours(seconds=chosen.seconds, **stream)
+        if "peers" in chosen.parts:
+            for name, peer in peers.items():
                 print(name, file=sys.stderr)
                 results["peers"][name] = peer(rate, chosen.peer_seconds)
-    if not chosen.without_api:
+    if "api" in chosen.parts:
         print("the API", file=sys.stderr)
         results["api"] = api_meanwhile()
     report(results, rate)
     if chosen.save:
         save("sustained", results)
+    if lost := sum(each["lost"] for each in results["streams"].values()):
+        sys.exit(f"{lost} slots were lost")
 
 
 # --- Ours -------------------------------------------------------------------------------------
@@ -98,7 +112,8 @@ def ours(*, tasks: int, every: int, spread: bool, seconds: int) -> dict[str, Any
         with beats(OURS, queue=target, environment={"DATABASE_URL": database.url}):
             await_first_tick(database)
             started_late = datetime.now(UTC) > begin
-            sleep((end - datetime.now(UTC)).total_seconds() + 2)
+            sleep((end - datetime.now(UTC)).total_seconds())
+            await_end(database, end)
         assert not started_late, "the machine is too busy: beat has started too late"
         values = {"begin": begin, "end": end, "apart": apart, "every": every}
         found = database.connection.execute(LATENESS, values).fetchone()
@@ -119,6 +134,14 @@ def ours(*, tasks: int, every: int, spread: bool, seconds: int) -> dict[str, Any
             "p99_ms": 1000 * p99,
             "max_ms": 1000 * most,
         }
+
+
+def await_end(database: Database, end: datetime) -> None:
+    """Wait until all slots before `end` are in the queue, as the ledger says."""
+    patience = monotonic() + PATIENCE_SECONDS
+    while not database.one(IS_DONE, end, end)[0]:
+        assert monotonic() < patience, "beat does not finish"
+        sleep(0.5)
 
 
 def store(database: Database, tasks: int, every: int) -> None:
@@ -155,9 +178,12 @@ def redbeat(tasks: int, seconds: int) -> float:
     """Return how many messages RedBeat sends each second."""
     from benchmarks.redbeat import entries  # noqa: PLC0415 - it may be missing
 
-    with queue() as target, entries(tasks, every=1) as environment:
-        with beats(REDBEAT, queue=target, environment=environment):
-            return counted(target, seconds)
+    with (
+        queue() as target,
+        entries(tasks, every=1) as environment,
+        beats(REDBEAT, queue=target, environment=environment),
+    ):
+        return counted(target, seconds)
 
 
 def counted(target: Queue, seconds: int) -> float:
@@ -218,7 +244,7 @@ def ask(client: served.Client, asked: dict[str, list[float]], is_over: Any) -> N
 
 def percentiles(asked: dict[str, list[float]]) -> dict[str, dict[str, float]]:
     found = {}
-    for kind, waits in {**asked, "all": sum(asked.values(), [])}.items():
+    for kind, waits in [*asked.items(), ("all", list(chain(*asked.values())))]:
         cuts = quantiles(waits, n=100)
         found[kind] = {"p50_ms": cuts[49], "p99_ms": cuts[98], "requests": len(waits)}
     return found
