@@ -228,7 +228,7 @@ def missed_run(task: DueTask, served: Served, *, now: datetime) -> Run:
         owner_id=task.owner_id,
         task=task.task,
         slot_at=missed.first_at,
-        last_slot_at=missed.last_at,
+        last_slot_at=missed.last_at if missed.count > 1 else None,
         slot_count=missed.count,
         due_at=due_at(task.id, missed.first_at, task.jitter_seconds or 0),
         state=Run.State.MISSED,

@@ -1,5 +1,6 @@
 """One beat: plan what has changed, claim what is due, hand it to the broker, and sleep."""
 
+import json
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from scheduler_api.beat import clock
 from scheduler_api.beat.alarm import Alarm
 from scheduler_api.beat.claiming import Claim, claim
 from scheduler_api.beat.heartbeat import Heartbeat
-from scheduler_api.beat.outgoing import Fate, Outcome
+from scheduler_api.beat.outgoing import Fate, Outcome, Outgoing
 from scheduler_api.beat.planning import plan, put_off
 from scheduler_api.beat.publishing import Publisher
 from scheduler_api.beat.store import Glance, Store
@@ -32,6 +33,8 @@ FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 1, 30
 NOTHING = timedelta(0)
 # Of SQLSTATE: class 40 is a transaction that was rolled back, 55P03 a lock that was not to be had.
 CONFLICTS = ("40", "55P03")
+
+EXPIRED = (Run.State.EXPIRED, "The broker did not take it before its message was too old.")
 
 logger = logging.getLogger(__name__)
 
@@ -180,11 +183,19 @@ class Engine:
         taken = self.store.take_unsent(now)
         if taken is None:
             return False
-        batch_id, runs = taken
+        batch_id, pending = taken
         if batch_id in self.in_flight:  # it is slow, not lost
             return False
+        runs = [run for run in pending if not has_expired(run, now)]
+        if len(runs) < len(pending) or not runs:
+            self.store.settle(
+                batch_id,
+                ended={run.id: EXPIRED for run in pending if has_expired(run, now)},
+                unsent=[run.id for run in runs],
+                retry_at=now + self.store.patience,
+                now=now,
+            )
         if not runs:
-            self.store.settle(batch_id, now=now)
             return True
         logger.info("Publishing %s runs again", len(runs))
         self.in_flight.add(batch_id)
@@ -263,6 +274,12 @@ class Engine:
             self.watchdog.close()
             self.alarm.close()
             connection.close()
+
+
+def has_expired(run: Outgoing, now: datetime) -> bool:
+    """Tell whether a message would be too old for any worker."""
+    expires: str | None = json.loads(run.options).get("expires")
+    return expires is not None and datetime.fromisoformat(expires) <= now
 
 
 def refuse_if_gone(error: Exception) -> None:

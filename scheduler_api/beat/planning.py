@@ -108,7 +108,6 @@ def missed_run(task: PeriodicTask, *, slot_at: datetime, now: datetime, reason: 
         owner_id=managed_half(task).owner_id,
         task=task.task,
         slot_at=slot_at,
-        last_slot_at=slot_at,
         due_at=slot_at,
         state=Run.State.MISSED,
         reason=reason,

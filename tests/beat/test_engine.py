@@ -12,6 +12,7 @@ from django_celery_beat.models import (
     PeriodicTask,
 )
 
+from scheduler_api.beat.models import Outbox
 from scheduler_api.beat.outgoing import Fate
 from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.periodic_tasks.models import ManagedTask
@@ -157,6 +158,23 @@ def test_what_a_crash_left_is_published_again_after_15_seconds(beat, monkeypatch
 
     assert [run.id for run in other.publisher.sent] == [run.id for run in beat.publisher.sent]
     assert Run.objects.get().state == "queued"
+
+
+def test_what_is_too_old_when_the_broker_is_back_is_not_sent(beat):
+    every(3600, expire_seconds=60)
+    beat.publisher.fates["often"] = (Fate.UNANSWERED, "connection lost")
+    beat.run()
+    beat.run(at=NOON + HOUR)
+    assert len(beat.publisher.sent) == 1
+
+    beat.publisher.is_ready = False
+    beat.run(at=NOON + HOUR + 30 * SECOND)
+    beat.publisher.is_ready = True
+    beat.run(at=NOON + HOUR + 61 * SECOND)
+
+    assert len(beat.publisher.sent) == 1
+    assert Run.objects.get().state == "expired"
+    assert not Outbox.objects.exists()
 
 
 def test_nothing_is_claimed_while_the_broker_is_away_and_nothing_is_lost(beat):
