@@ -66,6 +66,11 @@ class Engine:
                 pause = self.work()
         except (OperationalError, InterfaceError) as error:
             pause = self.do_without_database(error)
+        except Exception:
+            # A fault of ours, or of a library: it is not to end what all others depend on.
+            logger.exception("A tick of beat failed")
+            connection.close()
+            pause = LONGEST_SLEEP
         else:
             self.find_database_back()
         if pause > NOTHING:

@@ -86,9 +86,11 @@ FROM unnest(
 )
 WHERE agenda.periodic_task_id = planned.task_id
 """
+# By the ids: statistics that are older than a batch promise that hardly any run is pending.
 MARK_QUEUED = """
-UPDATE scheduler_api_run SET state = 'queued', queued_at = %(now)s
-WHERE id = ANY (%(ids)s::uuid[]) AND state = 'pending'
+UPDATE scheduler_api_run AS run SET state = 'queued', queued_at = %(now)s
+FROM unnest(%(ids)s::uuid[]) AS confirmed (id)
+WHERE run.id = confirmed.id AND (run.state = 'pending') IS TRUE
 """
 COLUMNS = ", ".join(
     [
@@ -103,9 +105,13 @@ NEXT_DUE = DUE.format(
 )
 ONE_DUE = DUE.format(columns=COLUMNS, condition="AND agenda.periodic_task_id = %(task_id)s")
 THE_FIRST = ("-infinity", 0)
-# SKIP LOCKED waits after all, for a row that has just become another. Less than deadlock_timeout:
-# whoever writes definitions is not to be the one that PostgreSQL ends.
-LOCK_TIMEOUT = "100ms"
+SETTINGS = """
+SET lock_timeout = '100ms';
+SET enable_seqscan = off;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SET jit = off
+"""
 
 
 def array(values: Iterable[object]) -> str:
@@ -123,6 +129,18 @@ class PostgresStore(Store):
 
     def __init__(self) -> None:
         self._prepared: object = None
+
+    def _prepare(self, driver: psycopg.Connection[Any]) -> None:
+        """Say once per connection how beat works.
+
+        SKIP LOCKED waits after all, for a row that has just become another: less than
+        `deadlock_timeout`, so that whoever writes definitions is not the one that PostgreSQL ends.
+        A batch looks its rows up by their ids: the planner would rather read all of a table, which
+        takes longer the more tasks there are.
+        """
+        with psycopg.Cursor(driver) as cursor:
+            cursor.execute(SETTINGS)
+        self._prepared = driver
 
     def glance(self, now: datetime) -> Glance:
         """Look at what there is to do, in one round trip."""
@@ -212,8 +230,7 @@ class PostgresStore(Store):
         driver: psycopg.Connection[Any] = connection.connection
         with connection.wrap_database_errors, psycopg.Cursor(driver) as cursor:
             if driver is not self._prepared:
-                cursor.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
-                self._prepared = driver
+                self._prepare(driver)
             # In binary, since Django reads moments that are sent as text, by Python.
             cursor.execute(statement, values, binary=True)
             return cursor.fetchall() if cursor.description else []
