@@ -6,8 +6,6 @@ read each frame in three calls, at each of which another thread may take the int
 """
 
 import logging
-import select
-import ssl
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -20,19 +18,16 @@ from kombu.exceptions import OperationalError
 
 from .batches import Batch, LinkLost
 from .capture import Message, Unsendable, announce, capture, reason_of
-from .frames import END, HEADER, HEARTBEAT, METHOD, Mould, encode, frame, frame_head, method
+from .frames import HEADER, METHOD, Mould, encode, method
 from .lanes import CLOSE_OK, Lane, read_close, read_return
 from .outgoing import Fate, Outgoing
 from .templates import Templates
+from .wire import Wire, connection_to
 
-# Seconds.
-CONNECT_TIMEOUT = 5
-HEARTBEAT_INTERVAL = 10
-PATIENCE = 10  # with a batch of which the broker says nothing
+PATIENCE = 10  # seconds with a batch of which the broker says nothing
 
 WINDOW = 5000  # unanswered messages
 MAX_UNWRITTEN = 1 << 19  # bytes
-MAX_READ = 1 << 18  # bytes
 MAX_LANES = 64  # beyond it, those that nothing is on are closed
 MAX_CHANNEL = 2047
 
@@ -40,7 +35,6 @@ ACK, NACK = b"\x00\x3c\x00\x50", b"\x00\x3c\x00\x78"
 RETURN = b"\x00\x3c\x00\x32"
 CHANNEL_CLOSE, CHANNEL_CLOSE_OK = b"\x00\x14\x00\x28", b"\x00\x14\x00\x29"
 BLOCKED, UNBLOCKED = b"\x00\x0a\x00\x3c", b"\x00\x0a\x00\x3d"
-CONNECTION_CLOSE = (10, 50)
 
 logger = logging.getLogger(__name__)
 
@@ -63,42 +57,23 @@ class AmqpLink:
 
     def _reset(self) -> None:
         self.blocked = ""
-        self._raw: Any = None
+        self._wire: Any = None
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._channels: dict[int, Lane] = {}
         self._closing: set[int] = set()
         self._declared: set[str] = set()
         self._batches: set[Batch] = set()
         self._heard: dict[tuple[int, str], Message] = {}
-        self._queued: list[bytes] = []
-        self._writing = memoryview(b"")
-        self._unread = b""
 
     def connect(self) -> None:
         self._reset()
-        connection = self._app.connection_for_write(
-            connect_timeout=CONNECT_TIMEOUT,
-            heartbeat=HEARTBEAT_INTERVAL,
-            transport_options={"read_timeout": PATIENCE, "write_timeout": PATIENCE},
-        )
-        try:
-            # Each of the hosts of a failover URL once.
-            connection.ensure_connection(
-                max_retries=max(1, len(connection.alt) - 1), interval_start=0, interval_step=0
-            )
-        except (OperationalError, AMQPError, OSError) as error:
-            raise LinkLost(" ".join(str(error).split())) from error
-        self._raw = connection.connection
-        self._sock = self._raw.transport.sock
-        self._sock.settimeout(0)
-        self._unread = bytes(self._raw.transport._read_buffer)
-        self._poll = select.poll()
-        self._read_at = self._written_at = self._answered_at = time.monotonic()
+        self._wire = Wire(self._app)
+        self._answered_at = time.monotonic()
 
     # --- Publishing ---------------------------------------------------------------------------
 
     def room(self) -> int:
-        if self.blocked or len(self._writing) > MAX_UNWRITTEN:
+        if self.blocked or self._wire.unwritten > MAX_UNWRITTEN:
             return 0
         return WINDOW - sum(len(lane.pending) for lane in self._lanes.values())
 
@@ -110,7 +85,7 @@ class AmqpLink:
         template = None  # of the run before
         lane: Any = None
         mould: Any = None
-        queued = self._queued
+        put = self._wire.put
         for run in runs:
             try:
                 found = None if heard or run.id in self._suspects else self._templates.of(run)
@@ -122,7 +97,7 @@ class AmqpLink:
                     template = found[0]
                     lane = self._lane(template.message.exchange)
                     mould = lane.moulds.get(template) or self._mould(lane, template)
-                queued.append(mould.cast(found[1]))
+                put(mould.cast(found[1]))
                 lane.tag += 1
                 lane.pending[lane.tag] = batch, run.id
             except LinkLost:
@@ -136,21 +111,21 @@ class AmqpLink:
             except Exception as error:  # noqa: BLE001 - of one run, and of no other
                 template = None
                 batch.fail(run.id, Fate.REFUSED, reason_of(error))
-        self._write()
+        self._wire.write()
 
     def _publish_captured(self, batch: Batch, run: Outgoing, *, heard: bool) -> None:
         message = capture(self._app, run)
         self._declare(message.declare)
         lane = self._lane(message.exchange, run.id if run.id in self._suspects else "")
-        frames = encode(message, channel=lane.channel, frame_max=self._raw.frame_max)
-        self._queued.append(frames)
+        frames = encode(message, channel=lane.channel, frame_max=self._wire.frame_max)
+        self._wire.put(frames)
         lane.add(batch, run.id)
         if heard:
             self._heard[batch.id, run.id] = message
 
     def _mould(self, lane: Lane, template: Any) -> Mould:
         self._declare(template.message.declare)
-        mould = Mould(template, channel=lane.channel, frame_max=self._raw.frame_max)
+        mould = Mould(template, channel=lane.channel, frame_max=self._wire.frame_max)
         lane.moulds[template] = mould
         return mould
 
@@ -162,12 +137,12 @@ class AmqpLink:
             if len(self._lanes) >= MAX_LANES:
                 self._close_idle_lanes()
             taken = self._channels.keys() | self._closing
-            most = min(self._raw.channel_max, MAX_CHANNEL)
+            most = min(self._wire.channel_max, MAX_CHANNEL)
             channel = next((n for n in range(1, most + 1) if n not in taken), None)
             if channel is None:
                 raise NoChannel
             lane = self._lanes[key] = self._channels[channel] = Lane(key, channel)
-            self._queued.append(lane.opening())
+            self._wire.put(lane.opening())
         return lane
 
     def _close_idle_lanes(self) -> None:
@@ -176,7 +151,7 @@ class AmqpLink:
 
     def _close_lane(self, lane: Lane) -> None:
         self._closing.add(lane.channel)
-        self._queued.append(lane.closing())
+        self._wire.put(lane.closing())
         self._forget(lane)
 
     def _forget(self, lane: Lane) -> None:
@@ -194,13 +169,7 @@ class AmqpLink:
             return
         self._declared.update(entity.name for entity in new)
         try:
-            with self._app.connection_for_write(
-                connect_timeout=CONNECT_TIMEOUT,
-                transport_options={
-                    "read_timeout": CONNECT_TIMEOUT,
-                    "write_timeout": CONNECT_TIMEOUT,
-                },
-            ) as connection:
+            with connection_to(self._app) as connection:
                 for entity in new:
                     self._declare_one(entity, connection)
         except (OperationalError, AMQPError, OSError) as error:
@@ -223,56 +192,16 @@ class AmqpLink:
     # --- Writing and reading ------------------------------------------------------------------
 
     def turn(self, wake: int, *, within: float) -> None:
+        wire = self._wire
         try:
-            self._write()
-            self._wait(wake, within)
-            self._write()
-            self._read()
+            wire.write()
+            wire.wait(wake, within)
+            wire.write()
+            for kind, channel, payload in wire.read():
+                self._take(kind, channel, payload)
         except (AMQPError, OSError) as error:
             raise LinkLost(" ".join(str(error).split()) or type(error).__name__) from error
         self._look_after(time.monotonic())
-
-    def _wait(self, wake: int, within: float) -> None:
-        if getattr(self._sock, "pending", int)():  # read from TLS, and not from it
-            return
-        mask = select.POLLIN | (select.POLLOUT if self._writing else 0)
-        self._poll.register(self._sock, mask)
-        self._poll.register(wake, select.POLLIN)
-        self._poll.poll(within * 1000)
-
-    def _write(self) -> None:
-        """Write as much as the socket takes now."""
-        while self._writing or self._queued:
-            if not self._writing:
-                self._writing = memoryview(b"".join(self._queued))
-                self._queued.clear()
-            try:
-                sent = self._sock.send(self._writing)
-            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                return
-            except OSError as error:
-                raise LinkLost(str(error)) from error
-            self._writing = self._writing[sent:]
-            self._written_at = time.monotonic()
-
-    def _read(self) -> None:
-        try:
-            data = self._sock.recv(MAX_READ)
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return
-        if not data:
-            raise LinkLost("It has closed the connection.")
-        self._read_at = time.monotonic()
-        data = self._unread + data if self._unread else data
-        at, end = 0, len(data)
-        while end - at >= frame_head.size:
-            kind, channel, size = frame_head.unpack_from(data, at)
-            after = at + frame_head.size + size + len(END)
-            if after > end:
-                break
-            self._take(kind, channel, data[at + frame_head.size : after - len(END)])
-            at = after
-        self._unread = data[at:]
 
     def _take(self, kind: int, channel: int, payload: bytes) -> None:
         """Take a frame."""
@@ -301,7 +230,7 @@ class AmqpLink:
         elif signature == CHANNEL_CLOSE:
             self._suspects.update(lane.lost(*read_close(payload)))
             self._suspects.discard(lane.suspect)
-            self._queued.append(method(channel, CLOSE_OK))
+            self._wire.put(method(channel, CLOSE_OK))
             self._forget(lane)
 
     def _take_from_connection(self, kind: int, signature: bytes, payload: bytes) -> None:
@@ -311,7 +240,7 @@ class AmqpLink:
             self.blocked = ""
             self._start_patience(time.monotonic())
         else:
-            self._raw.on_inbound_frame((kind, 0, payload))
+            self._wire.leave_to_py_amqp(kind, payload)
 
     def _confirm(self, entries: list[tuple[Batch, str]]) -> None:
         now = self._answered_at = time.monotonic()
@@ -321,7 +250,13 @@ class AmqpLink:
         if self._heard:
             for batch, run_id in entries:
                 if message := self._heard.pop((batch.id, run_id), None):
-                    announce(self._app, message)
+                    self._announce(message)
+
+    def _announce(self, message: Message) -> None:
+        try:
+            announce(self._app, message)
+        except (OperationalError, OSError) as error:
+            logger.warning("The event task-sent cannot be sent: %s", error)
 
     # --- Time ---------------------------------------------------------------------------------
 
@@ -332,11 +267,7 @@ class AmqpLink:
 
     def _look_after(self, now: float) -> None:
         """Keep the connection alive, and give up what is not."""
-        interval = self._raw.heartbeat
-        if interval and now - self._read_at > 2 * interval:
-            raise LinkLost(f"Nothing came from it for {2 * interval:g} seconds.")
-        if interval and now - self._written_at > interval / 2 and not self._writing:
-            self._queued.append(frame(HEARTBEAT, 0, b""))
+        self._wire.keep_alive(now)
         self._batches = {batch for batch in self._batches if not batch.is_done}
         if self.blocked:
             # It reads nothing, and says that it lives.
@@ -351,17 +282,6 @@ class AmqpLink:
                     lane.forget(batch)
 
     def close(self, *, within: float) -> None:
-        if self._raw is None:
-            return
-        end = time.monotonic() + within
-        with suppress(LinkLost):
-            self._queued.append(method(0, CONNECTION_CLOSE, "BsBB", 200, "", 0, 0))
-            while self._raw.connected and time.monotonic() < end:
-                self._write()
-                self._poll.register(self._sock, select.POLLIN)
-                self._poll.poll(100)
-                with suppress(AMQPError, OSError, AttributeError):
-                    self._read()
-        with suppress(Exception):
-            self._raw.collect()
+        if self._wire is not None:
+            self._wire.close(within=within)
         self._reset()

@@ -1,7 +1,6 @@
 """Messages from templates: what Celery wrote for one run, with the words of another."""
 
 import json
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,24 +8,21 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
-from celery import Celery, Task, signals
-from celery.app.amqp import AMQP
-from celery.app.routes import MapRoute, Router
+from celery import Celery
 from django.conf import settings
 
 from scheduler_api.access.redaction import is_secret, redacted
-from scheduler_api.periodic_tasks.messages import hide_secrets
 from scheduler_api.periodic_tasks.validation import HEADER_NAME
 
 from .capture import Message, Unsendable, capture
 from .outgoing import Outgoing
 from .reprs import short_repr
+from .variation import are_hidden, is_heard, is_plain
 
 MAX_TEMPLATES = 4096
 MAX_ARGUMENTS = 8192
 LONG = 1024  # characters: arguments that are longer are hardly the same for many runs
 DEFAULT_MAX_LEVELS = 3
-PROTOCOL = 2
 EMBED = b', {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
 # `headers`, `expires` and `expiration` of Words.
 More: TypeAlias = tuple[tuple[tuple[str, str], ...], str | None, str | None]
@@ -252,44 +248,6 @@ def is_same(ours: Message, theirs: Message) -> bool:
     return parts(ours) == parts(theirs)
 
 
-def is_plain(app: Celery, task: Any) -> bool:
-    """Tell whether nothing but the words of Words can differ between runs of a task.
-
-    `task` is None for one that only the workers know.
-    """
-    amqp, conf = app.amqp, app.conf
-    if (
-        type(app).send_task is not Celery.send_task
-        or type(amqp).as_task_v2 is not AMQP.as_task_v2
-        or type(amqp.router) is not Router
-        or not all(isinstance(route, MapRoute) for route in amqp.routes)
-        or conf.task_protocol != PROTOCOL
-        or conf.task_compression
-    ):
-        return False
-    if task is None:
-        return bool(conf.task_serializer == "json")
-    kind = type(task)
-    return bool(
-        kind.apply_async is Task.apply_async
-        and kind.shadow_name is Task.shadow_name
-        and task._dump_pydantic_arguments is None
-        and not getattr(task, "compression", None)
-        and (getattr(task, "serializer", None) or conf.task_serializer) == "json"
-    )
-
-
-def is_heard(app: Celery) -> bool:
-    """Tell whether somebody listens to what is sent, but those who hide its secrets."""
-    listeners = (
-        *_receivers(signals.before_task_publish),
-        *_receivers(signals.after_task_publish),
-        *_receivers(signals.task_sent),
-    )
-    heard = any(listener is not hide_secrets for listener in listeners)
-    return heard or bool(app.conf.task_send_sent_event)
-
-
 def may_tell(value: Any, encoded: bytes, patterns: tuple[str, ...]) -> bool:
     """Tell, soon, whether arguments can have a secret: by the names of a flat object."""
     is_flat = type(value) is dict and encoded.count(b"{") == 1
@@ -299,15 +257,3 @@ def may_tell(value: Any, encoded: bytes, patterns: tuple[str, ...]) -> bool:
 @lru_cache(4096)
 def _has_secret(names: tuple[str, ...], _patterns: tuple[str, ...]) -> bool:
     return any(map(is_secret, names))
-
-
-def are_hidden() -> bool:
-    """Tell whether the project hides secrets: scheduler_api.apps has it do so."""
-    return any(listener is hide_secrets for listener in _receivers(signals.before_task_publish))
-
-
-def _receivers(signal: Any) -> list[Any]:
-    return [
-        receiver() if isinstance(receiver, weakref.ReferenceType) else receiver
-        for _, receiver in signal.receivers or ()
-    ]

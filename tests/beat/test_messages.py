@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from django_celery_beat.schedulers import ModelEntry
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kombu import Producer
 
 from scheduler_api.beat import capture as capturing
 from scheduler_api.beat.capture import Message, Unsendable, capture
@@ -238,6 +240,21 @@ def test_where_somebody_listens_there_is_no_template(signal):
     finally:
         signal.disconnect(listen)
     assert from_template(APP, outgoing("any", 1)) is not None
+
+
+@pytest.mark.parametrize(("kind", "name"), [(Task, "apply_async"), (Producer, "publish")])
+def test_where_somebody_has_put_a_function_of_their_own_there_is_no_template(
+    kind, name, monkeypatch
+):
+    theirs = getattr(kind, name)
+
+    @wraps(theirs)
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        return theirs(*args, **kwargs)
+
+    monkeypatch.setattr(kind, name, traced)
+
+    assert from_template(APP, outgoing("any", 1)) is None
 
 
 def test_what_a_listener_changes_is_sent_and_nobody_hears_of_it_too_early():

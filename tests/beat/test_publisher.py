@@ -14,7 +14,7 @@ from celery.contrib.testing.worker import start_worker
 from kombu import Connection, Exchange, Queue
 
 from project import celery_app
-from scheduler_api.beat import amqp_publisher, frames, publishing
+from scheduler_api.beat import amqp_publisher, frames, publishing, wire
 from scheduler_api.beat.frames import METHOD, frame
 from scheduler_api.beat.lanes import Lane
 from scheduler_api.beat.outgoing import Fate, Outcome, Outgoing
@@ -311,7 +311,7 @@ def test_a_stock_worker_runs_what_is_published(start, rabbitmq_url, queue):
 @pytest.fixture
 def impatient(monkeypatch: Any) -> None:
     monkeypatch.setattr(amqp_publisher, "PATIENCE", 1)
-    monkeypatch.setattr(amqp_publisher, "CONNECT_TIMEOUT", 1)
+    monkeypatch.setattr(wire, "CONNECT_TIMEOUT", 1)
     monkeypatch.setattr(publishing, "FIRST_PAUSE", 0.1)
     monkeypatch.setattr(publishing, "TURN", 0.1)
 
@@ -366,7 +366,7 @@ def test_a_frozen_link_is_noticed_by_what_is_unanswered(start, proxied_app, prox
 def test_a_frozen_link_is_noticed_while_nothing_is_published(
     start, proxied_app, proxy, impatient, monkeypatch
 ):
-    monkeypatch.setattr(amqp_publisher, "HEARTBEAT_INTERVAL", 1)
+    monkeypatch.setattr(wire, "HEARTBEAT_INTERVAL", 1)
     publisher = start(proxied_app)
     time.sleep(3)  # longer than it would take to miss two heartbeats
     assert publisher.is_ready
@@ -522,7 +522,8 @@ def other_app(request: Any, tmp_path: Any) -> Iterator[tuple[Celery, str]]:
         url = request.getfixturevalue("redis_url")
         app = make_app(url, queue=name)
     else:
-        folders = {"data_folder_in": str(tmp_path), "data_folder_out": str(tmp_path)}
+        names = ("data_folder_in", "data_folder_out", "control_folder")
+        folders = dict.fromkeys(names, str(tmp_path))
         app = make_app("filesystem://", queue=name, broker_transport_options=folders)
     yield app, name
     if request.param == "redis":

@@ -1,0 +1,77 @@
+"""Whether the messages of a task can differ in more than a template has words for."""
+
+import weakref
+from pathlib import Path
+from typing import Any
+
+import celery
+import kombu
+from celery import Celery, Task, signals
+from celery.app.routes import MapRoute, Router
+from kombu import Producer
+
+from scheduler_api.periodic_tasks.messages import hide_secrets
+
+PROTOCOL = 2
+UPSTREAM = tuple(f"{Path(str(package.__file__)).parent}/" for package in (celery, kombu))
+
+
+def is_plain(app: Celery, task: Any) -> bool:
+    """Tell whether nothing but the words of Words can differ between runs of a task.
+
+    `task` is None for one that only the workers know.
+    """
+    amqp, conf = app.amqp, app.conf
+    kind = Task if task is None else type(task)
+    if not is_upstream(
+        kind.apply_async,
+        kind.shadow_name,
+        type(app).send_task,
+        type(amqp).as_task_v2,
+        Producer.publish,
+    ):
+        return False
+    if (
+        type(amqp.router) is not Router
+        or not all(isinstance(route, MapRoute) for route in amqp.routes)
+        or conf.task_protocol != PROTOCOL
+    ):
+        return False
+    serializer = getattr(task, "serializer", None) or conf.task_serializer
+    return bool(
+        serializer == "json"
+        and not (getattr(task, "compression", None) or conf.task_compression)
+        and getattr(task, "_dump_pydantic_arguments", None) is None
+    )
+
+
+def is_upstream(*functions: Any) -> bool:
+    """Tell whether functions are Celery's or kombu's own.
+
+    What traces or reports errors puts its own in their place, under the same names.
+    """
+    codes = (getattr(function, "__code__", None) for function in functions)
+    return all(code and code.co_filename.startswith(UPSTREAM) for code in codes)
+
+
+def is_heard(app: Celery) -> bool:
+    """Tell whether somebody listens to what is sent, but those who hide its secrets."""
+    listeners = (
+        *_receivers(signals.before_task_publish),
+        *_receivers(signals.after_task_publish),
+        *_receivers(signals.task_sent),
+    )
+    heard = any(listener is not hide_secrets for listener in listeners)
+    return heard or bool(app.conf.task_send_sent_event)
+
+
+def are_hidden() -> bool:
+    """Tell whether the project hides secrets: scheduler_api.apps has it do so."""
+    return any(listener is hide_secrets for listener in _receivers(signals.before_task_publish))
+
+
+def _receivers(signal: Any) -> list[Any]:
+    return [
+        receiver() if isinstance(receiver, weakref.ReferenceType) else receiver
+        for _, receiver in signal.receivers or ()
+    ]
