@@ -1,6 +1,5 @@
 """Every broker but RabbitMQ: Celery publishes message by message, and has it when it returns."""
 
-import logging
 import select
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,8 +15,6 @@ from .outgoing import Fate, Outgoing
 
 CONNECT_TIMEOUT = 5  # seconds
 WINDOW = 50  # messages
-
-logger = logging.getLogger(__name__)
 
 
 class KombuLink:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from celery import Celery, signals
+from celery import Celery, Task, signals
 from celery.contrib.testing.worker import start_worker
 from kombu import Connection, Exchange, Queue
 
@@ -281,7 +281,8 @@ def test_the_event_task_sent_is_sent_where_it_is_to_be(start, rabbitmq_url, queu
     assert (event["name"], event["queue"], event["args"]) == ("any", queue, "[1]")
 
 
-def test_a_stock_worker_runs_what_is_published(start, rabbitmq_url, queue):
+def test_a_stock_worker_runs_what_is_published(start, rabbitmq_url, queue, monkeypatch):
+    monkeypatch.setattr(Task, "before_start", lambda *_: None)  # as without our app
     # It looks once a heartbeat whether it is to end.
     app = make_app(rabbitmq_url, queue=queue, broker_heartbeat=2)
     done: list[Any] = []
