@@ -3,9 +3,23 @@
 from typing import ClassVar
 
 import django_filters
+from django.db.models import QuerySet
 
 from scheduler_api.http.filtering import ChoicesFilter, IdFilter, InstantFilter, TextFilter
 from scheduler_api.runs.models import Run
+
+
+class StateFilter(ChoicesFilter):
+    """Selects runs by where they stand: those that have ended, by the index of how."""
+
+    def filter(self, qs: QuerySet[Run], value: list[str] | None) -> QuerySet[Run]:
+        """Return the runs in one of some states; without a value, all."""
+        if value and not set(value) & set(Run.ACTIVE):
+            return qs.filter(ended_as__in=value)
+        if value and set(value) <= set(Run.ACTIVE):
+            return qs.filter(ended_as=None, state__in=value)
+        selected: QuerySet[Run] = super().filter(qs, value)
+        return selected
 
 
 class RunsOfPeriodicTaskFilter(django_filters.FilterSet):
@@ -15,7 +29,7 @@ class RunsOfPeriodicTaskFilter(django_filters.FilterSet):
         help_text="The exact name that the periodic task had at that time."
     )
     task = TextFilter(help_text="The exact name of the task.")
-    state = ChoicesFilter(
+    state = StateFilter(
         choices=Run.State.choices, help_text="Where it stands; several with commas between."
     )
     trigger = django_filters.ChoiceFilter(

@@ -1,7 +1,7 @@
 """The ledger: what was to be sent, and what came of it."""
 
 from django.db import models
-from django.db.models import QuerySet
+from django.db.models import Case, F, QuerySet, When
 
 
 class Run(models.Model):
@@ -47,6 +47,12 @@ class Run(models.Model):
     slot_count = models.PositiveIntegerField(default=1, help_text="How many slots it stands for.")
     last_slot_at = models.DateTimeField(null=True, help_text="Of a stretch, the last slot.")
     state = models.CharField(max_length=16, choices=State, default=State.PENDING)
+    ended_as = models.GeneratedField(
+        expression=Case(When(state__in=ACTIVE, then=None), default=F("state")),
+        output_field=models.CharField(max_length=16, null=True),
+        db_persist=True,
+        help_text="The state in which it has ended; null until then.",
+    )
     reason = models.TextField(default="", help_text="Why it stands so, for people.")
     is_held = models.BooleanField(
         default=False, help_text="It is pending until the run before it has ended."
@@ -72,7 +78,8 @@ class Run(models.Model):
                 condition=models.Q(is_held=True),
                 name="runs_that_are_held",
             ),
-            models.Index(fields=["state", "-created_at", "-id"], name="runs_in_a_state"),
+            # Not by `state`: a change that touches no index takes a third of the time.
+            models.Index(fields=["ended_as", "-created_at", "-id"], name="runs_that_ended_so"),
         ]
 
     def __str__(self) -> str:
