@@ -19,6 +19,9 @@ from schemathesis.openapi.checks import RejectedPositiveData, UseAfterFree
 # What would end the fuzzer's own account or key, which are the first on a new database.
 FATAL = {"/api/v1/service-accounts/{id}/", "/api/v1/api-keys/{id}/revoke/"}
 
+# The one run there is, of run.json: no request makes another, and nobody guesses its id.
+THE_RUN = "0b0f6a0e-6a5c-5d5e-9a3b-0d9f5b8f7c11"
+
 # In every second body these have a value that is there, or are left out: no schema tells which
 # tasks, queues, zones and rows there are.
 KNOWN: dict[str, Any] = {
@@ -48,10 +51,12 @@ BEYOND_THE_SCHEMA = {
     "reserved_object",
     "redacted",
     "too_large",
-    # One value by another: two ends, two schedules, a day and a month, a number and its unit.
+    # One value by another: two ends, two schedules, a day and a month, a number and its unit, a
+    # jitter and its schedule.
     "ambiguous",
     "not_one_off",
     "interval_out_of_range",
+    "longer_than_gap",
     "never_fires",
     "duplicate_name",
     # The calendar and the clock.
@@ -116,7 +121,9 @@ def mend_the_address(case: schemathesis.Case) -> None:
     """Take an id that is one, and a query that gunicorn hands on."""
     # A link out of the `instance` of a problem leads to `{id}` with "batch" for the id.
     is_valid = case.meta is not None and case.meta.generation.mode.is_positive
-    if is_valid and not str(case.path_parameters.get("id", 1)).isdigit():
+    if is_valid and case.path == "/api/v1/runs/{id}/":
+        case.path_parameters["id"] = THE_RUN
+    elif is_valid and not str(case.path_parameters.get("id", 1)).isdigit():
         case.path_parameters["id"] = "1"
     elif case.path_parameters.get("id") == "batch":
         case.path_parameters["id"] = "no-batch"

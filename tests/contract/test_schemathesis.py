@@ -124,6 +124,7 @@ def on_postgres(tmp_path: Path, postgres_database: str) -> Iterator[Api]:  # noq
 def api(request: pytest.FixtureRequest) -> Api:
     """Run the API alone, so that what the fuzzer defines is sent to no worker."""
     running: Api = request.getfixturevalue(request.param)
+    running.manage("loaddata", str(HERE / "run.json"))
     return running
 
 
