@@ -17,9 +17,12 @@ help: ## list what there is
 up: $(VENV)/.installed ## install, migrate and run the API, beat and a worker; Ctrl-C stops them
 	@$(BIN)/python -m project.up
 
-test: $(VENV)/.installed-dev ## run all tests, then those of the API and of runs once more on PostgreSQL
-	$(BIN)/python -m pytest
-	$(BIN)/python -m tests.services tests/api tests/runs
+# A file of tests stays in one process: what it starts serves all of it.
+PYTEST_ON_ALL_CORES = -n auto --dist loadfile
+
+test: $(VENV)/.installed-dev ## run all tests, then once more on PostgreSQL those that meet a database
+	$(BIN)/python -m pytest $(PYTEST_ON_ALL_CORES)
+	$(BIN)/python -m tests.services $(PYTEST_ON_ALL_CORES) tests/api tests/runs tests/beat
 
 bench: $(VENV)/.installed-bench ## measure all beside its peers; needs PostgreSQL, RabbitMQ, Redis, and an hour
 	$(BIN)/python -m benchmarks.dispatch --save

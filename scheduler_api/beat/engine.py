@@ -26,6 +26,7 @@ PLANNED_AT_ONCE = 1000
 MOST_IN_FLIGHT = 4000
 LONGEST_SLEEP = timedelta(seconds=1)
 SHORTEST_SLEEP = timedelta(milliseconds=2)
+LOCKED_SLEEP = timedelta(milliseconds=50)
 RELAY_AFTER = timedelta(seconds=1)
 # A clock that is set back by less is an adjustment, and waited for.
 STEP = timedelta(seconds=5)
@@ -70,9 +71,9 @@ class Engine:
             # A fault of ours, or of a library: it is not to end what all others depend on.
             logger.exception("A tick of beat failed")
             connection.close()
-            pause = LONGEST_SLEEP
+            pause = self.back_off()
         else:
-            self.find_database_back()
+            self.find_all_well()
         if pause > NOTHING:
             self.alarm.wait(pause.total_seconds())
 
@@ -95,6 +96,8 @@ class Engine:
         """Return how long to sleep: the broker's answers and changes wake beat before."""
         if glance.next_due_at is None or not self.has_room:
             return LONGEST_SLEEP
+        if glance.next_due_at <= now:  # others have it, or somebody is writing it
+            return LOCKED_SLEEP
         return max(min(glance.next_due_at - now, LONGEST_SLEEP), SHORTEST_SLEEP)
 
     @property
@@ -251,12 +254,16 @@ class Engine:
         self.alarm.deafen()
         if not self.backoff_seconds:
             logger.error("The database does not answer: %s", " ".join(str(error).split()))
+        return self.back_off()
+
+    def back_off(self) -> timedelta:
+        """Return how long to wait before the next try: twice as long as before that one."""
         doubled = 2 * self.backoff_seconds or FIRST_BACKOFF_SECONDS
         self.backoff_seconds = min(doubled, LONGEST_BACKOFF_SECONDS)
         return timedelta(seconds=self.backoff_seconds)
 
-    def find_database_back(self) -> None:
-        """Say so, once, when the database answers again."""
+    def find_all_well(self) -> None:
+        """Say so, once, when a tick has succeeded again."""
         if self.backoff_seconds:
             logger.info("The database answers again")
             self.backoff_seconds = 0

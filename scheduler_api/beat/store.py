@@ -223,7 +223,7 @@ class Store:
     def rewind(self, now: datetime) -> None:
         """Let all slots come again that are not yet, since the clock has been set back."""
         later = Q(served_at__gt=now) | Q(since_at__gt=now)
-        Agenda.objects.filter(later, due_at__isnull=False).update(
+        Agenda.objects.filter(later).update(
             slot_at=None,
             due_at=None,
             served_at=Least("served_at", Value(now)),
