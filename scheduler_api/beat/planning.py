@@ -14,7 +14,9 @@ from scheduler_api.periodic_tasks import timing
 from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.periodic_tasks.models import managed_half
 from scheduler_api.runs.models import Run
+from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.rows import KINDS
+from scheduler_api.schedules.slots import next_slot
 
 FIRST_BACKOFF = timedelta(seconds=30)
 LONGEST_BACKOFF = timedelta(hours=1)
@@ -74,11 +76,26 @@ def plan_one(task: PeriodicTask) -> None:
     else:
         start = timing.start_of(task)
         standing.slot_at = slot_at = timing.first_slot(task, start)
+        if slot_at is None:
+            refuse_never_due(task, start)
         jitter = managed_half(task).jitter_seconds
         standing.due_at = slot_at and due_at(task.pk, slot_at, jitter)
         standing.anchor_at, standing.since_at = start.anchor_at, start.since_at
     standing.timing = digest
     standing.failures, standing.last_error = 0, ""
+
+
+def refuse_never_due(task: PeriodicTask, start: timing.Start) -> None:
+    """Raise InvalidSchedule for a schedule without any slot; one may just have had its last."""
+    if timing.is_done(task) or task.clocked:
+        return
+    schedule = timing.schedule_from(task, start.anchor_at)
+    if next_slot(schedule, start.after) is None:
+        raise InvalidSchedule(
+            "This schedule has no slot in the future: it would never run.",
+            field="schedule",
+            code="never_due",
+        )
 
 
 def missed_by(task: PeriodicTask, *, now: datetime) -> list[Run]:

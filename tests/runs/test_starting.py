@@ -82,7 +82,9 @@ def test_a_retry_and_what_the_broker_delivers_again_may_start_again(deliver, sta
     assert started == [run_id, run_id]
 
 
-@pytest.mark.parametrize("run_id", ["889b2d80-7191-435c-92eb-809ea794cdd2", "an-id-of-somebody-else"])
+@pytest.mark.parametrize(
+    "run_id", ["889b2d80-7191-435c-92eb-809ea794cdd2", "an-id-of-somebody-else"]
+)
 def test_what_the_ledger_does_not_know_runs(deliver, started, run_id):
     assert deliver(run_id) == "SUCCESS"
     assert started == [run_id]
