@@ -18,7 +18,7 @@ up: $(VENV)/.installed ## install, migrate and run the API, beat and a worker; C
 	@$(BIN)/python -m project.up
 
 # A file of tests stays in one process: what it starts serves all of it.
-PYTEST_ON_ALL_CORES = -n auto --dist loadfile
+PYTEST_ON_ALL_CORES = -n auto --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.installed-dev ## run all tests, then once more on PostgreSQL those that meet a database
 	$(BIN)/python -m pytest $(PYTEST_ON_ALL_CORES)
