@@ -99,7 +99,7 @@ class Processes:
 
     def answers(self, path: str = "/healthz") -> bool:
         """Whether the API answers well at this path."""
-        with suppress(URLError, ConnectionError):
+        with suppress(URLError, ConnectionError, TimeoutError):
             self.get(path)
             return True
         return False
