@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from celery import current_app
 from celery.app.trace import build_tracer
-from django.db import OperationalError
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 
 from scheduler_api.runs import starting
 from scheduler_api.runs.models import Run
@@ -25,8 +25,10 @@ def started() -> list[str]:
 
 
 @pytest.fixture
-def deliver(started: list[str]) -> Any:
+def deliver(started: list[str], monkeypatch: Any) -> Any:
     """Let a worker take a message, as Celery does."""
+    # Celery closes it after each task; here it has a transaction that is to be rolled back.
+    monkeypatch.setattr(connections[DEFAULT_DB_ALIAS], "close", lambda: None)
 
     @current_app.task(name="tests.noted", bind=True)
     def noted(task: Any) -> None:
