@@ -19,7 +19,7 @@ OURS = ("project", "scheduler_api.beat:DatabaseScheduler")
 STOCK = ("project", "django_celery_beat.schedulers:DatabaseScheduler")
 REDBEAT = ("benchmarks.redbeat", "redbeat.RedBeatScheduler")
 HAS_REDBEAT = find_spec("redbeat") is not None
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS, STOP_SECONDS = 60, 20
 REDIS = os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379/0"
 
 
@@ -50,7 +50,7 @@ def running(command: list[str], variables: Mapping[str, str]) -> Iterator[subpro
     finally:
         process.terminate()
         try:
-            process.wait(PATIENCE_SECONDS)
+            process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -11,8 +11,8 @@ worker runs. They take turns, round after round; the figures are medians.
 - ours: from the moment at which all tasks are due, beat waiting for it, until each message is
   confirmed and the ledger says so. Then each message is taken from the queue: each slot must be
   there once, in the queue and in the ledger.
-- stock: from its first message, so without its start, for at most 20 seconds: it slows down no
-  further. RedBeat: from its start, since it reads all that is due before its first message.
+- stock: from its first message, so without its start, for at most 20 seconds. RedBeat: from its
+  start, since it reads all that is due before its first message.
 - raw: py-amqp with one prebuilt message (benchmarks/raw.py), as many into the same kind of queue.
 
 From 100,000 tasks on, stock and RedBeat have one round.
@@ -140,7 +140,7 @@ def ours(tasks: int, processes: int = 1, lead: timedelta = LEAD) -> Measured:
         database.connection.execute(TELL)
         due_at = datetime.now(UTC) + lead + tasks * LEAD_PER_TASK
         slot_at = f"timestamptz '{due_at.isoformat()}'"
-        database.plan(tasks, slot_at=slot_at, anchor_at=f"{slot_at} - interval '1 day'")
+        database.plan(tasks, slot_at=slot_at, anchor_at=slot_at)
         environment = {"DATABASE_URL": database.url}
         with beats(OURS, queue=target, processes=processes, environment=environment) as started:
             await_first_tick(database, processes)

@@ -10,7 +10,7 @@ stock up to 100,000 tasks. Of each:
 - start: from the start of the process until the one message that is due is in the queue.
 - memory and idle: resident memory, and seconds of a core over 20 seconds, of beat and of the
   PostgreSQL processes that serve it.
-- an edit: other arguments for one task, as the ORM writes them. Queries, BEGIN and COMMIT among
+- an edit: another priority for one task, as the ORM writes them. Queries, BEGIN and COMMIT among
   them, are counted between beat and PostgreSQL; seconds of a core are of beat alone.
 - to the first message: a task becomes due at once by a change of its schedule; from before its
   transaction until its message comes from the queue.
@@ -39,8 +39,8 @@ STOCK_UP_TO = 100_000
 IDLE_SECONDS = 20
 PATIENCE_SECONDS = 300
 CHANGED = "UPDATE django_celery_beat_periodictasks SET last_update = clock_timestamp()"
-OTHER_ARGUMENTS = """
-UPDATE django_celery_beat_periodictask SET args = '[' || id || ', ' || %s || ']' WHERE id = %s
+OTHER_PRIORITY = """
+UPDATE django_celery_beat_periodictask SET priority = coalesce(priority, 0) + 1 WHERE id = %s
 """
 DUE_NOW = """
 WITH clock AS (
@@ -161,9 +161,9 @@ class Arrivals:
 
 
 def edit(database: Database, number: int, tasks: int) -> None:
-    """Give some task other arguments, and tell stock, as the ORM does."""
+    """Give some task another priority, and tell stock, as the ORM does."""
     with database.connection.transaction():
-        database.connection.execute(OTHER_ARGUMENTS, [number, 1 + number * 7919 % tasks])
+        database.connection.execute(OTHER_PRIORITY, [1 + number * 7919 % tasks])
         database.connection.execute(CHANGED)
 
 

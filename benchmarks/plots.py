@@ -16,7 +16,8 @@ from benchmarks.results import kept
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 WIDTH, HEIGHT = 720, 420
-LEFT, RIGHT, TOP, BOTTOM = 72, 150, 72, 56
+LEFT, TOP, BOTTOM = 72, 72, 56
+CHARACTER = 7  # pixels, about
 LABEL_HEIGHT = 16
 FONT = "font-family='Helvetica, Arial, sans-serif'"
 INK, PALE, GRID = "#1f2933", "#616e7c", "#e4e7eb"
@@ -63,7 +64,7 @@ def main() -> None:
     write(
         "beat-dispatch",
         title="Messages per second, all tasks due at once",
-        subtitle=f"confirmed by RabbitMQ and in the ledger; {origin(dispatch)}",
+        subtitle=f"ours: confirmed by RabbitMQ, and in the ledger; {origin(dispatch)}",
         lines=lines_of(dispatch["results"], "rate", names=LOOKS),
         unit="messages per second",
     )
@@ -96,7 +97,8 @@ def lines_of(results: dict[str, Any], key: str, *, names: Sequence[str]) -> list
 def write(name: str, *, title: str, subtitle: str, lines: Sequence[Line], unit: str) -> None:
     """Draw lines over the number of tasks."""
     tasks, values = zip(*(point for line in lines for point in line.points), strict=True)
-    x = axis(tasks, LEFT, WIDTH - RIGHT)
+    right = WIDTH - 24 - CHARACTER * max(len(line.name) for line in lines)
+    x = axis(tasks, LEFT, right)
     y = axis(values, HEIGHT - BOTTOM, TOP)
     parts = [
         (
@@ -110,7 +112,7 @@ def write(name: str, *, title: str, subtitle: str, lines: Sequence[Line], unit: 
     for power in y.powers:
         at = y.at(10**power)
         parts += [
-            f"<path d='M{LEFT} {at:.1f}H{WIDTH - RIGHT}' stroke='{GRID}'/>",
+            f"<path d='M{LEFT} {at:.1f}H{right}' stroke='{GRID}'/>",
             text(LEFT - 10, at + 4, shown(power), anchor="end"),
         ]
     for power in x.powers:
@@ -120,7 +122,7 @@ def write(name: str, *, title: str, subtitle: str, lines: Sequence[Line], unit: 
             text(at, HEIGHT - BOTTOM + 20, shown(power), anchor="middle"),
         ]
     parts += [
-        text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 14, "periodic tasks", anchor="middle"),
+        text((LEFT + right) / 2, HEIGHT - 14, "periodic tasks", anchor="middle"),
         (
             f"<g transform='translate(18 {(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)'>"
             f"{text(0, 0, unit, anchor='middle')}</g>"

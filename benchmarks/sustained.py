@@ -18,6 +18,7 @@ No worker runs. All of it is on one machine.
 
 import argparse
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import chain, cycle
 from random import Random
@@ -39,6 +40,7 @@ PARTS = ("spread", "instant", "large", "peers", "api")
 LARGE_RATE = 200  # slots each second, of the large table
 LEAD, LEAD_PER_TASK = timedelta(seconds=4), timedelta(microseconds=50)
 PATIENCE_SECONDS = 60
+WARM_UP_SECONDS, ALONE_SECONDS = 2, 20
 IS_DONE = """
 SELECT NOT EXISTS (SELECT FROM scheduler_api_agenda WHERE due_at < %s)
     AND NOT EXISTS (SELECT FROM scheduler_api_run WHERE state = 'pending' AND slot_at < %s)
@@ -209,10 +211,10 @@ def api_meanwhile() -> dict[str, Any]:
             )
             database.connection.execute("VACUUM FULL ANALYZE")
             asked: dict[str, dict[str, list[float]]] = {"alone": {}, "meanwhile": {}}
-            alone_until = monotonic() + 5
             with beats(OURS, queue=target, environment={"DATABASE_URL": url}):
                 await_first_tick(database)
-                ask(client, asked["alone"], lambda: monotonic() > alone_until)
+                ask(client, {}, after(WARM_UP_SECONDS))
+                ask(client, asked["alone"], after(ALONE_SECONDS))
                 database.connection.execute(
                     f"UPDATE {AGENDA} SET slot_at = now(), due_at = now()"  # noqa: S608
                 )
@@ -225,7 +227,13 @@ def api_meanwhile() -> dict[str, Any]:
             }
 
 
-def ask(client: served.Client, asked: dict[str, list[float]], is_over: Any) -> None:
+def after(seconds: float) -> Callable[[], bool]:
+    """Return what tells whether so many seconds have passed since now."""
+    end = monotonic() + seconds
+    return lambda: monotonic() > end
+
+
+def ask(client: served.Client, asked: dict[str, list[float]], is_over: Callable[[], bool]) -> None:
     """Ask for a list, a task and a change of one, in turn, and note how long each takes."""
     random = Random(2)
     for number, kind in enumerate(cycle(("list", "read", "change"))):
@@ -256,10 +264,11 @@ def percentiles(asked: dict[str, list[float]]) -> dict[str, dict[str, float]]:
 def report(results: dict[str, Any], rate: int) -> None:
     print(describe())
     keys = ("slots", "lost", "doubled", "drift_ms", "p50_ms", "p99_ms", "max_ms")
-    table(
-        ("", "slots", "lost", "doubled", "drift, ms", "late, p50, ms", "p99", "max"),
-        ((name, *(each[key] for key in keys)) for name, each in results["streams"].items()),
-    )
+    if results["streams"]:
+        table(
+            ("", "slots", "lost", "doubled", "drift, ms", "late, p50, ms", "p99", "max"),
+            ((name, *(each[key] for key in keys)) for name, each in results["streams"].items()),
+        )
     if results["peers"]:
         table((f"of {rate:,}/s", "messages/s"), results["peers"].items())
     if "api" in results:
