@@ -203,7 +203,8 @@ def draw_up_behind(
     active = list(before)
     for sent in each_sent(task, served, check(task, now=now)):
         held = sum(is_held for _, is_held in active)
-        match start(task.overlap or Overlap.ALLOW, active=len(active), held=held):
+        decision = start(task.overlap or Overlap.ALLOW, active=len(active), held=held)
+        match decision:
             case Start.NOW:
                 draft.sent.append(sent)
             case Start.HELD:
@@ -214,7 +215,7 @@ def draw_up_behind(
             case Start.SKIPPED:
                 draft.others.append(sent.as_run(now=now, state=Run.State.SKIPPED, reason=OVERLAPS))
                 continue
-        active.append((sent.id, False))
+        active.append((sent.id, decision is Start.HELD))
 
 
 def missed_run(task: DueTask, served: Served, *, now: datetime) -> Run:

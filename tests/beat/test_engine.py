@@ -261,6 +261,25 @@ def test_runs_that_overlap(beat, overlap, states):
     assert len(beat.revoked) == states.count("cancelled")
 
 
+@pytest.mark.parametrize(
+    ("overlap", "states"),
+    [
+        ("allow", ["queued", "queued", "queued"]),
+        ("skip", ["queued", "skipped", "skipped"]),
+        ("buffer_one", ["queued", "pending", "skipped"]),
+        ("cancel_previous", ["cancelled", "cancelled", "queued"]),
+    ],
+)
+def test_runs_that_are_made_up_for_overlap_too(beat, overlap, states):
+    ManagedTask.objects.create(periodic_task=every(60), overlap=overlap, misfire="run_all")
+    beat.run()
+
+    beat.run(at=NOON + 3 * MINUTE)
+
+    assert [run.state for run in Run.objects.order_by("slot_at")] == states
+    assert beat.revoked == []  # none had been sent
+
+
 def test_a_run_that_is_held_is_sent_when_the_one_before_has_ended(beat):
     ManagedTask.objects.create(periodic_task=every(60), overlap="buffer_one")
     beat.run()
