@@ -6,10 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test bench lint format lock schema clean
+.PHONY: help up test faults bench lint format lock schema clean
 
 # What only looks at the project keeps its traces away from the data of `make up`.
-test bench lint schema: export DATA_DIR := $(CURDIR)/$(VENV)/scratch
+test faults bench lint schema: export DATA_DIR := $(CURDIR)/$(VENV)/scratch
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -17,12 +17,19 @@ help: ## list what there is
 up: $(VENV)/.installed ## install, migrate and run the API, beat and a worker; Ctrl-C stops them
 	@$(BIN)/python -m project.up
 
-# A file of tests stays in one process: what it starts serves all of it.
+# A file of tests stays in one process: what it starts serves all of it. The faults are by
+# themselves: when something happens is what they judge.
 PYTEST_ON_ALL_CORES = -n auto --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.installed-dev ## run all tests, then once more on PostgreSQL those that meet a database
-	$(BIN)/python -m pytest $(PYTEST_ON_ALL_CORES)
+	$(BIN)/python -m pytest $(PYTEST_ON_ALL_CORES) --ignore tests/faults
+	$(BIN)/python -m pytest tests/faults
 	$(BIN)/python -m tests.services $(PYTEST_ON_ALL_CORES) tests/api tests/runs tests/beat
+
+faults: export FAULT_SEEDS ?= 1,2,3
+faults: export FAULT_SCALE ?= 8
+faults: $(VENV)/.installed-dev ## break all that beat needs, for an hour; FAULT_SEEDS and FAULT_SCALE say how often
+	$(BIN)/python -m pytest tests/faults
 
 bench: $(VENV)/.installed-bench ## measure all beside its peers; needs PostgreSQL, RabbitMQ, Redis, and an hour
 	$(BIN)/python -m benchmarks.dispatch --save

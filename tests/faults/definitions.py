@@ -1,0 +1,140 @@
+"""Periodic tasks, written by SQL: past the API, the ORM and everybody's signals."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import psycopg
+from psycopg import sql
+
+from tests.faults.evidence import Definition, Row
+
+TASK = "tests.faults.tasks.leave_effect"
+TASKS = "django_celery_beat_periodictask"
+MANAGED = "scheduler_api_managedtask"
+
+NEW_TASK = {
+    "task": TASK,
+    "args": "[]",
+    "kwargs": "{}",
+    "headers": "{}",
+    "description": "",
+    "enabled": True,
+    "one_off": False,
+    "total_run_count": 0,
+}
+NEW_HALF = {
+    "managed_by": "admin",
+    "labels": "{}",
+    "revision": 1,
+    "enabled_on_resume": True,
+    "pause_note": "",
+    "catchup_window_seconds": 3600,
+    "jitter_seconds": 0,
+    "max_runtime_seconds": 3600,
+    "overlap": "allow",
+}
+# What stock beat looks at each time it looks at all.
+CHANGED = """
+INSERT INTO django_celery_beat_periodictasks (ident, last_update) VALUES (1, clock_timestamp())
+ON CONFLICT (ident) DO UPDATE SET last_update = EXCLUDED.last_update
+"""
+# In front of PostgreSQL's own: a clock that can be stepped, for one database.
+CLOCK = """
+CREATE SCHEMA faults;
+CREATE TABLE faults.clock (ahead interval NOT NULL);
+INSERT INTO faults.clock VALUES ('0');
+CREATE FUNCTION faults.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS
+    'SELECT pg_catalog.clock_timestamp() + ahead FROM faults.clock';
+ALTER DATABASE {database} SET search_path = faults, pg_catalog, public
+"""
+ROWS = """
+SELECT id, periodic_task_name, state, slot_at, created_at, queued_at, slot_count, last_slot_at
+FROM scheduler_api_run WHERE slot_at IS NOT NULL
+"""
+
+
+def insert(connection: psycopg.Connection, table: str, **columns: object) -> int:
+    """Insert a row; return what its first column is: the id."""
+    query = sql.SQL("INSERT INTO {} ({}) VALUES ({}) RETURNING *").format(
+        sql.Identifier(table),
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.SQL(", ").join(sql.Placeholder() * len(columns)),
+    )
+    row = connection.execute(query, list(columns.values())).fetchone()
+    assert row
+    return row[0]
+
+
+def insert_interval(connection: psycopg.Connection, length: timedelta) -> int:
+    every = round(length.total_seconds() * 10**6)
+    if every % 10**6 == 0:
+        return insert(
+            connection,
+            "django_celery_beat_intervalschedule",
+            every=every // 10**6,
+            period="seconds",
+        )
+    return insert(
+        connection, "django_celery_beat_intervalschedule", every=every, period="microseconds"
+    )
+
+
+def insert_crontab(connection: psycopg.Connection, expression: str, timezone: str) -> int:
+    names = ["minute", "hour", "day_of_month", "month_of_year", "day_of_week"]
+    fields = dict(zip(names, expression.split(), strict=True))
+    return insert(connection, "django_celery_beat_crontabschedule", **fields, timezone=timezone)
+
+
+def insert_task(
+    connection: psycopg.Connection, name: str, *, changed_at: datetime, **columns: object
+) -> int:
+    """Insert a periodic task with these columns, and what the others are by default."""
+    columns = NEW_TASK | {"name": name, "date_changed": changed_at} | columns
+    return insert(connection, TASKS, **columns)
+
+
+def insert_definition(
+    connection: psycopg.Connection,
+    definition: Definition,
+    *,
+    changed_at: datetime,
+    **columns: object,
+) -> None:
+    """Insert a periodic task, and its other half: what our scheduler knows, and stock does not."""
+    task = insert_task(connection, definition.name, changed_at=changed_at, **columns)
+    window = int(definition.catchup_window.total_seconds())
+    half = NEW_HALF | {"misfire": definition.misfire.value, "catchup_window_seconds": window}
+    insert(connection, MANAGED, periodic_task_id=task, **half)
+
+
+def tell(connection: psycopg.Connection) -> None:
+    """Tell stock beat that something has changed, as the ORM's signals do."""
+    connection.execute(CHANGED)
+
+
+def make_clock(connection: psycopg.Connection, database: str) -> None:
+    """Give a database a clock that can be stepped: for all that connect from now on."""
+    connection.execute(CLOCK.format(database=database))
+
+
+def step_clock(connection: psycopg.Connection, ahead: timedelta) -> None:
+    """Have the clock of a database be so much ahead."""
+    connection.execute("UPDATE faults.clock SET ahead = %s", [ahead])
+
+
+def rows_of(connection: psycopg.Connection) -> list[Row]:
+    """Read the ledger."""
+    names = ["id", "name", "state", "slot_at", "created_at", "queued_at"]
+    names += ["slot_count", "last_slot_at"]
+    found = [dict(zip(names, row, strict=True)) for row in connection.execute(ROWS)]
+    return [Row(**(row | {"id": str(row["id"])})) for row in found]
+
+
+def errors_of(connection: psycopg.Connection) -> Mapping[str, str]:
+    """Return why a periodic task could not be planned or sent, by its name."""
+    return dict(
+        connection.execute(
+            f"SELECT name, last_error FROM {TASKS} JOIN scheduler_api_agenda"
+            " ON periodic_task_id = id WHERE last_error <> ''"
+        )
+    )

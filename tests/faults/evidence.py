@@ -1,0 +1,118 @@
+"""What the checker goes by: what was to run, what the ledger says, and what did run."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+# Rows of slots that were never sent, and rows of one that no queue took.
+NEVER_SENT = {"missed", "skipped", "expired"}
+UNROUTABLE = "unroutable"
+
+
+class Misfire(Enum):
+    """What becomes of slots that nobody served in time."""
+
+    SKIP = "skip"
+    RUN_ONCE = "run_once"
+    RUN_ALL = "run_all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """A stretch of time, its end not included."""
+
+    start_at: datetime
+    end_at: datetime
+
+    def __contains__(self, moment: datetime) -> bool:
+        return self.start_at <= moment < self.end_at
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """A periodic task as the checker knows it.
+
+    `slots` are in order, and go on for as long as beat did; those from `until` on are not judged,
+    since nobody waited for them. In `off` it is disabled: nothing may run. In `unsure` a slot may
+    run or not: an edit is on its way. With `may_come_again` the clock was set back: slots that
+    were missed by then may be served after all.
+    """
+
+    name: str
+    slots: Sequence[datetime]
+    until: datetime
+    misfire: Misfire = Misfire.RUN_ALL
+    catchup_window: timedelta = timedelta(hours=1)
+    is_routable: bool = True
+    may_come_again: bool = False
+    off: Sequence[Stretch] = ()
+    unsure: Sequence[Stretch] = ()
+
+    def is_off(self, slot: datetime) -> bool:
+        return any(slot in stretch for stretch in self.off)
+
+    def is_unsure(self, slot: datetime) -> bool:
+        return any(slot in stretch for stretch in self.unsure)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A row of the ledger: one slot, or from `slot_at` to `last_slot_at` a stretch of them."""
+
+    id: str
+    name: str
+    state: str
+    slot_at: datetime
+    created_at: datetime
+    queued_at: datetime | None = None
+    slot_count: int = 1
+    last_slot_at: datetime | None = None
+
+    @property
+    def is_sent(self) -> bool:
+        return self.state not in NEVER_SENT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """A run that a worker has started; where beat keeps no ledger, also when it was sent."""
+
+    id: str
+    name: str
+    started_at: datetime
+    sent_at: datetime | None = None
+    is_repeated: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tolerance:
+    """How early a run may start; how late it may be sent, in health and after an outage."""
+
+    early: timedelta = timedelta(0)
+    late: timedelta = timedelta(seconds=2)
+    after_outage: timedelta = timedelta(seconds=15)
+    outages: Sequence[Stretch] = ()
+
+    def deadline(self, slot: datetime) -> datetime:
+        """Return until when a slot may be served."""
+        deadline = slot + self.late
+        for outage in self.outages:
+            recovered_at = outage.end_at + self.after_outage
+            if outage.start_at <= deadline and slot <= recovered_at:
+                deadline = max(deadline, recovered_at)
+        return deadline
+
+
+def every(length: timedelta, *, start_at: datetime, end_at: datetime) -> list[datetime]:
+    """Return the slots of an interval."""
+    return list(moments(length, start_at, end_at))
+
+
+def moments(length: timedelta, start_at: datetime, end_at: datetime) -> Iterator[datetime]:
+    slot, number = start_at, 0
+    while slot < end_at:
+        yield slot
+        number += 1
+        slot = start_at + number * length

@@ -1,0 +1,66 @@
+"""Faults that leave the servers alone, a few at a time: most of what they do is wait.
+
+A test marked `calm` runs in a thread, from the moment that the first of them is to run, and pytest
+waits for it when it is its turn.
+"""
+
+import inspect
+import os
+import random
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from tests.faults.site import Site
+from tests.faults.trial import SCALE, Trial
+
+# With more to do, they would only be in each other's way.
+AT_ONCE = int(os.environ.get("FAULTS_AT_ONCE") or (2 if SCALE <= 1 else 1))
+
+Make = Callable[[str], Trial]
+
+
+class Overlapping:
+    """The calm tests of this session, by their names."""
+
+    def __init__(self, site: Site, items: list[pytest.Item]) -> None:
+        self.site = site
+        self.pool = ThreadPoolExecutor(AT_ONCE)
+        self.futures: dict[str, Future[None]] = {
+            item.nodeid: self.pool.submit(self.run, item)
+            for item in items
+            if isinstance(item, pytest.Function) and item.get_closest_marker("calm")
+        }
+
+    def run(self, item: pytest.Function) -> None:
+        """Call a test with what fixtures would give it."""
+        given = dict(item.callspec.params)
+        with trials(self.site, given["seed"]) as make:
+            given |= {"trial": make, "chance": random.Random(given["seed"])}
+            names = inspect.signature(item.obj).parameters
+            item.obj(**{name: given[name] for name in names})
+
+    def wait_for(self, item: pytest.Item) -> None:
+        """Return when the test has passed, or raise why it has not."""
+        self.futures[item.nodeid].result()
+
+    def close(self) -> None:
+        self.pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def trials(site: Site, seed: int) -> Iterator[Make]:
+    """Give what makes trials, and end them."""
+    made: list[Trial] = []
+
+    def make(fault: str) -> Trial:
+        made.append(Trial(site, fault, seed))
+        return made[-1]
+
+    try:
+        yield make
+    finally:
+        for each in made:
+            each.close()

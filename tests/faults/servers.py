@@ -1,0 +1,272 @@
+"""PostgreSQL and RabbitMQ of our own: in a temporary folder, on ports of their own.
+
+Nothing here touches a server that others use. What was started is ended, and nothing else.
+"""
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.services import ask_broker, ask_postgres
+
+START_SECONDS = 60
+# PostgreSQL does not run as root.
+UNPRIVILEGED = ("postgres", "nobody")
+
+
+class Missing(Exception):
+    """A server that is not installed here."""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def find(name: str, *patterns: str) -> Path:
+    """Return the newest of the programs that match; raise Missing."""
+    found = [path for pattern in patterns for path in Path("/").glob(pattern)]
+    on_path = shutil.which(name)
+    if found:
+        return max(found, key=lambda path: [int(n) for n in path.parts if n.isdigit()])
+    if on_path:
+        return Path(on_path).resolve()
+    raise Missing(f"{name} is not installed (looked in {', '.join(patterns)} and in PATH)")
+
+
+class Server:
+    """A server as a process of ours, which a test may treat badly."""
+
+    name: str
+    ask: Callable[[str], None]
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix=f"faults-{self.name}-"))
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        raise NotImplementedError
+
+    def spawn(self) -> subprocess.Popen[bytes]:
+        raise NotImplementedError
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        self.process = self.spawn()
+        deadline = time.monotonic() + START_SECONDS
+        while not self.answers():
+            assert self.process.poll() is None, f"{self.name} ended: {self.log.read_text()}"
+            assert time.monotonic() < deadline, f"{self.name}: {self.log.read_text()}"
+            time.sleep(0.1)
+
+    def answers(self) -> bool:
+        try:
+            type(self).ask(self.url)
+        except ConnectionError:
+            return False
+        return True
+
+    def is_alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def send(self, number: signal.Signals) -> None:
+        assert self.process
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """Kill it as a crash does."""
+        self.end(signal.SIGKILL)
+
+    def end(self, number: signal.Signals) -> None:
+        if self.process and self.is_alive():
+            self.send(number)
+            self.process.wait(timeout=START_SECONDS)
+
+    def close(self) -> None:
+        """End it, whatever state it is in, and remove its folder."""
+        if self.is_alive():
+            self.send(signal.SIGCONT)
+            self.end(signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Postgres(Server):
+    """A PostgreSQL with one user, `postgres`, whom it trusts."""
+
+    name = "postgres"
+    ask = staticmethod(ask_postgres)
+
+    def __init__(self) -> None:
+        self.bin = find("initdb", "usr/lib/postgresql/*/bin/initdb").parent
+        self.user = next(filter(is_user, UNPRIVILEGED)) if os.geteuid() == 0 else None
+        super().__init__()
+        if self.user:
+            shutil.chown(self.folder, self.user)
+        self.run(
+            "initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8"
+        )
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def url(self) -> str:
+        return self.url_of("postgres")
+
+    def url_of(self, database: str, *, port: int | None = None) -> str:
+        return f"postgres://postgres@127.0.0.1:{port or self.port}/{database}"
+
+    def run(self, program: str, *arguments: str) -> None:
+        command = [self.bin / program, *arguments]
+        done = subprocess.run(
+            command, user=self.user, cwd=self.folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+    def spawn(self) -> subprocess.Popen[bytes]:
+        (self.data / "postmaster.pid").unlink(missing_ok=True)  # of one that was killed
+        options = {
+            "port": self.port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": self.folder,
+            # Processes die here, machines do not.
+            "fsync": "off",
+            "max_connections": 200,
+            "log_min_messages": "fatal",
+        }
+        flags = [word for key, value in options.items() for word in ("-c", f"{key}={value}")]
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [self.bin / "postgres", "-D", self.data, *flags],
+                user=self.user,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def stop_immediately(self) -> None:
+        """Stop it without a checkpoint, and cut all its connections."""
+        self.end(signal.SIGQUIT)
+
+    def close(self) -> None:
+        self.stop_immediately()  # which ends its children, too
+        super().close()
+
+
+class RabbitMQ(Server):
+    """A RabbitMQ node of our own, with its own name server of Erlang."""
+
+    name = "rabbitmq"
+    ask = staticmethod(ask_broker)
+
+    def __init__(self) -> None:
+        self.bin = find("rabbitmq-server", "usr/lib/rabbitmq/bin/rabbitmq-server").parent
+        self.epmd = find("epmd", "usr/lib/erlang/bin/epmd", "usr/lib/erlang/erts-*/bin/epmd")
+        super().__init__()
+        self.epmd_port, self.distribution_port = free_port(), free_port()
+        (self.folder / "enabled_plugins").write_text("[].")
+        (self.folder / "rabbitmq.conf").write_text(
+            "loopback_users = none\nvm_memory_high_watermark.relative = 0.4\n"
+            "disk_free_limit.absolute = 1MB\nlog.console = true\nlog.file = false\n"
+        )
+        cookie = self.folder / ".erlang.cookie"
+        cookie.write_text(secrets.token_hex(16).upper())
+        cookie.chmod(0o400)
+        self.name_server = subprocess.Popen(
+            [self.epmd, "-port", str(self.epmd_port), "-address", "127.0.0.1"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    @property
+    def url(self) -> str:
+        return self.url_at(self.port)
+
+    def url_at(self, port: int) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{port}//"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": str(self.folder),
+            "LANG": "C.UTF-8",
+            "RABBITMQ_NODENAME": f"faults{self.port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(self.distribution_port),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 -kernel inet_dist_use_interface "
+            "{127,0,0,1}",
+            "ERL_EPMD_PORT": str(self.epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_MNESIA_BASE": str(self.folder / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(self.folder),
+            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
+            "RABBITMQ_CONF_ENV_FILE": str(self.folder / "none"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(self.folder / "none.config"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
+            "RABBITMQ_PID_FILE": str(self.folder / "pid"),
+            # The script then becomes the server, rather than its parent.
+            "RUNNING_UNDER_SYSTEMD": "true",
+        }
+
+    def spawn(self) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [self.bin / "rabbitmq-server"],
+                env=self.environ,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def control(self, *arguments: str) -> None:
+        """Tell the node something, as an operator does."""
+        command = [self.bin / "rabbitmqctl", "-n", self.environ["RABBITMQ_NODENAME"], *arguments]
+        done = subprocess.run(
+            command, env=self.environ, cwd=self.folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr + done.stdout
+
+    def block(self) -> None:
+        """Raise its memory alarm: it takes no message until `unblock`."""
+        self.control("set_vm_memory_high_watermark", "absolute", "1MB")
+
+    def unblock(self) -> None:
+        self.control("set_vm_memory_high_watermark", "0.4")
+
+    def stop(self) -> None:
+        """Stop it as an operator does."""
+        self.end(signal.SIGTERM)
+
+    def close(self) -> None:
+        super().close()
+        self.name_server.kill()
+        self.name_server.wait()
+
+
+def is_user(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True

@@ -1,0 +1,105 @@
+"""What all faults share: the servers, an empty database to copy, a worker, and its effects."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+
+from tests.faults.evidence import Effect
+from tests.faults.processes import ROOT, environment, wait_until, worker
+from tests.faults.servers import Postgres, RabbitMQ
+from tests.faults.tasks import REPEATED
+
+TEMPLATE = "template"
+CONNECTED = "Connected to amqp"
+
+
+class Site:
+    """Servers of our own, and a worker that is never harmed: it counts what reaches it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (self.folder / "started").mkdir()
+        self.postgres, self.rabbitmq = Postgres(), RabbitMQ()
+        self.worker = worker(log=self.folder / "worker.log", environ=self.environ())
+        self.databases = 0
+        self.copying = threading.Lock()
+
+    def environ(self, **variables: str) -> dict[str, str]:
+        given = {
+            "BROKER_URL": self.rabbitmq.url,
+            "DATABASE_URL": self.postgres.url_of("worker"),
+            "FAULTS_EFFECTS": str(self.folder),
+        }
+        return environment(self.folder, **given | variables)
+
+    def start(self) -> None:
+        self.postgres.start()
+        self.create("CREATE DATABASE template")
+        self.migrate(self.postgres.url_of(TEMPLATE))
+        self.create(f"CREATE DATABASE worker TEMPLATE {TEMPLATE}")
+        self.rabbitmq.start()
+        self.worker.start()
+        wait_until(self.worker_is_ready, within=60, why=self.worker.output)
+
+    def worker_is_ready(self) -> bool:
+        return " ready." in self.worker.output()
+
+    @contextmanager
+    def worker_reconnects(self) -> Iterator[None]:
+        """Wait in the end until the worker has found the broker again: it is not on trial."""
+        before = self.worker.output().count(CONNECTED)
+        yield
+        wait_until(
+            lambda: self.worker.output().count(CONNECTED) > before,
+            within=60,
+            why=self.worker.output,
+        )
+
+    def migrate(self, url: str) -> None:
+        command = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
+        subprocess.run(command, cwd=ROOT, env=self.environ(DATABASE_URL=url), check=True)
+
+    def create(self, statement: str) -> None:
+        with psycopg.connect(self.postgres.url, autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[arg-type]
+
+    def new_database(self) -> str:
+        """Return the name of an empty database with all tables."""
+        with self.copying:  # one at a time, or PostgreSQL refuses
+            self.databases += 1
+            name = f"arm_{self.databases}"
+            self.create(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        return name
+
+    def effects(self) -> list[Effect]:
+        """Return all that the worker has started so far."""
+        file = self.folder / "effects"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [effect_of(line) for line in lines]
+
+    def close(self) -> None:
+        self.worker.close()
+        self.rabbitmq.close()
+        self.postgres.close()
+
+
+def effect_of(line: str) -> Effect:
+    what, run, name, sent, started, note = line.split("\t")
+    return Effect(
+        id=run,
+        name=name,
+        started_at=moment(float(started)),
+        sent_at=moment(float(sent)) if sent else None,
+        is_repeated=what == REPEATED,
+        note=note,
+    )
+
+
+def moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

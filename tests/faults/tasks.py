@@ -1,0 +1,53 @@
+"""The task whose effects are counted."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from celery import Task, shared_task
+
+STARTED, REPEATED = "started", "repeated"
+
+
+class Unguarded(Task[..., None]):
+    """A task that does not ask the ledger whether its run may start: one worker serves all arms.
+
+    It takes the place of scheduler_api.runs.starting; the folder of ids below does the same.
+    """
+
+    def before_start(self, *_: object) -> None:
+        pass
+
+
+@shared_task(bind=True, base=Unguarded)
+def leave_effect(self: Task[..., None], note: str = "") -> None:
+    """Append a line to the file of effects: what, id, periodic task, sent at, started at, note.
+
+    A message may come twice; a run must not start twice. So the first one makes a file of the
+    run's id, and the second one sees it.
+    """
+    folder = Path(os.environ["FAULTS_EFFECTS"])
+    request: Any = self.request
+    try:
+        (folder / "started" / str(request.id)).touch(exist_ok=False)
+        what = STARTED
+    except FileExistsError:
+        what = REPEATED
+    name = request.get("periodic_task_name") or ""
+    words = [what, request.id, name, request.get("sent_at") or "", time.time(), note]
+    append(folder / "effects", "\t".join(map(str, words)))
+
+
+@shared_task
+def leave_no_effect() -> None:
+    """Do nothing: what a message must not be turned into."""
+
+
+def append(file: Path, line: str) -> None:
+    """Add one line, in one system call: nobody's line is torn."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        os.write(descriptor, f"{line}\n".encode())
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,21 @@
+"""Without a fault both arms are right: what fails below fails for the fault."""
+
+import pytest
+
+from tests.faults.overlapping import Make
+from tests.faults.trial import SECOND
+
+pytestmark = pytest.mark.calm
+
+
+def test_nothing_is_wrong(trial: Make) -> None:
+    healthy = trial("00 none")
+    healthy.start()
+    healthy.define(count=10, length=3 * SECOND)
+    healthy.run_for(10)
+
+    healthy.finish()
+
+    healthy.ours_is_right()
+    if report := healthy.reports.get("stock"):
+        assert not report.bad(), report.complaints

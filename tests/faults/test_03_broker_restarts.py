@@ -1,0 +1,21 @@
+"""RabbitMQ restarts, and crashes."""
+
+from tests.faults.overlapping import Make
+from tests.faults.trial import scaled
+
+
+def test_the_broker_is_restarted_and_killed(trial: Make) -> None:
+    restarted = trial("03 RabbitMQ restarted, and killed")
+    restarted.start()
+    restarted.define(count=scaled(20))
+    restarted.run_for(4)
+    with restarted.outage(), restarted.site.worker_reconnects():
+        restarted.site.rabbitmq.stop()
+        restarted.site.rabbitmq.start()
+    restarted.run_for(3)
+    with restarted.outage(), restarted.site.worker_reconnects():
+        restarted.site.rabbitmq.kill()
+        restarted.site.rabbitmq.start()
+    restarted.run_for(5)
+
+    restarted.judge()

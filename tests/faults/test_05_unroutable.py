@@ -1,0 +1,22 @@
+"""One message in a hundred has no way to go; its neighbours do not notice."""
+
+import pytest
+
+from tests.faults.overlapping import Make
+from tests.faults.trial import scaled
+
+pytestmark = pytest.mark.calm
+
+
+def test_messages_without_a_way_do_not_touch_their_neighbours(
+    trial: Make,
+) -> None:
+    routed = trial("05 no route, no exchange")
+    routed.start()
+    routed.define("neighbour", count=scaled(98))
+    nowhere = {"is_routable": False, "routing_key": "nowhere"}
+    routed.define("returned", exchange="amq.direct", **nowhere)
+    routed.define("refused", exchange="faults-none", **nowhere)
+    routed.run_for(8)
+
+    routed.judge()

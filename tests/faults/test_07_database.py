@@ -1,0 +1,94 @@
+"""PostgreSQL stops, and refuses transactions that it would not refuse a moment later."""
+
+import pytest
+
+from tests.faults import definitions
+from tests.faults.arm import Arm
+from tests.faults.overlapping import Make
+from tests.faults.trial import SCALE, SECOND, scaled
+
+# In so many of a hundred transactions, as PostgreSQL does where two are serializable: at once, or
+# not before the commit.
+REFUSE = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF random() < {percent} / 100.0 THEN
+        RAISE EXCEPTION 'could not serialize access' USING ERRCODE = 'serialization_failure';
+    END IF;
+    RETURN NULL;
+END $$;
+"""
+AT_ONCE = "CREATE TRIGGER refuse_{what} BEFORE {what} ON {table} EXECUTE FUNCTION refuse()"
+AT_COMMIT = """
+CREATE CONSTRAINT TRIGGER refuse_{what} AFTER {what} ON {table} DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION refuse()
+"""
+REFUSED = [
+    (AT_ONCE, "INSERT", "scheduler_api_run"),
+    (AT_ONCE, "UPDATE", "scheduler_api_agenda"),
+    (AT_ONCE, "UPDATE", "scheduler_api_run"),
+    (AT_COMMIT, "INSERT", "scheduler_api_outbox"),
+    (AT_COMMIT, "DELETE", "scheduler_api_outbox"),
+]
+
+
+def test_the_database_stops_and_comes_back(trial: Make) -> None:
+    stopped = trial("07 PostgreSQL stopped immediately")
+    stopped.start()
+    stopped.define(count=scaled(20))
+    stopped.run_for(4)
+    with stopped.outage():
+        stopped.site.postgres.stop_immediately()
+        stopped.run_for(6 if SCALE <= 1 else 20)
+        stopped.site.postgres.start()
+    stopped.each(edit)
+    stopped.run_for(4)
+    with stopped.outage():
+        stopped.site.postgres.stop_immediately()
+        # A beat that starts meanwhile waits, too.
+        stopped.each(lambda arm: arm.beat.kill())
+        stopped.each(lambda arm: arm.beat.start())
+        stopped.run_for(4)
+        stopped.site.postgres.start()
+        ours_is_alive = all(arm.beat.is_alive() for arm in stopped.arms if arm.name == "ours")
+        stopped.restart()
+    stopped.run_for(3)
+
+    stopped.judge()
+    assert ours_is_alive
+
+
+@pytest.mark.calm
+def test_the_database_refuses_transactions(trial: Make) -> None:
+    refused = trial("07 serialization failures")
+    refused.start()
+    refused.define(count=scaled(60), length=3 * SECOND)
+    refused.run_for(4)
+    with refused.outage():
+        refused.each(lambda arm: refuse_transactions(arm, percent=10))
+        for _ in range(8):
+            refused.run_for(1.3)
+            refused.each(edit)
+    refused.run_for(1)
+
+    refused.judge()
+
+
+def refuse_transactions(arm: Arm, *, percent: int) -> None:
+    """Have the database refuse so many of the transactions of beat."""
+    tables = REFUSED if arm.name == "ours" else [(AT_ONCE, "UPDATE", definitions.TASKS)]
+    with arm.connect() as connection:
+        connection.execute(REFUSE.format(percent=percent))
+        for template, what, table in tables:
+            connection.execute(template.format(what=what, table=table))
+
+
+def edit(arm: Arm) -> None:
+    """Change something that no slot depends on, and say so."""
+    with arm.connect() as connection, connection.transaction():
+        connection.execute(
+            f"INSERT INTO {definitions.TASKS} (name, task, args, kwargs, headers, description,"
+            " enabled, one_off, total_run_count, date_changed) VALUES (gen_random_uuid(), 'x',"
+            " '[]', '{}', '{}', '', false, false, 0, now())"
+        )
+        definitions.tell(connection)

@@ -1,0 +1,102 @@
+"""The clock of beat is wrong, and is set right; the clocks of a zone change."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.faults.arm import Arm
+from tests.faults.evidence import Misfire, every
+from tests.faults.overlapping import Make
+from tests.faults.trial import SECOND, Trial
+
+pytestmark = pytest.mark.calm
+
+HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
+LENGTH = 4 * SECOND
+
+
+def step(trial: Trial, ahead: timedelta) -> None:
+    """Set the clocks between two slots: what was sent is started before."""
+    slots = trial.arms[0].definitions[0].slots
+    now = trial.arms[0].now()
+    since = (now - slots[0]) % LENGTH
+    trial.run_for(((LENGTH / 2 - since) % LENGTH).total_seconds())
+    # What is served by the new clock may have been due by the old one.
+    trial.each(lambda arm: arm.step_clock(ahead))
+
+
+def test_the_clock_is_set_forth_and_back(trial: Make) -> None:
+    stepped = trial("08 clock ± 1 h, ± 1 day")
+    for arm in stepped.arms:
+        arm.horizon = DAY + HOUR
+        arm.step_clock(timedelta(0))
+    stepped.start()
+    for misfire in Misfire:
+        stepped.define(misfire.value, length=LENGTH, misfire=misfire, may_come_again=True)
+    stepped.run_for(7)
+    for ahead in (HOUR, timedelta(0), DAY):
+        with stepped.outage():
+            step(stepped, ahead)
+        if not ahead:
+            stepped.define("after-it-was-set-back", length=LENGTH)
+        stepped.run_for(8)
+    for arm in stepped.arms:
+        if arm.name == "ours":
+            # It goes by the clock of the database.
+            arm.step_host(timedelta(0))
+    stepped.run_for(5)
+
+    stepped.judge()
+
+
+# --- Zones ------------------------------------------------------------------------------------
+
+SPRING = datetime(2027, 3, 28, 1, tzinfo=UTC)  # 02:00 in Berlin is 03:00
+AUTUMN = datetime(2026, 10, 25, 1, tzinfo=UTC)  # 03:00 in Berlin is 02:00
+BERLIN = "Europe/Berlin"
+
+
+def set_clock(trial: Trial, moment: datetime) -> None:
+    ahead = moment - datetime.now(UTC)
+    with trial.outage():
+        trial.each(lambda arm: arm.step_clock(ahead))
+
+
+def test_the_clocks_of_a_zone_change(trial: Make) -> None:
+    spring, autumn = trial("08 zone, in spring"), trial("08 zone, in autumn")
+    set_clock(spring, SPRING - 20 * SECOND)
+    set_clock(autumn, AUTUMN - 30 * MINUTE - 20 * SECOND)
+    spring.start()
+    autumn.start()
+    spring.each(define_for_spring)
+    autumn.each(define_for_autumn)
+    spring.run_for(16)
+    # Once more half past two, an hour after the first time.
+    set_clock(autumn, AUTUMN + 30 * MINUTE - 4 * SECOND)
+    spring.run_for(10)
+
+    spring.finish()
+    autumn.finish()
+
+    spring.ours_is_right()
+    autumn.ours_is_right()
+    if "stock" in spring.reports:
+        assert spring.reports["stock"].bad() + autumn.reports["stock"].bad()
+
+
+def define_for_spring(arm: Arm) -> None:
+    arm.define_crontab("gap", "30 2 * * *", BERLIN, slots=[SPRING])
+    arm.define_crontab("after", "0 3 * * *", BERLIN, slots=[SPRING])
+    arm.define_crontab("hour", "0 * * * *", BERLIN, slots=[SPRING])
+    arm.define_crontab("minute", "* * * * *", BERLIN, slots=minutes(SPRING, SPRING))
+
+
+def define_for_autumn(arm: Arm) -> None:
+    first, second = AUTUMN - 30 * MINUTE, AUTUMN + 30 * MINUTE
+    arm.define_crontab("twice", "30 2 * * *", BERLIN, slots=[first])
+    arm.define_crontab("half", "30 * * * *", BERLIN, slots=[first, second])
+    arm.define_crontab("minute", "* * * * *", BERLIN, slots=minutes(first, second))
+
+
+def minutes(first: datetime, last: datetime) -> list[datetime]:
+    return every(MINUTE, start_at=first, end_at=last + MINUTE)

@@ -1,0 +1,100 @@
+"""Rows that no beat can run, written behind everybody's back: the others do not notice."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.faults import definitions
+from tests.faults.arm import Arm
+from tests.faults.overlapping import Make
+from tests.faults.processes import wait_until
+
+pytestmark = pytest.mark.calm
+
+CRONTAB = {"minute": "*", "hour": "*", "day_of_month": "*", "month_of_year": "*"}
+CRONTAB |= {"day_of_week": "*", "timezone": "UTC"}
+SECONDLY = {"every": 1, "period": "seconds"}
+
+# What stops or blinds stock beat: the schedule, then the other columns.
+POISON: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "endless interval": ("interval", {"every": 2147483647, "period": "days"}, {}),
+    "hot interval": ("interval", {"every": 1, "period": "microseconds"}, {}),
+    "no interval": ("interval", {"every": 0, "period": "seconds"}, {}),
+    "negative interval": ("interval", {"every": -5, "period": "seconds"}, {}),
+    "bad period": ("interval", {"every": 1, "period": "fortnights"}, {}),
+    "headers a list": ("interval", SECONDLY, {"headers": "[]"}),
+    "headers a text": ("interval", SECONDLY, {"headers": '"x"'}),
+    "headers not JSON": ("interval", SECONDLY, {"headers": "{"}),
+    "headers of Celery: task": (
+        "interval",
+        SECONDLY,
+        {"headers": '{"task": "tests.faults.tasks.leave_no_effect"}'},
+    ),
+    "headers of Celery: id": ("interval", SECONDLY, {"headers": '{"id": "another"}'}),
+    "args an object": ("interval", SECONDLY, {"args": '{"a": 1}'}),
+    "args a text": ("interval", SECONDLY, {"args": '"abc"'}),
+    "args a number": ("interval", SECONDLY, {"args": "5"}),
+    "args not JSON": ("interval", SECONDLY, {"args": "["}),
+    "kwargs a list": ("interval", SECONDLY, {"kwargs": "[1]"}),
+    "kwargs not JSON": ("interval", SECONDLY, {"kwargs": "nope"}),
+    "queue of nobody": ("interval", SECONDLY, {"queue": "nobody"}),
+    "task of nobody": ("interval", SECONDLY, {"task": "nobody.knows"}),
+    "no schedule": ("", {}, {}),
+    "unknown zone": ("crontab", CRONTAB | {"timezone": "Mars/Olympus"}, {}),
+    "empty minute": ("crontab", CRONTAB | {"minute": ""}, {}),
+    "half a minute": ("crontab", CRONTAB | {"minute": "*/"}, {}),
+    "negative minute": ("crontab", CRONTAB | {"minute": "-1"}, {}),
+    "no such sun": ("solar", {"event": "moonrise", "latitude": 52, "longitude": 13}, {}),
+}
+# Rows that can be read, and never come.
+NEVER = {"31 February": ("crontab", CRONTAB | {"day_of_month": "31", "month_of_year": "2"}, {})}
+
+
+def test_rows_that_cannot_be_run(trial: Make) -> None:
+    poisoned = trial("09 poison rows")
+    poisoned.start()
+    poisoned.define("neighbour", count=20)
+    poisoned.run_for(5)
+
+    poisoned.each(poison)
+
+    poisoned.run_for(7)
+    for arm in poisoned.arms:
+        if arm.name == "ours":
+            wait_until(lambda arm=arm: set(errors(arm)) >= set(POISON), within=5)
+            assert arm.beat.is_alive()
+            assert all(errors(arm).values())
+        else:
+            assert not arm.beat.is_alive()
+    poisoned.judge()
+
+
+def errors(arm: Arm) -> dict[str, str]:
+    """Return why rows could not be run, by their name."""
+    with arm.connect() as connection:
+        found = definitions.errors_of(connection)
+    prefix = prefix_of(arm)
+    assert all(name.startswith(prefix) for name in found), found
+    return {name.removeprefix(prefix): why for name, why in found.items()}
+
+
+def prefix_of(arm: Arm) -> str:
+    return f"{arm.prefix}poison-"
+
+
+def poison(arm: Arm) -> None:
+    with psycopg.connect(arm.url) as connection:
+        for name, (kind, schedule, columns) in (POISON | NEVER).items():
+            reference = {}
+            if kind:
+                table = f"django_celery_beat_{kind}schedule"
+                reference[f"{kind}_id"] = definitions.insert(connection, table, **schedule)
+            definitions.insert_task(
+                connection,
+                f"{prefix_of(arm)}{name}",
+                changed_at=datetime.now(UTC),
+                **(reference | columns),
+            )
+        definitions.tell(connection)

@@ -1,0 +1,125 @@
+"""Eight writers edit what beat is about to send, and what it is not."""
+
+import random
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from tests.faults import definitions
+from tests.faults.arm import Arm
+from tests.faults.overlapping import Make
+from tests.faults.trial import scaled
+
+pytestmark = pytest.mark.calm
+
+WRITERS = 8
+PAUSE_SECONDS = 0.03
+TASKS = definitions.TASKS
+
+SET_NOTE = f"""UPDATE {TASKS} SET kwargs = json_build_object('note', %(number)s::text)::text,
+    date_changed = clock_timestamp() WHERE name = %(name)s"""
+# Of a task that is judged: what changes nothing of when it is due.
+HARMLESS = [
+    SET_NOTE,
+    SET_NOTE,
+    f"UPDATE {TASKS} SET description = %(number)s::text WHERE name = %(name)s",
+    f"UPDATE {TASKS} SET priority = %(number)s %% 5 WHERE name = %(name)s",
+]
+# Of others.
+DECOY = f"(SELECT id FROM {TASKS} WHERE name = %(decoy)s)"
+INTERVAL = f"(SELECT interval_id FROM {TASKS} WHERE name = %(decoy)s)"
+INTERVALS = "django_celery_beat_intervalschedule"
+DECOYS = [
+    f"UPDATE {TASKS} SET enabled = NOT enabled WHERE name = %(decoy)s",
+    f"UPDATE {INTERVALS} SET every = 1 + %(number)s %% 5 WHERE id IN {INTERVAL}",
+    f"DELETE FROM {TASKS} WHERE id IN {DECOY}",
+]
+
+# By name of the task: when a note was committed, and which one.
+Notes = dict[str, list[tuple[datetime, int]]]
+
+
+def test_eight_writers(trial: Make, seed: int) -> None:
+    edited = trial("10 eight writers")
+    edited.start()
+    edited.define(count=scaled(40))
+    edited.run_for(2)
+    notes: dict[str, Notes] = {}
+    with written(edited.arms, seed, notes):
+        edited.run_for(scaled(9))
+
+    edited.judge()
+    for arm in edited.arms:
+        if arm.name == "ours":
+            assert stale_notes(arm, notes["ours"]) == []
+
+
+@contextmanager
+def written(arms: Sequence[Arm], seed: int, notes: dict[str, Notes]) -> Iterator[None]:
+    """Let eight writers write to each arm meanwhile."""
+    is_over = threading.Event()
+    threads = []
+    for arm in arms:
+        notes[arm.name] = defaultdict(list)
+        names = [each.name for each in arm.definitions]
+        for number in range(WRITERS):
+            # A task has one writer: the notes of two would overtake each other.
+            mine = names[number::WRITERS]
+            chance = random.Random(f"{seed} {number}")
+            arguments = [arm, number, mine, chance, notes[arm.name], is_over]
+            threads.append(threading.Thread(target=write, args=arguments))
+    for thread in threads:
+        thread.start()
+    yield
+    is_over.set()
+    for thread in threads:
+        thread.join()
+
+
+def write(  # noqa: PLR0917 - of a thread
+    arm: Arm,
+    writer: int,
+    names: Sequence[str],
+    chance: random.Random,
+    notes: Notes,
+    is_over: threading.Event,
+) -> None:
+    number = 0
+    with psycopg.connect(arm.url, autocommit=True) as connection:
+        while not is_over.is_set():
+            number += 1
+            name, decoy = chance.choice(names), f"decoy-{writer}-{chance.randrange(5)}"
+            statement = chance.choice(HARMLESS + DECOYS)
+            with connection.transaction():
+                add_decoy(connection, decoy)
+                connection.execute(statement, {"name": name, "decoy": decoy, "number": number})
+            with connection.transaction():
+                definitions.tell(connection)
+            if statement is SET_NOTE:
+                notes[name].append((datetime.now(UTC), number))
+            time.sleep(PAUSE_SECONDS)
+
+
+def add_decoy(connection: psycopg.Connection, name: str) -> None:
+    """Write the decoy where it is not there."""
+    if connection.execute(f"SELECT 1 FROM {TASKS} WHERE name = %s", [name]).fetchone():
+        return
+    interval = definitions.insert_interval(connection, timedelta(seconds=1))
+    definitions.insert_task(connection, name, changed_at=datetime.now(UTC), interval_id=interval)
+
+
+def stale_notes(arm: Arm, notes: Notes) -> list[str]:
+    """Return the runs that were claimed after an edit, and have not what it wrote."""
+    claimed = {row.id: row.created_at for row in arm.rows()}
+    stale = []
+    for effect in arm.effects():
+        known = [n for at, n in notes[effect.name] if at < claimed[effect.id]]
+        if known and int(effect.note or 0) < known[-1]:
+            stale.append(f"{effect.name}: {effect.note} after {known[-1]}")
+    return stale

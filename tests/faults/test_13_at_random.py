@@ -1,0 +1,116 @@
+"""Whatever comes: beats, servers and links break at random, also while another is broken.
+
+In the long form alone: it takes minutes, and finds what nobody has thought of.
+"""
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.arm import Arm
+from tests.faults.overlapping import Make
+from tests.faults.proxy import Proxy
+from tests.faults.trial import SCALE, Trial, scaled
+
+pytestmark = pytest.mark.skipif(SCALE <= 1, reason="It takes minutes: FAULT_SCALE above 1")
+
+BEATS = 2
+Fault = Callable[[], object]
+
+
+class Nemesis:
+    """Breaks something, and mends it."""
+
+    def __init__(self, trial: Trial, chance: random.Random, links: list[Proxy]) -> None:
+        self.trial, self.chance, self.links = trial, chance, links
+
+    def strike(self) -> None:
+        """Do one thing, or two at once."""
+        faults = self.chance.sample(self.faults(), self.chance.choice([1, 1, 2]))
+        broken = [breaks() for breaks in faults]
+        self.trial.run_for(self.chance.uniform(0.2, 6))
+        for mends in reversed(broken):
+            mends()
+        self.trial.restart()
+
+    def faults(self) -> list[Callable[[], Fault]]:
+        return [
+            self.kill_beat,
+            self.pause_beat,
+            self.stop_beat,
+            self.freeze_link,
+            self.cut_link,
+            self.stop_database,
+            self.kill_broker,
+            self.block_broker,
+        ]
+
+    def kill_beat(self) -> Fault:
+        number = self.chance.randrange(BEATS)
+        self.trial.each(lambda arm: arm.beats[number].kill())
+        return lambda: None
+
+    def stop_beat(self) -> Fault:
+        number = self.chance.randrange(BEATS)
+        self.trial.each(lambda arm: arm.beats[number].stop(within=1))
+        return lambda: None
+
+    def pause_beat(self) -> Fault:
+        number = self.chance.randrange(BEATS)
+        self.trial.each(lambda arm: arm.beats[number].pause())
+        return lambda: self.trial.each(lambda arm: arm.beats[number].go_on())
+
+    def freeze_link(self) -> Fault:
+        link = self.chance.choice(self.links)
+        link.freeze()
+        return link.thaw
+
+    def cut_link(self) -> Fault:
+        link = self.chance.choice(self.links)
+        link.cut()
+        return link.mend
+
+    def stop_database(self) -> Fault:
+        self.trial.site.postgres.stop_immediately()
+        return self.trial.site.postgres.start
+
+    def kill_broker(self) -> Fault:
+        self.trial.site.rabbitmq.kill()
+        return self.trial.site.rabbitmq.start
+
+    def block_broker(self) -> Fault:
+        rabbitmq = self.trial.site.rabbitmq
+        if not rabbitmq.is_alive():
+            return lambda: None
+        rabbitmq.block()
+        return lambda: rabbitmq.is_alive() and rabbitmq.unblock()
+
+
+def test_anything_at_any_time(trial: Make, chance: random.Random) -> None:
+    random_faults = trial("13 at random")
+    site = random_faults.site
+    with Proxy(site.rabbitmq.port) as to_broker, Proxy(site.postgres.port) as to_database:
+        for arm in random_faults.arms:
+            add_beats(arm, to_broker, to_database)
+        random_faults.restart()
+        random_faults.define(count=scaled(3))
+        random_faults.run_for(4)
+        nemesis = Nemesis(random_faults, chance, [to_broker, to_database])
+        # All of it is one outage: what is asked is whether a slot is lost, or doubled.
+        with random_faults.outage():
+            for _ in range(scaled(4)):
+                random_faults.run_for(chance.uniform(0, 3))
+                nemesis.strike()
+        random_faults.run_for(20)
+
+        random_faults.judge()
+
+
+def add_beats(arm: Arm, to_broker: Proxy, to_database: Proxy) -> None:
+    site = arm.site
+    for _ in range(BEATS):
+        arm.add_beat(
+            BROKER_URL=site.rabbitmq.url_at(to_broker.port),
+            DATABASE_URL=site.postgres.url_of(arm.database, port=to_database.port),
+        )

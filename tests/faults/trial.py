@@ -1,0 +1,145 @@
+"""A fault, done to both arms at once, and what is said of each in the end."""
+
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from tests.faults.arm import Arm
+from tests.faults.checker import Report, Verdict
+from tests.faults.evidence import Definition
+from tests.faults.site import Site
+
+SECOND = timedelta(seconds=1)
+# How much more of everything `make faults` does.
+SCALE = float(os.environ.get("FAULT_SCALE") or 1)
+ARMS = (os.environ.get("FAULT_ARMS") or "ours,stock").split(",")
+LEAD = 2.5 * SECOND
+PATIENCE_SECONDS = 25
+QUIET_SECONDS = 1.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What was said of one arm."""
+
+    fault: str
+    seed: int
+    arm: str
+    report: Report
+
+
+NUMBERS = itertools.count(1)
+# Of this run of the tests, for the table.
+OUTCOMES: list[Outcome] = []
+
+
+def scaled(number: int) -> int:
+    """Return as many as FAULT_SCALE asks for."""
+    return round(number * SCALE)
+
+
+class Trial:
+    """The arms of one fault."""
+
+    def __init__(self, site: Site, fault: str, seed: int) -> None:
+        self.site, self.fault, self.seed = site, fault, seed
+        mark = f"{fault[:2]}-{next(NUMBERS)}"
+        self.arms = [Arm(site, name, mark=mark) for name in ARMS]
+        self.reports: dict[str, Report] = {}
+
+    def each(self, do: Callable[[Arm], object]) -> None:
+        for arm in self.arms:
+            do(arm)
+
+    def start(self, *, beats: int = 1, **environ: str) -> None:
+        """Start so many beats of each arm, and wait until they are up."""
+        for arm in self.arms:
+            for _ in range(beats):
+                arm.add_beat(**environ)
+        self.restart()
+
+    def wait_until_up(self) -> None:
+        self.each(Arm.wait_until_up)
+
+    def define(self, name: str = "task", **given: object) -> list[Definition]:
+        """Write the same periodic tasks to both; their first slots are in a moment."""
+        start_at = datetime.now(UTC) + LEAD
+        defined = []
+        for arm in self.arms:
+            at = arm.by_its_clock(start_at)
+            defined += arm.define(name, **{"start_at": at} | given)
+        return defined
+
+    def restart(self) -> None:
+        """Start the beats that have ended, and wait until they are up."""
+        for each in (each for arm in self.arms for each in arm.beats):
+            if not each.is_alive():
+                each.start()
+        self.wait_until_up()
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """Note for both that something is broken meanwhile."""
+        with ExitStack() as stack:
+            for arm in self.arms:
+                stack.enter_context(arm.outage())
+            yield
+
+    def run_for(self, seconds: float) -> None:
+        """Let beats run: the passing of time is what is tested."""
+        time.sleep(seconds)
+
+    def finish(self, *, until: datetime | None = None) -> None:
+        """Wait until what was sent of all slots up to now was started, then judge both."""
+        until = until or datetime.now(UTC)
+        self.settle(until)
+        for arm in self.arms:
+            report = self.reports[arm.name] = arm.judge(arm.by_its_clock(until))
+            OUTCOMES.append(Outcome(fault=self.fault, seed=self.seed, arm=arm.name, report=report))
+
+    def settle(self, until: datetime) -> None:
+        """Wait until the runs of all slots until then have started, and end all beats.
+
+        Give up when nothing has started for longer than the relay takes.
+        """
+        started, progress_at = -1, time.monotonic()
+        while time.monotonic() < progress_at + PATIENCE_SECONDS:
+            if all(arm.is_settled(arm.by_its_clock(until)) for arm in self.arms):
+                break
+            if (count := self.started()) != started:
+                started, progress_at = count, time.monotonic()
+            time.sleep(0.5)
+        self.each(Arm.close)
+        # What stock beat has sent is known to nobody: until nothing more comes.
+        started = -1
+        while (count := self.started()) != started:
+            started = count
+            time.sleep(QUIET_SECONDS)
+
+    def started(self) -> int:
+        return sum(len(arm.effects()) for arm in self.arms)
+
+    def ours_is_right(self) -> None:
+        """Fail unless each slot of ours was served as it had to be."""
+        if report := self.reports.get("ours"):
+            log = next(arm.output() for arm in self.arms if arm.name == "ours")
+            assert not report.bad(), "\n".join([*report.complaints, log])
+            assert report.slots
+
+    def stock_fails(self) -> None:
+        """Fail unless stock beat was found failing: or else the checker is blind."""
+        if report := self.reports.get("stock"):
+            assert report.bad(Verdict.LOST, Verdict.DOUBLED, Verdict.SPURIOUS), report
+
+    def judge(self) -> None:
+        """Finish, and hold ours to its promise, and stock to its failure."""
+        self.finish()
+        self.ours_is_right()
+        self.stock_fails()
+
+    def close(self) -> None:
+        self.each(Arm.close)
