@@ -1,6 +1,11 @@
 """PostgreSQL stops, and refuses transactions that it would not refuse a moment later."""
 
+import uuid
+from contextlib import suppress
+from datetime import UTC, datetime
+
 import pytest
+from psycopg.errors import SerializationFailure
 
 from tests.faults import definitions
 from tests.faults.arm import Arm
@@ -84,11 +89,13 @@ def refuse_transactions(arm: Arm, *, percent: int) -> None:
 
 
 def edit(arm: Arm) -> None:
-    """Change something that no slot depends on, and say so."""
-    with arm.connect() as connection, connection.transaction():
-        connection.execute(
-            f"INSERT INTO {definitions.TASKS} (name, task, args, kwargs, headers, description,"
-            " enabled, one_off, total_run_count, date_changed) VALUES (gen_random_uuid(), 'x',"
-            " '[]', '{}', '{}', '', false, false, 0, now())"
-        )
-        definitions.tell(connection)
+    """Change something that no slot depends on, and say so; again, when it is refused."""
+    with arm.connect() as connection:
+        for _ in range(20):
+            with suppress(SerializationFailure), connection.transaction():
+                definitions.insert_task(
+                    connection, str(uuid.uuid4()), changed_at=datetime.now(UTC), enabled=False
+                )
+                definitions.tell(connection)
+                return
+    pytest.fail("It was refused each time.")
