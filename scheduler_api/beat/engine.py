@@ -30,7 +30,8 @@ LOCKED_SLEEP = timedelta(milliseconds=50)
 RELAY_AFTER = timedelta(seconds=1)
 # A clock that is set back by less is an adjustment, and waited for.
 STEP = timedelta(seconds=5)
-FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 1, 30
+# Short enough that what waits is served within 15 seconds of the end of an outage.
+FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 1, 10
 NOTHING = timedelta(0)
 # Of SQLSTATE: class 40 is a transaction that was rolled back, 55P03 a lock that was not to be had.
 CONFLICTS = ("40", "55P03")

@@ -16,7 +16,7 @@ from .kombu_publisher import KombuLink
 from .outgoing import Outcome, Outgoing
 
 # Seconds.
-FIRST_PAUSE, LONGEST_PAUSE = 1, 30  # between two tries to connect
+FIRST_PAUSE, LONGEST_PAUSE = 1, 10  # between two tries to connect
 TURN = 1.0
 FAREWELL = 1.0
 JOIN = 5.0

@@ -6,7 +6,18 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from django.db import connection, transaction
-from django.db.models import F, Min, Q, QuerySet, Value
+from django.db.models import (
+    DateTimeField,
+    ExpressionWrapper,
+    F,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+)
 from django.db.models.functions import Least
 from django_celery_beat.models import PeriodicTask
 
@@ -15,6 +26,7 @@ from scheduler_api.beat.outgoing import Outgoing
 from scheduler_api.beat.serving import DueTask, Sent
 from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.periodic_tasks.models import ManagedTask
+from scheduler_api.periodic_tasks.timing import AN_INSTANT
 from scheduler_api.runs.models import Run
 
 State = Run.State
@@ -220,8 +232,27 @@ class Store:
         """Return how often in a row a task could not be planned or sent."""
         return Agenda.objects.values_list("failures", flat=True).get(pk=task_id)
 
+    @transaction.atomic
     def rewind(self, now: datetime) -> None:
-        """Let all slots come again that are not yet, since the clock has been set back."""
+        """Let all slots come again that are not yet, since the clock has been set back.
+
+        Rows of slots that were missed by the other clock go: these slots may be served now.
+        """
+        missed = Run.objects.filter(ended_as=State.MISSED, created_at__gt=now)
+        of_task = missed.filter(periodic_task_id=OuterRef("pk")).order_by()
+        totals = of_task.values("periodic_task_id").annotate(
+            first=Min("slot_at"), slots=Sum("slot_count")
+        )
+        Agenda.objects.filter(pk__in=missed.values("periodic_task_id")).update(
+            served_at=ExpressionWrapper(
+                Subquery(totals.values("first")) - AN_INSTANT, output_field=DateTimeField()
+            ),
+            missed_count=F("missed_count") - Subquery(totals.values("slots")),
+            slot_at=None,
+            due_at=None,
+            stale=True,
+        )
+        missed.delete()
         later = Q(served_at__gt=now) | Q(since_at__gt=now)
         Agenda.objects.filter(later).update(
             slot_at=None,

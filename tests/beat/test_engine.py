@@ -204,12 +204,18 @@ def test_a_clock_that_is_set_back_neither_stops_it_nor_sends_a_slot_twice(beat):
 
 
 def test_a_clock_that_was_ahead_for_a_day_does_not_cost_that_day(beat):
-    every(3600)
+    task = every(3600)
     beat.run()
-    beat.run(at=NOON + 24 * HOUR)
+    assert slots_sent(beat.run(at=NOON + 24 * HOUR)) == [NOON + 24 * HOUR]
+    assert Agenda.objects.get(pk=task.pk).missed_count == 23
 
-    assert slots_sent(beat.run(at=NOON + HOUR)) == []  # of which the row of a stretch tells
-    assert slots_sent(beat.run(at=NOON + 2 * HOUR)) == [NOON + 2 * HOUR]
+    for hours in range(1, 24):
+        assert slots_sent(beat.run(at=NOON + hours * HOUR)) == [NOON + hours * HOUR]
+
+    assert beat.run(at=NOON + 24 * HOUR) == []
+    assert Agenda.objects.get(pk=task.pk).missed_count == 0
+    assert Run.objects.count() == 24
+    assert {*Run.objects.values_list("state", flat=True)} == {"queued"}
 
 
 def test_a_bad_row_says_why_is_tried_again_and_holds_up_no_other(beat):

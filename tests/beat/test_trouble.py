@@ -47,7 +47,7 @@ def test_without_a_database_it_tries_less_and_less_often_and_says_so_once(
     for _ in range(7):
         beat.engine.tick()
 
-    assert waits == [1, 2, 4, 8, 16, 30, 30]
+    assert waits == [1, 2, 4, 8, 10, 10, 10]
     assert caplog.text.count("The database does not answer: gone") == 1
 
     monkeypatch.setattr(beat.engine.store, "glance", glance)

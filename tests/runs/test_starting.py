@@ -30,7 +30,7 @@ def deliver(started: list[str], monkeypatch: Any) -> Any:
     # Celery closes it after each task; here it has a transaction that is to be rolled back.
     monkeypatch.setattr(connections[DEFAULT_DB_ALIAS], "close", lambda: None)
 
-    @current_app.task(name="tests.noted", bind=True)
+    @current_app.task(name="tests.noted", bind=True, shared=False)
     def noted(task: Any) -> None:
         started.append(task.request.id)
 
