@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.canaries import KEY, Secrets
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -127,11 +127,6 @@ def wait_until(
     while not condition():
         assert time.monotonic() < deadline, f"Not within {within} s: {why()}"
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import sys
 
 import pytest
 
-from tests.deploy.conftest import ROOT, Processes, Started, free_port, wait_until
+from tests.deploy.conftest import ROOT, Processes, Started, wait_until
+from tests.ports import free_port
 
 SEND = """
 import sys

@@ -8,13 +8,13 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.ports import free_port
 from tests.services import ask_broker, ask_postgres
 
 START_SECONDS = 60
@@ -24,11 +24,6 @@ UNPRIVILEGED = ("postgres", "nobody")
 
 class Missing(Exception):
     """A server that is not installed here."""
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def find(name: str, *patterns: str) -> Path:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.service import ROOT, Answer, Service, free_port, wait_for
+from tests.journeys.service import ROOT, Answer, Service, wait_for
+from tests.ports import free_port
 
 INDEX = "/api/v1/"
 ACCOUNTS = "/api/v1/service-accounts/"

@@ -1,0 +1,20 @@
+"""Ports for servers of a test's own."""
+
+import socket
+from random import SystemRandom
+
+# Below those that systems give to outgoing connections: one of these could take a port in the time
+# between its choice and the start of its server.
+PORTS = range(15_000, 30_000)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on at the moment."""
+    while True:
+        port = SystemRandom().choice(PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
