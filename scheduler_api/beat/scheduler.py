@@ -16,6 +16,7 @@ from scheduler_api.beat.engine import Engine
 from scheduler_api.beat.postgres_store import PostgresStore
 from scheduler_api.beat.publishing import Publisher
 from scheduler_api.beat.store import Store
+from scheduler_api.catalogue.registry import registered_tasks
 from scheduler_api.periodic_tasks.settings_entries import store_entries
 
 STOP_SECONDS = 10
@@ -39,6 +40,7 @@ class DatabaseScheduler(Scheduler):
 
     def setup_schedule(self) -> None:
         """Start the engine; the database need not answer yet."""
+        registered_tasks(self.app)  # loads them, so that the first batch need not wait for it
         alarm = Alarm()
         publisher = Publisher(self.app, wake=alarm.ring)
         publisher.start()
