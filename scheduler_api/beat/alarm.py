@@ -10,7 +10,8 @@ from typing import Any
 import psycopg
 from django.db import connection
 
-CHANNEL = "scheduler_api_agenda"
+from scheduler_api.periodic_tasks.triggers.postgresql import CHANNEL
+
 # A listener that could not be had is tried for again; the agenda is looked at each second anyhow.
 RETRY_SECONDS = 5
 

@@ -33,6 +33,8 @@ STEP = timedelta(seconds=5)
 # Short enough that what waits is served within 15 seconds of the end of an outage.
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 1, 10
 NOTHING = timedelta(0)
+# What the driver, Django or Python say of a row that somebody has spoilt.
+UNREADABLE = (DatabaseError, ValueError, ArithmeticError, TypeError)
 # Of SQLSTATE: class 40 is a transaction that was rolled back, 55P03 a lock that was not to be had.
 CONFLICTS = ("40", "55P03")
 
@@ -119,7 +121,7 @@ class Engine:
         """Plan some of what has changed; return whether there may be more to do at once."""
         try:
             planned = plan(self.store, now, limit=PLANNED_AT_ONCE)
-        except (DatabaseError, ValueError, ArithmeticError, TypeError) as error:
+        except UNREADABLE as error:
             refuse_if_gone(error)
             logger.warning("Planning one by one what cannot be read together: %s", error)
             self.one_by_one(
@@ -159,7 +161,7 @@ class Engine:
             claimed = claim(
                 self.store, now, after=self.place, limit=self.store.batch, grace=self.grace
             )
-        except (DatabaseError, ValueError, ArithmeticError, TypeError) as error:
+        except UNREADABLE as error:
             refuse_if_gone(error)
             logger.warning("Claiming one by one what cannot be read together: %s", error)
             self.one_by_one(
@@ -241,7 +243,7 @@ class Engine:
         for pk in ids:
             try:
                 serve(pk)
-            except (DatabaseError, ValueError, ArithmeticError, TypeError) as error:
+            except UNREADABLE as error:
                 refuse_if_gone(error)
                 with transaction.atomic():
                     failures = self.store.failures_of(pk)

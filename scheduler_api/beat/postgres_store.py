@@ -199,10 +199,11 @@ class PostgresStore(Store):
             options=list(options),
             chosen=array(options[sent.options] for sent in runs),
         )
-        done = [sent.task.id for sent in runs if sent.task.one_off]
+        ids = {pk for (pk,) in added}
+        done = [sent.task.id for sent in runs if sent.task.one_off and sent.id in ids]
         if done:
             self._ask(DISABLE, task_ids=array(done))
-        return {pk for (pk,) in added}
+        return ids
 
     def advance(self, advances: Sequence[Advance]) -> None:
         """Say where tasks stand."""
