@@ -9,7 +9,7 @@ from django.db import transaction
 from scheduler_api.beat import messages
 from scheduler_api.beat.outgoing import Outgoing
 from scheduler_api.beat.planning import put_off
-from scheduler_api.beat.policy import Overlap, Start, start
+from scheduler_api.beat.policy import Overlap, Verdict, decide
 from scheduler_api.beat.schedules import read_schedules
 from scheduler_api.beat.serving import (
     DueTask,
@@ -42,7 +42,7 @@ class Claim:
 
 
 @dataclass(kw_only=True)
-class Draft:
+class Writes:
     """What a claim is about to write."""
 
     sent: list[Sent] = field(default_factory=list)
@@ -85,30 +85,30 @@ def claim(
             locked = store.lock_one(task_id, now)
         if not locked:
             return Claim(batch_id=0)
-        draft = Draft()
+        writes = Writes()
         tasks = [task for task in locked if task.slot_at is not None]
         if len(tasks) < len(locked):
             store.replan([task.id for task in locked if task.slot_at is None])
-        draw_up(draft, tasks, store, grace=grace, now=now)
-        added = store.add_sent(draft.sent, now=now)
-        runs = [outgoing(sent) for sent in draft.sent if sent.id in added]
-        store.add_others(draft.others)
-        store.advance(draft.advances)
-        store.quarantine(draft.put_off)
-        store.cancel(draft.cancelled, reason=REPLACED)
+        draw_up(writes, tasks, store, grace=grace, now=now)
+        added = store.add_sent(writes.sent, now=now)
+        runs = [outgoing(sent) for sent in writes.sent if sent.id in added]
+        store.add_others(writes.others)
+        store.advance(writes.advances)
+        store.quarantine(writes.put_off)
+        store.cancel(writes.cancelled, reason=REPLACED)
         batch_id = store.put_out([run.id for run in runs], now=now) if runs else 0
     return Claim(
         batch_id=batch_id,
         runs=runs,
-        cancelled=draft.cancelled,
+        cancelled=writes.cancelled,
         count=len(locked),
         last=(locked[-1].due_at, locked[-1].id),
-        oldest_due_at=min((sent.due_at for sent in draft.sent), default=None),
+        oldest_due_at=min((sent.due_at for sent in writes.sent), default=None),
     )
 
 
 def draw_up(
-    draft: Draft, tasks: Sequence[DueTask], store: Store, *, grace: timedelta, now: datetime
+    writes: Writes, tasks: Sequence[DueTask], store: Store, *, grace: timedelta, now: datetime
 ) -> None:
     """Decide what becomes of each task."""
     slots = Slots(schedules=read_schedules(tasks))
@@ -118,9 +118,9 @@ def draw_up(
             options = check(task, now=now)
             served = serve(task, slots, grace=grace, now=now)
         except Exception as error:  # noqa: BLE001 - whatever is written there, others go on
-            draft.put_off.append(put_off(task.id, task.failures, error, now=now))
+            writes.put_off.append(put_off(task.id, task.failures, error, now=now))
             continue
-        draft.advances.append(
+        writes.advances.append(
             Advance(
                 task_id=task.id,
                 slot_at=served.next_slot_at,
@@ -130,13 +130,13 @@ def draw_up(
             )
         )
         if served.missed:
-            draft.others.append(missed_run(task, served, now=now))
+            writes.others.append(missed_run(task, served, now=now))
         if task.overlap is None or task.overlap == Overlap.ALLOW:
-            draft.sent += each_sent(task, served, options)
+            writes.sent += each_sent(task, served, options)
         else:
             overlapping.append((task, served))
     if overlapping:
-        draw_up_overlapping(draft, overlapping, store, now=now)
+        draw_up_overlapping(writes, overlapping, store, now=now)
 
 
 class NotSent(Exception):
@@ -178,12 +178,12 @@ def each_sent(task: DueTask, served: Served, options: str) -> Iterator[Sent]:
 
 
 def draw_up_overlapping(
-    draft: Draft, tasks: Sequence[tuple[DueTask, Served]], store: Store, *, now: datetime
+    writes: Writes, tasks: Sequence[tuple[DueTask, Served]], store: Store, *, now: datetime
 ) -> None:
     """Decide what becomes of runs that others of the same task may stand in the way of."""
     active = store.active_of({task.id: lease_start(task, now) for task, _ in tasks})
     for task, served in tasks:
-        draw_up_behind(draft, task, served, active.get(task.id, []), now=now)
+        draw_up_behind(writes, task, served, active.get(task.id, []), now=now)
 
 
 def lease_start(task: DueTask, now: datetime) -> datetime:
@@ -192,7 +192,7 @@ def lease_start(task: DueTask, now: datetime) -> datetime:
 
 
 def draw_up_behind(
-    draft: Draft,
+    writes: Writes,
     task: DueTask,
     served: Served,
     before: Sequence[tuple[str, bool]],
@@ -203,19 +203,21 @@ def draw_up_behind(
     active = list(before)
     for sent in each_sent(task, served, check(task, now=now)):
         held = sum(is_held for _, is_held in active)
-        decision = start(task.overlap or Overlap.ALLOW, active=len(active), held=held)
-        match decision:
-            case Start.NOW:
-                draft.sent.append(sent)
-            case Start.HELD:
-                draft.others.append(sent.as_run(now=now, is_held=True, reason=OVERLAPS))
-            case Start.INSTEAD:
-                draft.replace(task, sent, before=active, now=now)
+        verdict = decide(task.overlap or Overlap.ALLOW, active=len(active), held=held)
+        match verdict:
+            case Verdict.NOW:
+                writes.sent.append(sent)
+            case Verdict.HELD:
+                writes.others.append(sent.as_run(now=now, is_held=True, reason=OVERLAPS))
+            case Verdict.INSTEAD:
+                writes.replace(task, sent, before=active, now=now)
                 active = []
-            case Start.SKIPPED:
-                draft.others.append(sent.as_run(now=now, state=Run.State.SKIPPED, reason=OVERLAPS))
+            case Verdict.SKIPPED:
+                writes.others.append(
+                    sent.as_run(now=now, state=Run.State.SKIPPED, reason=OVERLAPS)
+                )
                 continue
-        active.append((sent.id, decision is Start.HELD))
+        active.append((sent.id, verdict is Verdict.HELD))
 
 
 def missed_run(task: DueTask, served: Served, *, now: datetime) -> Run:

@@ -42,7 +42,7 @@ def missed_among(
             return max(too_late, len(due) - 1)
 
 
-class Start(Enum):
+class Verdict(Enum):
     """What becomes of a run that is to be sent while earlier ones of its task have not ended."""
 
     NOW = "now"
@@ -51,12 +51,12 @@ class Start(Enum):
     INSTEAD = "instead"  # of those that have not ended: they are cancelled
 
 
-def start(overlap: str, *, active: int, held: int) -> Start:
+def decide(overlap: str, *, active: int, held: int) -> Verdict:
     """Decide about a run, given how many of its task have not ended, and how many are held."""
     if not active or overlap == Overlap.ALLOW:
-        return Start.NOW
+        return Verdict.NOW
     if overlap == Overlap.CANCEL_PREVIOUS:
-        return Start.INSTEAD
+        return Verdict.INSTEAD
     if overlap == Overlap.BUFFER_ONE and not held:
-        return Start.HELD
-    return Start.SKIPPED
+        return Verdict.HELD
+    return Verdict.SKIPPED

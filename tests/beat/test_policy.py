@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scheduler_api.beat.policy import MAX_CATCHUP, Misfire, Overlap, Start, missed_among, start
+from scheduler_api.beat.policy import MAX_CATCHUP, Misfire, Overlap, Verdict, decide, missed_among
 
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -84,17 +84,17 @@ def test_a_window_shorter_than_the_grace_does_not_make_late_what_is_not(misfire)
 
 
 @pytest.mark.parametrize(
-    ("overlap", "active", "held", "decision"),
+    ("overlap", "active", "held", "verdict"),
     [
-        (Overlap.ALLOW, 5, 0, Start.NOW),
-        (Overlap.SKIP, 0, 0, Start.NOW),
-        (Overlap.SKIP, 1, 0, Start.SKIPPED),
-        (Overlap.BUFFER_ONE, 0, 0, Start.NOW),
-        (Overlap.BUFFER_ONE, 1, 0, Start.HELD),
-        (Overlap.BUFFER_ONE, 2, 1, Start.SKIPPED),
-        (Overlap.CANCEL_PREVIOUS, 0, 0, Start.NOW),
-        (Overlap.CANCEL_PREVIOUS, 1, 0, Start.INSTEAD),
+        (Overlap.ALLOW, 5, 0, Verdict.NOW),
+        (Overlap.SKIP, 0, 0, Verdict.NOW),
+        (Overlap.SKIP, 1, 0, Verdict.SKIPPED),
+        (Overlap.BUFFER_ONE, 0, 0, Verdict.NOW),
+        (Overlap.BUFFER_ONE, 1, 0, Verdict.HELD),
+        (Overlap.BUFFER_ONE, 2, 1, Verdict.SKIPPED),
+        (Overlap.CANCEL_PREVIOUS, 0, 0, Verdict.NOW),
+        (Overlap.CANCEL_PREVIOUS, 1, 0, Verdict.INSTEAD),
     ],
 )
-def test_what_becomes_of_a_run_while_others_have_not_ended(overlap, active, held, decision):
-    assert start(overlap, active=active, held=held) is decision
+def test_what_becomes_of_a_run_while_others_have_not_ended(overlap, active, held, verdict):
+    assert decide(overlap, active=active, held=held) is verdict
