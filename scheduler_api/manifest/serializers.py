@@ -9,7 +9,8 @@ from scheduler_api.http import fields
 from scheduler_api.http.serializers import StrictSerializer
 from scheduler_api.manifest.document import VERSION
 from scheduler_api.periodic_tasks.batch_serializers import Body
-from scheduler_api.periodic_tasks.serializers import EXAMPLE, PeriodicTaskSerializer
+from scheduler_api.periodic_tasks.examples import EXAMPLE
+from scheduler_api.periodic_tasks.serializers import PeriodicTaskSerializer
 
 MAX_ENTRIES = 10_000
 MEDIA_TYPES = ("application/json", "application/yaml")

@@ -27,13 +27,11 @@ from scheduler_api.periodic_tasks.batch_serializers import (
     BatchQuery,
     BatchSerializer,
 )
+from scheduler_api.periodic_tasks.examples import ANSWER, PAUSE, PAUSED
 from scheduler_api.periodic_tasks.filters import PeriodicTaskFilter
 from scheduler_api.periodic_tasks.quotas import TooManyPeriodicTasks
 from scheduler_api.periodic_tasks.serializers import (
-    ANSWER,
     MAX_NAME_LENGTH,
-    PAUSE,
-    PAUSED,
     NamedPeriodicTaskSerializer,
     PauseSerializer,
     PeriodicTaskSerializer,
