@@ -69,6 +69,8 @@ class AmqpLink:
         self._reset()
         self._wire = Wire(self._app)
         self._answered_at = time.monotonic()
+        # Those of the settings now: the first message need not wait for it.
+        self._declare(self._app.amqp.queues.values())
 
     # --- Publishing ---------------------------------------------------------------------------
 

@@ -90,13 +90,11 @@ def claim(
         if len(tasks) < len(locked):
             store.replan([task.id for task in locked if task.slot_at is None])
         draw_up(writes, tasks, store, grace=grace, now=now)
-        added = store.add_sent(writes.sent, now=now)
-        runs = [outgoing(sent) for sent in writes.sent if sent.id in added]
+        added, batch_id = store.write_claim(writes.sent, writes.advances, now=now)
         store.add_others(writes.others)
-        store.advance(writes.advances)
         store.quarantine(writes.put_off)
         store.cancel(writes.cancelled, reason=REPLACED)
-        batch_id = store.put_out([run.id for run in runs], now=now) if runs else 0
+    runs = [outgoing(sent) for sent in writes.sent if sent.id in added]
     return Claim(
         batch_id=batch_id,
         runs=runs,

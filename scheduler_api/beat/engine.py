@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 
-from scheduler_api.beat import clock
 from scheduler_api.beat.alarm import Alarm
 from scheduler_api.beat.claiming import Claim, claim
 from scheduler_api.beat.heartbeat import Heartbeat
@@ -82,26 +81,29 @@ class Engine:
 
     def work(self) -> timedelta:
         """Do one step of each kind; return how long nothing else is to be done."""
-        now = clock.now()
-        self.heed_step(now)
+        glance = self.store.glance()
+        now = glance.now
+        if self.last_now and now < self.last_now - STEP:
+            self.go_back(self.last_now, now)
+            return NOTHING
+        self.last_now = now
         self.settle(now)
-        glance = self.store.glance(now)
         is_busy = glance.has_pause_to_end and self.end_pauses(now)
         if glance.is_stale:
             is_busy = self.plan(now) or is_busy
         if self.publisher.is_ready:
-            is_busy = self.publish(glance, now) or is_busy
+            is_busy = self.publish(glance) or is_busy
         if self.heartbeat.is_due(now, trouble=self.publisher.trouble):
             self.show(now)
-        return NOTHING if is_busy else self.pause(glance, now)
+        return NOTHING if is_busy else self.pause(glance)
 
-    def pause(self, glance: Glance, now: datetime) -> timedelta:
+    def pause(self, glance: Glance) -> timedelta:
         """Return how long to sleep: the broker's answers and changes wake beat before."""
         if glance.next_due_at is None or not self.has_room:
             return LONGEST_SLEEP
-        if glance.next_due_at <= now:  # others have it, or somebody is writing it
+        if glance.next_due_at <= glance.now:  # others have it, or somebody is writing it
             return LOCKED_SLEEP
-        return max(min(glance.next_due_at - now, LONGEST_SLEEP), SHORTEST_SLEEP)
+        return max(min(glance.next_due_at - glance.now, LONGEST_SLEEP), SHORTEST_SLEEP)
 
     @property
     def has_room(self) -> bool:
@@ -134,19 +136,17 @@ class Engine:
             self.place = None
         return planned.count > 0
 
-    def heed_step(self, now: datetime) -> None:
-        """Where the clock was set back, let slots come again; those in the ledger are not sent."""
-        if self.last_now and now < self.last_now - STEP:
-            logger.warning("The clock was set back from %s to %s", self.last_now, now)
-            self.store.rewind(now)
-            self.place = None
-        self.last_now = now
+    def go_back(self, before: datetime, now: datetime) -> None:
+        """Let slots come again, since the clock was set back; those in the ledger are not sent."""
+        logger.warning("The clock was set back from %s to %s", before, now)
+        self.store.rewind(now)
+        self.last_now, self.place = now, None
 
     # --- Runs ---------------------------------------------------------------------------------
 
-    def publish(self, glance: Glance, now: datetime) -> bool:
+    def publish(self, glance: Glance) -> bool:
         """Hand runs to the broker; return whether there may be more to hand over at once."""
-        is_busy = False
+        is_busy, now = False, glance.now
         if glance.has_held:
             self.store.release_held(now)
         if glance.has_unsent and self.has_room:
@@ -281,7 +281,7 @@ class Engine:
         """Finish what is with the broker, as far as it answers in so many seconds."""
         self.publisher.close(within=within)
         try:
-            self.settle(clock.now())
+            self.settle(self.store.now())
             self.heartbeat.stop()
         except (DatabaseError, InterfaceError) as error:
             logger.warning("Stopping without the database: %s", error)

@@ -1,6 +1,7 @@
 """The engine's statements on PostgreSQL: a batch at a time, without waiting for anybody's lock."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -11,14 +12,19 @@ from scheduler_api.beat.serving import DueTask, Sent
 from scheduler_api.beat.store import OF_AGENDA, OF_HALF, OF_TASK, Advance, Glance, Store
 from scheduler_api.periodic_tasks.agenda import Agenda
 
+# The time is told once: to PostgreSQL, that function may tell another for each row.
 GLANCE = """
+WITH clock AS MATERIALIZED (SELECT coalesce(%(now)s, clock_timestamp()) AS now)
 SELECT
+    (SELECT now FROM clock),
     EXISTS (SELECT FROM scheduler_api_agenda WHERE stale),
     (SELECT due_at FROM scheduler_api_agenda
         WHERE due_at IS NOT NULL AND NOT stale ORDER BY due_at LIMIT 1),
-    EXISTS (SELECT FROM scheduler_api_outbox WHERE retry_at <= %(now)s),
+    EXISTS (SELECT FROM scheduler_api_outbox WHERE retry_at <= (SELECT now FROM clock)),
     EXISTS (SELECT FROM scheduler_api_run WHERE is_held),
-    EXISTS (SELECT FROM scheduler_api_managedtask WHERE paused_until <= %(now)s)
+    EXISTS (
+        SELECT FROM scheduler_api_managedtask WHERE paused_until <= (SELECT now FROM clock)
+    )
 """
 DUE = """
 SELECT {columns}
@@ -55,8 +61,12 @@ WITH added AS (
     SET last_run_at = %(now)s, total_run_count = total_run_count + new.runs
     FROM (SELECT periodic_task_id, count(*) AS runs FROM added GROUP BY 1) AS new
     WHERE task.id = new.periodic_task_id
+), put_out AS (
+    INSERT INTO scheduler_api_outbox (run_ids, created_at, retry_at)
+    SELECT jsonb_agg(id), %(now)s, %(retry_at)s FROM added HAVING count(*) > 0
+    RETURNING id
 )
-SELECT id::text FROM added
+SELECT id::text, (SELECT id FROM put_out) FROM added
 """
 DISABLE = """
 UPDATE django_celery_beat_periodictask SET enabled = false
@@ -86,11 +96,11 @@ FROM unnest(
 )
 WHERE agenda.periodic_task_id = planned.task_id
 """
-# By the ids: statistics that are older than a batch promise that hardly any run is pending.
+# By the ids, one after the other: statistics that are older than a batch promise that hardly any
+# run is pending, and a join would then compare each run with each id.
 MARK_QUEUED = """
-UPDATE scheduler_api_run AS run SET state = 'queued', queued_at = %(now)s
-FROM unnest(%(ids)s::uuid[]) AS confirmed (id)
-WHERE run.id = confirmed.id AND (run.state = 'pending') IS TRUE
+UPDATE scheduler_api_run SET state = 'queued', queued_at = %(now)s
+WHERE id = ANY (%(ids)s::uuid[]) AND (state = 'pending') IS TRUE
 """
 COLUMNS = ", ".join(
     [
@@ -122,13 +132,20 @@ def array(values: Iterable[object]) -> str:
     return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
 
 
+def store_of_database(*, clock: Callable[[], datetime] | None = None) -> Store:
+    """Return the store for the database of the settings."""
+    kind = PostgresStore if connection.vendor == "postgresql" else Store
+    return kind(clock=clock)
+
+
 class PostgresStore(Store):
     """Store with one statement for a batch, and SKIP LOCKED."""
 
     # While the broker takes one, the next is claimed: with larger ones, either waits longer.
     batch = 500
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Callable[[], datetime] | None = None) -> None:
+        super().__init__(clock=clock)
         self._prepared: object = None
 
     def _prepare(self, driver: psycopg.Connection[Any]) -> None:
@@ -143,11 +160,16 @@ class PostgresStore(Store):
             cursor.execute(SETTINGS)
         self._prepared = driver
 
-    def glance(self, now: datetime) -> Glance:
+    def now(self) -> datetime:
+        """Return PostgreSQL's time."""
+        return self.glance().now
+
+    def glance(self) -> Glance:
         """Look at what there is to do, in one round trip."""
-        [row] = self._ask(GLANCE, now=now)
-        is_stale, next_due_at, has_unsent, has_held, has_pause_to_end = row
+        [row] = self._ask(GLANCE, now=self._clock() if self._clock else None)
+        now, is_stale, next_due_at, has_unsent, has_held, has_pause_to_end = row
         return Glance(
+            now=now,
             is_stale=is_stale,
             next_due_at=next_due_at,
             has_unsent=has_unsent,
@@ -159,7 +181,7 @@ class PostgresStore(Store):
         """Store where tasks stand that were planned."""
         if not planned:
             return
-        self._ask(
+        self._do(
             WRITE_PLANS,
             task_ids=array(each.pk for each in planned),
             slots=array(each.slot_at for each in planned),
@@ -177,39 +199,47 @@ class PostgresStore(Store):
         """Lock tasks that are due and that nobody else has locked, within the transaction."""
         due_at, task_id = after or THE_FIRST
         rows = self._ask(NEXT_DUE, now=now, due_at=due_at, task_id=task_id, limit=limit)
-        return [DueTask(*row) for row in rows]
+        return [DueTask._make(row) for row in rows]
 
     def lock_one(self, task_id: int, now: datetime) -> list[DueTask]:
         """Lock one task if it is still due."""
-        return [DueTask(*row) for row in self._ask(ONE_DUE, now=now, task_id=task_id, limit=1)]
+        rows = self._ask(ONE_DUE, now=now, task_id=task_id, limit=1)
+        return [DueTask._make(row) for row in rows]
 
-    def add_sent(self, runs: Sequence[Sent], *, now: datetime) -> set[str]:
-        """Add runs that are to be published, and count them; return the ids of those added."""
-        if not runs:
-            return set()
+    def write_claim(
+        self, sent: Sequence[Sent], advances: Sequence[Advance], *, now: datetime
+    ) -> tuple[set[str], int]:
+        """Add runs that are to be published, put them out, and say where their tasks stand.
+
+        While PostgreSQL adds the runs, the rest is written down for it.
+        """
+        with self._pipeline():
+            adding = self._send_sent(sent, now=now) if sent else None
+            if advances:
+                self._send_advances(advances)
+            added = dict(adding.fetchall()) if adding else {}
+        done = [each.task.id for each in sent if each.task.one_off and each.id in added]
+        if done:
+            self._do(DISABLE, task_ids=array(done))
+        return set(added), next(iter(added.values()), 0)
+
+    def _send_sent(self, sent: Sequence[Sent], *, now: datetime) -> psycopg.Cursor[Any]:
         # Many have the same, and texts of any kind are slow to put into an array.
-        options = {text: at for at, text in enumerate({sent.options for sent in runs}, start=1)}
-        added = self._ask(
+        options = {text: at for at, text in enumerate({each.options for each in sent}, start=1)}
+        return self._send(
             ADD_SENT,
             now=now,
-            ids=array(sent.id for sent in runs),
-            task_ids=array(sent.task.id for sent in runs),
-            slots=array(sent.slot_at for sent in runs),
-            dues=array(sent.due_at for sent in runs),
+            retry_at=now + self.patience,
+            ids=array(each.id for each in sent),
+            task_ids=array(each.task.id for each in sent),
+            slots=array(each.slot_at for each in sent),
+            dues=array(each.due_at for each in sent),
             options=list(options),
-            chosen=array(options[sent.options] for sent in runs),
+            chosen=array(options[each.options] for each in sent),
         )
-        ids = {pk for (pk,) in added}
-        done = [sent.task.id for sent in runs if sent.task.one_off and sent.id in ids]
-        if done:
-            self._ask(DISABLE, task_ids=array(done))
-        return ids
 
-    def advance(self, advances: Sequence[Advance]) -> None:
-        """Say where tasks stand."""
-        if not advances:
-            return
-        self._ask(
+    def _send_advances(self, advances: Sequence[Advance]) -> None:
+        self._send(
             ADVANCE,
             task_ids=array(each.task_id for each in advances),
             slots=array(each.slot_at for each in advances),
@@ -224,20 +254,36 @@ class PostgresStore(Store):
         Nobody waits for the disk: what a crash of PostgreSQL forgets of this is published again,
         under the same ids.
         """
-        self._ask("SET LOCAL synchronous_commit = off")
-        if run_ids:
-            self._ask(MARK_QUEUED, now=now, ids=array(run_ids))
+        with self._pipeline():
+            self._send("SET LOCAL synchronous_commit = off")
+            if run_ids:
+                self._send(MARK_QUEUED, now=now, ids=array(run_ids))
+
+    # --- Statements ---------------------------------------------------------------------------
 
     def _ask(self, statement: str, **values: Any) -> list[Any]:
-        """Send a statement past Django's cursor, which would put the values into its text.
+        """Send a statement, and return its rows."""
+        with self._pipeline():
+            return self._send(statement, **values).fetchall()
 
-        Errors are Django's, as everywhere.
-        """
+    def _do(self, statement: str, **values: Any) -> None:
+        """Send a statement that has no answer."""
+        with self._pipeline():
+            self._send(statement, **values)
+
+    @contextmanager
+    def _pipeline(self) -> Iterator[None]:
+        """Send statements without waiting for the answer to each; errors are Django's."""
         connection.ensure_connection()
         driver: psycopg.Connection[Any] = connection.connection
-        with connection.wrap_database_errors, psycopg.Cursor(driver) as cursor:
+        with connection.wrap_database_errors:
             if driver is not self._prepared:
                 self._prepare(driver)
-            # In binary, since Django reads moments that are sent as text, by Python.
-            cursor.execute(statement, values, binary=True)
-            return cursor.fetchall() if cursor.description else []
+            with driver.pipeline():
+                yield
+
+    def _send(self, statement: str, **values: Any) -> psycopg.Cursor[Any]:
+        """Send a statement past Django's cursor, which would put the values into its text."""
+        cursor = psycopg.Cursor(connection.connection)
+        # In binary, since Django reads moments that are sent as text, by Python.
+        return cursor.execute(statement, values, binary=True)

@@ -1,7 +1,7 @@
 """From a task that is due to its runs and its next slot: no clock, no database."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha1
@@ -23,7 +23,11 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 A_MICROSECOND = timedelta(microseconds=1)
 
 
-ScheduleKey = tuple[str, int]
+# Many tasks share a schedule, and are due at the same slot.
+shared_slot = lru_cache(maxsize=4096)(next_slot)
+
+# The kind of a schedule, its id, and a digest of what it says.
+ScheduleKey = tuple[str, int, str]
 
 
 class DueTask(NamedTuple):
@@ -34,6 +38,7 @@ class DueTask(NamedTuple):
     due_at: datetime
     anchor_at: datetime | None
     since_at: datetime | None
+    timing: str
     failures: int
     name: str
     task: str
@@ -61,15 +66,15 @@ class DueTask(NamedTuple):
 
     @property
     def schedule_key(self) -> ScheduleKey | None:
-        """Return the kind and the id of the schedule that it follows; None without one."""
+        """Return which schedule it follows, as it was when the task was planned; None for none."""
         if self.interval_id is not None:
-            return "interval", self.interval_id
+            return "interval", self.interval_id, self.timing
         if self.crontab_id is not None:
-            return "crontab", self.crontab_id
+            return "crontab", self.crontab_id, self.timing
         if self.solar_id is not None:
-            return "solar", self.solar_id
+            return "solar", self.solar_id, self.timing
         if self.clocked_id is not None:
-            return "clocked", self.clocked_id
+            return "clocked", self.clocked_id, self.timing
         return None
 
 
@@ -131,10 +136,9 @@ class Served:
 
 @dataclass(frozen=True, kw_only=True)
 class Slots:
-    """The slots of the schedules of a batch; one that many tasks share is asked once for each."""
+    """The slots of the schedules of a batch."""
 
     schedules: Mapping[ScheduleKey, Schedule | InvalidSchedule]
-    known: dict[tuple[ScheduleKey, datetime], datetime | None] = field(default_factory=dict)
 
     def after(self, task: DueTask, slot_at: datetime) -> datetime | None:
         """Return the slot of a task that follows another; None when there is none.
@@ -158,9 +162,7 @@ class Slots:
         if isinstance(schedule, Interval):
             slot = next_interval_slot(schedule.every, task.anchor_at or slot_at, after)
         else:
-            if (key, after) not in self.known:
-                self.known[key, after] = next_slot(schedule, after)
-            slot = self.known[key, after]
+            slot = shared_slot(schedule, after)
         return None if slot and task.expires and slot >= task.expires else slot
 
 

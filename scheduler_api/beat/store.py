@@ -1,8 +1,8 @@
 """What the engine asks of the database, and tells it: each method is one transaction or less."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 from django.db import connection, transaction
@@ -31,7 +31,15 @@ from scheduler_api.runs.models import Run
 
 State = Run.State
 
-OF_AGENDA = ("periodic_task_id", "slot_at", "due_at", "anchor_at", "since_at", "failures")
+OF_AGENDA = (
+    "periodic_task_id",
+    "slot_at",
+    "due_at",
+    "anchor_at",
+    "since_at",
+    "timing",
+    "failures",
+)
 OF_TASK = (
     "name",
     "task",
@@ -78,8 +86,9 @@ NOBODY: Mapping[str, tuple[str, str]] = MappingProxyType({})
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Glance:
-    """What there is to do."""
+    """What there is to do, at a moment."""
 
+    now: datetime
     is_stale: bool
     next_due_at: datetime | None
     has_unsent: bool
@@ -116,10 +125,20 @@ class Store:
     # A beat that has crashed leaves its batches; a beat that lives puts this off.
     patience = timedelta(seconds=15)
 
-    def glance(self, now: datetime) -> Glance:
+    def __init__(self, *, clock: Callable[[], datetime] | None = None) -> None:
+        """`clock` tells the time in the place of the database, so that all beats agree on it."""
+        self._clock = clock
+
+    def now(self) -> datetime:
+        """Return the time, in UTC."""
+        return self._clock() if self._clock else datetime.now(UTC)
+
+    def glance(self) -> Glance:
         """Look at what there is to do."""
+        now = self.now()
         due = Agenda.objects.filter(due_at__isnull=False, stale=False)
         return Glance(
+            now=now,
             is_stale=Agenda.objects.filter(stale=True).exists(),
             next_due_at=due.aggregate(first=Min("due_at"))["first"],
             has_unsent=Outbox.objects.filter(retry_at__lte=now).exists(),
@@ -184,7 +203,19 @@ class Store:
             *(f"periodic_task__{column}" for column in OF_TASK),
             *(f"periodic_task__managed__{column}" for column in OF_HALF),
         )
-        return [DueTask(*row) for row in columns]
+        return [DueTask._make(row) for row in columns]
+
+    def write_claim(
+        self, sent: Sequence[Sent], advances: Sequence[Advance], *, now: datetime
+    ) -> tuple[set[str], int]:
+        """Add runs that are to be published, put them out, and say where their tasks stand.
+
+        Return the ids of those that were added, and the id of their batch: 0 where none was.
+        """
+        added = self.add_sent(sent, now=now)
+        self.advance(advances)
+        batch_id = self.put_out([each.id for each in sent if each.id in added], now=now)
+        return added, batch_id
 
     def add_sent(self, runs: Sequence[Sent], *, now: datetime) -> set[str]:
         """Add runs that are to be published, and count them; return the ids of those added.
@@ -306,7 +337,9 @@ class Store:
     def put_out(
         self, run_ids: Sequence[str], *, now: datetime, retry_at: datetime | None = None
     ) -> int:
-        """Note that runs are being published; return the id of the batch."""
+        """Note that runs are being published; return the id of the batch, 0 for no runs."""
+        if not run_ids:
+            return 0
         batch = Outbox.objects.create(
             run_ids=list(run_ids), created_at=now, retry_at=retry_at or now + self.patience
         )

@@ -2,16 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from django.db import connection
-
-from scheduler_api.beat import clock
 from scheduler_api.beat.alarm import Alarm
 from scheduler_api.beat.engine import Engine
 from scheduler_api.beat.outgoing import Fate, Outcome, Outgoing
-from scheduler_api.beat.postgres_store import PostgresStore
-from scheduler_api.beat.store import Store
+from scheduler_api.beat.postgres_store import store_of_database
 from scheduler_api.runs.models import Run
 
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
@@ -60,13 +55,12 @@ class TestedEngine:
 
     __test__ = False
 
-    def __init__(self, monkeypatch: Any) -> None:
+    def __init__(self) -> None:
         self.now = NOON
-        monkeypatch.setattr(clock, "now", lambda: self.now)
         self.publisher = FakePublisher()
         self.revoked: list[str] = []
         self.engine = Engine(
-            store=PostgresStore() if connection.vendor == "postgresql" else Store(),
+            store=store_of_database(clock=lambda: self.now),
             publisher=self.publisher,  # type: ignore[arg-type]
             alarm=Alarm(),
             revoke=self.revoked.extend,

@@ -26,9 +26,9 @@ HOURLY = {"type": "interval", "every": 1, "period": "hours"}
 
 
 @pytest.fixture
-def beat(monkeypatch: Any, time_machine: Any) -> TestedEngine:
+def beat(time_machine: Any) -> TestedEngine:
     time_machine.move_to(NOON, tick=False)
-    return TestedEngine(monkeypatch)
+    return TestedEngine()
 
 
 def every(seconds: int, name: str = "often", **columns: Any) -> PeriodicTask:
@@ -145,13 +145,13 @@ def test_what_nobody_answered_is_published_again_under_its_id(beat):
     assert len({run.id for run in beat.publisher.sent}) == 1
 
 
-def test_what_a_crash_left_is_published_again_after_15_seconds(beat, monkeypatch):
+def test_what_a_crash_left_is_published_again_after_15_seconds(beat):
     every(3600)
     beat.publisher.is_silent = True
     beat.run()
     beat.run(at=NOON + HOUR)
 
-    other = TestedEngine(monkeypatch)
+    other = TestedEngine()
     other.run(at=NOON + HOUR + 14 * SECOND)
     assert other.publisher.sent == []
     other.run(at=NOON + HOUR + 16 * SECOND)

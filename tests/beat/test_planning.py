@@ -19,9 +19,9 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def beat(monkeypatch: Any, time_machine: Any) -> TestedEngine:
+def beat(time_machine: Any) -> TestedEngine:
     time_machine.move_to(NOON, tick=False)
-    return TestedEngine(monkeypatch)
+    return TestedEngine()
 
 
 def hourly(**columns: Any) -> PeriodicTask:

@@ -22,9 +22,9 @@ IN_SQLITE = {"start_time": "2027-13-45 12:00:00", "priority": "high"}
 
 
 @pytest.fixture
-def beat(monkeypatch: Any, time_machine: Any) -> TestedEngine:
+def beat(time_machine: Any) -> TestedEngine:
     time_machine.move_to(NOON, tick=False)
-    return TestedEngine(monkeypatch)
+    return TestedEngine()
 
 
 @pytest.fixture

@@ -208,6 +208,14 @@ def test_a_queue_that_is_gone_makes_its_messages_unroutable(start, app, queue):
     assert f"no queue '{queue}'" in outcome.failed[run.id][1]
 
 
+def test_the_queues_of_the_settings_are_there_before_the_first_message(start, app, queue):
+    start(app)
+
+    with app.connection_for_read() as connection:
+        there = Queue(queue)(connection.default_channel).queue_declare(passive=True)
+    assert there.message_count == 0
+
+
 def test_a_queue_that_is_there_with_other_arguments_is_used(start, app, queue, caplog):
     with app.connection_for_write() as connection:
         Queue(queue, Exchange(queue), queue, max_priority=3)(connection.default_channel).declare()

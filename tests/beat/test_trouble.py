@@ -20,7 +20,7 @@ on_postgres = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLi
 def beat(db: None, monkeypatch: Any) -> TestedEngine:
     # It is the test's, with a transaction that is to be rolled back.
     monkeypatch.setattr(connections[DEFAULT_DB_ALIAS], "close", lambda: None)
-    return TestedEngine(monkeypatch)
+    return TestedEngine()
 
 
 @pytest.fixture
