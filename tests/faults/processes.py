@@ -41,6 +41,9 @@ class Process:
     def is_alive(self) -> bool:
         return self.popen is not None and self.popen.poll() is None
 
+    def was_killed(self) -> bool:
+        return self.popen is not None and self.popen.poll() == -signal.SIGKILL
+
     def send(self, number: signal.Signals) -> None:
         assert self.popen
         with suppress(ProcessLookupError):

@@ -14,11 +14,12 @@ pytestmark = pytest.mark.calm
 # What is between a slot that is due and a row that says it was sent.
 PLACES = {
     "ours": [
-        "scheduler_api.beat.store:Store.put_out:before:2:KILL",
-        "scheduler_api.beat.store:Store.put_out:after:2:KILL",  # before the commit
-        "scheduler_api.beat.engine:Engine.hand_over:before:2:KILL",  # after the commit
+        "scheduler_api.beat.postgres_store:PostgresStore.write_claim:before:2:KILL",
+        # Before the commit, and after it.
+        "scheduler_api.beat.postgres_store:PostgresStore.write_claim:after:2:KILL",
+        "scheduler_api.beat.engine:Engine.hand_over:before:2:KILL",
         "scheduler_api.beat.frames:Mould.cast:after:15:KILL",
-        "scheduler_api.beat.amqp_publisher:AmqpLink._write:after:3:KILL",
+        "scheduler_api.beat.wire:Wire.write:after:3:KILL",
         "scheduler_api.beat.amqp_publisher:AmqpLink._confirm:before:2:KILL",
         "scheduler_api.beat.publishing:Publisher.take_outcomes:after:20:KILL",
         "scheduler_api.beat.store:Store.settle:before:2:KILL",
@@ -71,3 +72,4 @@ def die_at(arm: Arm, number: int) -> None:
 
 def wait_until_dead(arm: Arm) -> None:
     wait_until(lambda: not arm.beat.is_alive(), within=30, why=arm.output)
+    assert arm.beat.was_killed(), f"It ended by itself:\n{arm.output()}"
