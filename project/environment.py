@@ -111,8 +111,15 @@ def database(default: Path) -> dict[str, Any]:
             **environ.Env.db_url_config(url),
             "CONN_MAX_AGE": 60,
             "CONN_HEALTH_CHECKS": True,
-            # Without one, an address that drops packets would hang each process for minutes.
-            "OPTIONS": {"connect_timeout": 5},
+            # Without these, an address that drops packets would hang each process: for minutes,
+            # or for hours where it waits for an answer.
+            "OPTIONS": {
+                "connect_timeout": 5,
+                "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 25_000,
+            },
         }
     if scheme == "sqlite":
         return {

@@ -3,7 +3,7 @@
 import hashlib
 import time
 
-from celery import shared_task
+from celery import Task, shared_task
 from celery.utils.log import get_task_logger
 
 logger = get_task_logger(__name__)
@@ -34,6 +34,15 @@ def sign_in(user: str, *, password: str) -> None:
 def fail(message: str = "as asked") -> None:
     """Fail, to see what a failure looks like."""
     raise RuntimeError(message)
+
+
+@shared_task(bind=True)
+def fail_at_first(self: Task[..., str], times: int = 1) -> str:
+    """Fail so many times, then succeed, to see what retries look like."""
+    if self.request.retries < times:
+        message = f"Attempt {self.request.retries + 1} of {times + 1}"
+        raise self.retry(exc=RuntimeError(message), countdown=1, max_retries=times)
+    return f"succeeded after {times} failures"
 
 
 @shared_task

@@ -27,7 +27,7 @@ And then, in beat (`beat.engine`):
    the runs (`runs.models`) and the next slots in one commit.
 9. `beat.publishing` sends them, as `beat.templates` has learnt it from Celery; what the broker
    answers goes into the ledger, and what it leaves unanswered is sent again. A worker starts each
-   run once (`runs.starting`).
+   run once (`runs.recording`).
 
 What the answers look like is written in openapi.yaml, made from these classes by `http.schema`.
 Imports go one way: ops > beat and manifest > runs > periodic_tasks > schedules and catalogue >

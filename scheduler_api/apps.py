@@ -14,16 +14,16 @@ class SchedulerApiConfig(AppConfig):
     def ready(self) -> None:
         """Prepare django-celery-beat's models, now that they are loaded, and all messages.
 
-        What a worker takes, too, is told without its secrets, and started once. Triggers make way
+        What a worker takes, too, is told without its secrets, and recorded. Triggers make way
         for migrations.
         """
         from scheduler_api.periodic_tasks.messages import hide_secrets  # noqa: PLC0415
         from scheduler_api.periodic_tasks.triggers import migrating  # noqa: PLC0415
-        from scheduler_api.runs.starting import before_start  # noqa: PLC0415
+        from scheduler_api.runs import recording  # noqa: PLC0415
         from scheduler_api.schedules.zones import tolerate_unknown_zones  # noqa: PLC0415
 
         tolerate_unknown_zones()
         migrating.connect(self)
         before_task_publish.connect(hide_secrets)
-        Task.before_start = before_start  # type: ignore[method-assign, assignment]
+        recording.connect()
         Task.Request = "scheduler_api.periodic_tasks.messages:DiscreetRequest"

@@ -2,11 +2,12 @@
 
 from scheduler_api.access.models import ApiKey, AuditEntry, ServiceAccount
 from scheduler_api.access.windows import RateLimitWindow
-from scheduler_api.beat.models import BeatHeartbeat, Outbox
+from scheduler_api.beat.models import BeatHeartbeat
 from scheduler_api.http.models import IdempotentResponse
 from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs.models import Run
+from scheduler_api.runs.outbox import Outbox
 from scheduler_api.schedules.models import ScheduleRevision
 
 __all__ = [

@@ -53,7 +53,7 @@ urlpatterns = [
     ),
     re_path(
         "^api/v1/periodic-tasks/(?P<pk>[0-9]{1,18})/runs/$",
-        RunsOfPeriodicTaskViewSet.as_view({"get": "runs"}),
+        RunsOfPeriodicTaskViewSet.as_view({"get": "runs", "post": "run_now"}),
         name="periodic-task-runs",
     ),
     path("api/v1/", include(router.urls)),

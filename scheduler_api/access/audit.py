@@ -28,6 +28,9 @@ class Operation(TextChoices):
     REVOKE = "revoke"
     PAUSE = "pause"
     RESUME = "resume"
+    RUN = "run"
+    CANCEL = "cancel"
+    RETRY = "retry"
 
 
 class ObjectType(TextChoices):

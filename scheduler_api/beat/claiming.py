@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from scheduler_api.beat import messages
 from scheduler_api.beat.outgoing import Outgoing
 from scheduler_api.beat.planning import put_off
 from scheduler_api.beat.policy import Overlap, Verdict, decide
@@ -21,9 +20,10 @@ from scheduler_api.beat.serving import (
     serve,
 )
 from scheduler_api.beat.store import Advance, Quarantine, Store
+from scheduler_api.periodic_tasks.models import MAX_RUNTIME_SECONDS
+from scheduler_api.runs import messages
 from scheduler_api.runs.models import Run
 
-MAX_RUNTIME_SECONDS = 3600
 LATE = "Nobody served it in time."
 OVERLAPS = "The run before it has not ended."
 REPLACED = "The next run has taken its place."
@@ -93,7 +93,7 @@ def claim(
         added, batch_id = store.write_claim(writes.sent, writes.advances, now=now)
         store.add_others(writes.others)
         store.quarantine(writes.put_off)
-        store.cancel(writes.cancelled, reason=REPLACED)
+        store.cancel(writes.cancelled, reason=REPLACED, now=now)
     runs = [outgoing(sent) for sent in writes.sent if sent.id in added]
     return Claim(
         batch_id=batch_id,

@@ -15,6 +15,7 @@ from scheduler_api.beat.heartbeat import Heartbeat
 from scheduler_api.beat.outgoing import Fate, Outcome, Outgoing
 from scheduler_api.beat.planning import plan, put_off
 from scheduler_api.beat.publishing import Publisher
+from scheduler_api.beat.reaping import give_up_untold, reap
 from scheduler_api.beat.store import Glance, Store
 from scheduler_api.beat.watchdog import Watchdog
 from scheduler_api.periodic_tasks.actions import resume_due
@@ -26,6 +27,9 @@ MOST_IN_FLIGHT = 4000
 LONGEST_SLEEP = timedelta(seconds=1)
 SHORTEST_SLEEP = timedelta(milliseconds=2)
 LOCKED_SLEEP = timedelta(milliseconds=50)
+REAP_EVERY = timedelta(seconds=10)
+# After a start and after trouble, workers have the time to say that they live.
+REAP_AFTER = timedelta(seconds=30)
 RELAY_AFTER = timedelta(seconds=1)
 # A clock that is set back by less is an adjustment, and waited for.
 STEP = timedelta(seconds=5)
@@ -61,6 +65,7 @@ class Engine:
     lag: timedelta = NOTHING
     last_now: datetime | None = None
     backoff_seconds: int = 0
+    reap_at: datetime | None = None
 
     def tick(self) -> None:
         """Do what there is to do, and sleep until there is more."""
@@ -95,6 +100,10 @@ class Engine:
             is_busy = self.publish(glance) or is_busy
         if self.heartbeat.is_due(now, trouble=self.publisher.trouble):
             self.show(now)
+        if self.reap_at is None:
+            self.reap_at = now + REAP_AFTER
+        elif self.reap_at <= now:
+            is_busy = self.reap(now) or is_busy
         return NOTHING if is_busy else self.pause(glance)
 
     def pause(self, glance: Glance) -> timedelta:
@@ -140,7 +149,7 @@ class Engine:
         """Let slots come again, since the clock was set back; those in the ledger are not sent."""
         logger.warning("The clock was set back from %s to %s", before, now)
         self.store.rewind(now)
-        self.last_now, self.place = now, None
+        self.last_now, self.place, self.reap_at = now, None, None
 
     # --- Runs ---------------------------------------------------------------------------------
 
@@ -208,7 +217,7 @@ class Engine:
             )
         if not runs:
             return True
-        logger.info("Publishing %s runs again", len(runs))
+        logger.info("Publishing %s runs of the outbox", len(runs))
         self.in_flight.add(batch_id)
         self.publisher.submit(batch_id, runs)
         return True
@@ -233,6 +242,13 @@ class Engine:
             )
             self.in_flight.discard(outcome.batch_id)
             self.unsettled.popleft()
+
+    def reap(self, now: datetime) -> bool:
+        """End what no worker tells of any more; return whether there is something to send."""
+        give_up_untold(now)
+        is_busy = reap(self.store, now)
+        self.reap_at = now + REAP_EVERY
+        return is_busy
 
     # --- Trouble ------------------------------------------------------------------------------
 
@@ -270,6 +286,7 @@ class Engine:
         if self.backoff_seconds:
             logger.info("The database answers again")
             self.backoff_seconds = 0
+            self.reap_at = None
 
     def show(self, now: datetime) -> None:
         """Show that this beat lives, and that its batches are not left behind."""

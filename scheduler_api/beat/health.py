@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from scheduler_api.beat.models import BeatHeartbeat, Outbox
+from scheduler_api.beat.models import BeatHeartbeat
 from scheduler_api.periodic_tasks.agenda import Agenda
+from scheduler_api.runs.outbox import Outbox
 
 # Beats write down that they live every five seconds.
 SILENT_AFTER = timedelta(seconds=15)

@@ -1,25 +1,8 @@
-"""What beat keeps for itself, and for those who look whether it is well."""
+"""What beat tells those who look whether it is well."""
 
 import uuid
 
 from django.db import models
-
-
-class Outbox(models.Model):
-    """A batch of runs that were claimed and are being published.
-
-    It goes when the broker has answered for each. What a crash leaves here is published again,
-    under the same ids. One row for many runs: the ledger needs no index of what is pending.
-    """
-
-    run_ids = models.JSONField(help_text="The ids of the runs, in the order of their claim.")
-    created_at = models.DateTimeField()
-    retry_at = models.DateTimeField(db_index=True, help_text="When to publish again what is left.")
-
-    objects = models.Manager["Outbox"]()
-
-    def __str__(self) -> str:
-        return f"{len(self.run_ids)} runs since {self.created_at}"
 
 
 class BeatHeartbeat(models.Model):

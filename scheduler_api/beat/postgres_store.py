@@ -1,7 +1,7 @@
 """The engine's statements on PostgreSQL: a batch at a time, without waiting for anybody's lock."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -99,8 +99,9 @@ WHERE agenda.periodic_task_id = planned.task_id
 # By the ids, one after the other: statistics that are older than a batch promise that hardly any
 # run is pending, and a join would then compare each run with each id.
 MARK_QUEUED = """
-UPDATE scheduler_api_run SET state = 'queued', queued_at = %(now)s
-WHERE id = ANY (%(ids)s::uuid[]) AND (state = 'pending') IS TRUE
+UPDATE scheduler_api_run
+SET queued_at = %(now)s, state = CASE WHEN state = 'pending' THEN 'queued' ELSE state END
+WHERE id = ANY (%(ids)s::uuid[]) AND (queued_at IS NULL) IS TRUE
 """
 COLUMNS = ", ".join(
     [
@@ -273,13 +274,16 @@ class PostgresStore(Store):
 
     @contextmanager
     def _pipeline(self) -> Iterator[None]:
-        """Send statements without waiting for the answer to each; errors are Django's."""
+        """Send statements without waiting for the answer to each; errors are Django's.
+
+        In a transaction alone, whose BEGIN goes along: one statement by itself gains nothing.
+        """
         connection.ensure_connection()
         driver: psycopg.Connection[Any] = connection.connection
         with connection.wrap_database_errors:
             if driver is not self._prepared:
                 self._prepare(driver)
-            with driver.pipeline():
+            with driver.pipeline() if connection.in_atomic_block else nullcontext():
                 yield
 
     def _send(self, statement: str, **values: Any) -> psycopg.Cursor[Any]:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from django.db import connection, transaction
 from django.db.models import (
+    Case,
     DateTimeField,
     ExpressionWrapper,
     F,
@@ -17,17 +18,18 @@ from django.db.models import (
     Subquery,
     Sum,
     Value,
+    When,
 )
 from django.db.models.functions import Least
 from django_celery_beat.models import PeriodicTask
 
-from scheduler_api.beat.models import Outbox
 from scheduler_api.beat.outgoing import Outgoing
 from scheduler_api.beat.serving import DueTask, Sent
 from scheduler_api.periodic_tasks.agenda import Agenda
-from scheduler_api.periodic_tasks.models import ManagedTask
+from scheduler_api.periodic_tasks.models import MAX_RUNTIME_SECONDS, ManagedTask
 from scheduler_api.periodic_tasks.timing import AN_INSTANT
 from scheduler_api.runs.models import Run
+from scheduler_api.runs.outbox import Outbox, put_out
 
 State = Run.State
 
@@ -296,31 +298,39 @@ class Store:
     def active_of(self, leases: Mapping[int, datetime]) -> dict[int, list[tuple[str, bool]]]:
         """Return the runs of tasks that have not ended: of each its id, and whether it is held.
 
-        A run from before its task's moment in `leases` counts no more: it has had its time.
+        Of a run from before its task's moment in `leases` that waits for a worker, nobody knows:
+        it has had its time. One that runs is known to live.
         """
         active: dict[int, list[tuple[str, bool]]] = {}
+        recent = Q(created_at__gt=min(leases.values()))
         runs = Run.active().filter(
-            periodic_task_id__in=leases, created_at__gt=min(leases.values())
+            recent | Q(lease_until__isnull=False), periodic_task_id__in=leases
         )
-        for pk, task_id, created_at, is_held in runs.values_list(
-            "pk", "periodic_task_id", "created_at", "is_held"
+        for pk, task_id, created_at, is_held, lease_until in runs.values_list(
+            "pk", "periodic_task_id", "created_at", "is_held", "lease_until"
         ):
-            if created_at > leases[task_id]:
+            if lease_until or created_at > leases[task_id]:
                 active.setdefault(task_id, []).append((str(pk), is_held))
         return active
 
-    def cancel(self, run_ids: Sequence[str], *, reason: str) -> None:
+    def cancel(self, run_ids: Sequence[str], *, reason: str, now: datetime) -> None:
         """End runs that have not ended."""
         if run_ids:
             active = Run.active().filter(pk__in=run_ids)
-            active.update(state=State.CANCELLED, is_held=False, reason=reason)
+            active.update(
+                state=State.CANCELLED,
+                is_held=False,
+                reason=reason,
+                lease_until=None,
+                finished_at=now,
+            )
 
     @transaction.atomic
     def release_held(self, now: datetime) -> None:
         """Put out the runs that were held until the one before them ended, where it has."""
         held = {run.periodic_task_id: run for run in Run.objects.filter(is_held=True)}
         halves = ManagedTask.objects.filter(pk__in=held).values_list("pk", "max_runtime_seconds")
-        leases = dict.fromkeys(held, now - timedelta(hours=1))
+        leases = dict.fromkeys(held, now - timedelta(seconds=MAX_RUNTIME_SECONDS))
         leases |= {pk: now - timedelta(seconds=seconds) for pk, seconds in halves}
         active = self.active_of(leases)
         free = [
@@ -340,10 +350,7 @@ class Store:
         """Note that runs are being published; return the id of the batch, 0 for no runs."""
         if not run_ids:
             return 0
-        batch = Outbox.objects.create(
-            run_ids=list(run_ids), created_at=now, retry_at=retry_at or now + self.patience
-        )
-        return batch.pk
+        return put_out(run_ids, now=now, retry_at=retry_at or now + self.patience)
 
     def keep_out(self, batch_ids: Iterable[int], *, now: datetime) -> None:
         """Say that batches are still being published."""
@@ -392,9 +399,10 @@ class Store:
             batch.delete()
 
     def mark_queued(self, run_ids: Sequence[str], *, now: datetime) -> None:
-        """Note that the broker has messages."""
-        pending = Run.objects.filter(pk__in=run_ids, state=State.PENDING)
-        pending.update(state=State.QUEUED, queued_at=now)
+        """Note that the broker has messages: a worker may have been quicker."""
+        sent = Run.objects.filter(pk__in=run_ids, queued_at=None)
+        still = Case(When(state=State.PENDING, then=Value(State.QUEUED)), default=F("state"))
+        sent.update(state=still, queued_at=now)
 
 
 def outgoing(run: Run) -> Outgoing:

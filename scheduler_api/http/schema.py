@@ -69,6 +69,8 @@ ETAG = {
 CHANGES = {"update", "partial_update", "destroy", "put_by_name"}
 # These change what the caller need not have seen.
 SWITCHES = {"pause", "resume", "apply"}
+# Statuses of what was made: stored, or to be done.
+MAKES = ("201", "202")
 ONE_DEFINITION = {"create", "retrieve", *CHANGES, *SWITCHES}
 IDEMPOTENCY_KEY = OpenApiParameter(
     idempotency.HEADER,
@@ -221,7 +223,7 @@ class ApiSchema(AutoSchema):
         for status, success in operation["responses"].items():
             success["description"] = self.success()
             success["headers"] = {"X-Request-Id": REQUEST_ID.ref, **RATE_LIMITS}
-            if status == "201":
+            if status in MAKES:
                 success["headers"]["Location"] = LOCATION
             if self.view.action in ONE_DEFINITION and status != "204":
                 success["headers"]["ETag"] = ETAG
@@ -242,9 +244,11 @@ class ApiSchema(AutoSchema):
         if "ETag" in responses.get("200", {}).get("headers", {}):
             # What is not stored has no tag.
             responses["200"]["headers"]["ETag"] = {**ETAG, "required": False}
-        written = responses.get("201") or responses.get("200")
-        is_other = "201" in responses or self.view.has_slots
-        if not written or not is_other or self.view.action not in ONE_DEFINITION:
+        made = next((responses[status] for status in MAKES if status in responses), None)
+        written = made or responses.get("200")
+        is_other = made or self.view.has_slots
+        is_one = "202" in responses or self.view.action in ONE_DEFINITION
+        if not written or not is_other or not is_one:
             return
         stored = written["content"]["application/json"]
         would_be = self.would_be(stored["schema"]["$ref"].rpartition("/")[2])
@@ -252,7 +256,7 @@ class ApiSchema(AutoSchema):
             f"{name}DryRun": {
                 "summary": "A dry run",
                 "value": example["value"]
-                | (dict.fromkeys(self.view.made_when_stored) if "201" in responses else {})
+                | (dict.fromkeys(self.view.made_when_stored) if made else {})
                 | ({"upcoming": UPCOMING["example"]} if self.view.has_slots else {}),
             }
             for name, example in stored["examples"].items()

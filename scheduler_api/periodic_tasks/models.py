@@ -9,6 +9,7 @@ from django_celery_beat.models import PeriodicTask
 from scheduler_api.access.models import ServiceAccount
 
 MAX_NOTE_LENGTH = 500
+MAX_RUNTIME_SECONDS = 3600  # unless a periodic task says another
 # The columns of a ManagedTask that say what becomes of slots; each is a field of the API.
 POLICIES = (
     "misfire",
@@ -87,7 +88,8 @@ class ManagedTask(models.Model):
         help_text="Each run is sent up to so much later than its slot, by the same for a slot.",
     )
     max_runtime_seconds = models.PositiveIntegerField(
-        default=3600, help_text="After so long a run no longer counts as one that has not ended."
+        default=MAX_RUNTIME_SECONDS,
+        help_text="After so long, a run of which no worker has told is lost.",
     )
     paused_at = models.DateTimeField(null=True, help_text="Since when it is paused.")
     paused_until = models.DateTimeField(null=True, help_text="When it resumes by itself.")

@@ -129,7 +129,7 @@ class PeriodicTaskSerializer(StrictModelSerializer):
         default=3600,
         min_value=1,
         max_value=WEEK_SECONDS,
-        help_text="After so long a run no longer counts as one that has not ended.",
+        help_text="After so long, a run of which no worker has told is lost.",
     )
     enabled = Enabled(default=True, help_text="Whether it runs at all.")
     paused = serializers.SerializerMethodField(

@@ -35,6 +35,7 @@ class RunsOfPeriodicTaskFilter(django_filters.FilterSet):
     trigger = django_filters.ChoiceFilter(
         choices=Run.Trigger.choices, help_text="Who asked for it."
     )
+    worker = TextFilter(help_text="The exact name of the Celery worker that took it up last.")
     slot_at_after = InstantFilter(
         field_name="slot_at", lookup_expr="gte", help_text="Of this slot or a later one."
     )

@@ -59,7 +59,37 @@ class Run(models.Model):
     )
     created_at = models.DateTimeField()
     queued_at = models.DateTimeField(null=True, help_text="When the broker confirmed it.")
-    started_at = models.DateTimeField(null=True, help_text="When a worker took it up.")
+    started_at = models.DateTimeField(
+        null=True, help_text="When a worker took it up, the last time."
+    )
+    finished_at = models.DateTimeField(null=True, help_text="When it ended.")
+    lease_until = models.DateTimeField(
+        null=True,
+        help_text="Without a sign of a worker until then, it is lost; null while none has it.",
+    )
+    worker = models.CharField(
+        max_length=255, db_default="", help_text="The Celery worker that took it up last."
+    )
+    attempts = models.PositiveIntegerField(
+        db_default=0, help_text="How often it has started: once, and again for each retry."
+    )
+    is_redelivered = models.BooleanField(
+        db_default=False, help_text="Its message came again while it ran."
+    )
+    is_to_end = models.BooleanField(
+        db_default=False, help_text="Somebody has asked for its end while it ran."
+    )
+    result = models.TextField(
+        db_default="", help_text="What the task returned, as JSON; empty for nothing yet."
+    )
+    is_result_truncated = models.BooleanField(
+        db_default=False, help_text="The result is the text of its beginning."
+    )
+    error_type = models.CharField(
+        max_length=200, db_default="", help_text="The class of the exception."
+    )
+    error_message = models.TextField(db_default="")
+    traceback = models.TextField(db_default="")
     args = models.TextField(default="[]")
     kwargs = models.TextField(default="{}")
     options = models.TextField(
@@ -77,6 +107,11 @@ class Run(models.Model):
                 fields=["periodic_task_id"],
                 condition=models.Q(is_held=True),
                 name="runs_that_are_held",
+            ),
+            models.Index(
+                fields=["lease_until"],
+                condition=models.Q(lease_until__isnull=False),
+                name="runs_with_a_lease",
             ),
             # Not by `state`: a change that touches no index takes a third of the time.
             models.Index(fields=["ended_as", "-created_at", "-id"], name="runs_that_ended_so"),

@@ -1,13 +1,27 @@
 """Runs in JSON."""
 
+import copy
+import json
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.db.models import TextChoices
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from drf_spectacular.utils import (
+    OpenApiExample,
+    extend_schema_field,
+    extend_schema_serializer,
+)
+from rest_framework import serializers
 
+from scheduler_api.access.redaction import restored, stars_in
 from scheduler_api.http import fields
-from scheduler_api.http.serializers import StrictModelSerializer
+from scheduler_api.http.problems import ValidationFailed
+from scheduler_api.http.serializers import StrictModelSerializer, StrictSerializer
+from scheduler_api.periodic_tasks.fields import StoredArguments
+from scheduler_api.periodic_tasks.serializers import only_stars
+from scheduler_api.periodic_tasks.validation import beyond_account, wrong_arguments
 from scheduler_api.runs.models import Run
+from scheduler_api.runs.waiting import MAX_SECONDS
 
 ANSWER: dict[str, Any] = {
     "id": "0b0f6a0e-6a5c-5d5e-9a3b-0d9f5b8f7c11",
@@ -19,10 +33,50 @@ ANSWER: dict[str, Any] = {
     "due_at": "2027-03-28T01:00:30Z",
     "slot_count": 1,
     "last_slot_at": None,
-    "state": "queued",
+    "state": "succeeded",
     "reason": "",
     "created_at": "2027-03-28T01:00:30.004512Z",
     "queued_at": "2027-03-28T01:00:30.011873Z",
+    "started_at": "2027-03-28T01:00:30.014203Z",
+    "finished_at": "2027-03-28T01:00:32.514203Z",
+    "queue_seconds": 0.002,
+    "duration_seconds": 2.5,
+    "worker": "celery@worker-1",
+    "attempts": 1,
+}
+WHOLE_ANSWER: dict[str, Any] = {
+    **ANSWER,
+    "args": ["customers", "newsletter"],
+    "kwargs": {"be_careful": True},
+    "result": "imported customers and newsletter",
+    "is_result_truncated": False,
+    "error": None,
+}
+
+
+SECONDS = {"type": ["number", "null"], "minimum": 0}
+
+
+def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
+    """Return how long it took, to the millisecond; null where one of both is not known."""
+    if start is None or end is None:
+        return None
+    return round(max((end - start).total_seconds(), 0.0), 3)
+
+
+OTHER_ARGUMENTS: dict[str, Any] = {"kwargs": {"be_careful": False}}
+ASKED_FOR: dict[str, Any] = {
+    **WHOLE_ANSWER,
+    **OTHER_ARGUMENTS,
+    "args": ["arg1", "arg2"],
+    "trigger": "manual",
+    "slot_at": None,
+    "state": "pending",
+    "worker": "",
+    "attempts": 0,
+    **dict.fromkeys(
+        ("queued_at", "started_at", "finished_at", "queue_seconds", "duration_seconds", "result")
+    ),
 }
 
 
@@ -41,6 +95,12 @@ class RunSerializer(StrictModelSerializer):
         read_only=True,
         help_text="The id of the periodic task, which may be deleted since.",
     )
+    queue_seconds = serializers.SerializerMethodField(
+        help_text="How long its message waited for a worker; null where it was tried again."
+    )
+    duration_seconds = serializers.SerializerMethodField(
+        help_text="How long it ran, the last time; null before its end."
+    )
 
     class Meta:
         model = Run
@@ -58,6 +118,12 @@ class RunSerializer(StrictModelSerializer):
             "reason",
             "created_at",
             "queued_at",
+            "started_at",
+            "finished_at",
+            "queue_seconds",
+            "duration_seconds",
+            "worker",
+            "attempts",
         )
         read_only_fields = fields
         extra_kwargs: ClassVar[dict[str, Any]] = {
@@ -74,4 +140,129 @@ class RunSerializer(StrictModelSerializer):
             "reason": {"help_text": "Why it stands so, for people; empty where that is plain."},
             "created_at": {"help_text": "When it was entered: beat took its slot up."},
             "queued_at": {"help_text": "When the broker confirmed its message; null before."},
+            "started_at": {"help_text": "When a worker took it up, the last time; null before."},
+            "finished_at": {"help_text": "When it ended; null before, and for what never ran."},
+            "worker": {"help_text": "The Celery worker that took it up last."},
+            "attempts": {"help_text": "How often it has started: once, and again for each retry."},
+        }
+
+    @extend_schema_field(SECONDS)
+    def get_queue_seconds(self, run: Run) -> float | None:
+        """How long its message waited for a worker; null where it was tried again."""
+        return seconds_between(run.queued_at, run.started_at) if run.attempts == 1 else None
+
+    @extend_schema_field(SECONDS)
+    def get_duration_seconds(self, run: Run) -> float | None:
+        """How long it ran, the last time."""
+        return seconds_between(run.started_at, run.finished_at)
+
+
+class RunNowSerializer(StrictSerializer):
+    """With which arguments a periodic task is to run now; its own, where none are sent."""
+
+    args = StoredArguments(
+        json_type=list, required=False, help_text="The arguments given by position, instead."
+    )
+    kwargs = StoredArguments(
+        json_type=dict,
+        required=False,
+        help_text="The arguments given by name, instead; `***` stands for the secret that the "
+        "periodic task has under this name.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return both as JSON; raise ValidationFailed for what the task cannot be called with."""
+        account, task = self.context["account"], copy.copy(self.context["task"])
+        mistakes = []
+        for name in attrs.keys() & self.initial_data.keys():
+            own, value = getattr(task, name), attrs[name]
+            sent = restored(value, fields.read_json(own, type(value)))
+            mistakes += [only_stars(pointer) for pointer in stars_in(sent, f"/{name}")]
+            setattr(task, name, json.dumps(sent))
+        mistakes += [*wrong_arguments(task), *beyond_account(task, account)]
+        if mistakes:
+            raise ValidationFailed(errors=mistakes)
+        return {"args": task.args or "[]", "kwargs": task.kwargs or "{}"}
+
+
+class WaitQuery(StrictSerializer):
+    """How long to wait for the end of a run."""
+
+    wait = fields.Digits(
+        min_value=0,
+        max_value=MAX_SECONDS,
+        default=0,
+        help_text="Answer when it has ended, or after so many seconds.",
+    )
+
+
+class RunErrorSerializer(StrictSerializer):
+    """The exception that a run has ended with."""
+
+    type = fields.Text(read_only=True, help_text="The class of the exception.")
+    message = fields.Text(read_only=True, help_text="What it says, at most 65,536 characters.")
+    traceback = fields.Text(
+        read_only=True, help_text="Where it came from: the last 65,536 characters."
+    )
+
+
+@extend_schema_field({})
+class StoredResult(serializers.ReadOnlyField):
+    """A JSON value of any type, which the database keeps as text."""
+
+    def to_representation(self, value: str) -> Any:
+        """Read the stored text."""
+        return json.loads(value) if value else None
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("A run", WHOLE_ANSWER, response_only=True, status_codes=["200", "202"])
+    ]
+)
+class WholeRunSerializer(RunSerializer):
+    """One execution of a periodic task, with what went in and what came out."""
+
+    args = StoredArguments(
+        json_type=list, read_only=True, help_text="The arguments given by position."
+    )
+    kwargs = StoredArguments(
+        json_type=dict,
+        read_only=True,
+        help_text="The arguments given by name; a secret is answered as `***`.",
+    )
+    result = StoredResult(
+        help_text="What the task returned; what is no JSON, as text. Null without a result."
+    )
+    error = serializers.SerializerMethodField(
+        help_text="The exception that it ended with; null without one."
+    )
+
+    class Meta(RunSerializer.Meta):
+        fields = (
+            *RunSerializer.Meta.fields,
+            "args",
+            "kwargs",
+            "result",
+            "is_result_truncated",
+            "error",
+        )
+        read_only_fields = fields
+        extra_kwargs: ClassVar[dict[str, Any]] = {
+            **RunSerializer.Meta.extra_kwargs,
+            "is_result_truncated": {
+                "help_text": "Whether the result was longer than 65,536 characters as JSON, and "
+                "is the text of its beginning."
+            },
+        }
+
+    @extend_schema_field(RunErrorSerializer(allow_null=True))
+    def get_error(self, run: Run) -> dict[str, str] | None:
+        """Return the exception."""
+        if not run.error_type:
+            return None
+        return {
+            "type": run.error_type,
+            "message": run.error_message,
+            "traceback": run.traceback,
         }

@@ -1,37 +1,61 @@
 """The ledger over HTTP: what was sent, when, and what came of it."""
 
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django_celery_beat.models import PeriodicTask
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import status
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.reverse import reverse
 
+from scheduler_api.access.models import ServiceAccount
 from scheduler_api.access.ownership import visible_to
-from scheduler_api.access.permissions import account_of
+from scheduler_api.access.permissions import account_of, caller_of
 from scheduler_api.access.scopes import Scope
+from scheduler_api.http.problems import ValidationFailed
 from scheduler_api.http.viewsets import ApiViewSet, ListRetrieveViewSet
+from scheduler_api.periodic_tasks.validation import beyond_account
+from scheduler_api.runs import actions
 from scheduler_api.runs.filters import RunFilter, RunsOfPeriodicTaskFilter
 from scheduler_api.runs.models import Run
-from scheduler_api.runs.serializers import RunSerializer
+from scheduler_api.runs.serializers import (
+    ASKED_FOR,
+    OTHER_ARGUMENTS,
+    RunNowSerializer,
+    RunSerializer,
+    WaitQuery,
+    WholeRunSerializer,
+)
+from scheduler_api.runs.waiting import when_ended
+
+LISTS = {"list", "runs"}
+LONG = ("args", "kwargs", "options", "result", "error_message", "traceback")
 
 
 class ReadsRuns(ApiViewSet):
     """What the views of runs have in common."""
 
     tag = "Runs"
-    # What a worker gets may be long, and no answer has it.
-    queryset = Run.objects.defer("args", "kwargs", "options")
+    queryset = Run.objects.all()
     serializer_class = RunSerializer
     # No other order has an index: a ledger of millions would be sorted for each page.
     ordering_fields = ("-created_at",)
 
     def get_queryset(self) -> QuerySet[Any]:
-        """Return the runs that the caller may see, also of what is deleted since."""
+        """Return the runs that the caller may see, also of what is deleted since.
+
+        What went in and what came out may be long: only a run by itself has it.
+        """
         account = account_of(self.request)
-        return super().get_queryset().filter(visible_to(account, owner="owner_id"))
+        runs = super().get_queryset().filter(visible_to(account, owner="owner_id"))
+        return runs.defer(*LONG) if self.action in LISTS else runs
 
 
 class RunViewSet(ReadsRuns, ListRetrieveViewSet):
@@ -39,9 +63,72 @@ class RunViewSet(ReadsRuns, ListRetrieveViewSet):
 
     resource = "run"
     filterset_class = RunFilter
-    scopes: ClassVar = dict.fromkeys(("list", "retrieve"), Scope.RUNS_READ)
+    scopes: ClassVar = {
+        **dict.fromkeys(("list", "retrieve"), Scope.RUNS_READ),
+        **dict.fromkeys(("cancel", "retry"), Scope.RUNS_WRITE),
+    }
+    problems: ClassVar = {
+        "cancel": (actions.HasEnded,),
+        "retry": (actions.CannotRetry,),
+    }
+    queries: ClassVar = {"retrieve": WaitQuery}
     id_schema: ClassVar = {"type": "string", "format": "uuid"}
     lookup_value_regex = "[0-9A-Fa-f-]{1,36}"  # of which those that are no UUID are not there
+
+    def get_serializer_class(self) -> type[RunSerializer]:
+        """Return what a run by itself tells, or one in a list."""
+        return RunSerializer if self.action == "list" else WholeRunSerializer
+
+    def retrieve(self, request: Request, **address: str) -> Response:
+        """Answer with the whole of a run; with `wait`, when it has ended.
+
+        After so many seconds, and when too many wait already, it is answered as it is: ask again.
+        """
+        run = when_ended(self.get_object, within=self.read_query()["wait"])
+        return self.read(self.get_serializer(run).data)
+
+    @extend_schema(request=None, responses=WholeRunSerializer)
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, **address: str) -> Response:
+        """End a run.
+
+        One that waits does not start: it is `cancelled`. Of one that runs, the worker is asked to
+        end the process: it is `running` until the worker has told, some seconds later, that it is
+        `cancelled`, and its `reason` says so.
+        """
+        actions.cancel(self.get_object(), now=datetime.now(UTC), by=caller_of(request))
+        return Response(self.get_serializer(self.get_object()).data)
+
+    @extend_schema(request=None, responses={202: WholeRunSerializer})
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Request, **address: str) -> Response:
+        """Have a run that has ended once more.
+
+        It is a new run, with the arguments and options of the other, whatever has become of its
+        periodic task.
+        """
+        run = self.get_object()
+        refuse_beyond(run, account_of(request))
+        again = actions.retry(run, now=datetime.now(UTC), by=caller_of(request))
+        return answer_accepted(self, again)
+
+
+def refuse_beyond(run: Run, account: ServiceAccount) -> None:
+    """Raise ValidationFailed for what an account may not have run."""
+    options = json.loads(run.options)
+    names = ("queue", "exchange", "routing_key")
+    task = PeriodicTask(task=run.task, **{name: options.get(name) for name in names})
+    if mistakes := list(beyond_account(task, account)):
+        raise ValidationFailed(errors=[replace(each, pointer="") for each in mistakes])
+
+
+def answer_accepted(view: ApiViewSet, run: Run) -> Response:
+    """Answer with a run that is to be sent, and its address; a dry run has neither."""
+    data = WholeRunSerializer(run).data
+    if view.is_dry_run:
+        return Response({**data, "id": None})
+    address = reverse("run-detail", args=[run.pk], request=view.request)
+    return Response(data, status.HTTP_202_ACCEPTED, headers={"Location": address})
 
 
 class RunsOfPeriodicTaskViewSet(ReadsRuns):
@@ -49,14 +136,21 @@ class RunsOfPeriodicTaskViewSet(ReadsRuns):
 
     resource = "periodic task"
     filterset_class = RunsOfPeriodicTaskFilter
-    scopes: ClassVar = {"runs": Scope.RUNS_READ}
+    scopes: ClassVar = {"runs": Scope.RUNS_READ, "run_now": Scope.RUNS_WRITE}
+    problems: ClassVar = {"run_now": (actions.NotSendable,)}
     pages = frozenset({"runs"})
+
+    def get_task(self) -> PeriodicTask:
+        """Return the periodic task at this address; raise Http404 without one."""
+        tasks = PeriodicTask.objects.filter(visible_to(account_of(self.request)))
+        task: PeriodicTask = get_object_or_404(
+            tasks.select_related("managed"), pk=self.kwargs["pk"]
+        )
+        return task
 
     def get_queryset(self) -> QuerySet[Any]:
         """Return the runs of the periodic task at this address; raise Http404 without one."""
-        tasks = PeriodicTask.objects.filter(visible_to(account_of(self.request)))
-        task = get_object_or_404(tasks.only("pk"), pk=self.kwargs["pk"])
-        return super().get_queryset().filter(periodic_task_id=task.pk)
+        return super().get_queryset().filter(periodic_task_id=self.get_task().pk)
 
     @extend_schema(responses=RunSerializer(many=True))
     def runs(self, request: Request, **address: str) -> Response:
@@ -65,3 +159,28 @@ class RunsOfPeriodicTaskViewSet(ReadsRuns):
         Those of one that is deleted are on `/api/v1/runs/?periodic_task=`, with its id.
         """
         return self.answer_page()
+
+    @extend_schema(
+        operation_id="runPeriodicTask",
+        request=RunNowSerializer,
+        responses={202: WholeRunSerializer},
+        examples=[
+            OpenApiExample("Other arguments", OTHER_ARGUMENTS, request_only=True),
+            OpenApiExample("Other arguments", ASKED_FOR, response_only=True, status_codes=["202"]),
+        ],
+    )
+    def run_now(self, request: Request, **address: str) -> Response:
+        """Run a periodic task now.
+
+        Also while it is paused or disabled, and whatever else of it runs: its slots, its
+        `overlap` and its `last_run_at` have nothing to do with it. While the broker is away, it
+        waits.
+        """
+        task = self.get_task()
+        context = {"task": task, "account": account_of(request)}
+        sent = RunNowSerializer(data=request.data, context=context)
+        sent.is_valid(raise_exception=True)
+        run = actions.run_now(
+            task, **sent.validated_data, now=datetime.now(UTC), by=caller_of(request)
+        )
+        return answer_accepted(self, run)

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from scheduler_api.access.models import ServiceAccount
 from tests.api.periodic_tasks.examples import heartbeat
+from tests.api.runs.examples import entered
 from tests.client import ContractClient
 from tests.contract.document import OPERATIONS, Operation
 
@@ -53,6 +54,7 @@ OBJECTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 # By id: what is sent where it is no whole object.
 BODIES: dict[str, Any] = {
     "pausePeriodicTask": {"note": "Too loud"},
+    "runPeriodicTask": {"args": []},
     "batchPeriodicTask": {"operations": [{"op": "create", "body": heartbeat()}]},
     "applyManifest": {"version": 1, "periodic_tasks": [heartbeat()]},
 }
@@ -72,7 +74,10 @@ def prepare(api: ContractClient, operation: Operation) -> Callable[..., Response
     if collection == "api-keys":
         body = {**body, "service_account": ServiceAccount.objects.get(name="tests").pk}
     path = f"{operation.path}{QUERIES.get(operation.id, '')}"
-    if "{" in path:
+    if collection == "runs":
+        run = entered(state="failed" if operation.id == "retryRun" else "queued")
+        path = path.format(id=run.pk)
+    elif "{" in path:
         made = api.post(f"/api/v1/{collection}/", body)
         assert made.status_code == 201, made.json()
         path = path.format(**made.json())

@@ -18,10 +18,10 @@ from kombu import Producer
 
 from scheduler_api.beat import capture as capturing
 from scheduler_api.beat.capture import Message, Unsendable, capture
-from scheduler_api.beat.messages import options_of, problem_with
 from scheduler_api.beat.outgoing import Outgoing
 from scheduler_api.beat.reprs import short_repr
 from scheduler_api.beat.templates import Templates
+from scheduler_api.runs.messages import options_of, problem_with
 from tests.beat.examples import make_app, name_of, outgoing
 
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)

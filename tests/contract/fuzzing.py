@@ -121,7 +121,7 @@ def mend_the_address(case: schemathesis.Case) -> None:
     """Take an id that is one, and a query that gunicorn hands on."""
     # A link out of the `instance` of a problem leads to `{id}` with "batch" for the id.
     is_valid = case.meta is not None and case.meta.generation.mode.is_positive
-    if is_valid and case.path == "/api/v1/runs/{id}/":
+    if is_valid and case.path.startswith("/api/v1/runs/{id}/"):
         case.path_parameters["id"] = THE_RUN
     elif is_valid and not str(case.path_parameters.get("id", 1)).isdigit():
         case.path_parameters["id"] = "1"

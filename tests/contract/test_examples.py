@@ -4,17 +4,26 @@ import re
 from typing import Any
 
 import pytest
+from django_celery_beat.models import PeriodicTask
 
+from scheduler_api.runs import actions
+from scheduler_api.runs.models import Run
+from tests.api.periodic_tasks.examples import spoil
+from tests.api.runs.examples import entered
 from tests.client import ContractClient
 from tests.conftest import caller
 from tests.contract.document import DOCUMENT, OPERATIONS, Operation, examples_of, operation
 
 JSON = "application/json"
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-REFERENCES = {"id", "interval", "crontab", "solar", "clocked", "service_account"}
+REFERENCES = {
+    *("id", "interval", "crontab", "solar", "clocked"),
+    *("service_account", "periodic_task"),
+}
 # What is different each time that one asks.
-CHANGING = {"next_run_at", "date_changed", "created_at"}
+CHANGING = {"next_run_at", "date_changed", "created_at", "due_at"}
 CHANCE = {
+    "id": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     "prefix": r"[0-9a-f]{8}",
     "key": r"sk_[0-9a-f]{8}_[\w-]{43}",
     "etag": r'"[0-9a-f]{32}"',
@@ -215,13 +224,36 @@ def take_admin_from_the_last(api: ContractClient) -> Any:
     return api.patch(f"{ACCOUNTS}{account['id']}/", {"scopes": ["runs:read"]})
 
 
+def cancel_what_has_ended(api: ContractClient) -> Any:
+    the_run(state="succeeded")
+    return api.post(f"{THE_RUN_IS}cancel/")
+
+
+def have_again_what_runs(api: ContractClient) -> Any:
+    the_run(state="running")
+    return api.post(f"{THE_RUN_IS}retry/")
+
+
+def the_run(**columns: Any) -> Run:
+    return entered(pk=THE_RUN_IS.split("/")[-2], **columns)
+
+
+def run_what_no_queue_takes(api: ContractClient) -> Any:
+    task = api.post(TASKS, VALID).json()
+    spoil(PeriodicTask(pk=task["id"]), queue="reports")
+    return api.post(f"{TASKS}{task['id']}/runs/")
+
+
+THE_RUN_IS = actions.HasEnded.example["instance"].removesuffix("cancel/")
 NEVER = {**VALID["schedule"], "every": 0}
 PROVOKED_BY = {
     "account_in_use": delete_an_account_in_use,
     "account_name_taken": make_an_account_twice,
     "answer_not_kept": ask_for_a_secret_twice,
+    "cannot_retry": have_again_what_runs,
     "body_too_large": lambda api: api.post(TASKS, {"name": "x" * 300_000}),
     "forbidden": lambda _: caller("reports", scopes=["runs:read"]).post(TASKS, VALID),
+    "has_ended": cancel_what_has_ended,
     "idempotency_key_reused": send_a_key_with_two_bodies,
     "invalid_idempotency_key": send_a_key_with_a_space,
     "invalid_query": lambda api: api.get(TASKS, {"page_size": "0"}),
@@ -231,6 +263,7 @@ PROVOKED_BY = {
     "name_taken": take_a_name_twice,
     "not_acceptable": lambda api: api.get(TASKS, headers={"Accept": "text/html"}),
     "not_authenticated": lambda _: ContractClient().get(TASKS),
+    "not_sendable": run_what_no_queue_takes,
     "not_found": lambda api: api.get(f"{TASKS}7/"),
     "revision_mismatch": change_what_was_not_seen,
     "schedule_exists": create_a_sunset_twice,

@@ -5,15 +5,20 @@ import time
 from pathlib import Path
 from typing import Any
 
-from celery import Task, shared_task
+from celery import Task, shared_task, signals
+
+from scheduler_api.runs import recording
 
 STARTED, REPEATED = "started", "repeated"
+
+# It has no ledger to write into, and is not to wait for a database.
+signals.task_success.disconnect(recording.on_success)
 
 
 class Unguarded(Task[..., None]):
     """A task that does not ask the ledger whether its run may start: one worker serves all arms.
 
-    It takes the place of scheduler_api.runs.starting; the folder of ids below does the same.
+    The folder of ids below does the same.
     """
 
     def before_start(self, *_: object) -> None:

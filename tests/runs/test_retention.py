@@ -7,9 +7,9 @@ from celery import current_app
 from django.conf import settings as project
 from django.db import connection
 
-from scheduler_api.beat.models import Outbox
 from scheduler_api.runs import retention
 from scheduler_api.runs.models import Run
+from scheduler_api.runs.outbox import Outbox
 from scheduler_api.tasks import prune_runs
 from tests.api.runs.examples import NOON, entered
 

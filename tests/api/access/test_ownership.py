@@ -31,6 +31,7 @@ AT_A_TASK: dict[str, tuple[Any, int]] = {
     "getPeriodicTaskUpcoming": (None, 200),
     "pausePeriodicTask": ({}, 200),
     "resumePeriodicTask": (None, 200),
+    "runPeriodicTask": ({}, 202),
 }
 # These have tests of their own below.
 AT_ALL_TASKS = {
@@ -44,8 +45,8 @@ AT_SCHEDULES = {
     for operation in OPERATIONS
     if operation.path.startswith(tuple(path for path, *_ in KINDS.values()))
 }
-# tests/api/runs/test_ownership.py has who may see what.
-AT_RUNS = {"listRuns", "getRun", "getPeriodicTaskRuns"}
+# tests/api/runs/test_ownership.py and test_cancel_and_retry.py have who may do what.
+AT_RUNS = {"listRuns", "getRun", "getPeriodicTaskRuns", "cancelRun", "retryRun"}
 # tests/api/manifest/test_manifest.py has who may see what.
 AT_MANIFESTS = {"getManifest", "applyManifest"}
 WITHOUT_TASKS = {

@@ -16,7 +16,7 @@ NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 def entered(**columns: Any) -> Run:
     """A run in the ledger, as beat enters it."""
     defaults: dict[str, Any] = {
-        "id": uuid.uuid4(),
+        "id": columns.pop("pk", None) or uuid.uuid4(),
         "periodic_task_id": 7,
         "periodic_task_name": "Heartbeat",
         "task": "project.tasks.heartbeat",

@@ -9,6 +9,13 @@ from tests.api.periodic_tasks.examples import stored
 from tests.api.runs.examples import NOON, RUNS, address, entered, run_of
 
 SECOND = timedelta(seconds=1)
+ENDED = {
+    "queued_at": NOON + 3 * SECOND,
+    "started_at": NOON + 4.25 * SECOND,
+    "finished_at": NOON + 6.5 * SECOND,
+    "worker": "celery@here",
+    "attempts": 1,
+}
 
 
 def test_one_that_was_sent(api):
@@ -36,7 +43,69 @@ def test_one_that_was_sent(api):
         "reason": "",
         "created_at": "2027-06-01T12:00:02Z",
         "queued_at": "2027-06-01T12:00:03Z",
+        "started_at": None,
+        "finished_at": None,
+        "queue_seconds": None,
+        "duration_seconds": None,
+        "worker": "",
+        "attempts": 0,
+        "args": [],
+        "kwargs": {},
+        "result": None,
+        "is_result_truncated": False,
+        "error": None,
     }
+
+
+def test_one_that_has_succeeded(api):
+    run = entered(
+        **ENDED, state=Run.State.SUCCEEDED, result='{"rows": 3}', args="[1]", kwargs='{"a": 2}'
+    )
+
+    told = api.get(address(run)).json()
+
+    assert (told["started_at"], told["finished_at"]) == (
+        "2027-06-01T12:00:04.250000Z",
+        "2027-06-01T12:00:06.500000Z",
+    )
+    assert (told["queue_seconds"], told["duration_seconds"]) == (1.25, 2.25)
+    assert (told["worker"], told["attempts"]) == ("celery@here", 1)
+    assert (told["args"], told["kwargs"], told["result"]) == ([1], {"a": 2}, {"rows": 3})
+    assert told["error"] is None
+
+
+def test_one_that_has_failed_the_second_time(api):
+    run = entered(
+        **{**ENDED, "attempts": 2},
+        state=Run.State.FAILED,
+        error_type="ValueError",
+        error_message="no such file",
+        traceback="Traceback: …",
+    )
+
+    told = api.get(address(run)).json()
+
+    assert told["error"] == {
+        "type": "ValueError",
+        "message": "no such file",
+        "traceback": "Traceback: …",
+    }
+    assert told["result"] is None
+    assert (told["queue_seconds"], told["duration_seconds"]) == (None, 2.25)
+
+
+def test_a_worker_that_was_quicker_than_the_broker_did_not_wait(api):
+    run = entered(**{**ENDED, "queued_at": NOON + 5 * SECOND}, state=Run.State.SUCCEEDED)
+
+    assert api.get(address(run)).json()["queue_seconds"] == 0
+
+
+def test_a_result_of_which_the_rest_is_left_out(api):
+    run = entered(**ENDED, result='"[1, 2, "', is_result_truncated=True)
+
+    told = api.get(address(run)).json()
+
+    assert (told["result"], told["is_result_truncated"]) == ("[1, 2, ", True)
 
 
 def test_a_stretch_of_slots_that_nobody_served(api):
@@ -95,10 +164,13 @@ def test_who_has_it_already_is_told_so_until_it_moves(api):
     assert (moved.status_code, moved.json()["state"]) == (200, "queued")
 
 
-def test_what_the_worker_gets_is_not_told(api, canary):
-    run = entered(args=f'["{canary}"]', kwargs=f'{{"password": "{canary}"}}')
+def test_secrets_that_the_worker_gets_are_not_told(api, canary):
+    run = entered(args='["seen"]', kwargs=f'{{"password": "{canary}"}}')
 
-    assert canary not in api.get(address(run)).content.decode()
+    response = api.get(address(run))
+
+    assert canary not in response.content.decode()
+    assert (response.json()["args"], response.json()["kwargs"]) == (["seen"], {"password": "***"})
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ def test_the_sample_tasks_are_listed(api):
         "project.tasks.add",
         "project.tasks.clean_up",
         "project.tasks.fail",
+        "project.tasks.fail_at_first",
         "project.tasks.heartbeat",
         "project.tasks.import_contacts",
         "project.tasks.sign_in",

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -46,6 +46,19 @@ def problem_with(  # noqa: PLR0917 - the columns, in their order
         )
         or ("" if is_json(args, list) else "args is not a JSON array: write one.")
         or ("" if is_json(kwargs, dict) else "kwargs is not a JSON object: write one.")
+    )
+
+
+def options_of_task(task: PeriodicTask, *, now: datetime) -> str:
+    """Return the options of a run of a periodic task that is sent now.
+
+    Of its `expires`, which ends its schedule, a run that somebody asks for takes no notice.
+    """
+    expires = None
+    if task.expire_seconds is not None:
+        expires = now + timedelta(seconds=task.expire_seconds)
+    return options_of(
+        task.queue, task.exchange, task.routing_key, task.priority, task.headers, expires
     )
 
 

@@ -1,0 +1,151 @@
+"""What callers do with runs: ask for one, end one, have one again. Each in one transaction.
+
+A run that is asked for goes into the ledger and the outbox: beat sends it, when the broker takes
+it, and its id is known before.
+"""
+
+import json
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from django.db import transaction
+from django_celery_beat.models import PeriodicTask
+
+from scheduler_api.access.audit import Caller, Operation, note
+from scheduler_api.http.problems import Problem
+from scheduler_api.periodic_tasks.models import managed_half
+from scheduler_api.runs import messages
+from scheduler_api.runs.models import Run
+from scheduler_api.runs.outbox import put_out, wake_beat
+
+State = Run.State
+A_RUN = "/api/v1/runs/0b0f6a0e-6a5c-5d5e-9a3b-0d9f5b8f7c11/"
+CANCELLED = "It was cancelled over the API before it started."
+TO_BE_ENDED = "Its worker was asked over the API to end its process."
+# What never had arguments: a stretch of slots.
+WITHOUT_ARGUMENTS = {State.MISSED}
+
+
+class NotSendable(Problem):
+    """A message of this periodic task would not be sent."""
+
+    status_code = 409
+    code = "not_sendable"
+    example = {
+        "detail": "queue: There is no queue 'reports'; known: celery. The setting QUEUES names "
+        "them.",
+        "instance": "/api/v1/periodic-tasks/1/runs/",
+    }
+
+
+class HasEnded(Problem):
+    """The run has ended already."""
+
+    status_code = 409
+    code = "has_ended"
+    example = {
+        "detail": "It is succeeded: there is nothing to cancel.",
+        "instance": f"{A_RUN}cancel/",
+    }
+
+
+class CannotRetry(Problem):
+    """The run has not ended, or was never to run."""
+
+    status_code = 409
+    code = "cannot_retry"
+    example = {
+        "detail": "It is running: cancel it, or wait until it has ended.",
+        "instance": f"{A_RUN}retry/",
+    }
+
+
+@transaction.atomic
+def run_now(task: PeriodicTask, *, args: str, kwargs: str, now: datetime, by: Caller) -> Run:
+    """Have a periodic task run once, whatever its schedule says, and whether it is enabled.
+
+    `args` and `kwargs` are JSON that has been checked.
+    """
+    problem = messages.problem_with(
+        task.task,
+        args,
+        kwargs,
+        task.headers,
+        task.queue,
+        task.exchange,
+        task.routing_key,
+        task.priority,
+    )
+    if problem:
+        raise NotSendable(problem)
+    run = Run.objects.create(
+        id=uuid4(),
+        periodic_task_id=task.pk,
+        periodic_task_name=task.name,
+        owner_id=managed_half(task).owner_id,
+        task=task.task,
+        trigger=Run.Trigger.MANUAL,
+        due_at=now,
+        created_at=now,
+        args=args,
+        kwargs=kwargs,
+        options=messages.options_of_task(task, now=now),
+    )
+    send(run, now=now)
+    note_of(Operation.RUN, run, by=by, args=json.loads(args), kwargs=json.loads(kwargs))
+    return run
+
+
+@transaction.atomic
+def retry(run: Run, *, now: datetime, by: Caller) -> Run:
+    """Have what a run was, again: a new run, with the same arguments and options."""
+    if run.state in Run.ACTIVE:
+        raise CannotRetry(f"It is {run.state}: cancel it, or wait until it has ended.")
+    if run.state in WITHOUT_ARGUMENTS:
+        raise CannotRetry("It stands for slots that were not served: run the task now instead.")
+    options = {**json.loads(run.options)}
+    options.pop("expires", None)  # that of the other message
+    again = Run.objects.create(
+        id=uuid4(),
+        periodic_task_id=run.periodic_task_id,
+        periodic_task_name=run.periodic_task_name,
+        owner_id=run.owner_id,
+        task=run.task,
+        trigger=Run.Trigger.RETRY,
+        slot_at=run.slot_at,
+        due_at=now,
+        created_at=now,
+        args=run.args,
+        kwargs=run.kwargs,
+        options=json.dumps(options),
+    )
+    send(again, now=now)
+    note_of(Operation.RETRY, again, by=by, retry_of=str(run.pk))
+    return again
+
+
+def send(run: Run, *, now: datetime) -> None:
+    """Have beat publish a run at once."""
+    put_out([str(run.pk)], now=now, retry_at=now)
+    wake_beat()
+
+
+@transaction.atomic
+def cancel(run: Run, *, now: datetime, by: Caller) -> None:
+    """End a run before it starts; of one that runs, ask its worker to end its process."""
+    row = Run.objects.filter(pk=run.pk)
+    waiting = row.filter(state__in=(State.PENDING, State.QUEUED))
+    columns: dict[str, Any] = {"state": State.CANCELLED, "reason": CANCELLED, "finished_at": now}
+    if not waiting.update(**columns, lease_until=None, is_held=False):
+        asked = row.filter(state=State.RUNNING).update(is_to_end=True, reason=TO_BE_ENDED)
+        if not asked:
+            run.refresh_from_db()
+            raise HasEnded(f"It is {run.state}: there is nothing to cancel.")
+    note_of(Operation.CANCEL, run, by=by)
+
+
+def note_of(operation: Operation, run: Run, *, by: Caller, **told: object) -> None:
+    """Leave an entry in the audit: of the periodic task, which may be deleted since."""
+    task = PeriodicTask(pk=run.periodic_task_id, name=run.periodic_task_name)
+    note(operation, task, by=by, after={"run": str(run.pk), **told})

@@ -1,0 +1,166 @@
+"""POST /api/v1/runs/{id}/cancel/ and /retry/."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from scheduler_api.access.models import AuditEntry
+from scheduler_api.runs import actions
+from scheduler_api.runs.models import Run
+from scheduler_api.runs.outbox import Outbox
+from tests.api.access.callers import account_of, service
+from tests.api.http.answers import refusal
+from tests.api.periodic_tasks.examples import mistakes
+from tests.api.runs.examples import NOON, address, entered
+from tests.conftest import caller
+
+ENDS = sorted(set(Run.State.values) - set(Run.ACTIVE))
+WAITING = [
+    {"state": "pending"},
+    {"state": "pending", "is_held": True},
+    {"state": "queued"},
+    {"state": "queued", "started_at": NOON, "lease_until": NOON, "attempts": 1},
+]
+
+
+def cancel(api, run, query=""):
+    return api.post(f"{address(run)}cancel/{query}")
+
+
+def retry(api, run, query=""):
+    return api.post(f"{address(run)}retry/{query}")
+
+
+# --- Cancel -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("columns", WAITING)
+def test_a_run_that_waits_does_not_start(api, columns):
+    run = entered(**columns)
+    began_at = datetime.now(UTC)
+
+    response = cancel(api, run)
+
+    assert response.status_code == 200
+    assert (response.json()["state"], response.json()["reason"]) == (
+        "cancelled",
+        actions.CANCELLED,
+    )
+    run.refresh_from_db()
+    assert (run.lease_until, run.is_held) == (None, False)
+    assert run.finished_at >= began_at
+
+
+def test_of_a_run_that_runs_the_worker_is_asked_to_end_it(api):
+    run = entered(state="running", started_at=NOON, attempts=1)
+
+    response = cancel(api, run)
+
+    assert response.status_code == 200
+    run.refresh_from_db()
+    assert run.is_to_end
+    assert (response.json()["state"], response.json()["reason"]) == (
+        "running",
+        actions.TO_BE_ENDED,
+    )
+
+
+@pytest.mark.parametrize("state", ENDS)
+def test_a_run_that_has_ended_is_not_cancelled(api, state):
+    run = entered(state=state)
+
+    response = cancel(api, run)
+
+    assert refusal(response) == (409, "has_ended")
+    assert state in response.json()["detail"]
+    run.refresh_from_db()
+    assert run.state == state
+
+
+@pytest.mark.parametrize("state", ["queued", "running"])
+def test_a_dry_run_cancels_nothing(api, state):
+    run = entered(state=state)
+
+    assert cancel(api, run, "?dry_run=true").status_code == 200
+
+    run.refresh_from_db()
+    assert (run.state, run.reason, run.is_to_end) == (state, "", False)
+
+
+def test_the_audit_tells_who_has_cancelled(api):
+    run = entered(state="queued")
+
+    cancel(api, run)
+
+    entry = AuditEntry.objects.latest("pk")
+    assert (entry.operation, entry.object_id, entry.after) == ("cancel", 7, {"run": str(run.pk)})
+
+
+# --- Retry ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", sorted(set(ENDS) - {"missed"}))
+def test_a_run_that_has_ended_is_had_again(api, state):
+    run = entered(
+        state=state,
+        args="[1]",
+        kwargs='{"a": 2}',
+        options='{"queue": "celery", "expires": "2027-01-01T00:00:00+00:00"}',
+    )
+
+    response = retry(api, run)
+
+    assert response.status_code == 202
+    again = Run.objects.exclude(pk=run.pk).get()
+    assert response.headers["Location"].endswith(address(again))
+    assert (again.trigger, again.state, again.slot_at) == ("retry", "pending", run.slot_at)
+    assert (again.args, again.kwargs) == ("[1]", '{"a": 2}')
+    assert json.loads(again.options) == {"queue": "celery"}, "what has expired is over"
+    assert (again.periodic_task_id, again.periodic_task_name) == (7, "Heartbeat")
+    assert Outbox.objects.get().run_ids == [str(again.pk)]
+    entry = AuditEntry.objects.latest("pk")
+    assert entry.after == {"run": str(again.pk), "retry_of": str(run.pk)}
+
+
+@pytest.mark.parametrize("state", [*Run.ACTIVE, "missed"])
+def test_a_run_that_has_not_ended_or_had_no_arguments_is_not(api, state):
+    run = entered(state=state)
+
+    assert refusal(retry(api, run)) == (409, "cannot_retry")
+    assert Run.objects.count() == 1
+
+
+def test_a_dry_run_has_nothing_again(api):
+    run = entered(state="failed")
+
+    response = retry(api, run, "?dry_run=true")
+
+    assert (response.status_code, response.json()["id"]) == (200, None)
+    assert Run.objects.count() == 1
+
+
+def test_an_account_has_again_what_it_may_name(db):
+    narrow = service("narrow", sees_unowned=True, task_patterns=["project.tasks.add"])
+
+    response = retry(narrow, entered(state="failed"))
+
+    assert (response.status_code, mistakes(response)) == (400, [("", "not_allowed")])
+
+
+# --- Both -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("act", [cancel, retry])
+def test_whose_it_is_not_does_not_find_it(db, act):
+    service("owner")
+    run = entered(state="failed", owner_id=account_of("owner").pk)
+
+    assert refusal(act(service("other"), run)) == (404, "not_found")
+
+
+@pytest.mark.parametrize("act", [cancel, retry])
+def test_who_may_only_read_may_not(db, act):
+    reader = caller("reader", sees_unowned=True, scopes=["runs:read"])
+
+    assert refusal(act(reader, entered(state="failed"))) == (403, "forbidden")

@@ -1,0 +1,64 @@
+"""GET /api/v1/runs/{id}/?wait=."""
+
+import threading
+from time import monotonic
+
+import pytest
+
+from scheduler_api.runs import waiting
+from scheduler_api.runs.models import Run
+from tests.api.http.answers import refusal
+from tests.api.runs.examples import address, entered
+
+
+@pytest.fixture
+def pauses(monkeypatch):
+    """How often somebody has looked again; the run ends with the third pause."""
+    taken: list[float] = []
+
+    def pause(seconds: float) -> None:
+        taken.append(seconds)
+        if len(taken) == 3:
+            Run.objects.update(state="succeeded")
+
+    monkeypatch.setattr(waiting, "sleep", pause)
+    return taken
+
+
+@pytest.mark.parametrize("state", Run.ACTIVE)
+def test_it_is_answered_when_it_has_ended(api, pauses, state):
+    response = api.get(address(entered(state=state)), {"wait": "30"})
+
+    assert (response.status_code, response.json()["state"]) == (200, "succeeded")
+    assert pauses == sorted(pauses)
+    assert len(pauses) == 3
+
+
+def test_one_that_has_ended_is_answered_at_once(api, pauses):
+    assert api.get(address(entered(state="failed")), {"wait": "30"}).json()["state"] == "failed"
+    assert pauses == []
+
+
+def test_after_so_many_seconds_it_is_answered_as_it_is(api):
+    began = monotonic()
+
+    response = api.get(address(entered(state="running")), {"wait": "1"})
+
+    assert response.json()["state"] == "running"
+    assert 1 <= monotonic() - began < 5
+
+
+def test_when_too_many_wait_others_are_answered_at_once(api, pauses, monkeypatch):
+    monkeypatch.setattr(waiting, "seats", threading.BoundedSemaphore(1))
+    run = entered(state="queued")
+
+    with waiting.seats:
+        assert api.get(address(run), {"wait": "30"}).json()["state"] == "queued"
+
+    assert pauses == []
+    assert api.get(address(run), {"wait": "30"}).json()["state"] == "succeeded"
+
+
+@pytest.mark.parametrize("seconds", ["-1", "61", "1.5", "long", ""])
+def test_what_is_no_number_of_seconds_is_refused(api, seconds):
+    assert refusal(api.get(address(entered()), {"wait": seconds})) == (400, "invalid_query")
