@@ -36,6 +36,7 @@ bench: $(VENV)/.installed-bench ## measure all beside its peers; needs PostgreSQ
 	$(BIN)/python -m benchmarks.dispatch --save
 	$(BIN)/python -m benchmarks.edits --save
 	$(BIN)/python -m benchmarks.sustained --save
+	$(BIN)/python -m benchmarks.recording --save
 	$(BIN)/python -m benchmarks.plots
 	$(BIN)/python -m benchmarks.api
 	$(BIN)/python -m benchmarks.next_slots

@@ -19,10 +19,11 @@ ROOT = Path(__file__).parent.parent
         ["dispatch", "--tasks", "1500", "--rounds", "1", "--sides", "raw", "ours, two processes"],
         ["edits", "--tasks", "20", "--edits", "5", "--idle-seconds", "0.5", "--sides", "ours"],
         ["sustained", "--rate", "50", "--seconds", "3", "--parts", "spread"],
+        ["recording", "--runs", "100", "--rounds", "1", "--seconds", "0"],
     ],
     ids=lambda arguments: arguments[0],
 )
-def test_each_slot_is_sent_once(arguments, postgres_url, rabbitmq_url):
+def test_each_slot_is_sent_once_and_each_run_recorded(arguments, postgres_url, rabbitmq_url):
     measured = run(arguments, DATABASE_URL=postgres_url, BROKER_URL=rabbitmq_url)
 
     assert measured.returncode == 0, measured.stderr
