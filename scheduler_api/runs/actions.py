@@ -104,7 +104,7 @@ def retry(run: Run, *, now: datetime, by: Caller) -> Run:
         raise CannotRetry(f"It is {run.state}: cancel it, or wait until it has ended.")
     if run.state in WITHOUT_ARGUMENTS:
         raise CannotRetry("It stands for slots that were not served: run the task now instead.")
-    options = {**json.loads(run.options)}
+    options = json.loads(run.options)
     options.pop("expires", None)  # that of the other message
     again = Run.objects.create(
         id=uuid4(),

@@ -77,6 +77,7 @@ BEYOND_THE_SCHEMA = {
     "null_characters_not_allowed",
 }
 
+MAX_WAIT = 60  # seconds
 MAX_QUERY_LENGTH = 8000  # of a line of 8190
 
 numbers = count(1)
@@ -91,6 +92,7 @@ def before_call(_: Any, case: schemathesis.Case, __: dict[str, Any]) -> None:
     mend_the_address(case)
     spare_the_fuzzer(case)
     take_a_new_key(case, number)
+    wait_a_second(case)
     if is_tails:
         case.query.pop("dry_run", None)
         if isinstance(case.body, dict | list):  # else there may be none
@@ -136,6 +138,13 @@ def spare_the_fuzzer(case: schemathesis.Case) -> None:
     if case.path in FATAL and case.method != "GET":
         is_own = str(case.path_parameters.get("id")).lstrip("0") == "1"
         case.path_parameters |= {"id": "2"} if is_own else {}
+
+
+def wait_a_second(case: schemathesis.Case) -> None:
+    """Wait a second, where a request may ask for a minute: no run of the fuzzer's ends."""
+    seconds = str(case.query.get("wait", ""))
+    if seconds.isascii() and seconds.isdigit() and 1 < int(seconds[:9]) <= MAX_WAIT:
+        case.query["wait"] = "1"
 
 
 def take_a_new_key(case: schemathesis.Case, number: int) -> None:

@@ -1,5 +1,7 @@
 """The plain commands, which need no `make`: they start, they stop, and say what is wrong."""
 
+from subprocess import TimeoutExpired
+
 import pytest
 
 from tests.deploy.conftest import wait_until
@@ -92,6 +94,13 @@ def test_the_plain_commands_start_and_stop(processes):
         started.press_ctrl_c()
 
     # Celery's worker answers 1 to a Ctrl-C, when it has finished all it had to do.
-    assert [started.exit_code() for started in (beat, worker, api)] == [0, 1, 0]
+    assert [started.exit_code() for started in (beat, worker)] == [0, 1]
+    # Django's server was seen to swallow one: Python drops an interrupt that comes while it
+    # finalizes an object. People press again.
+    try:
+        assert api.exit_code(within=10) == 0
+    except TimeoutExpired:
+        api.press_ctrl_c()
+        assert api.exit_code() == 0
     assert "Traceback" not in beat.output() + worker.output() + api.output()
     processes.are_gone(within=1)
