@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -17,7 +18,7 @@ from scheduler_api.runs.models import Run
 State = Run.State
 
 # A worker says that it lives more often than that; without a sign for so long, it has gone.
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=settings.RUN_LEASE_SECONDS)
 # How often a run is started at most whose worker was lost, and whose message came again.
 MAX_ATTEMPTS = 3
 

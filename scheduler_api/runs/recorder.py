@@ -22,7 +22,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from scheduler_api.runs import ledger
 
-RENEW_SECONDS = 20
+RENEW_SECONDS = ledger.LEASE.total_seconds() / 3
 LOOK_SECONDS = 3  # from one look for what was cancelled to the next
 RETRY_SECONDS = 1
 PATIENCE_SECONDS = 5  # of a task, with the database
