@@ -70,6 +70,9 @@ class Recorder(threading.Thread):
         self.join()
 
     def run(self) -> None:
+        # Signals are for the main thread. It holds back SIGTERM while it has a lock of the pool, and
+        # one that came to this thread would end the process all the same: nobody gets the lock then.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while not self._is_over:
             try:
                 self._turn()
