@@ -10,6 +10,7 @@ from scheduler_api.access.models import ServiceAccount
 
 MAX_NOTE_LENGTH = 500
 MAX_RUNTIME_SECONDS = 3600  # unless a periodic task says another
+DEFAULT_BACKOFF_SECONDS = 10
 # The columns of a ManagedTask that say what becomes of slots; each is a field of the API.
 POLICIES = (
     "misfire",
@@ -90,6 +91,23 @@ class ManagedTask(models.Model):
     max_runtime_seconds = models.PositiveIntegerField(
         default=MAX_RUNTIME_SECONDS,
         help_text="After so long, a run of which no worker has told is lost.",
+    )
+    max_attempts = models.PositiveSmallIntegerField(
+        default=1,
+        db_default=1,
+        help_text="A run that has failed, or whose worker was lost, is started again until it was "
+        "started so often.",
+    )
+    retry_backoff_seconds = models.PositiveIntegerField(
+        default=DEFAULT_BACKOFF_SECONDS,
+        db_default=DEFAULT_BACKOFF_SECONDS,
+        help_text="How long it waits before it is started the second time; twice as long before "
+        "each time after that.",
+    )
+    pause_after_failures = models.PositiveIntegerField(
+        default=0,
+        db_default=0,
+        help_text="After so many runs in a row that failed or were lost it is paused; 0 for never.",
     )
     paused_at = models.DateTimeField(null=True, help_text="Since when it is paused.")
     paused_until = models.DateTimeField(null=True, help_text="When it resumes by itself.")
