@@ -6,6 +6,7 @@ from scheduler_api.beat.models import BeatHeartbeat
 from scheduler_api.http.models import IdempotentResponse
 from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.periodic_tasks.models import ManagedTask
+from scheduler_api.runs.events import FailureStreak, RunEvent
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.outbox import Outbox
 from scheduler_api.schedules.models import ScheduleRevision
@@ -15,11 +16,13 @@ __all__ = [
     "ApiKey",
     "AuditEntry",
     "BeatHeartbeat",
+    "FailureStreak",
     "IdempotentResponse",
     "ManagedTask",
     "Outbox",
     "RateLimitWindow",
     "Run",
+    "RunEvent",
     "ScheduleRevision",
     "ServiceAccount",
 ]

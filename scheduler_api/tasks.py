@@ -6,7 +6,7 @@ from celery import shared_task
 from celery.utils.log import get_task_logger
 from django.conf import settings
 
-from scheduler_api.runs import retention
+from scheduler_api.runs import events, retention
 
 logger = get_task_logger(__name__)
 
@@ -14,8 +14,10 @@ logger = get_task_logger(__name__)
 @shared_task
 def prune_runs() -> None:
     """Delete old runs from the ledger, as RUN_RETENTION_DAYS and RUNS_KEPT_PER_TASK say."""
+    now = datetime.now(UTC)
+    events.forget(at=now)
     count = retention.prune(
-        at=datetime.now(UTC),
+        at=now,
         older_than=timedelta(days=settings.RUN_RETENTION_DAYS),
         kept_per_task=settings.RUNS_KEPT_PER_TASK,
     )
