@@ -82,8 +82,8 @@ class Recorder(threading.Thread):
         self.join(STOP_SECONDS)
 
     def run(self) -> None:
-        # Signals are for the main thread. It holds back SIGTERM while it has a lock of the pool: one
-        # that came to this thread would end the process all the same, and nobody got the lock.
+        # Signals are for the main thread. It holds back SIGTERM while it has a lock of the pool;
+        # one that came to this thread would end the process all the same, and nobody got the lock.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while not (self._is_over and self._asked.empty()):
             try:

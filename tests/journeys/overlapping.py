@@ -1,6 +1,7 @@
-"""What becomes of runs whose task is slower than its schedule, under each policy, by the ledger."""
+"""What becomes of runs whose task is slower than its schedule, under each policy."""
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from tests.journeys.ledger import (
     RUN_SECONDS,
@@ -76,16 +77,15 @@ def runs_were_skipped_while_one_had_not_ended(runs: list[Told]) -> None:
             assert (run.began_at, run.reason) == (None, "The run before it has not ended.")
             ended_at = blocking[-1].ended_at
             # The ledger hears of an end a moment later.
-            assert ended_at and run.entered_at < ended_at + SECOND
+            assert ended_at
+            assert run.entered_at < ended_at + SECOND
 
 
 def one_run_at_a_time_waited(runs: list[Told]) -> None:
     assert {run.state for run in runs} == {"succeeded", "skipped"}
     ran = [run for run in runs if run.state == "succeeded"]
     assert not pairs_beside(ran)
-    waited = [
-        later for one, later in zip(ran, ran[1:], strict=False) if later.slot_at < ended(one)
-    ]
+    waited = [later for one, later in pairwise(ran) if later.slot_at < ended(one)]
     assert waited, "none was held until the one before it ended"
     for run in waited:
         # While it waited, no other did; a slot is taken up a moment after it has come.
@@ -97,7 +97,7 @@ def each_run_took_the_place_of_the_one_before(runs: list[Told]) -> None:
     assert {run.state for run in runs} == {"cancelled"}
     assert not pairs_beside(runs)
     assert {run.reason for run in runs[:-1]} == {"The next run has taken its place."}
-    for run, following in zip(runs, runs[1:], strict=False):
+    for run, following in pairwise(runs):
         assert ended(run) >= following.slot_at, "it was ended by the next slot, not before"
 
 

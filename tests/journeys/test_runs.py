@@ -1,4 +1,4 @@
-"""What becomes of runs in real workers, as the API tells it, on each kind of broker and database."""
+"""What becomes of runs in real workers, as the API tells it, on each kind of servers."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
