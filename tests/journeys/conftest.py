@@ -13,6 +13,11 @@ from kombu import Connection
 from tests.canaries import make_canary
 from tests.journeys.service import Service
 
+# They are no tests, and tell as much where they fail.
+pytest.register_assert_rewrite(
+    *(f"tests.journeys.{name}" for name in ("killed", "ledger", "overlapping"))
+)
+
 
 @pytest.fixture
 def queue() -> str:

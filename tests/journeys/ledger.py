@@ -13,6 +13,8 @@ RUN_SECONDS = 40
 # Of each worker: enough for all that overlaps at once.
 CONCURRENCY = 6
 ACTIVE = {"pending", "queued", "running"}
+# Of a slot that had come when its task was paused.
+TOO_LATE = "The periodic task was disabled before its slot was served."
 
 
 def once(service: Service, task: str, **columns: Any) -> int:
@@ -111,7 +113,7 @@ class Told:
 
 
 def told_of(service: Service, task_id: int) -> list[Told]:
-    """Return the runs of a periodic task by their slots, when all have ended."""
+    """Return the runs of a periodic task that is paused by their slots, when all have ended."""
 
     def have_ended() -> bool:
         return not [run for run in runs_of(service, task_id) if run["state"] in ACTIVE]
@@ -131,6 +133,7 @@ def told_of(service: Service, task_id: int) -> list[Told]:
             ended_at=moment(run["finished_at"]),
         )
         for run in runs_of(service, task_id)
+        if run["reason"] != TOO_LATE
     ]
     return sorted(told, key=lambda run: run.slot_at)
 
