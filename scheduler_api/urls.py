@@ -18,7 +18,7 @@ from scheduler_api.http.routing import NothingHere
 from scheduler_api.manifest.views import ManifestViewSet
 from scheduler_api.ops.views import healthz, readyz
 from scheduler_api.periodic_tasks.views import PeriodicTaskViewSet
-from scheduler_api.runs.views import RunsOfPeriodicTaskViewSet, RunViewSet
+from scheduler_api.runs.views import RunsOfPeriodicTaskViewSet, RunStatsViewSet, RunViewSet
 from scheduler_api.schedules.views import (
     ClockedScheduleViewSet,
     CrontabScheduleViewSet,
@@ -56,6 +56,7 @@ urlpatterns = [
         RunsOfPeriodicTaskViewSet.as_view({"get": "runs", "post": "run_now"}),
         name="periodic-task-runs",
     ),
+    path("api/v1/runs/stats/", RunStatsViewSet.as_view({"get": "stats"}), name="run-stats"),
     path("api/v1/", include(router.urls)),
     re_path(r"^api/", NothingHere.as_view()),
     path("", RedirectView.as_view(pattern_name="docs")),

@@ -45,8 +45,8 @@ AT_SCHEDULES = {
     for operation in OPERATIONS
     if operation.path.startswith(tuple(path for path, *_ in KINDS.values()))
 }
-# tests/api/runs/test_ownership.py and test_cancel_and_retry.py have who may do what.
-AT_RUNS = {"listRuns", "getRun", "getPeriodicTaskRuns", "cancelRun", "retryRun"}
+# tests/api/runs/ has who may do what: test_ownership.py, test_stats.py, test_cancel_and_retry.py.
+AT_RUNS = {"listRuns", "getRun", "getRunStats", "getPeriodicTaskRuns", "cancelRun", "retryRun"}
 # tests/api/manifest/test_manifest.py has who may see what.
 AT_MANIFESTS = {"getManifest", "applyManifest"}
 WITHOUT_TASKS = {
