@@ -39,6 +39,7 @@ AT_ALL_TASKS = {
     "createPeriodicTask",
     "putPeriodicTaskByName",
     "batchPeriodicTask",
+    "listUpcoming",  # tests/api/periodic_tasks/test_upcoming_of_all.py has who may see what
 }
 AT_SCHEDULES = {
     operation.id
