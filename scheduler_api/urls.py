@@ -19,7 +19,12 @@ from scheduler_api.manifest.views import ManifestViewSet
 from scheduler_api.ops.views import healthz, readyz
 from scheduler_api.periodic_tasks.upcoming_views import UpcomingViewSet
 from scheduler_api.periodic_tasks.views import PeriodicTaskViewSet
-from scheduler_api.runs.views import RunsOfPeriodicTaskViewSet, RunStatsViewSet, RunViewSet
+from scheduler_api.runs.views import (
+    BackfillViewSet,
+    RunsOfPeriodicTaskViewSet,
+    RunStatsViewSet,
+    RunViewSet,
+)
 from scheduler_api.schedules.views import (
     ClockedScheduleViewSet,
     CrontabScheduleViewSet,
@@ -56,6 +61,11 @@ urlpatterns = [
         "^api/v1/periodic-tasks/(?P<pk>[0-9]{1,18})/runs/$",
         RunsOfPeriodicTaskViewSet.as_view({"get": "runs", "post": "run_now"}),
         name="periodic-task-runs",
+    ),
+    re_path(
+        "^api/v1/periodic-tasks/(?P<pk>[0-9]{1,18})/backfill/$",
+        BackfillViewSet.as_view({"post": "backfill"}),
+        name="periodic-task-backfill",
     ),
     path("api/v1/upcoming/", UpcomingViewSet.as_view({"get": "upcoming"}), name="upcoming"),
     path("api/v1/runs/stats/", RunStatsViewSet.as_view({"get": "stats"}), name="run-stats"),

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django_celery_beat.models import PeriodicTask
@@ -24,7 +25,12 @@ from scheduler_api.http.paging import invalid_parameter
 from scheduler_api.http.problems import ValidationFailed
 from scheduler_api.http.viewsets import ApiViewSet, ListRetrieveViewSet
 from scheduler_api.periodic_tasks.validation import beyond_account
-from scheduler_api.runs import actions
+from scheduler_api.runs import actions, backfill
+from scheduler_api.runs.backfill_serializers import (
+    MAX_TOLD,
+    BackfillAnswerSerializer,
+    BackfillSerializer,
+)
 from scheduler_api.runs.filters import (
     IndexedFilter,
     RunFilter,
@@ -193,6 +199,51 @@ class RunsOfPeriodicTaskViewSet(ReadsRuns):
             task, **sent.validated_data, now=datetime.now(UTC), by=caller_of(request)
         )
         return answer_accepted(self, run)
+
+
+class BackfillViewSet(ApiViewSet):
+    """Runs of slots that have passed without one."""
+
+    resource = "periodic task"
+    tag = "Runs"
+    queryset = PeriodicTask.objects.all()
+    scopes: ClassVar = {"backfill": Scope.RUNS_WRITE}
+    problems: ClassVar = {"backfill": (actions.NotSendable,)}
+    # The ids of the runs are those of their slots, and known before.
+    made_when_stored: ClassVar[tuple[str, ...]] = ()
+
+    def get_queryset(self) -> QuerySet[Any]:
+        """Return the periodic tasks that the caller may see; others are not there."""
+        return super().get_queryset().filter(visible_to(account_of(self.request)))
+
+    @extend_schema(request=BackfillSerializer, responses={202: BackfillAnswerSerializer})
+    @transaction.atomic
+    def backfill(self, request: Request, **address: str) -> Response:
+        """Run the slots of a range that have passed without a run.
+
+        Those that were missed, and those from before the periodic task was, as its schedule has
+        them now; those that the ledger has are not run twice. They wait for their turn: a few are
+        sent at a time, the oldest first, and those of slots that come now go before them.
+        """
+        task = backfill.locked(self.get_queryset(), self.kwargs["pk"])
+        context = {"task": task, "account": account_of(request)}
+        sent = BackfillSerializer(data=request.data, context=context)
+        sent.is_valid(raise_exception=True)
+        filled = backfill.backfill(
+            task, **sent.validated_data, now=datetime.now(UTC), by=caller_of(request)
+        )
+        answer = {
+            "count": len(filled.runs),
+            "in_ledger": filled.in_ledger,
+            "left_to_beat": filled.left_to_beat,
+            "runs": filled.runs[:MAX_TOLD],
+        }
+        data = BackfillAnswerSerializer(answer).data
+        if self.is_dry_run:
+            return Response(data)
+        runs = reverse("periodic-task-runs", args=[task.pk], request=request)
+        headers = {"Location": f"{runs}?trigger={Run.Trigger.BACKFILL}"}
+        return Response(data, status.HTTP_202_ACCEPTED, headers=headers)
 
 
 class RunStatsViewSet(ReadsRuns):

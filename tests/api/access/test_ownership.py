@@ -32,6 +32,10 @@ AT_A_TASK: dict[str, tuple[Any, int]] = {
     "pausePeriodicTask": ({}, 200),
     "resumePeriodicTask": (None, 200),
     "runPeriodicTask": ({}, 202),
+    "backfillPeriodicTask": (
+        {"from": "2025-01-01T00:00:00Z", "until": "2025-01-01T00:01:00Z"},
+        202,
+    ),
 }
 # These have tests of their own below.
 AT_ALL_TASKS = {
