@@ -68,6 +68,7 @@ class Engine:
     last_now: datetime | None = None
     backoff_seconds: int = 0
     reap_at: datetime | None = None
+    release_at: datetime | None = None
     backfill_at: datetime | None = None
 
     def tick(self) -> None:
@@ -153,14 +154,16 @@ class Engine:
         logger.warning("The clock was set back from %s to %s", before, now)
         self.store.rewind(now)
         self.last_now, self.place = now, None
-        self.reap_at = self.backfill_at = None
+        self.reap_at = self.release_at = self.backfill_at = None
 
     # --- Runs ---------------------------------------------------------------------------------
 
     def publish(self, glance: Glance) -> bool:
         """Hand runs to the broker; return whether there may be more to hand over at once."""
         is_busy, now = False, glance.now
-        if glance.has_held:
+        if glance.has_held and (self.release_at is None or now >= self.release_at):
+            # Not each time: that reads all that wait, those of a backfill, too.
+            self.release_at = now + LOCKED_SLEEP
             self.store.release_held(now)
         if glance.has_unsent and self.has_room:
             is_busy = self.relay(now)

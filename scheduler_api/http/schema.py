@@ -301,7 +301,7 @@ class ApiSchema(AutoSchema):
             return standard[2].format(**self.names)
         if self.view.action in self.view.pages:
             return f"One page of {self.view.action}."
-        answers = self.get_response_serializers()
+        answers: Any = self.get_response_serializers()
         if isinstance(answers, dict):  # by status
             answers = next(iter(answers.values()))
         return (answers.__doc__ or "").partition("\n")[0]
