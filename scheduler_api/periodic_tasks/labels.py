@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import QuerySet
+from django.db.models.fields.json import KeyTransform
 from django_celery_beat.models import PeriodicTask
 from rest_framework import serializers
 
@@ -13,6 +15,7 @@ from scheduler_api.periodic_tasks.models import managed_half
 KEY = re.compile(r"[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?")
 MAX_LABELS = 32
 MAX_VALUE_LENGTH = 200
+FILTER_HELP = "Labels, with commas between: `team=billing,tier=1`; or a key alone: `team`."
 
 
 class Labels(serializers.DictField):
@@ -53,3 +56,13 @@ class Labels(serializers.DictField):
                 message = self.error_messages["invalid_value"]
                 raise serializers.ValidationError({key: [message]})
         return dict(sorted(data.items()))
+
+
+def with_labels(rows: QuerySet[Any], wanted: str, *, column: str = "labels") -> QuerySet[Any]:
+    """Select rows by labels, all of which must be there: `team=billing,tier`."""
+    for number, label in enumerate(wanted.split(",")):
+        key, is_pair, text = label.partition("=")
+        stored = {f"label_{number}": KeyTransform(key.strip(), column)}
+        condition = {f"label_{number}": text} if is_pair else {f"label_{number}__isnull": False}
+        rows = rows.annotate(**stored).filter(**condition)
+    return rows
