@@ -20,6 +20,7 @@ from scheduler_api.beat.reaping import give_up_untold, reap
 from scheduler_api.beat.store import Glance, Store
 from scheduler_api.beat.watchdog import Watchdog
 from scheduler_api.periodic_tasks.actions import resume_due
+from scheduler_api.runs.ledger import LEASE
 from scheduler_api.runs.models import Run
 
 PLANNED_AT_ONCE = 1000
@@ -28,9 +29,9 @@ MOST_IN_FLIGHT = 4000
 LONGEST_SLEEP = timedelta(seconds=1)
 SHORTEST_SLEEP = timedelta(milliseconds=2)
 LOCKED_SLEEP = timedelta(milliseconds=50)
-REAP_EVERY = timedelta(seconds=10)
+REAP_EVERY = min(LEASE / 6, timedelta(seconds=10))
 # After a start and after trouble, workers have the time to say that they live.
-REAP_AFTER = timedelta(seconds=30)
+REAP_AFTER = LEASE / 2
 RELAY_AFTER = timedelta(seconds=1)
 BACKFILL_EVERY = timedelta(seconds=1)
 # A clock that is set back by less is an adjustment, and waited for.
