@@ -119,12 +119,11 @@ PROBLEMS_OF_A_POST = (
 
 def condition(header: str, description: str, *, takes_tags: bool = True) -> OpenApiParameter:
     """Describe a header that makes a request conditional."""
-    schema: dict[str, Any] = {"type": "string", "const": etags.ANY}
+    schema: dict[str, Any] = {"type": "string", "enum": [etags.ANY]}
     if takes_tags:
-        schema = {
-            "type": "string",
-            "anyOf": [{"pattern": f"^{etags.TAGS}$"}, {"const": etags.ANY}],
-        }
+        # One pattern rather than `anyOf`, of which generators of clients make no header.
+        any_of_all = re.escape(etags.ANY)
+        schema = {"type": "string", "pattern": f"^(?:{any_of_all}|{etags.TAGS})$"}
     return OpenApiParameter(header, schema, OpenApiParameter.HEADER, description=description)
 
 

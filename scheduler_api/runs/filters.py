@@ -54,7 +54,8 @@ class RunsOfPeriodicTaskFilter(django_filters.FilterSet):
     )
     task = TextFilter(help_text="The exact name of the task.")
     state = StateFilter(
-        choices=Run.State.choices, help_text="Where it stands; several with commas between."
+        choices=Run.State.choices,
+        help_text="Where it stands; several with commas between, or each by itself.",
     )
     trigger = django_filters.ChoiceFilter(
         choices=Run.Trigger.choices, help_text="Who asked for it."
