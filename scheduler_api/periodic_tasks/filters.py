@@ -8,6 +8,7 @@ from django.db.models.fields.json import KeyTransform
 from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.http.filtering import FlagFilter, IdFilter, InstantFilter, TextFilter
+from scheduler_api.periodic_tasks.labels import wanted_in
 from scheduler_api.schedules.rows import KINDS
 
 PAUSED = Q(enabled=False, managed__paused_at__isnull=False)
@@ -83,11 +84,12 @@ class PeriodicTaskFilter(django_filters.FilterSet):
 
     def has_labels(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Select by labels, all of which must be there."""
-        for number, label in enumerate(value.split(",")):
-            key, is_pair, text = label.partition("=")
-            stored = {f"label_{number}": KeyTransform(key.strip(), "managed__labels")}
-            wanted = {f"label_{number}": text} if is_pair else {f"label_{number}__isnull": False}
-            rows = rows.annotate(**stored).filter(**wanted)
+        for number, (key, text) in enumerate(wanted_in(value)):
+            stored = {f"label_{number}": KeyTransform(key, "managed__labels")}
+            has_any = {f"label_{number}__isnull": False}
+            rows = rows.annotate(**stored).filter(
+                **{f"label_{number}": text} if text is not None else has_any
+            )
         return rows
 
     def follows(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:

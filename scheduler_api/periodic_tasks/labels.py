@@ -1,7 +1,7 @@
 """Labels: keys and values by which callers find their periodic tasks."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django_celery_beat.models import PeriodicTask
@@ -13,6 +13,24 @@ from scheduler_api.periodic_tasks.models import managed_half
 KEY = re.compile(r"[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?")
 MAX_LABELS = 32
 MAX_VALUE_LENGTH = 200
+
+
+def has_labels(labels: Mapping[str, str], wanted: str) -> bool:
+    """Tell whether labels are those that a text asks for: `team=billing,tier=1`, or `team` alone.
+
+    As the filter of periodic tasks reads it, which asks the database. An empty text asks for none.
+    """
+    for key, value in wanted_in(wanted):
+        if key not in labels or (value is not None and labels[key] != value):
+            return False
+    return True
+
+
+def wanted_in(text: str) -> Iterator[tuple[str, str | None]]:
+    """Yield the keys that a text asks for, with their values, or None where any will do."""
+    for label in text.split(",") if text else ():
+        key, is_pair, value = label.partition("=")
+        yield key.strip(), value if is_pair else None
 
 
 class Labels(serializers.DictField):
