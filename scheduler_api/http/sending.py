@@ -56,12 +56,14 @@ class CheckedConnection(HTTPConnection):
         super().__init__(destination.host, destination.port)
         self.addresses = addresses
         self.deadline = deadline
+        # http.client lets go of its own `sock` when an answer is to be the last one.
+        self.wire: socket.socket | None = None
 
     def connect(self) -> None:
         """Connect to the first address that answers."""
-        self.sock = self.first_that_answers()
+        self.sock = self.wire = self.first_that_answers()
         if self.is_secure:
-            self.sock = tls().wrap_socket(self.sock, server_hostname=self.host)
+            self.sock = self.wire = tls().wrap_socket(self.sock, server_hostname=self.host)
         self.sock.settimeout(left_until(self.deadline))
 
     def first_that_answers(self) -> socket.socket:
@@ -77,10 +79,10 @@ class CheckedConnection(HTTPConnection):
 
     def cut(self) -> None:
         """End what is being read or written, from another thread."""
-        if self.sock is not None:
+        if self.wire is not None:
             with suppress(OSError):
                 # Not the method of ssl, which takes the connection apart under its reader.
-                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+                socket.socket.shutdown(self.wire, socket.SHUT_RDWR)
 
 
 def send(
@@ -115,8 +117,8 @@ def send(
             body=body,
             headers={**DEFAULTS, **headers, "Connection": "close"},
         )
-        response = connection.getresponse()
-        received = response.read(max_answer_bytes + 1) if max_answer_bytes else b""
+        with connection.getresponse() as response:
+            received = response.read(max_answer_bytes + 1) if max_answer_bytes else b""
     except (OSError, HTTPException) as error:
         raise NotSent(explained(error, within=within, deadline=deadline)) from error
     finally:
