@@ -8,6 +8,7 @@ from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.runs import actions
 from scheduler_api.runs.models import Run
+from scheduler_api.webhooks import actions as webhook_actions
 from tests.api.periodic_tasks.examples import spoil
 from tests.api.runs.examples import entered
 from tests.client import ContractClient
@@ -238,6 +239,24 @@ def the_run(**columns: Any) -> Run:
     return entered(pk=THE_RUN_IS.split("/")[-2], **columns)
 
 
+def make_a_webhook(api: ContractClient) -> Any:
+    creating = operation("createWebhook")
+    [example] = sent(creating).values()
+    return api.post(creating.path, example)
+
+
+def own_a_webhook_too_many(_: ContractClient) -> Any:
+    busy = caller("reports", scopes=["webhooks:write"])
+    return [make_a_webhook(busy) for _ in range(webhook_actions.MAX_WEBHOOKS + 1)][-1]
+
+
+def ping_what_is_disabled(api: ContractClient) -> Any:
+    webhook = make_a_webhook(api).json()
+    address = f"/api/v1/webhooks/{webhook['id']}/"
+    api.patch(address, {"enabled": False})
+    return api.post(f"{address}ping/")
+
+
 def run_what_no_queue_takes(api: ContractClient) -> Any:
     task = api.post(TASKS, VALID).json()
     spoil(PeriodicTask(pk=task["id"]), queue="reports")
@@ -272,8 +291,10 @@ PROVOKED_BY = {
     "too_many_keys": make_a_third_key,
     "too_many_periodic_tasks": own_one_too_many,
     "too_many_requests": ask_once_too_often,
+    "too_many_webhooks": own_a_webhook_too_many,
     "unsupported_media_type": lambda api: api.post(TASKS, "name", content_type="text/plain"),
     "validation_failed": lambda api: api.post(TASKS, {**VALID, "schedule": NEVER}),
+    "webhook_disabled": ping_what_is_disabled,
 }
 
 
