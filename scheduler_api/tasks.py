@@ -9,7 +9,7 @@ from django.conf import settings
 from pydantic import Field
 
 from scheduler_api import http_requests
-from scheduler_api.runs import retention
+from scheduler_api.runs import events, retention
 from scheduler_api.webhooks import retention as webhook_retention
 
 logger = get_task_logger(__name__)
@@ -19,9 +19,10 @@ logger = get_task_logger(__name__)
 def prune_runs() -> None:
     """Delete old runs from the ledger, as RUN_RETENTION_DAYS and RUNS_KEPT_PER_TASK say."""
     now, age = datetime.now(UTC), timedelta(days=settings.RUN_RETENTION_DAYS)
+    events.forget(at=now)
+    webhook_retention.prune(at=now, older_than=age)
     count = retention.prune(at=now, older_than=age, kept_per_task=settings.RUNS_KEPT_PER_TASK)
     logger.info("Deleted %d runs from the ledger", count)
-    webhook_retention.prune(at=now, older_than=age)
 
 
 @shared_task

@@ -244,10 +244,10 @@ class Engine:
             self.unsettled.popleft()
 
     def reap(self, now: datetime) -> bool:
-        """End what no worker tells of any more; return whether there is something to send."""
-        give_up_untold(now)
+        """End what no worker tells of any more; return whether there may be more of it."""
+        give_up_untold(self.store, now)
         is_busy = reap(self.store, now)
-        self.reap_at = now + REAP_EVERY
+        self.reap_at = now if is_busy else now + REAP_EVERY
         return is_busy
 
     # --- Trouble ------------------------------------------------------------------------------

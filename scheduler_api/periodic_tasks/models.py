@@ -4,6 +4,8 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import models
+from django.db.models import OuterRef, Subquery
+from django.db.models.functions import Coalesce
 from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.access.models import ServiceAccount
@@ -18,6 +20,9 @@ POLICIES = (
     "overlap",
     "jitter_seconds",
     "max_runtime_seconds",
+    "max_attempts",
+    "retry_backoff_seconds",
+    "pause_after_failures",
 )
 
 
@@ -107,7 +112,7 @@ class ManagedTask(models.Model):
     pause_after_failures = models.PositiveIntegerField(
         default=0,
         db_default=0,
-        help_text="After so many runs in a row that failed or were lost it is paused; 0 for never.",
+        help_text="After so many runs in a row that failed or were lost, it is paused; 0: never.",
     )
     paused_at = models.DateTimeField(null=True, help_text="Since when it is paused.")
     paused_until = models.DateTimeField(null=True, help_text="When it resumes by itself.")
@@ -144,6 +149,12 @@ def managed_half(task: PeriodicTask) -> ManagedTask:
         managed_by = ManagedTask.ManagedBy.SETTINGS if by_settings else ManagedTask.ManagedBy.ADMIN
         return ManagedTask(periodic_task=task, managed_by=managed_by)
     return stored
+
+
+def max_attempts_of(periodic_task_id: str) -> Coalesce:
+    """Return for a query how often a run may start, by the column with its periodic task."""
+    half = ManagedTask.objects.filter(pk=OuterRef(periodic_task_id))
+    return Coalesce(Subquery(half.values("max_attempts")), 1)
 
 
 def is_paused(task: PeriodicTask) -> bool:

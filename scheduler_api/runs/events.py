@@ -1,6 +1,14 @@
 """What others may want to hear of runs, kept until they were told."""
 
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
 from django.db import models
+
+from scheduler_api.runs.models import Run
+
+# For so long an event waits for somebody to tell others.
+PATIENCE = timedelta(days=3)
 
 
 class RunEvent(models.Model):
@@ -43,3 +51,22 @@ class FailureStreak(models.Model):
 
     def __str__(self) -> str:
         return f"{self.failures} failures of {self.periodic_task_id} since {self.since_at}"
+
+
+def tell(kind: RunEvent.Kind, runs: Iterable[Run], *, at: datetime) -> None:
+    """Note that something came of runs, in the transaction that has made it so."""
+    RunEvent.objects.bulk_create(
+        RunEvent(
+            kind=kind,
+            run_id=run.pk,
+            periodic_task_id=run.periodic_task_id,
+            owner_id=run.owner_id,
+            at=at,
+        )
+        for run in runs
+    )
+
+
+def forget(*, at: datetime) -> None:
+    """Delete what nobody has told others in time."""
+    RunEvent.objects.filter(at__lt=at - PATIENCE).delete()

@@ -31,6 +31,9 @@ NEW_HALF = {
     "catchup_window_seconds": 3600,
     "jitter_seconds": 0,
     "max_runtime_seconds": 3600,
+    "max_attempts": 1,
+    "retry_backoff_seconds": 10,
+    "pause_after_failures": 0,
     "overlap": "allow",
 }
 # What stock beat looks at each time it looks at all.

@@ -4,12 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from scheduler_api.runs.events import RunEvent
 from scheduler_api.tasks import prune_runs
 from scheduler_api.webhooks import retention
 from scheduler_api.webhooks.models import Delivery
 from tests.api.runs.examples import NOON
-from tests.webhooks.examples import account, happened, task_of, to_be_sent, webhook_of
+from tests.webhooks.examples import account, to_be_sent, webhook_of
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -25,14 +24,13 @@ def test_old_deliveries_go_whatever_became_of_them(state):
     assert Delivery.objects.get() == young
 
 
-def test_events_that_nobody_came_to_tell_go(monkeypatch):
+def test_there_may_be_more_than_are_deleted_at_once(monkeypatch):
     monkeypatch.setattr(retention, "BATCH", 2)
+    webhook, _ = webhook_of(account())
     for _ in range(5):
-        happened(task_of(None))
+        to_be_sent(webhook, created_at=NOON - 31 * DAY)
 
-    assert retention.prune(at=NOON + 30 * DAY, older_than=30 * DAY) == 0
-    assert retention.prune(at=NOON + 31 * DAY, older_than=30 * DAY) == 5
-    assert not RunEvent.objects.exists()
+    assert retention.prune(at=NOON, older_than=30 * DAY) == 5
 
 
 def test_the_task_that_prunes_runs_prunes_these(settings):
