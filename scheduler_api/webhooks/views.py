@@ -40,13 +40,13 @@ class WebhookViewSet(CrudViewSet):
     volatile_fields = frozenset({"secret", "disabled_at", "disabled_reason"})
     scopes: ClassVar = {
         **crud(read=Scope.WEBHOOKS_READ, write=Scope.WEBHOOKS_WRITE),
-        **dict.fromkeys(("rotate_secret", "ping"), Scope.WEBHOOKS_WRITE),
+        **dict.fromkeys(("rotate", "ping"), Scope.WEBHOOKS_WRITE),
     }
     problems: ClassVar = {
         "create": (actions.TooManyWebhooks,),
         "ping": (actions.WebhookDisabled,),
     }
-    secret_answers: ClassVar = frozenset({"create", "rotate_secret"})
+    secret_answers: ClassVar = frozenset({"create", "rotate"})
     made_when_stored = ("id", "secret")
 
     def get_queryset(self) -> QuerySet[Any]:
@@ -74,10 +74,10 @@ class WebhookViewSet(CrudViewSet):
         """Delete a webhook, and its deliveries."""
         actions.delete_webhook(row, by=caller_of(self.request))
 
-    @extend_schema(operation_id="rotateWebhookSecret", request=None, responses=NewSecretSerializer)
-    @action(detail=True, methods=["post"], url_path="rotate-secret")
+    @extend_schema(request=None, responses=NewSecretSerializer)
+    @action(detail=True, methods=["post"])
     @transaction.atomic
-    def rotate_secret(self, request: Request, **address: str) -> Response:
+    def rotate(self, request: Request, **address: str) -> Response:
         """Give a webhook another secret.
 
         This answer alone has it. For 24 hours, messages are signed with the one before it, too:
@@ -133,7 +133,7 @@ class DeliveryViewSet(ListRetrieveViewSet):
         """Return what a delivery by itself tells, or one in a list."""
         return DeliverySerializer if self.action == "list" else WholeDeliverySerializer
 
-    @extend_schema(operation_id="redeliver", request=None, responses=WholeDeliverySerializer)
+    @extend_schema(request=None, responses=WholeDeliverySerializer)
     @action(detail=True, methods=["post"])
     def redeliver(self, request: Request, **address: str) -> Response:
         """Send a message again, at once.

@@ -26,6 +26,7 @@ CHANGING = {"next_run_at", "date_changed", "created_at", "due_at"}
 CHANCE = {
     "id": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     "prefix": r"[0-9a-f]{8}",
+    "secret": r"whsec_[A-Za-z0-9+/]{43}=",
     "key": r"sk_[0-9a-f]{8}_[\w-]{43}",
     "etag": r'"[0-9a-f]{32}"',
 }

@@ -16,10 +16,10 @@ AT_ONE: dict[str, tuple[object, int]] = {
     "replaceWebhook": (BODY, 200),
     "updateWebhook": ({"name": "Mine"}, 200),
     "deleteWebhook": (None, 204),
-    "rotateWebhookSecret": (None, 200),
+    "rotateWebhook": (None, 200),
     "pingWebhook": (None, 202),
     "getDelivery": (None, 200),
-    "redeliver": (None, 200),
+    "redeliverDelivery": (None, 200),
 }
 at_each_operation = pytest.mark.parametrize(
     "operation",

@@ -195,7 +195,7 @@ def test_an_account_may_have_so_many(api, secrets):
 def test_another_secret_is_told_once_and_the_last_one_signs_on(api, made, secrets):
     began_at = datetime.now(UTC)
 
-    response = api.post(at(made, "rotate-secret"))
+    response = api.post(at(made, "rotate"))
 
     told = response.json()
     secrets.texts[told["secret"].removeprefix("whsec_")] = "the new secret of a webhook"
@@ -208,17 +208,17 @@ def test_another_secret_is_told_once_and_the_last_one_signs_on(api, made, secret
 
 
 def test_in_a_dry_run_no_other_secret_is_made_or_told(api, made):
-    response = api.post(f"{at(made, 'rotate-secret')}?dry_run=true")
+    response = api.post(f"{at(made, 'rotate')}?dry_run=true")
 
     assert response.json()["secret"] is None
     assert secret_of(made) == made["secret"]
 
 
 def test_a_repeat_is_not_told_the_secret_and_rotates_nothing(api, made):
-    api.post(at(made, "rotate-secret"), headers={"Idempotency-Key": "once"})
+    api.post(at(made, "rotate"), headers={"Idempotency-Key": "once"})
     rotated = secret_of(made)
 
-    again = api.post(at(made, "rotate-secret"), headers={"Idempotency-Key": "once"})
+    again = api.post(at(made, "rotate"), headers={"Idempotency-Key": "once"})
 
     assert refusal(again) == (409, "answer_not_kept")
     assert again.headers["Location"].endswith(at(made))
@@ -226,7 +226,7 @@ def test_a_repeat_is_not_told_the_secret_and_rotates_nothing(api, made):
 
 
 def test_the_audit_tells_of_each_write_and_of_no_secret(api, made):
-    api.post(at(made, "rotate-secret"))
+    api.post(at(made, "rotate"))
     api.post(at(made, "ping"))
     api.patch(at(made), {"enabled": False})
     api.delete(at(made))
