@@ -1,6 +1,7 @@
 """Webhooks and deliveries in JSON."""
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -102,6 +103,12 @@ class WebhookFields(StrictModelSerializer):
             },
             "created_at": {"help_text": "When it was made."},
         }
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Take back what a new webhook was answered with: the secret, too, is not used."""
+        if isinstance(data, Mapping):
+            data = {name: value for name, value in data.items() if name != "secret"}
+        return super().to_internal_value(data)
 
     def get_owner(self, webhook: Webhook) -> str:
         """Return the name of the account whose it is."""

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django_celery_beat.models import PeriodicTask
 
+from scheduler_api.http import destinations
 from scheduler_api.runs import actions
 from scheduler_api.runs.models import Run
 from scheduler_api.webhooks import actions as webhook_actions
@@ -42,6 +43,11 @@ KEYS = "/api/v1/api-keys/"
 def api(db: None) -> ContractClient:
     """Call the API as the account whose name the examples show."""
     return caller("crm", scopes=["admin"])
+
+
+@pytest.fixture(autouse=True)
+def _nobody_is_asked_for_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(destinations, "look_up", lambda host, port: ["8.8.8.8"])
 
 
 def sent(operation: Operation) -> dict[str, Any]:
