@@ -3,8 +3,8 @@
 A move names the states that it begins in, and changes nothing in any other: whoever comes second,
 or too late, finds that it has not moved the run. Leases go by the database's clock, as beat does.
 
-The two moves of a run that succeeds are written by hand: Django would take longer to put them
-together than PostgreSQL to carry them out.
+The two moves of a run that succeeds are statements of their own: Django would take longer to put
+them together than PostgreSQL to carry them out.
 """
 
 from collections.abc import Iterable
@@ -12,14 +12,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import psycopg
 from django.core.exceptions import ValidationError
-from django.db import connection
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from scheduler_api.periodic_tasks.models import max_attempts_of
 from scheduler_api.runs.models import Run
+from scheduler_api.runs.statements import Statement
 
 State = Run.State
 
@@ -41,6 +40,11 @@ RETURNING EXISTS (
     WHERE streak.periodic_task_id = scheduler_api_run.periodic_task_id
 )
 """
+start_fresh = Statement(
+    "start_run",
+    postgresql=START.format(lease_until=f"statement_timestamp() + interval '{LEASE}'"),
+    others=START.format(lease_until="%(lease_until)s"),
+)
 SUCCEED = """
 UPDATE scheduler_api_run
 SET state = 'succeeded', reason = '', finished_at = %(at)s, lease_until = NULL,
@@ -48,11 +52,15 @@ SET state = 'succeeded', reason = '', finished_at = %(at)s, lease_until = NULL,
     error_type = '', error_message = '', traceback = ''
 WHERE id = %(id)s AND started_at = %(started_at)s
     AND state IN ('pending', 'queued', 'running', 'lost')
-RETURNING {returning}
+RETURNING {done}
 """
 # It need not be on the disk before the next run starts: what a crash of PostgreSQL takes away of
-# the last second, the recorder writes again. `set_config` is for this statement's own commit.
-SOON = "set_config('synchronous_commit', 'off', true)"
+# the last second, the recorder writes again.
+end_well = Statement(
+    "end_run_well",
+    postgresql=SUCCEED.format(done="set_config('synchronous_commit', 'off', true) = 'off'"),
+    others=SUCCEED.format(done="true"),
+)
 
 
 class Start(NamedTuple):
@@ -78,9 +86,10 @@ def start(
         pk = UUID(run_id)
     except ValueError:  # no id of ours
         return Start(True)
-    started = moved(START, lease=LEASE, id=pk, at=at, worker=worker)
-    if started is not None:
-        return Start(True, bool(started))
+    lease_until = datetime.now(UTC) + LEASE
+    is_failing = start_fresh(id=pk, at=at, worker=worker, lease_until=lease_until)
+    if is_failing is not None:
+        return Start(True, is_failing)
     run = Run.objects.filter(pk=pk)
     if (retries or is_redelivered) and start_again(run, at=at, worker=worker, is_lost=not retries):
         return Start(True)
@@ -119,8 +128,7 @@ def succeed(
 
     The one who started it knows better than who has given it up.
     """
-    succeeded = moved(
-        SUCCEED,
+    succeeded = end_well(
         id=UUID(run_id),
         at=at,
         started_at=started_at,
@@ -173,45 +181,3 @@ def renew(run_ids: Iterable[str]) -> None:
     """Note that the worker of runs lives."""
     running = Run.objects.filter(pk__in=list(run_ids), state=State.RUNNING)
     running.update(lease_until=Now() + LEASE)
-
-
-# --- By hand ----------------------------------------------------------------------------------
-
-
-def moved(statement: str, **values: Any) -> Any:
-    """Carry out a statement that moves one run; return what it returns, None for no move."""
-    if connection.vendor == "postgresql":
-        return moved_by_postgres(statement, values)
-    if "lease" in values:
-        values["lease"] = datetime.now(UTC) + values["lease"]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            statement.format(lease_until="%(lease)s", returning="true"),
-            {name: as_stored(value) for name, value in values.items()},
-        )
-        row = cursor.fetchone()
-    return row and row[0]
-
-
-def moved_by_postgres(statement: str, values: dict[str, Any]) -> Any:
-    """Do so past Django's cursor: PostgreSQL keeps the plan, and the values go beside the text."""
-    connection.ensure_connection()
-    driver: psycopg.Connection[Any] = connection.connection
-    statement = statement.format(lease_until="statement_timestamp() + %(lease)s", returning=SOON)
-    driver.prepare_threshold = 0  # at once
-    try:
-        with connection.wrap_database_errors:
-            row = psycopg.Cursor(driver).execute(statement, values, binary=True).fetchone()
-    finally:
-        driver.prepare_threshold = None  # as Django has it, for all else
-    return row and row[0]
-
-
-def as_stored(value: Any) -> Any:
-    """Return a value as Django stores it."""
-    match value:
-        case datetime():
-            return connection.ops.adapt_datetimefield_value(value)
-        case UUID():
-            return value.hex
-    return value
