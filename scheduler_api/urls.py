@@ -32,6 +32,7 @@ from scheduler_api.schedules.views import (
     PreviewViewSet,
     SolarScheduleViewSet,
 )
+from scheduler_api.webhooks.views import DeliveryViewSet, WebhookViewSet
 
 router = SimpleRouter()
 router.register("interval-schedules", IntervalScheduleViewSet, basename="interval-schedule")
@@ -45,6 +46,8 @@ router.register("audit-entries", AuditEntryViewSet, basename="audit-entry")
 router.register("periodic-tasks", PeriodicTaskViewSet, basename="periodic-task")
 router.register("runs", RunViewSet, basename="run")
 router.register("tasks", TaskViewSet, basename="task")
+router.register("webhooks", WebhookViewSet, basename="webhook")
+router.register("deliveries", DeliveryViewSet, basename="delivery")
 
 lists = {"manifest": "manifest", "upcoming": "upcoming"} | {
     prefix: f"{basename}-list" for prefix, _, basename in router.registry if prefix != "schedules"

@@ -255,7 +255,11 @@ class ApiSchema(AutoSchema):
             f"{name}DryRun": {
                 "summary": "A dry run",
                 "value": example["value"]
-                | (dict.fromkeys(self.view.made_when_stored) if made else {})
+                | {
+                    field: None
+                    for field in self.view.made_when_stored
+                    if made and field in example["value"]
+                }
                 | ({"upcoming": UPCOMING["example"]} if self.view.has_slots else {}),
             }
             for name, example in stored["examples"].items()

@@ -38,7 +38,14 @@ def recipes_of(document: str) -> list[Recipe]:
 RECIPES = recipes_of(README)
 PAGES = [
     recipe
-    for page in ("access.md", "definitions.md", "manifest.md", "runs.md", "safe-calling.md")
+    for page in (
+        "access.md",
+        "definitions.md",
+        "manifest.md",
+        "runs.md",
+        "safe-calling.md",
+        "webhooks.md",
+    )
     for recipe in recipes_of((ROOT / "docs" / page).read_text())
 ]
 

@@ -54,6 +54,12 @@ AT_SCHEDULES = {
 AT_RUNS = {"listRuns", "getRun", "getRunStats", "getPeriodicTaskRuns", "cancelRun", "retryRun"}
 # tests/api/manifest/test_manifest.py has who may see what.
 AT_MANIFESTS = {"getManifest", "applyManifest"}
+# tests/api/webhooks/test_ownership.py has who may do what.
+AT_WEBHOOKS = {
+    operation.id
+    for operation in OPERATIONS
+    if operation.path.startswith(("/api/v1/webhooks/", "/api/v1/deliveries/"))
+}
 WITHOUT_TASKS = {
     "getApiIndex",
     "previewSchedule",
@@ -114,7 +120,8 @@ def is_unchanged(task: PeriodicTask) -> bool:
 
 
 def test_no_operation_is_forgotten():
-    known = AT_A_TASK.keys() | AT_ALL_TASKS | AT_MANIFESTS | AT_RUNS | AT_SCHEDULES | WITHOUT_TASKS
+    known = AT_A_TASK.keys() | AT_ALL_TASKS | AT_MANIFESTS | AT_RUNS | AT_SCHEDULES | AT_WEBHOOKS
+    known |= WITHOUT_TASKS
 
     unknown = {operation.id for operation in OPERATIONS} - known
     assert not unknown, f"who may see what with {unknown}? Say it in a table of this file"

@@ -30,6 +30,7 @@ SCOPES = {
     "manifest": ("periodic-tasks:read", "periodic-tasks:write"),
     "runs": ("runs:read", "runs:write"),
     "tasks": ("tasks:read", "tasks:read"),
+    **dict.fromkeys(["webhooks", "deliveries"], ("webhooks:read", "webhooks:write")),
     "audit-entries": ("audit:read", "audit:read"),
     "service-accounts": ("admin", "admin"),
     "api-keys": ("admin", "admin"),
