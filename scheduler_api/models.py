@@ -10,12 +10,14 @@ from scheduler_api.runs.events import FailureStreak, RunEvent
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.outbox import Outbox
 from scheduler_api.schedules.models import ScheduleRevision
+from scheduler_api.webhooks.models import Delivery, Webhook
 
 __all__ = [
     "Agenda",
     "ApiKey",
     "AuditEntry",
     "BeatHeartbeat",
+    "Delivery",
     "FailureStreak",
     "IdempotentResponse",
     "ManagedTask",
@@ -25,4 +27,5 @@ __all__ = [
     "RunEvent",
     "ScheduleRevision",
     "ServiceAccount",
+    "Webhook",
 ]
