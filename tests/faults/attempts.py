@@ -81,7 +81,9 @@ def judge_attempts(
     return report
 
 
-def verdict_of(row: Attempted, marks: Marks, *, most: int) -> tuple[Verdict, str]:
+def verdict_of(  # noqa: PLR0911 - a table of cases
+    row: Attempted, marks: Marks, *, most: int
+) -> tuple[Verdict, str]:
     """Return what became of a run that may start so often, and why it is so."""
     if row.state in NOT_ENDED:
         return Verdict.LOST, "it has not ended"
