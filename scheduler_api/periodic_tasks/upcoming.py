@@ -74,7 +74,11 @@ def place_of(line: Line) -> Place:
 
 def lines(tasks: QuerySet[Any], *, after: Place, until: datetime, count: int) -> Iterator[Line]:
     """Yield the periodic tasks that may come first, each with its next slot and the others."""
+    seen: set[int] = set()
     for task in candidates(tasks, after=after, until=until, count=count):
+        if task.pk in seen:  # it was changed, or planned, between two of the queries
+            continue
+        seen.add(task.pk)
         line = coming(task, after=after)
         with suppress(StopIteration):
             place, slot_at = next(line)

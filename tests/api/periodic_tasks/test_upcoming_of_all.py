@@ -16,7 +16,7 @@ from time_machine import travel
 
 from scheduler_api.beat.planning import plan
 from scheduler_api.beat.postgres_store import store_of_database
-from scheduler_api.periodic_tasks import timing
+from scheduler_api.periodic_tasks import timing, upcoming
 from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.periodic_tasks.due import due_at
 from scheduler_api.periodic_tasks.models import ManagedTask
@@ -195,6 +195,16 @@ def test_after_a_pause_they_go_on(api, is_planned):
         planned()
 
     assert told(api.get(UPCOMING, {"page_size": 1})) == [("Every 600", "2027-06-01T13:11:00Z")]
+
+
+def test_what_changes_while_it_is_read_is_told_once(api, monkeypatch):
+    """It is planned when the first query is sent, and changed before the second."""
+    every(600)
+    planned()
+    twice = [PeriodicTask.objects.select_related("interval", "managed", "agenda").get()] * 2
+    monkeypatch.setattr(upcoming, "candidates", lambda *_, **__: iter(twice))
+
+    assert len(told(api.get(UPCOMING, {"until": "2027-06-01T12:10:00Z"}))) == 1
 
 
 def test_what_is_overdue_is_left_to_beat(api):
