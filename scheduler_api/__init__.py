@@ -35,6 +35,6 @@ And where somebody is to hear of it, in a process of its own (`manage.py deliver
    `webhooks.sender` sends them, signed, to where `http.destinations` lets it.
 
 What the answers look like is written in openapi.yaml, made from these classes by `http.schema`.
-Imports go one way: ops > beat, manifest and webhooks > runs > periodic_tasks > schedules and catalogue >
-access > http.
+Imports go one way: ops > beat, manifest and webhooks > runs > periodic_tasks > schedules and
+catalogue > access > http.
 """
