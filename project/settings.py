@@ -250,6 +250,9 @@ REQUIRE_IF_MATCH = flag("REQUIRE_IF_MATCH", default=False)
 # How many seconds a slot may wait for beat before it is late, and its policy decides.
 MISFIRE_GRACE = whole_number("MISFIRE_GRACE", default=10, at_least=1, at_most=3600)
 
+# How many seconds the process of a run may give no sign before the run is lost; it gives three.
+RUN_LEASE_SECONDS = whole_number("RUN_LEASE_SECONDS", default=60, at_least=3, at_most=3600)
+
 # Open `exchange` and `routing_key` of a periodic task to callers: with them, a message can go
 # to any exchange of the broker.
 ALLOW_CUSTOM_ROUTING = flag("ALLOW_CUSTOM_ROUTING", default=False)
@@ -264,6 +267,10 @@ FAILED_AUTHENTICATION_LIMIT = whole_number(
 # How long a run stays in the ledger, and how many of one periodic task do.
 RUN_RETENTION_DAYS = whole_number("RUN_RETENTION_DAYS", default=30, at_least=1, at_most=36500)
 RUNS_KEPT_PER_TASK = whole_number("RUNS_KEPT_PER_TASK", default=10_000, at_least=1, at_most=10**9)
+# How many slots one call may backfill, and how many backfilled runs of a periodic task are with
+# the broker and the workers at the same time.
+MAX_BACKFILL = whole_number("MAX_BACKFILL", default=1000, at_least=1, at_most=10_000)
+BACKFILL_AT_ONCE = whole_number("BACKFILL_AT_ONCE", default=10, at_least=1, at_most=1000)
 # How many proxies of ours are before the API, and so how many entries of X-Forwarded-For to trust.
 PROXIES = whole_number("PROXIES", default=0, at_least=0, at_most=100)
 # Networks that are not public, and to which webhooks and http_request may go all the same.

@@ -31,6 +31,7 @@ class Operation(TextChoices):
     RUN = "run"
     CANCEL = "cancel"
     RETRY = "retry"
+    BACKFILL = "backfill"
     ROTATE = "rotate"
     PING = "ping"
     REDELIVER = "redeliver"

@@ -15,11 +15,10 @@ from scheduler_api.beat.serving import (
     Sent,
     Served,
     Slots,
-    due_at,
-    run_id,
     serve,
 )
 from scheduler_api.beat.store import Advance, Quarantine, Store
+from scheduler_api.periodic_tasks.due import due_at, run_id
 from scheduler_api.periodic_tasks.models import MAX_RUNTIME_SECONDS
 from scheduler_api.runs import messages
 from scheduler_api.runs.events import RunEvent, tell

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
@@ -23,7 +24,7 @@ from scheduler_api.runs.statements import Statement
 State = Run.State
 
 # A worker says that it lives more often than that; without a sign for so long, it has gone.
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=settings.RUN_LEASE_SECONDS)
 
 WAITS_AGAIN = Q(state=State.QUEUED, started_at__isnull=False)
 TERMINATED = "It was cancelled while it ran, and its process was ended."

@@ -23,7 +23,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from scheduler_api.runs import ledger
 
-RENEW_SECONDS = 20
+RENEW_SECONDS = ledger.LEASE.total_seconds() / 3
 LOOK_SECONDS = 3  # from one look for what was cancelled to the next
 RETRY_SECONDS = 1
 PATIENCE_SECONDS = 5  # of a task, with the database
@@ -82,6 +82,9 @@ class Recorder(threading.Thread):
         self.join(STOP_SECONDS)
 
     def run(self) -> None:
+        # Signals are for the main thread. It holds back SIGTERM while it has a lock of the pool;
+        # one that came to this thread would end the process all the same, and nobody got the lock.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while not (self._is_over and self._asked.empty()):
             try:
                 self._turn()

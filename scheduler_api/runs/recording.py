@@ -9,6 +9,7 @@ time limit, a loss, a revocation.
 import logging
 import os
 import socket
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -49,6 +50,14 @@ class Started(NamedTuple):
 # By id, the runs of this process.
 ongoing: dict[str, Started] = {}
 _recorder: tuple[int, Recorder] | None = None
+# The main process forks in one thread while others write: a child that comes from the middle of it
+# would find SQLite's own locks taken, and nobody there to let go of them.
+not_while_forking = threading.Lock()
+os.register_at_fork(
+    before=not_while_forking.acquire,
+    after_in_parent=not_while_forking.release,
+    after_in_child=not_while_forking.release,
+)
 
 
 def connect() -> None:
@@ -258,9 +267,10 @@ def finish_elsewhere(
     At once, and without a thread: the main process forks.
     """
     ongoing.pop(run_id, None)
-    try:
-        move(run_id, at=datetime.now(UTC), state=state, **columns)
-    except (DatabaseError, InterfaceError) as error:
-        logger.warning("The ledger is not told of the end of %s: %s", run_id, told(error))
-    finally:
-        connection.close()
+    with not_while_forking:
+        try:
+            move(run_id, at=datetime.now(UTC), state=state, **columns)
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("The ledger is not told of the end of %s: %s", run_id, told(error))
+        finally:
+            connection.close()

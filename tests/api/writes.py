@@ -62,6 +62,7 @@ OBJECTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 BODIES: dict[str, Any] = {
     "pausePeriodicTask": {"note": "Too loud"},
     "runPeriodicTask": {"args": []},
+    "backfillPeriodicTask": {"from": "2025-01-01T00:00:00Z", "until": "2025-01-01T00:01:00Z"},
     "batchPeriodicTask": {"operations": [{"op": "create", "body": heartbeat()}]},
     "applyManifest": {"version": 1, "periodic_tasks": [heartbeat()]},
 }

@@ -23,7 +23,7 @@ REFERENCES = {
     *("service_account", "periodic_task"),
 }
 # What is different each time that one asks.
-CHANGING = {"next_run_at", "date_changed", "created_at", "due_at"}
+CHANGING = {"next_run_at", "date_changed", "created_at", "due_at", "slot_at"}
 CHANCE = {
     "id": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     "prefix": r"[0-9a-f]{8}",

@@ -335,7 +335,7 @@ def test_every_code_of_a_problem_is_listed():
         code
         for response in DOCUMENT["components"]["responses"].values()
         for content in response["content"].values()
-        for code in content["schema"]["allOf"][1]["properties"]["code"]["enum"]
+        for code in content["schema"]["properties"]["code"]["enum"]
     }
 
     assert listed == sorted(set(listed))

@@ -197,3 +197,11 @@ def test_it_says_which_runs_live(ongoing, monkeypatch):
     thread.stop()
 
     assert said[:2] == [["a run"], ["a run"]]
+
+
+def test_it_leaves_signals_to_the_main_thread(started):
+    blocked: list[signal.Signals] = []
+
+    started.ask(lambda: bool(blocked.extend(signal.pthread_sigmask(signal.SIG_BLOCK, []))))
+
+    assert signal.SIGTERM in blocked

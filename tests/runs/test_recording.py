@@ -406,6 +406,20 @@ def test_a_process_that_was_killed(deliver, error, state, reason):
     assert the_run().error_type == type(error).__name__
 
 
+def test_nothing_is_forked_while_the_main_process_writes(deliver, monkeypatch):
+    seen: list[bool] = []
+
+    def look(*_: Any, **__: Any) -> bool:
+        # What `os.fork` waits for.
+        seen.append(recording.not_while_forking.locked())
+        return True
+
+    recording.finish_elsewhere(look, run(state="running"), state="lost")
+
+    assert seen == [True]
+    assert not recording.not_while_forking.locked()
+
+
 def test_a_task_that_the_worker_does_not_know(deliver):
     run_id, other_id = run(), run()
 

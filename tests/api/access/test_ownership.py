@@ -32,6 +32,10 @@ AT_A_TASK: dict[str, tuple[Any, int]] = {
     "pausePeriodicTask": ({}, 200),
     "resumePeriodicTask": (None, 200),
     "runPeriodicTask": ({}, 202),
+    "backfillPeriodicTask": (
+        {"from": "2025-01-01T00:00:00Z", "until": "2025-01-01T00:01:00Z"},
+        202,
+    ),
 }
 # These have tests of their own below.
 AT_ALL_TASKS = {
@@ -39,14 +43,15 @@ AT_ALL_TASKS = {
     "createPeriodicTask",
     "putPeriodicTaskByName",
     "batchPeriodicTask",
+    "listUpcoming",  # tests/api/periodic_tasks/test_upcoming_of_all.py has who may see what
 }
 AT_SCHEDULES = {
     operation.id
     for operation in OPERATIONS
     if operation.path.startswith(tuple(path for path, *_ in KINDS.values()))
 }
-# tests/api/runs/test_ownership.py and test_cancel_and_retry.py have who may do what.
-AT_RUNS = {"listRuns", "getRun", "getPeriodicTaskRuns", "cancelRun", "retryRun"}
+# tests/api/runs/ has who may do what: test_ownership.py, test_stats.py, test_cancel_and_retry.py.
+AT_RUNS = {"listRuns", "getRun", "getRunStats", "getPeriodicTaskRuns", "cancelRun", "retryRun"}
 # tests/api/manifest/test_manifest.py has who may see what.
 AT_MANIFESTS = {"getManifest", "applyManifest"}
 # tests/api/webhooks/test_ownership.py has who may do what.

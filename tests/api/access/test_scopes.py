@@ -26,6 +26,7 @@ SCOPES = {
     ),
     "schedules": ("schedules:read", "schedules:read"),
     "periodic-tasks": ("periodic-tasks:read", "periodic-tasks:write"),
+    "upcoming": ("periodic-tasks:read", "periodic-tasks:write"),
     "manifest": ("periodic-tasks:read", "periodic-tasks:write"),
     "runs": ("runs:read", "runs:write"),
     "tasks": ("tasks:read", "tasks:read"),
