@@ -21,7 +21,7 @@ FILTER_HELP = "Labels, with commas between: `team=billing,tier=1`; or a key alon
 def has_labels(labels: Mapping[str, str], wanted: str) -> bool:
     """Tell whether labels are those that a text asks for: `team=billing,tier=1`, or `team` alone.
 
-    As `with_labels` reads it, which asks the database. An empty text asks for none.
+    As the filter of periodic tasks reads it, which asks the database. An empty text asks for none.
     """
     for key, value in wanted_in(wanted):
         if key not in labels or (value is not None and labels[key] != value):
@@ -79,7 +79,9 @@ class Labels(serializers.DictField):
 def with_labels(rows: QuerySet[Any], wanted: str, *, column: str = "labels") -> QuerySet[Any]:
     """Select rows by labels, all of which must be there: `team=billing,tier`."""
     for number, (key, value) in enumerate(wanted_in(wanted)):
-        name = f"label_{number}"
-        condition = {f"{name}__isnull": False} if value is None else {name: value}
-        rows = rows.annotate(**{name: KeyTransform(key, column)}).filter(**condition)
+        stored = {f"label_{number}": KeyTransform(key, column)}
+        condition = (
+            {f"label_{number}__isnull": False} if value is None else {f"label_{number}": value}
+        )
+        rows = rows.annotate(**stored).filter(**condition)
     return rows
