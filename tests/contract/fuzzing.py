@@ -137,9 +137,9 @@ def mend_the_address(case: schemathesis.Case) -> None:
     is_valid = case.meta is not None and case.meta.generation.mode.is_positive
     if is_valid and case.path.startswith("/api/v1/runs/{id}/"):
         case.path_parameters["id"] = THE_RUN
-    elif is_valid and case.path.startswith("/api/v1/deliveries/{id}/"):
-        case.path_parameters["id"] = "1"
-    elif is_valid and not str(case.path_parameters.get("id", 1)).isdigit():
+    elif (is_valid and case.path.startswith("/api/v1/deliveries/{id}/")) or (
+        is_valid and not str(case.path_parameters.get("id", 1)).isdigit()
+    ):
         case.path_parameters["id"] = "1"
     elif case.path_parameters.get("id") == "batch":
         case.path_parameters["id"] = "no-batch"
