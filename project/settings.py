@@ -251,7 +251,8 @@ REQUIRE_IF_MATCH = flag("REQUIRE_IF_MATCH", default=False)
 MISFIRE_GRACE = whole_number("MISFIRE_GRACE", default=10, at_least=1, at_most=3600)
 
 # How many seconds the process of a run may give no sign before the run is lost; it gives three.
-RUN_LEASE_SECONDS = whole_number("RUN_LEASE_SECONDS", default=60, at_least=3, at_most=3600)
+# More than the 10 after which a worker tells itself of a process that is gone.
+RUN_LEASE_SECONDS = whole_number("RUN_LEASE_SECONDS", default=60, at_least=15, at_most=3600)
 
 # Open `exchange` and `routing_key` of a periodic task to callers: with them, a message can go
 # to any exchange of the broker.

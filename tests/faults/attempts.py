@@ -91,7 +91,8 @@ def verdict_of(row: Attempted, marks: Marks, *, most: int) -> tuple[Verdict, str
         return Verdict.DOUBLED, "it started again while it ran"
     if row.state == SUCCEEDED:
         return (Verdict.RIGHT, "") if marks.ended else (Verdict.SPURIOUS, "it did not end")
-    if row.state == LOST and row.reason and row.attempts >= most:
+    # One that may start once is not sent again where nobody knows whether it has.
+    if row.state == LOST and row.reason and max(row.attempts, 1) >= most:
         return Verdict.GIVEN_UP, ""
     return Verdict.LOST, f"after {row.attempts} attempts of {most}"
 

@@ -27,11 +27,10 @@ from tests.journeys.ledger import (
 from tests.journeys.overlapping import slow_tasks_overlap_as_their_policies_say
 from tests.journeys.service import Service, wait_for
 
-# A worker that is killed has lost its runs after so many seconds.
-LEASE_SECONDS = 4
+pytestmark = pytest.mark.timeout(600)  # its deadlines are shorter
+
 SETTINGS = {
     "DJANGO_SETTINGS_MODULE": "tests.journeys.settings",
-    "RUN_LEASE_SECONDS": str(LEASE_SECONDS),
     "MISFIRE_GRACE": "60",  # what is judged is not how busy this machine is
     "WORKER_CONCURRENCY": str(CONCURRENCY),
 }
