@@ -131,10 +131,15 @@ def announce(told: Announcement) -> None:
 
 def store_tasks(tasks: list[RegisteredTask]) -> TaskList:
     """Store those that differ from what is stored; return the list of all of them."""
-    columns = ("name", "doc", "schema")
+    columns = ("name", "doc", "schema", "is_recorded")
     told = {
         # PostgreSQL has no text with the character of the code 0.
-        task.name: (task.name, task.doc.replace("\0", ""), json.dumps(task.signature.schema))
+        task.name: (
+            task.name,
+            task.doc.replace("\0", ""),
+            json.dumps(task.signature.schema),
+            task.is_recorded,
+        )
         for task in tasks
         if len(task.name) <= MAX_NAME_LENGTH
     }
@@ -148,7 +153,7 @@ def store_tasks(tasks: list[RegisteredTask]) -> TaskList:
         ],
         update_conflicts=True,
         unique_fields=["name"],
-        update_fields=["doc", "schema", "last_seen_at"],
+        update_fields=[*columns[1:], "last_seen_at"],
     )
     digest = hashlib.sha256(json.dumps(sorted(told)).encode()).hexdigest()
     task_list, is_new = TaskList.objects.get_or_create(digest=digest)

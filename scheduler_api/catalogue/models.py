@@ -17,6 +17,9 @@ class TaskSpec(models.Model):
     doc = models.TextField()
     # As text, since its parameters have an order, and PostgreSQL's jsonb has none.
     schema = models.TextField(help_text="JSON Schema of the arguments, as the signature has it.")
+    is_recorded = models.BooleanField(
+        default=True, help_text="Whether a worker tells of each start of it."
+    )
     last_seen_at = models.DateTimeField(
         help_text="When a worker had it that has it no longer, or that was the first to."
     )

@@ -29,7 +29,7 @@ BODY = {
 @contextmanager
 def celery(api: Api, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command of Celery beside the API, in a process group of its own."""
-    with api.output_file.open("ab") as output:
+    with log_of(api).open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "celery", "-A", "project", *arguments],
             cwd=ROOT,
@@ -49,6 +49,17 @@ def celery(api: Api, *arguments: str, **environment: str) -> Iterator[subprocess
             except subprocess.TimeoutExpired:
                 kill(process)
                 raise
+
+
+def log_of(api: Api) -> Path:
+    """Return where Celery's processes log: the API writes its own file from its start on."""
+    return api.output_file.with_name("celery.log")
+
+
+def logged(api: Api) -> str:
+    """Return what Celery's processes have logged."""
+    log = log_of(api)
+    return log.read_text() if log.exists() else ""
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
@@ -135,9 +146,9 @@ def test_a_worker_starts_without_its_database(tmp_path: Path, database: str) -> 
         database = f"sqlite:///{tmp_path / 'empty.sqlite3'}"
     with Api(tmp_path) as api:
         with worker(api, "one", DATABASE_URL=database) as process:
-            wait_for(lambda: "one@here ready." in api.output(), seconds=START_SECONDS)
+            wait_for(lambda: "one@here ready." in logged(api), seconds=START_SECONDS)
             told_later = "The catalogue is told of this worker later"
-            wait_for(lambda: told_later in api.output(), seconds=START_SECONDS, why=api.output)
+            wait_for(lambda: told_later in logged(api), seconds=START_SECONDS)
             assert process.poll() is None
         assert process.returncode == 0, "and stops as any other"
         assert workers(api) == {}
