@@ -103,7 +103,9 @@ class LostMessages:
             if queue in depths and is_served_empty(depths[queue], workers[queue]):
                 again += repeat(ids, queue, now)
         if again:
-            logger.warning("Sending the messages of %s runs again: they are gone", len(again))
+            logger.warning(
+                "Sending the messages of %s runs again: their queue is empty", len(again)
+            )
         return again
 
 

@@ -9,11 +9,11 @@ from functools import lru_cache
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Max, Q
+from django.db.models import Count, Max
 from django.db.models.functions import Now
 from django_celery_beat.models import PeriodicTask
 
-from scheduler_api.catalogue.models import ALIVE, TaskList, TaskSpec, Worker, told_alive
+from scheduler_api.catalogue.models import TaskList, TaskSpec, Worker, alive, told_alive
 from scheduler_api.catalogue.registry import (
     RegisteredTask,
     get_task,
@@ -78,12 +78,9 @@ def known_tasks() -> list[KnownTask]:
 def sightings_of(specs: Mapping[str, TaskSpec]) -> dict[str, Sighting]:
     """Tell who has tasks. Workers that have the same are few rows, however many they are."""
     lists = {
-        pk: (alive, seen_at)
-        for pk, alive, seen_at in TaskList.objects.values_list("pk").annotate(
-            alive=Count(
-                "workers",
-                filter=Q(workers__stopped_at=None, workers__last_seen_at__gt=Now() - ALIVE),
-            ),
+        pk: (count, seen_at)
+        for pk, count, seen_at in TaskList.objects.values_list("pk").annotate(
+            living=Count("workers", filter=alive("workers__")),
             seen_at=Max("workers__last_seen_at"),
         )
     }
@@ -96,7 +93,7 @@ def sightings_of(specs: Mapping[str, TaskSpec]) -> dict[str, Sighting]:
 def sighting(spec: TaskSpec, having: Sequence[tuple[int, datetime | None]]) -> Sighting:
     """Sum up, of the lists that a task is on, how many workers live and when one was seen."""
     seen = [spec.last_seen_at, *(seen_at for _, seen_at in having if seen_at)]
-    return Sighting(worker_count=sum(alive for alive, _ in having), last_seen_at=max(seen))
+    return Sighting(worker_count=sum(count for count, _ in having), last_seen_at=max(seen))
 
 
 def known_task(name: str) -> KnownTask | None:

@@ -63,8 +63,12 @@ class Worker(models.Model):
         return self.name
 
 
-# Of a worker, by the database's clock.
-IS_ALIVE = Q(stopped_at=None, last_seen_at__gt=Now() - ALIVE)
+def alive(prefix: str = "") -> Q:
+    """Select the workers that live, by the database's clock; `prefix` leads to them."""
+    return Q((f"{prefix}stopped_at", None), (f"{prefix}last_seen_at__gt", Now() - ALIVE))
+
+
+IS_ALIVE = alive()
 
 
 def told_alive(workers: QuerySet[Worker]) -> QuerySet[Worker]:
