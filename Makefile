@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test faults bench lint format lock schema clean
+.PHONY: help up test faults bench lint format lock schema client clean
 
 # What only looks at the project keeps its traces away from the data of `make up`.
 test faults bench lint schema: export DATA_DIR := $(CURDIR)/$(VENV)/scratch
@@ -56,6 +56,12 @@ format: $(VENV)/.installed-dev ## put the code into its style
 schema: $(VENV)/.installed-dev ## write openapi.yaml
 	$(BIN)/python manage.py spectacular --file openapi.yaml --validate --fail-on-warn
 
+# It looks for ruff, which puts what it writes into its style.
+client: export PATH := $(CURDIR)/$(BIN):$(PATH)
+client: $(VENV)/.installed-dev ## generate a Python client out of openapi.yaml into client/
+	$(BIN)/openapi-python-client generate --path openapi.yaml --meta none --overwrite \
+		--config examples/python-client.yaml --output-path client/scheduler_api_client
+
 COMPILE = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url pyproject.toml
 
@@ -65,7 +71,7 @@ lock: $(VENV)/uv/bin/uv ## compile requirements*.txt from pyproject.toml; UPGRAD
 	$(COMPILE) $(UPGRADE) --group bench -c requirements-dev.txt -o requirements-bench.txt
 
 clean: ## remove what was installed and cached; the data in .data stays
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) client .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find project scheduler_api tests -name __pycache__ -prune -exec rm -rf {} +
 
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check

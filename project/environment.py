@@ -4,9 +4,9 @@ import contextlib
 import os
 import re
 import secrets
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 import environ
@@ -18,7 +18,18 @@ from django.core.checks.security.base import (
 
 env = environ.Env()
 
+Network: TypeAlias = IPv4Network | IPv6Network
+
 GUEST = ("guest", "guest")
+PRIVATE = [
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "::1/128",
+    "fc00::/7",
+]
 
 
 class BadSetting(SystemExit):
@@ -80,6 +91,33 @@ def log_format() -> str:
 def unregistered_tasks() -> str:
     """Return what beat does with a task that only the workers know: refuse or allow."""
     return choice("UNREGISTERED_TASKS", default="REFUSE", among=["REFUSE", "ALLOW"]).lower()
+
+
+def private_addresses() -> list[Network]:
+    """Return the networks that are not public, and to which requests of ours may go all the same.
+
+    `allow` stands for what people use inside their own: not for the addresses of a link, where
+    the cloud's metadata are.
+    """
+    texts = words("OUTGOING_PRIVATE_ADDRESSES", default=["refuse"])
+    if [text.lower() for text in texts] in (["refuse"], ["allow"]):
+        return [ip_network(text) for text in PRIVATE if texts[0].lower() == "allow"]
+    try:
+        return [ip_network(text) for text in texts]
+    except ValueError as error:
+        refuse("OUTGOING_PRIVATE_ADDRESSES", f"has what is no network ({error})",
+               "set it to refuse, to allow, or to networks such as 10.1.0.0/16")  # fmt: skip
+
+
+def request_hosts() -> list[str]:
+    """Return the hosts that the task http_request may call: names, or `*.` and the end of one."""
+    hosts = [host.lower() for host in words("HTTP_REQUEST_HOSTS", default=[])]
+    for host in hosts:
+        if not re.fullmatch(r"(\*\.)?[a-z0-9._-]+|[0-9a-f:]+", host):
+            refuse("HTTP_REQUEST_HOSTS", f"has {host!r}",
+                   "name hosts without scheme and port, such as api.example.com or "
+                   "*.example.com")  # fmt: skip
+    return hosts
 
 
 def allowed_hosts(*, may_be_any: bool) -> list[str]:
@@ -216,6 +254,11 @@ def secret_key(file: Path, *, may_be_weak: bool) -> str:
     except OSError as error:
         refuse("SECRET_KEY", f"is not set and cannot be kept in {file} ({error.strerror})",
                "set it to 50 random characters or more")  # fmt: skip
+
+
+def earlier_secret_keys() -> list[str]:
+    """Return the keys that signed before `SECRET_KEY`, and whose signatures still count."""
+    return words("SECRET_KEY_FALLBACKS", default=[])
 
 
 def keep_once(file: Path, text: str) -> None:

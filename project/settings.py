@@ -12,11 +12,14 @@ from project.environment import (
     broker,
     data_dir,
     database,
+    earlier_secret_keys,
     env,
     flag,
     log_format,
     log_level,
+    private_addresses,
     refuse,
+    request_hosts,
     secret_key,
     unregistered_tasks,
     whole_number,
@@ -32,6 +35,7 @@ DATA_DIR = data_dir(BASE_DIR / ".data")
 
 DEBUG = flag("DEBUG", default=False)
 SECRET_KEY = secret_key(DATA_DIR / "secret.key", may_be_weak=DEBUG)
+SECRET_KEY_FALLBACKS = earlier_secret_keys()
 ALLOWED_HOSTS = allowed_hosts(may_be_any=DEBUG)
 
 HOST = env("HOST", default="127.0.0.1")
@@ -176,6 +180,7 @@ Says which Celery task is to run, with which arguments, and when; and shows when
         {"name": "Runs", "description": "What was sent, when, and what came of it."},
         {"name": "Schedules", "description": "When: four kinds, each shared by periodic tasks."},
         {"name": "Tasks", "description": "What can run, and which arguments it takes."},
+        {"name": "Webhooks", "description": "Who hears of runs, and what was sent to them."},
         {"name": "Workers", "description": "Who runs it, and when they were last seen."},
     ],
     "OAS_VERSION": "3.1.1",
@@ -187,6 +192,7 @@ Says which Celery task is to run, with which arguments, and when; and shows when
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "POSTPROCESSING_HOOKS": [
         "scheduler_api.http.problem_schema.add_problem",
+        "scheduler_api.webhooks.schema.add_webhooks",
     ],
     # From our own static files: nothing is fetched from another host.
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -247,6 +253,9 @@ REQUIRE_IF_MATCH = flag("REQUIRE_IF_MATCH", default=False)
 # How many seconds a slot may wait for beat before it is late, and its policy decides.
 MISFIRE_GRACE = whole_number("MISFIRE_GRACE", default=10, at_least=1, at_most=3600)
 
+# How many seconds the process of a run may give no sign before the run is lost; it gives three.
+RUN_LEASE_SECONDS = whole_number("RUN_LEASE_SECONDS", default=60, at_least=3, at_most=3600)
+
 # Open `exchange` and `routing_key` of a periodic task to callers: with them, a message can go
 # to any exchange of the broker.
 ALLOW_CUSTOM_ROUTING = flag("ALLOW_CUSTOM_ROUTING", default=False)
@@ -263,8 +272,16 @@ FAILED_AUTHENTICATION_LIMIT = whole_number(
 # How long a run stays in the ledger, and how many of one periodic task do.
 RUN_RETENTION_DAYS = whole_number("RUN_RETENTION_DAYS", default=30, at_least=1, at_most=36500)
 RUNS_KEPT_PER_TASK = whole_number("RUNS_KEPT_PER_TASK", default=10_000, at_least=1, at_most=10**9)
+# How many slots one call may backfill, and how many backfilled runs of a periodic task are with
+# the broker and the workers at the same time.
+MAX_BACKFILL = whole_number("MAX_BACKFILL", default=1000, at_least=1, at_most=10_000)
+BACKFILL_AT_ONCE = whole_number("BACKFILL_AT_ONCE", default=10, at_least=1, at_most=1000)
 # How many proxies of ours are before the API, and so how many entries of X-Forwarded-For to trust.
 PROXIES = whole_number("PROXIES", default=0, at_least=0, at_most=100)
+# Networks that are not public, and to which webhooks and http_request may go all the same.
+OUTGOING_PRIVATE_ADDRESSES = private_addresses()
+# What the task http_request may call; without any, nothing.
+HTTP_REQUEST_HOSTS = request_hosts()
 # Arguments with such a name are secrets: the worker gets them, and nobody is shown them.
 REDACTED_KWARGS = words(
     "REDACTED_KWARGS",
@@ -274,7 +291,10 @@ REDACTED_KWARGS = words(
         "*secret*",
         "*token*",
         "*api_key*",
+        "*api-key*",
         "*apikey*",
         "*private_key*",
+        "*authorization*",
+        "cookie",
     ],
 )

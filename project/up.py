@@ -6,6 +6,7 @@ import shlex
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 
 import django
 from django.core.management import call_command
@@ -19,11 +20,13 @@ from project.supervisor import Child, Supervisor
 
 logger = logging.getLogger(__name__)
 
-# In the order in which they stop: nothing new is sent or asked for while the worker finishes.
+# In the order in which they stop: nothing new is sent or asked for while the worker finishes, and
+# webhooks are told of that.
 PROCESSES = {
     "beat": ["celery", "-A", "project", "beat"],
     "api": ["gunicorn", "project.wsgi"],
     "worker": ["celery", "-A", "project", "worker"],
+    "webhooks": ["python", "manage.py", "deliver_webhooks"],
 }
 
 KEY_FILE = settings.DATA_DIR / "admin.key"
@@ -51,10 +54,16 @@ def main() -> None:
     sys.stdout.flush()
     Supervisor(
         [
-            Child(name=name, command=[sys.executable, "-m", *command])
+            Child(name=name, command=with_this_python(command))
             for name, command in PROCESSES.items()
         ]
     ).run()
+
+
+def with_this_python(command: Sequence[str]) -> list[str]:
+    """Return a command that runs on the Python that runs this, wherever PATH leads."""
+    program, *arguments = command
+    return [sys.executable, *(arguments if program == "python" else ["-m", *command])]
 
 
 def refuse_unusable_address() -> None:

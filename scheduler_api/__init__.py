@@ -30,7 +30,12 @@ And then, in beat (`beat.engine`):
    answers goes into the ledger, and what it leaves unanswered is sent again, as is what it loses
    (`beat.lost_messages`). A worker starts each run once (`runs.recording`).
 
+And where somebody is to hear of it, in a process of its own (`manage.py deliver_webhooks`):
+
+10. `webhooks.fanning_out` makes deliveries of what came of runs (`runs.events`), and
+    `webhooks.sender` sends them, signed, to where `http.destinations` lets it.
+
 What the answers look like is written in openapi.yaml, made from these classes by `http.schema`.
-Imports go one way: ops > beat and manifest > runs > periodic_tasks > schedules and catalogue >
-access > http.
+Imports go one way: ops > beat, manifest and webhooks > runs > periodic_tasks > schedules and
+catalogue > access > http.
 """

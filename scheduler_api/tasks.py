@@ -1,13 +1,17 @@
 """The service's own tasks, which workers run as any other."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
 
 from celery import shared_task
 from celery.utils.log import get_task_logger
 from django.conf import settings
+from pydantic import Field
 
+from scheduler_api import http_requests
 from scheduler_api.catalogue import known
-from scheduler_api.runs import retention
+from scheduler_api.runs import events, retention
+from scheduler_api.webhooks import retention as webhook_retention
 
 logger = get_task_logger(__name__)
 
@@ -18,11 +22,36 @@ def prune_runs() -> None:
 
     And forget the workers that nobody has seen for long.
     """
-    count = retention.prune(
-        at=datetime.now(UTC),
-        older_than=timedelta(days=settings.RUN_RETENTION_DAYS),
-        kept_per_task=settings.RUNS_KEPT_PER_TASK,
-    )
+    now, age = datetime.now(UTC), timedelta(days=settings.RUN_RETENTION_DAYS)
+    events.forget(at=now)
+    webhook_retention.prune(at=now, older_than=age)
+    count = retention.prune(at=now, older_than=age, kept_per_task=settings.RUNS_KEPT_PER_TASK)
     logger.info("Deleted %d runs from the ledger", count)
     if forgotten := known.forget_old():
         logger.info("Forgot %d workers", forgotten)
+
+
+@shared_task
+def http_request(  # noqa: PLR0917 - callers may send each argument by position
+    url: str,
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "POST",
+    headers: dict[str, str] | None = None,
+    body: Any = None,
+    expected_status: Annotated[int, Field(ge=100, le=599)] | list[int] | None = None,
+    timeout_seconds: Annotated[float, Field(gt=0, le=http_requests.MAX_SECONDS)] = 30,
+) -> dict[str, Any]:
+    """Send an HTTP request, to one of the hosts that the setting HTTP_REQUEST_HOSTS names.
+
+    A body that is text is sent as it is, any other as JSON. It fails without an answer in time,
+    and with one whose status is not expected: by default one that is not 2xx. No redirect is
+    followed. The result has `status`, the beginning of the `body`, and `duration_seconds`.
+    """
+    expected = [expected_status] if isinstance(expected_status, int) else expected_status or []
+    return http_requests.perform(
+        url,
+        method=method,
+        headers=headers,
+        body=body,
+        expected_status=expected,
+        timeout_seconds=timeout_seconds,
+    )

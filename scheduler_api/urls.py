@@ -17,8 +17,14 @@ from scheduler_api.http.pages import RedocPage, SwaggerPage
 from scheduler_api.http.routing import NothingHere
 from scheduler_api.manifest.views import ManifestViewSet
 from scheduler_api.ops.views import healthz, readyz
+from scheduler_api.periodic_tasks.upcoming_views import UpcomingViewSet
 from scheduler_api.periodic_tasks.views import PeriodicTaskViewSet
-from scheduler_api.runs.views import RunsOfPeriodicTaskViewSet, RunViewSet
+from scheduler_api.runs.views import (
+    BackfillViewSet,
+    RunsOfPeriodicTaskViewSet,
+    RunStatsViewSet,
+    RunViewSet,
+)
 from scheduler_api.schedules.views import (
     ClockedScheduleViewSet,
     CrontabScheduleViewSet,
@@ -26,6 +32,7 @@ from scheduler_api.schedules.views import (
     PreviewViewSet,
     SolarScheduleViewSet,
 )
+from scheduler_api.webhooks.views import DeliveryViewSet, WebhookViewSet
 
 router = SimpleRouter()
 router.register("interval-schedules", IntervalScheduleViewSet, basename="interval-schedule")
@@ -40,8 +47,10 @@ router.register("periodic-tasks", PeriodicTaskViewSet, basename="periodic-task")
 router.register("runs", RunViewSet, basename="run")
 router.register("tasks", TaskViewSet, basename="task")
 router.register("workers", WorkerViewSet, basename="worker")
+router.register("webhooks", WebhookViewSet, basename="webhook")
+router.register("deliveries", DeliveryViewSet, basename="delivery")
 
-lists = {"manifest": "manifest"} | {
+lists = {"manifest": "manifest", "upcoming": "upcoming"} | {
     prefix: f"{basename}-list" for prefix, _, basename in router.registry if prefix != "schedules"
 }
 
@@ -57,6 +66,13 @@ urlpatterns = [
         RunsOfPeriodicTaskViewSet.as_view({"get": "runs", "post": "run_now"}),
         name="periodic-task-runs",
     ),
+    re_path(
+        "^api/v1/periodic-tasks/(?P<pk>[0-9]{1,18})/backfill/$",
+        BackfillViewSet.as_view({"post": "backfill"}),
+        name="periodic-task-backfill",
+    ),
+    path("api/v1/upcoming/", UpcomingViewSet.as_view({"get": "upcoming"}), name="upcoming"),
+    path("api/v1/runs/stats/", RunStatsViewSet.as_view({"get": "stats"}), name="run-stats"),
     path("api/v1/", include(router.urls)),
     re_path(r"^api/", NothingHere.as_view()),
     path("", RedirectView.as_view(pattern_name="docs")),

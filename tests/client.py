@@ -119,8 +119,5 @@ def close(schema: Any) -> None:
     if isinstance(schema, dict):
         if "properties" in schema and isinstance(schema.get("type"), str):
             schema.setdefault("unevaluatedProperties", "additionalProperties" in schema)
-        if "allOf" in schema:
-            schema["unevaluatedProperties"] = False
-            return
         for item in schema.values():
             close(item)

@@ -31,6 +31,10 @@ class Operation(TextChoices):
     RUN = "run"
     CANCEL = "cancel"
     RETRY = "retry"
+    BACKFILL = "backfill"
+    ROTATE = "rotate"
+    PING = "ping"
+    REDELIVER = "redeliver"
 
 
 class ObjectType(TextChoices):
@@ -43,6 +47,8 @@ class ObjectType(TextChoices):
     PERIODIC_TASK = "periodic_task"
     SERVICE_ACCOUNT = "service_account"
     API_KEY = "api_key"
+    WEBHOOK = "webhook"
+    DELIVERY = "delivery"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,8 @@ class Scope(TextChoices):
     RUNS_READ = "runs:read"
     RUNS_WRITE = "runs:write"
     TASKS_READ = "tasks:read"
+    WEBHOOKS_READ = "webhooks:read"
+    WEBHOOKS_WRITE = "webhooks:write"
     AUDIT_READ = "audit:read"
     ADMIN = "admin"
 

@@ -15,13 +15,13 @@ from scheduler_api.beat.serving import (
     Sent,
     Served,
     Slots,
-    due_at,
-    run_id,
     serve,
 )
 from scheduler_api.beat.store import Advance, Quarantine, Store
+from scheduler_api.periodic_tasks.due import due_at, run_id
 from scheduler_api.periodic_tasks.models import MAX_RUNTIME_SECONDS
 from scheduler_api.runs import messages
+from scheduler_api.runs.events import RunEvent, tell
 from scheduler_api.runs.models import Run
 
 LATE = "Nobody served it in time."
@@ -92,6 +92,9 @@ def claim(
         draw_up(writes, tasks, store, grace=grace, now=now)
         added, batch_id = store.write_claim(writes.sent, writes.advances, now=now)
         store.add_others(writes.others)
+        missed = [run for run in writes.others if run.state == Run.State.MISSED]
+        if missed:
+            tell(RunEvent.Kind.MISSED, missed, at=now)
         store.quarantine(writes.put_off)
         store.cancel(writes.cancelled, reason=REPLACED, now=now)
     runs = [outgoing(sent) for sent in writes.sent if sent.id in added]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 
 from scheduler_api.beat.alarm import Alarm
@@ -20,6 +21,7 @@ from scheduler_api.beat.reaping import give_up_untold, reap
 from scheduler_api.beat.store import Glance, Store
 from scheduler_api.beat.watchdog import Watchdog
 from scheduler_api.periodic_tasks.actions import resume_due
+from scheduler_api.runs.ledger import LEASE
 from scheduler_api.runs.models import Run
 
 PLANNED_AT_ONCE = 1000
@@ -28,10 +30,11 @@ MOST_IN_FLIGHT = 4000
 LONGEST_SLEEP = timedelta(seconds=1)
 SHORTEST_SLEEP = timedelta(milliseconds=2)
 LOCKED_SLEEP = timedelta(milliseconds=50)
-REAP_EVERY = timedelta(seconds=10)
+REAP_EVERY = min(LEASE / 6, timedelta(seconds=10))
 # After a start and after trouble, workers have the time to say that they live.
-REAP_AFTER = timedelta(seconds=30)
+REAP_AFTER = LEASE / 2
 RELAY_AFTER = timedelta(seconds=1)
+BACKFILL_EVERY = timedelta(seconds=1)
 # A clock that is set back by less is an adjustment, and waited for.
 STEP = timedelta(seconds=5)
 # Short enough that what waits is served within 15 seconds of the end of an outage.
@@ -69,6 +72,8 @@ class Engine:
     backoff_seconds: int = 0
     reap_at: datetime | None = None
     repeats: int = 0  # batches of messages that were sent again
+    release_at: datetime | None = None
+    backfill_at: datetime | None = None
 
     def tick(self) -> None:
         """Do what there is to do, and sleep until there is more."""
@@ -152,20 +157,32 @@ class Engine:
         """Let slots come again, since the clock was set back; those in the ledger are not sent."""
         logger.warning("The clock was set back from %s to %s", before, now)
         self.store.rewind(now)
-        self.last_now, self.place, self.reap_at = now, None, None
+        self.last_now, self.place = now, None
+        self.reap_at = self.release_at = self.backfill_at = None
 
     # --- Runs ---------------------------------------------------------------------------------
 
     def publish(self, glance: Glance) -> bool:
         """Hand runs to the broker; return whether there may be more to hand over at once."""
         is_busy, now = False, glance.now
-        if glance.has_held:
+        if glance.has_held and (self.release_at is None or now >= self.release_at):
+            # Not each time: that reads all that wait, those of a backfill, too.
+            self.release_at = now + LOCKED_SLEEP
             self.store.release_held(now)
         if glance.has_unsent and self.has_room:
             is_busy = self.relay(now)
         if glance.next_due_at and glance.next_due_at <= now and self.has_room:
             is_busy = self.claim(now) or is_busy
+        if glance.has_held and self.has_room and not is_busy:
+            is_busy = self.backfill(now)
         return is_busy
+
+    def backfill(self, now: datetime) -> bool:
+        """Let backfilled runs have their turn, now and then; return whether some have it."""
+        if self.backfill_at and now < self.backfill_at:
+            return False
+        self.backfill_at = now + BACKFILL_EVERY
+        return self.store.release_backfilled(now, at_once=settings.BACKFILL_AT_ONCE)
 
     def claim(self, now: datetime) -> bool:
         """Claim a batch and hand it to the broker; return whether there may be more."""
@@ -247,11 +264,11 @@ class Engine:
             self.unsettled.popleft()
 
     def reap(self, now: datetime) -> bool:
-        """End what no worker tells of any more; return whether there is something to send."""
-        give_up_untold(now)
+        """End what no worker tells of any more; return whether there may be more of it."""
+        give_up_untold(self.store, now)
         is_busy = reap(self.store, now)
         self.send_again(now)
-        self.reap_at = now + REAP_EVERY
+        self.reap_at = now if is_busy else now + REAP_EVERY
         return is_busy
 
     def send_again(self, now: datetime) -> None:

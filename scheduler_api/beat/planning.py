@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django_celery_beat.models import PeriodicTask
 
-from scheduler_api.beat.serving import due_at, run_id
 from scheduler_api.beat.store import Quarantine, Store
 from scheduler_api.periodic_tasks import timing
 from scheduler_api.periodic_tasks.agenda import Agenda
+from scheduler_api.periodic_tasks.due import due_at, run_id
 from scheduler_api.periodic_tasks.models import managed_half
 from scheduler_api.runs.models import Run
 from scheduler_api.schedules.errors import InvalidSchedule

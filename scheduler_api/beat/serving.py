@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
-from hashlib import sha1
 from typing import NamedTuple
-from uuid import UUID
 
 from scheduler_api.beat.policy import MAX_CATCHUP, missed_among
+from scheduler_api.periodic_tasks.due import due_at
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.periodic_tasks.timing import AN_INSTANT, LONG_AGO
 from scheduler_api.runs.models import Run
@@ -18,9 +17,6 @@ from scheduler_api.schedules.slots import next_interval_slot, next_slot
 
 # So many slots of a task are looked at in one step; after a long outage it takes several.
 MAX_PASSED = 10_000
-NAMESPACE = UUID("8f5c4b0e-7a55-5c0f-9d3b-2d4f0c6a9e11").bytes
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-A_MICROSECOND = timedelta(microseconds=1)
 
 
 # Many tasks share a schedule, and are due at the same slot.
@@ -215,25 +211,3 @@ def stretch(missed: list[datetime]) -> Stretch | None:
     if not missed:
         return None
     return Stretch(first_at=missed[0], last_at=missed[-1], count=len(missed))
-
-
-def run_id(task_id: int, slot_at: datetime) -> str:
-    """Return the id of the run of a slot: the same, whoever asks (uuid5, RFC 9562, 5.5)."""
-    name = b"%d@%d" % (task_id, (slot_at - EPOCH) // A_MICROSECOND)
-    digest = sha1(NAMESPACE + name, usedforsecurity=False).hexdigest()
-    variant = "89ab"[int(digest[16], 16) & 3]
-    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
-
-
-def due_at(task_id: int, slot_at: datetime, jitter_seconds: int) -> datetime:
-    """Return when a slot is taken up: up to so much later, always the same for a slot."""
-    if not jitter_seconds:
-        return slot_at
-    return slot_at + jitter_seconds * jitter_of(task_id, slot_at)
-
-
-@lru_cache(maxsize=1024)
-def jitter_of(task_id: int, slot_at: datetime) -> timedelta:
-    """Return a part of a second that looks like chance, and is the same for the same slot."""
-    drawn = int(run_id(task_id, slot_at)[-8:], 16)
-    return timedelta(microseconds=drawn * 1_000_000 >> 32)

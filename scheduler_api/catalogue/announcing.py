@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import os
+import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,7 +27,8 @@ from scheduler_api.catalogue.registry import RegisteredTask, registered_tasks
 
 BEAT_SECONDS = 20
 STOP_SECONDS = 5  # for which a worker that stops waits for the database
-FORK_SECONDS = 1  # for which a fork waits for it
+# For which a fork waits for it: longer than it takes to give up a connection that is not made.
+FORK_SECONDS = 10
 MAX_VERSION_LENGTH = 100
 MAX_NAME_LENGTH = 200  # of what a periodic task can name
 
@@ -57,6 +59,8 @@ class Announcer(threading.Thread):
         self._is_away = False
 
     def run(self) -> None:
+        # They are for the main thread, which would not be woken by one that came to this.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while True:
             self._try(self._beat)
             if self._is_over.wait(BEAT_SECONDS):

@@ -1,6 +1,6 @@
 """Typed query parameters: an unknown, doubled or badly typed one is refused."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -80,7 +80,17 @@ class IdFilter(django_filters.NumberFilter):
         """Ask for no maximum: the database knows its own."""
 
 
+class _ChoicesWidget(django_filters.widgets.BaseCSVWidget):
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str] | None:
+        """Return all choices; clients that do not know `explode: false` repeat the parameter."""
+        if name not in data:
+            return None
+        return [choice for text in data.getlist(name) for choice in text.split(",")]
+
+
 class _ChoicesField(django_filters.fields.BaseCSVField):
+    base_widget_class = _ChoicesWidget
+
     def clean(self, value: Any) -> Any:
         """Refuse a choice without a name, which Django would take for none that is made."""
         if value and "" in value:
@@ -89,7 +99,7 @@ class _ChoicesField(django_filters.fields.BaseCSVField):
 
 
 class ChoicesFilter(django_filters.BaseInFilter, django_filters.ChoiceFilter):
-    """A filter that takes one of its choices, or several with commas between."""
+    """A filter that takes one of its choices, or several: with commas between, or sent again."""
 
     base_field_class = _ChoicesField
 
@@ -119,6 +129,11 @@ class FilterBackend(DjangoFilterBackend):
         return rows
 
 
+def repeatable_in(filters: Mapping[str, object]) -> set[str]:
+    """Return the names of the filters that may be sent several times."""
+    return {name for name, each in filters.items() if isinstance(each, ChoicesFilter)}
+
+
 def refuse_empty(request: Request, filters: Collection[str]) -> None:
     """Raise InvalidQuery for each filter without a value: django-filter would select all rows.
 
@@ -146,8 +161,10 @@ def read_query(serializer: StrictSerializer) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def refuse_unknown_parameters(request: Request, known: Collection[str]) -> None:
-    """Raise InvalidQuery for each parameter that is not known, or stands twice."""
+def refuse_unknown_parameters(
+    request: Request, known: Collection[str], *, repeatable: Collection[str] = ()
+) -> None:
+    """Raise InvalidQuery for each parameter that is not known, or stands twice and must not."""
     mistakes = [
         Mistake(parameter=name, code="unknown_parameter", detail=unknown("parameter", name, known))
         for name in request.query_params
@@ -156,7 +173,7 @@ def refuse_unknown_parameters(request: Request, known: Collection[str]) -> None:
     mistakes += [
         Mistake(parameter=name, code="duplicate_parameter", detail="Send it once.")
         for name, values in request.query_params.lists()
-        if name in known and len(values) > 1
+        if name in known and name not in repeatable and len(values) > 1
     ]
     if mistakes:
         raise InvalidQuery(errors=mistakes)

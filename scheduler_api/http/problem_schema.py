@@ -60,11 +60,11 @@ def problem_response(possible: list[type[Problem]], headers: dict[str, Any]) -> 
         "headers": headers,
         "content": {
             CONTENT_TYPE: {
+                # Beside the reference, not with it in `allOf`: of that, generators of clients make
+                # a type for each status of each operation.
                 "schema": {
-                    "allOf": [
-                        {"$ref": "#/components/schemas/Problem"},
-                        {"type": "object", "properties": {"code": {"enum": codes}}},
-                    ]
+                    "$ref": "#/components/schemas/Problem",
+                    "properties": {"code": {"enum": codes}},
                 },
                 "examples": {
                     problem.code: {"summary": problem.code, "value": example_of(problem)}

@@ -119,12 +119,11 @@ PROBLEMS_OF_A_POST = (
 
 def condition(header: str, description: str, *, takes_tags: bool = True) -> OpenApiParameter:
     """Describe a header that makes a request conditional."""
-    schema: dict[str, Any] = {"type": "string", "const": etags.ANY}
+    schema: dict[str, Any] = {"type": "string", "enum": [etags.ANY]}
     if takes_tags:
-        schema = {
-            "type": "string",
-            "anyOf": [{"pattern": f"^{etags.TAGS}$"}, {"const": etags.ANY}],
-        }
+        # One pattern rather than `anyOf`, of which generators of clients make no header.
+        any_of_all = re.escape(etags.ANY)
+        schema = {"type": "string", "pattern": f"^(?:{any_of_all}|{etags.TAGS})$"}
     return OpenApiParameter(header, schema, OpenApiParameter.HEADER, description=description)
 
 
@@ -256,7 +255,11 @@ class ApiSchema(AutoSchema):
             f"{name}DryRun": {
                 "summary": "A dry run",
                 "value": example["value"]
-                | (dict.fromkeys(self.view.made_when_stored) if made else {})
+                | {
+                    field: None
+                    for field in self.view.made_when_stored
+                    if made and field in example["value"]
+                }
                 | ({"upcoming": UPCOMING["example"]} if self.view.has_slots else {}),
             }
             for name, example in stored["examples"].items()
@@ -301,7 +304,10 @@ class ApiSchema(AutoSchema):
             return standard[2].format(**self.names)
         if self.view.action in self.view.pages:
             return f"One page of {self.view.action}."
-        return (self.get_response_serializers().__doc__ or "").partition("\n")[0]
+        answers: Any = self.get_response_serializers()
+        if isinstance(answers, dict):  # by status
+            answers = next(iter(answers.values()))
+        return (answers.__doc__ or "").partition("\n")[0]
 
     def _get_examples(self, serializer: Any, direction: Direction, *args: Any) -> Any:
         """Leave out what is not sent with this method; overridden, since no setting does it."""

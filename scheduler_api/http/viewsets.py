@@ -25,7 +25,7 @@ from scheduler_api.http.etags import (
     refuse_unreadable_tags,
 )
 from scheduler_api.http.fields import FlagText, in_utc
-from scheduler_api.http.filtering import read_query, refuse_unknown_parameters
+from scheduler_api.http.filtering import read_query, refuse_unknown_parameters, repeatable_in
 from scheduler_api.http.parsing import DEFAULT_MAX_BYTES, refuse_unknown_length
 from scheduler_api.http.problems import Problem
 from scheduler_api.http.serializers import StrictSerializer
@@ -86,7 +86,9 @@ class ApiViewSet(GenericViewSet[Any]):
             return  # the method is refused next, whatever else there is to refuse
         refuse_unknown_length(request.headers)
         refuse_unreadable_tags(request)
-        refuse_unknown_parameters(request, self.known_parameters())
+        refuse_unknown_parameters(
+            request, self.known_parameters(), repeatable=repeatable_in(self.filters())
+        )
         self.is_dry_run = DRY_RUN in request.query_params and self.read_dry_run()
         has_one_effect = idempotency.applies_to(request)
         if self.is_dry_run:  # which has none, and so uses up no key
@@ -134,8 +136,14 @@ class ApiViewSet(GenericViewSet[Any]):
             known.add(DRY_RUN)
         if self.action not in self.pages or self.paginator is None:
             return known
-        filters = getattr(getattr(self, "filterset_class", None), "base_filters", {})
-        return {*filters, *getattr(self.paginator, "parameters", ())}
+        return {*self.filters(), *getattr(self.paginator, "parameters", ())}
+
+    def filters(self) -> Mapping[str, object]:
+        """Return what this operation filters its list by, by name."""
+        if self.action not in self.pages:
+            return {}
+        filterset = getattr(self, "filterset_class", None)
+        return dict(getattr(filterset, "base_filters", {}))
 
     def writes(self, method: str) -> bool:
         """Tell whether an action changes something, and so takes `dry_run`."""

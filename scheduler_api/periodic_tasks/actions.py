@@ -173,15 +173,29 @@ def pause(task: PeriodicTask, *, why: str, until: datetime | None, by: Caller) -
     fields_before = fields_of(task)
     managed = managed_half(task)
     if not is_paused(task):
-        managed.enabled_on_resume = task.enabled
-        managed.paused_at = datetime.now(UTC)
-        task.enabled = False
-        _save(task, columns=["enabled", "date_changed"])
+        _begin_pause(task, at=datetime.now(UTC))
     managed.paused_until, managed.pause_note = until, why
     if fields_of(task) != fields_before:
         managed.revision += 1
         managed.save()
     note(Operation.PAUSE, task, by=by, before=fields_before, after=fields_of(task))
+
+
+@transaction.atomic
+def pause_for(task_id: int, *, why: str, at: datetime) -> bool:
+    """Pause a periodic task that its policy stops; False where it is none, or does not run.
+
+    Nobody has asked: no revision.
+    """
+    enabled = PeriodicTask.objects.filter(pk=task_id, enabled=True)
+    task = enabled.select_related("managed").select_for_update(of=("self",)).first()
+    if task is None:
+        return False
+    managed = managed_half(task)
+    _begin_pause(task, at=at)
+    managed.paused_until, managed.pause_note = None, why
+    managed.save()
+    return True
 
 
 @transaction.atomic
@@ -207,6 +221,13 @@ def resume_due(*, at: datetime) -> list[PeriodicTask]:
         assert until is not None
         _end_pause(task, at=until)
     return tasks
+
+
+def _begin_pause(task: PeriodicTask, *, at: datetime) -> None:
+    managed = managed_half(task)
+    managed.enabled_on_resume, managed.paused_at = task.enabled, at
+    task.enabled = False
+    _save(task, columns=["enabled", "date_changed"])
 
 
 def _end_pause(task: PeriodicTask, *, at: datetime) -> None:

@@ -4,10 +4,10 @@ from typing import Any, ClassVar
 
 import django_filters
 from django.db.models import Q, QuerySet
-from django.db.models.fields.json import KeyTransform
 from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.http.filtering import FlagFilter, IdFilter, InstantFilter, TextFilter
+from scheduler_api.periodic_tasks.labels import FILTER_HELP, with_labels
 from scheduler_api.schedules.rows import KINDS
 
 PAUSED = Q(enabled=False, managed__paused_at__isnull=False)
@@ -25,10 +25,7 @@ class PeriodicTaskFilter(django_filters.FilterSet):
     search = TextFilter(
         method="contains", help_text="Part of the name, the task's name or the description."
     )
-    label = TextFilter(
-        method="has_labels",
-        help_text="Labels, with commas between: `team=billing,tier=1`; or a key alone: `team`.",
-    )
+    label = TextFilter(method="has_labels", help_text=FILTER_HELP)
     schedule_type = django_filters.ChoiceFilter(
         method="follows",
         choices=[(kind, kind) for kind in KINDS],
@@ -83,12 +80,7 @@ class PeriodicTaskFilter(django_filters.FilterSet):
 
     def has_labels(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Select by labels, all of which must be there."""
-        for number, label in enumerate(value.split(",")):
-            key, is_pair, text = label.partition("=")
-            stored = {f"label_{number}": KeyTransform(key.strip(), "managed__labels")}
-            wanted = {f"label_{number}": text} if is_pair else {f"label_{number}__isnull": False}
-            rows = rows.annotate(**stored).filter(**wanted)
-        return rows
+        return with_labels(rows, value, column="managed__labels")
 
     def follows(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Select by the kind of schedule."""

@@ -1,9 +1,11 @@
 """Labels: keys and values by which callers find their periodic tasks."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.db.models import QuerySet
+from django.db.models.fields.json import KeyTransform
 from django_celery_beat.models import PeriodicTask
 from rest_framework import serializers
 
@@ -13,6 +15,25 @@ from scheduler_api.periodic_tasks.models import managed_half
 KEY = re.compile(r"[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?")
 MAX_LABELS = 32
 MAX_VALUE_LENGTH = 200
+FILTER_HELP = "Labels, with commas between: `team=billing,tier=1`; or a key alone: `team`."
+
+
+def has_labels(labels: Mapping[str, str], wanted: str) -> bool:
+    """Tell whether labels are those that a text asks for: `team=billing,tier=1`, or `team` alone.
+
+    As the filter of periodic tasks reads it, which asks the database. An empty text asks for none.
+    """
+    for key, value in wanted_in(wanted):
+        if key not in labels or (value is not None and labels[key] != value):
+            return False
+    return True
+
+
+def wanted_in(text: str) -> Iterator[tuple[str, str | None]]:
+    """Yield the keys that a text asks for, with their values, or None where any will do."""
+    for label in text.split(",") if text else ():
+        key, is_pair, value = label.partition("=")
+        yield key.strip(), value if is_pair else None
 
 
 class Labels(serializers.DictField):
@@ -53,3 +74,14 @@ class Labels(serializers.DictField):
                 message = self.error_messages["invalid_value"]
                 raise serializers.ValidationError({key: [message]})
         return dict(sorted(data.items()))
+
+
+def with_labels(rows: QuerySet[Any], wanted: str, *, column: str = "labels") -> QuerySet[Any]:
+    """Select rows by labels, all of which must be there: `team=billing,tier`."""
+    for number, (key, value) in enumerate(wanted_in(wanted)):
+        stored = {f"label_{number}": KeyTransform(key, column)}
+        condition = (
+            {f"label_{number}__isnull": False} if value is None else {f"label_{number}": value}
+        )
+        rows = rows.annotate(**stored).filter(**condition)
+    return rows

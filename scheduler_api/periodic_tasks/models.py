@@ -4,12 +4,15 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import models
+from django.db.models import OuterRef, Subquery
+from django.db.models.functions import Coalesce
 from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.access.models import ServiceAccount
 
 MAX_NOTE_LENGTH = 500
 MAX_RUNTIME_SECONDS = 3600  # unless a periodic task says another
+DEFAULT_BACKOFF_SECONDS = 10
 # The columns of a ManagedTask that say what becomes of slots; each is a field of the API.
 POLICIES = (
     "misfire",
@@ -17,6 +20,9 @@ POLICIES = (
     "overlap",
     "jitter_seconds",
     "max_runtime_seconds",
+    "max_attempts",
+    "retry_backoff_seconds",
+    "pause_after_failures",
 )
 
 
@@ -91,6 +97,23 @@ class ManagedTask(models.Model):
         default=MAX_RUNTIME_SECONDS,
         help_text="After so long, a run of which no worker has told is lost.",
     )
+    max_attempts = models.PositiveSmallIntegerField(
+        default=1,
+        db_default=1,
+        help_text="A run that has failed, or whose worker was lost, is started again until it was "
+        "started so often.",
+    )
+    retry_backoff_seconds = models.PositiveIntegerField(
+        default=DEFAULT_BACKOFF_SECONDS,
+        db_default=DEFAULT_BACKOFF_SECONDS,
+        help_text="How long it waits before it is started the second time; twice as long before "
+        "each time after that.",
+    )
+    pause_after_failures = models.PositiveIntegerField(
+        default=0,
+        db_default=0,
+        help_text="After so many runs in a row that failed or were lost, it is paused; 0: never.",
+    )
     paused_at = models.DateTimeField(null=True, help_text="Since when it is paused.")
     paused_until = models.DateTimeField(null=True, help_text="When it resumes by itself.")
     pause_note = models.CharField(max_length=MAX_NOTE_LENGTH, default="", help_text="Why.")
@@ -126,6 +149,12 @@ def managed_half(task: PeriodicTask) -> ManagedTask:
         managed_by = ManagedTask.ManagedBy.SETTINGS if by_settings else ManagedTask.ManagedBy.ADMIN
         return ManagedTask(periodic_task=task, managed_by=managed_by)
     return stored
+
+
+def max_attempts_of(periodic_task_id: str) -> Coalesce:
+    """Return for a query how often a run may start, by the column with its periodic task."""
+    half = ManagedTask.objects.filter(pk=OuterRef(periodic_task_id))
+    return Coalesce(Subquery(half.values("max_attempts")), 1)
 
 
 def is_paused(task: PeriodicTask) -> bool:

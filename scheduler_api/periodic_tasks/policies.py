@@ -25,8 +25,8 @@ class PolicyName(fields.OfAnotherRow, fields.Choice):
     row_of = staticmethod(managed_half)
 
 
-class PolicySeconds(fields.OfAnotherRow, fields.WholeNumber):
-    """A policy in whole seconds, which the other half of a periodic task has."""
+class PolicyNumber(fields.OfAnotherRow, fields.WholeNumber):
+    """A policy that is a whole number, which the other half of a periodic task has."""
 
     row_of = staticmethod(managed_half)
 

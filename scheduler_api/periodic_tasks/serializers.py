@@ -36,6 +36,7 @@ from scheduler_api.periodic_tasks.fields import (
 )
 from scheduler_api.periodic_tasks.labels import Labels
 from scheduler_api.periodic_tasks.models import (
+    DEFAULT_BACKOFF_SECONDS,
     MAX_NOTE_LENGTH,
     POLICIES,
     ManagedTask,
@@ -48,7 +49,7 @@ from scheduler_api.periodic_tasks.policies import (
     WEEK_SECONDS,
     YEAR_SECONDS,
     PolicyName,
-    PolicySeconds,
+    PolicyNumber,
     wrong_jitter,
 )
 from scheduler_api.periodic_tasks.validation import mistakes_in, warnings_about
@@ -114,7 +115,7 @@ class PeriodicTaskSerializer(StrictModelSerializer):
         help_text="What becomes of slots that nobody served in time: `skip` misses them, "
         "`run_once` makes up for the latest, `run_all` for each, the latest 100 at most.",
     )
-    catchup_window_seconds = PolicySeconds(
+    catchup_window_seconds = PolicyNumber(
         default=3600,
         min_value=0,
         max_value=YEAR_SECONDS,
@@ -126,18 +127,39 @@ class PeriodicTaskSerializer(StrictModelSerializer):
         help_text="What becomes of a slot while an earlier run has not ended: `allow` runs both, "
         "`skip` skips it, `buffer_one` lets one wait, `cancel_previous` ends the earlier run.",
     )
-    jitter_seconds = PolicySeconds(
+    jitter_seconds = PolicyNumber(
         default=0,
         min_value=0,
         max_value=DAY_SECONDS,
         help_text="Each run is sent up to so much later than its slot, always the same for a "
         "slot; at most the shortest time between two slots.",
     )
-    max_runtime_seconds = PolicySeconds(
+    max_runtime_seconds = PolicyNumber(
         default=3600,
         min_value=1,
         max_value=WEEK_SECONDS,
         help_text="After so long, a run of which no worker has told is lost.",
+    )
+    max_attempts = PolicyNumber(
+        default=1,
+        min_value=1,
+        max_value=100,
+        help_text="A run that has failed, or whose worker was lost, starts again until it has "
+        "started so often. Celery's own retries count, and are not cut short.",
+    )
+    retry_backoff_seconds = PolicyNumber(
+        default=DEFAULT_BACKOFF_SECONDS,
+        min_value=0,
+        max_value=DAY_SECONDS,
+        help_text="How long it waits before it starts the second time; twice as long before each "
+        "time after that, 6 hours at most, and by chance up to a quarter longer.",
+    )
+    pause_after_failures = PolicyNumber(
+        default=0,
+        min_value=0,
+        max_value=1000,
+        help_text="After so many runs in a row that failed or were lost it is paused, until "
+        "somebody resumes it; 0 for never.",
     )
     enabled = Enabled(default=True, help_text="Whether it runs at all.")
     paused = serializers.SerializerMethodField(

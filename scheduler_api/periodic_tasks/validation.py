@@ -10,6 +10,7 @@ from django.conf import settings
 from django_celery_beat.models import PeriodicTask
 from kombu.utils.json import loads
 
+from scheduler_api import http_requests
 from scheduler_api.access.models import ServiceAccount
 from scheduler_api.access.permissions import may_name_queue, may_name_task
 from scheduler_api.access.redaction import leads_to_secret
@@ -127,10 +128,14 @@ def wrong_arguments(task: PeriodicTask) -> Iterator[Mistake]:
             detail = unknown("task", task.task, known_names())
             yield Mistake(pointer="/task", code="unregistered_task", detail=detail)
         return
+    is_fitting = True
     for error in check_arguments(known.signature, args, kwargs):
         is_told = error.code != "invalid_argument" or not leads_to_secret(error.pointer)
         detail = error.detail if is_told else "does not fit the task; a secret is not repeated"
         yield Mistake(pointer=error.pointer, code=error.code, detail=detail)
+        is_fitting = False
+    if is_fitting and task.task == http_requests.TASK:
+        yield from http_requests.mistakes_in_call(args, kwargs)
 
 
 def warnings_about(task: Any) -> list[Mistake]:

@@ -68,19 +68,7 @@ def run_now(task: PeriodicTask, *, args: str, kwargs: str, now: datetime, by: Ca
 
     `args` and `kwargs` are JSON that has been checked.
     """
-    told_names.forget()  # a worker may just have told of the task
-    problem = messages.problem_with(
-        task.task,
-        args,
-        kwargs,
-        task.headers,
-        task.queue,
-        task.exchange,
-        task.routing_key,
-        task.priority,
-    )
-    if problem:
-        raise NotSendable(problem)
+    refuse_unsendable(task, args=args, kwargs=kwargs)
     run = Run.objects.create(
         id=uuid4(),
         periodic_task_id=task.pk,
@@ -97,6 +85,23 @@ def run_now(task: PeriodicTask, *, args: str, kwargs: str, now: datetime, by: Ca
     send(run, now=now)
     note_of(Operation.RUN, run, by=by, args=json.loads(args), kwargs=json.loads(kwargs))
     return run
+
+
+def refuse_unsendable(task: PeriodicTask, *, args: str, kwargs: str) -> None:
+    """Raise NotSendable for a message that beat would not send."""
+    told_names.forget()  # a worker may just have told of the task
+    problem = messages.problem_with(
+        task.task,
+        args,
+        kwargs,
+        task.headers,
+        task.queue,
+        task.exchange,
+        task.routing_key,
+        task.priority,
+    )
+    if problem:
+        raise NotSendable(problem)
 
 
 @transaction.atomic

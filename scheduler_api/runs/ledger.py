@@ -2,97 +2,149 @@
 
 A move names the states that it begins in, and changes nothing in any other: whoever comes second,
 or too late, finds that it has not moved the run. Leases go by the database's clock, as beat does.
+
+The two moves of a run that succeeds are statements of their own: Django would take longer to put
+them together than PostgreSQL to carry them out.
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
+from scheduler_api.periodic_tasks.models import max_attempts_of
 from scheduler_api.runs.models import Run
+from scheduler_api.runs.statements import Statement
 
 State = Run.State
 
 # A worker says that it lives more often than that; without a sign for so long, it has gone.
-LEASE = timedelta(seconds=60)
-# How often a run is started at most whose worker was lost, and whose message came again.
-MAX_ATTEMPTS = 3
+LEASE = timedelta(seconds=settings.RUN_LEASE_SECONDS)
 
-# Not held, and never started. One that was given up, since no worker had told of it, may still
-# come out of a long queue.
-FRESH = Q(state__in=(State.PENDING, State.QUEUED, State.LOST), started_at=None)
 WAITS_AGAIN = Q(state=State.QUEUED, started_at__isnull=False)
 TERMINATED = "It was cancelled while it ran, and its process was ended."
-TOO_OFTEN = f"Its worker was lost, and it has started {MAX_ATTEMPTS} times."
+
+# What never started, or is to be started by another message: not what waits for Celery's own. One
+# that was given up, since no worker had told of it, may still come out of a long queue.
+START = """
+UPDATE scheduler_api_run
+SET state = 'running', started_at = %(at)s, finished_at = NULL, lease_until = {lease_until},
+    worker = %(worker)s, attempts = attempts + 1, reason = ''
+WHERE id = %(id)s AND state IN ('pending', 'queued', 'lost') AND started_at IS NULL
+RETURNING EXISTS (
+    SELECT 1 FROM scheduler_api_failurestreak AS streak
+    WHERE streak.periodic_task_id = scheduler_api_run.periodic_task_id
+)
+"""
+start_fresh = Statement(
+    "start_run",
+    postgresql=START.format(lease_until=f"statement_timestamp() + interval '{LEASE}'"),
+    others=START.format(lease_until="%(lease_until)s"),
+)
+SUCCEED = """
+UPDATE scheduler_api_run
+SET state = 'succeeded', reason = '', finished_at = %(at)s, lease_until = NULL,
+    result = %(result)s, is_result_truncated = %(is_result_truncated)s,
+    error_type = '', error_message = '', traceback = ''
+WHERE id = %(id)s AND started_at = %(started_at)s
+    AND state IN ('pending', 'queued', 'running', 'lost')
+RETURNING {done}
+"""
+# It need not be on the disk before the next run starts: what a crash of PostgreSQL takes away of
+# the last second, the recorder writes again.
+end_well = Statement(
+    "end_run_well",
+    postgresql=SUCCEED.format(done="set_config('synchronous_commit', 'off', true) = 'off'"),
+    others=SUCCEED.format(done="true"),
+)
+
+
+class Start(NamedTuple):
+    """What the ledger says to a start: whether to go on, and whether earlier runs have failed."""
+
+    is_to_start: bool
+    is_failing: bool = False
+
+
+# --- Start ------------------------------------------------------------------------------------
 
 
 def start(
     run_id: str, *, at: datetime, worker: str, retries: int = 0, is_redelivered: bool = False
-) -> bool:
-    """Note that a run starts; False for one that is not to: it has started, or has ended.
+) -> Start:
+    """Note that a run starts, unless it is not to: it has started, or has ended.
 
-    `retries` is Celery's count. What the broker delivers again may start again, when its worker
-    has given no sign for LEASE, and not too often. What is no run of ours starts.
+    `retries` is Celery's count. What the broker delivers again may start again when its worker
+    has given no sign for LEASE, and not more often than its policy says. What is no run of ours
+    starts.
     """
     try:
-        run = Run.objects.filter(pk=run_id)
-        startable = FRESH | WAITS_AGAIN if retries or is_redelivered else FRESH
-        if is_redelivered:
-            startable |= Q(state=State.RUNNING, lease_until__lt=Now(), attempts__lt=MAX_ATTEMPTS)
-        started = run.filter(startable).update(
-            state=State.RUNNING,
-            started_at=at,
-            finished_at=None,
-            lease_until=Now() + LEASE,
-            worker=worker,
-            attempts=F("attempts") + 1,
-            is_redelivered=False,
-            reason="",
-        )
-        if started:
-            return True
-        if is_redelivered and refuse_again(run_id, at=at):
-            return False
-        return not run.exists()
-    except ValidationError:  # no id of ours
-        return True
+        pk = UUID(run_id)
+    except ValueError:  # no id of ours
+        return Start(True)
+    lease_until = datetime.now(UTC) + LEASE
+    is_failing = start_fresh(id=pk, at=at, worker=worker, lease_until=lease_until)
+    if is_failing is not None:
+        return Start(True, is_failing)
+    run = Run.objects.filter(pk=pk)
+    if (retries or is_redelivered) and start_again(run, at=at, worker=worker, is_lost=not retries):
+        return Start(True)
+    return Start(not run.exists())
 
 
-def refuse_again(run_id: str, *, at: datetime) -> bool:
-    """Note that a message of a running run came again; False where it is not running.
+def start_again(run: QuerySet[Run], *, at: datetime, worker: str, is_lost: bool) -> bool:
+    """Note that a run starts once more; False for one whose worker may live, or that has ended.
 
-    Its worker may live, and only have lost the broker. Where it does not, the run is sent once
-    more when its lease is over.
+    A worker may live and only have lost the broker. The message is dropped then: when the lease
+    is over, beat finds out.
     """
-    running = Run.objects.filter(pk=run_id, state=State.RUNNING)
-    if end(run_id, at=at, state=State.LOST, reason=TOO_OFTEN, only=Q(lease_until__lt=Now())):
-        return True
-    return running.update(is_redelivered=True) == 1
+    startable = WAITS_AGAIN
+    if is_lost:
+        left = Q(attempts__lt=max_attempts_of("periodic_task_id"))
+        startable |= left & Q(state=State.RUNNING, lease_until__lt=Now())
+    started = run.filter(startable).update(
+        state=State.RUNNING,
+        started_at=at,
+        finished_at=None,
+        lease_until=Now() + LEASE,
+        worker=worker,
+        attempts=F("attempts") + 1,
+        reason="",
+    )
+    return started == 1
 
 
-def end(
-    run_id: str,
-    *,
-    at: datetime,
-    state: str,
-    started_at: datetime | None = None,
-    only: Q | None = None,
-    **values: Any,
+# --- End --------------------------------------------------------------------------------------
+
+
+def succeed(
+    run_id: str, *, at: datetime, started_at: datetime, result: str, is_result_truncated: bool
 ) -> bool:
-    """Note how a run has ended, unless it has; of a certain start alone, where that is given.
+    """Note that a run of which the start is known has succeeded; `result` is JSON.
 
     The one who started it knows better than who has given it up.
     """
-    run = Run.objects.filter(only or Q(), pk=run_id)
-    if started_at is None:
-        run = run.filter(state__in=Run.ACTIVE)
-    else:
-        run = run.filter(started_at=started_at, state__in=(*Run.ACTIVE, State.LOST))
+    succeeded = end_well(
+        id=UUID(run_id),
+        at=at,
+        started_at=started_at,
+        result=result,
+        is_result_truncated=is_result_truncated,
+    )
+    return succeeded is not None
+
+
+def end(
+    run_id: str, *, at: datetime, state: str, started_at: datetime | None = None, **values: Any
+) -> bool:
+    """Note how a run has ended, unless it has; of a certain start alone, where that is given."""
     try:
-        ended = run.update(
+        ended = to_end(run_id, started_at=started_at).update(
             **{"reason": "", **values},
             state=state,
             finished_at=at,
@@ -104,8 +156,16 @@ def end(
     return ended == 1
 
 
+def to_end(run_id: str, *, started_at: datetime | None) -> QuerySet[Run]:
+    """Select a run whose end may be noted; of a certain start, also one that was given up."""
+    run = Run.objects.filter(pk=run_id)
+    if started_at is None:
+        return run.filter(state__in=Run.ACTIVE)
+    return run.filter(started_at=started_at, state__in=(*Run.ACTIVE, State.LOST))
+
+
 def wait_again(run_id: str, *, started_at: datetime, until: datetime, reason: str) -> bool:
-    """Note that a run is to be started again, and by when one should have heard of it."""
+    """Note that Celery starts a run again, and by when one should have heard of it."""
     running = Run.objects.filter(pk=run_id, state=State.RUNNING, started_at=started_at)
     return running.update(state=State.QUEUED, lease_until=until, reason=reason) == 1
 
@@ -129,7 +189,7 @@ def start_unseen(run_id: str, *, until: datetime) -> bool:
 
     Until then its message is not missed: it is not in its queue.
     """
-    fresh = Run.objects.filter(FRESH, pk=run_id, state__in=Run.ACTIVE)
+    fresh = Run.objects.filter(pk=run_id, state__in=Run.ACTIVE, started_at=None)
     try:
         return fresh.update(lease_until=until) == 1
     except ValidationError:  # no id of ours

@@ -73,9 +73,6 @@ class Run(models.Model):
     attempts = models.PositiveIntegerField(
         db_default=0, help_text="How often it has started: once, and again for each retry."
     )
-    is_redelivered = models.BooleanField(
-        db_default=False, help_text="Its message came again while it ran."
-    )
     is_to_end = models.BooleanField(
         db_default=False, help_text="Somebody has asked for its end while it ran."
     )

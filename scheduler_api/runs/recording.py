@@ -9,6 +9,7 @@ time limit, a loss, a revocation.
 import logging
 import os
 import socket
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,7 +21,7 @@ from celery.app.task import Task
 from celery.exceptions import Ignore, NotRegistered
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
-from scheduler_api.runs import ledger
+from scheduler_api.runs import failures, ledger
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.outcomes import error_columns, hide, result_columns
 from scheduler_api.runs.recorder import Recorder
@@ -43,11 +44,20 @@ class Started(NamedTuple):
     """A run of this process: when it started; None where the ledger could not be told."""
 
     at: datetime | None
+    is_failing: bool = False
 
 
 # By id, the runs of this process.
 ongoing: dict[str, Started] = {}
 _recorder: tuple[int, Recorder] | None = None
+# The main process forks in one thread while others write: a child that comes from the middle of it
+# would find SQLite's own locks taken, and nobody there to let go of them.
+not_while_forking = threading.Lock()
+os.register_at_fork(
+    before=not_while_forking.acquire,
+    after_in_parent=not_while_forking.release,
+    after_in_child=not_while_forking.release,
+)
 
 
 def connect() -> None:
@@ -61,6 +71,8 @@ def connect() -> None:
     signals.task_revoked.connect(on_revoked)
     signals.task_unknown.connect(on_unknown)
     signals.task_postrun.connect(on_postrun)
+    signals.worker_process_shutdown.connect(on_shutdown)
+    signals.worker_shutdown.connect(on_shutdown)  # where tasks run in the main process
 
 
 def recorder() -> Recorder:
@@ -96,7 +108,7 @@ def before_start(task: Task[Any, Any], task_id: str, args: object, kwargs: objec
         is_redelivered=bool((request.delivery_info or {}).get("redelivered")),
     )
     try:
-        is_to_start = recorder().ask(start)
+        answer = recorder().ask(start)
     except AWAY as error:
         logger.warning("Starting %s without telling the ledger: %s", task_id, told(error))
         ongoing[task_id] = Started(None)
@@ -104,11 +116,11 @@ def before_start(task: Task[Any, Any], task_id: str, args: object, kwargs: objec
             until = at + RETRY_PATIENCE
             recorder().keep(partial(ledger.start_unseen, task_id, until=until))
         return
-    if not is_to_start:
+    if not answer.is_to_start:
         logger.info("Dropping a message of %s: its run has started, or was cancelled", task_id)
         request.is_dropped = True
         raise Ignore
-    ongoing[task_id] = Started(at)
+    ongoing[task_id] = Started(at, answer.is_failing)
 
 
 def is_of_beat(request: Any) -> bool:
@@ -119,16 +131,18 @@ def is_of_beat(request: Any) -> bool:
 def on_success(sender: Task[Any, Any], result: object, **_: object) -> None:
     """Note a result."""
     request: Any = sender.request
-    if is_of_beat(request):
-        arguments = (request.args, request.kwargs)
-        finish(
-            request.id,
-            state=Run.State.SUCCEEDED,
-            **result_columns(result, arguments=arguments),
-            error_type="",
-            error_message="",
-            traceback="",
-        )
+    if not is_of_beat(request):
+        return
+    started = ongoing.pop(request.id, Started(None))
+    at, columns = (
+        datetime.now(UTC),
+        result_columns(result, arguments=(request.args, request.kwargs)),
+    )
+    if started.at is None:
+        write(ledger.end, request.id, at=at, state=Run.State.SUCCEEDED, **columns)
+        return
+    succeed = failures.recover if started.is_failing else ledger.succeed
+    recorder().tell(partial(succeed, request.id, at=at, started_at=started.at, **columns))
 
 
 def on_failure(
@@ -145,11 +159,12 @@ def on_failure(
     traceback = getattr(einfo, "traceback", "")
     columns = error_columns(exception, traceback, arguments=(args, kwargs))
     if isinstance(exception, WorkerLostError):
-        finish_elsewhere(task_id, state=Run.State.LOST, reason=LOST, **columns)
+        finish_elsewhere(failures.fail, task_id, state=Run.State.LOST, reason=LOST, **columns)
     elif isinstance(exception, TimeLimitExceeded):
-        finish_elsewhere(task_id, state=Run.State.FAILED, reason=HARD_LIMIT, **columns)
+        columns["reason"] = HARD_LIMIT
+        finish_elsewhere(failures.fail, task_id, state=Run.State.FAILED, **columns)
     elif task_id in ongoing or is_of_beat(sender.request):
-        finish(task_id, state=Run.State.FAILED, **columns)
+        finish(failures.fail, task_id, state=Run.State.FAILED, reason="", **columns)
 
 
 def on_retry(sender: Task[Any, Any], request: Any, reason: Any, **_: object) -> None:
@@ -181,7 +196,7 @@ def on_postrun(task_id: str, task: Task[Any, Any], state: str, **_: object) -> N
     if task_id not in ongoing or getattr(task.request, "is_dropped", False):
         return
     if state == states.IGNORED:
-        finish(task_id, state=Run.State.SUCCEEDED, reason=IGNORED)
+        finish(ledger.end, task_id, state=Run.State.SUCCEEDED, reason=IGNORED)
     elif state == states.REJECTED:
         started = ongoing.pop(task_id)
         if started.at:
@@ -195,10 +210,16 @@ def on_postrun(task_id: str, task: Task[Any, Any], state: str, **_: object) -> N
             )
 
 
-def finish(run_id: str, *, state: str, **columns: Any) -> None:
+def on_shutdown(**_: object) -> None:
+    """Write what this process has not written yet."""
+    if _recorder is not None and _recorder[0] == os.getpid():
+        _recorder[1].stop()
+
+
+def finish(move: Callable[..., bool], run_id: str, *, state: str, **columns: Any) -> None:
     """Note how a run of this process has ended."""
     started = ongoing.pop(run_id, Started(None))
-    write(ledger.end, run_id, at=datetime.now(UTC), state=state, started_at=started.at, **columns)
+    write(move, run_id, at=datetime.now(UTC), state=state, started_at=started.at, **columns)
 
 
 def write(move: Callable[..., bool], run_id: str, **values: Any) -> None:
@@ -227,28 +248,32 @@ def on_revoked(request: Any, terminated: bool, expired: bool, **_: object) -> No
     if not is_of_beat(request):
         return
     if expired:
-        finish_elsewhere(request.id, state=Run.State.EXPIRED, reason=TOO_OLD)
+        finish_elsewhere(ledger.end, request.id, state=Run.State.EXPIRED, reason=TOO_OLD)
     else:
         reason = TERMINATED if terminated else REVOKED
-        finish_elsewhere(request.id, state=Run.State.CANCELLED, reason=reason)
+        finish_elsewhere(ledger.end, request.id, state=Run.State.CANCELLED, reason=reason)
 
 
 def on_unknown(message: Any, exc: Exception, name: str, id: str, **_: object) -> None:  # noqa: A002
     """Note that a worker has thrown a message away whose task it does not know."""
     if "periodic_task_name" in message.headers:
         columns = error_columns(NotRegistered(name), "")
-        finish_elsewhere(id, state=Run.State.FAILED, reason=UNKNOWN.format(name), **columns)
+        columns["reason"] = UNKNOWN.format(name)
+        finish_elsewhere(failures.fail, id, state=Run.State.FAILED, **columns)
 
 
-def finish_elsewhere(run_id: str, *, state: str, **columns: Any) -> None:
+def finish_elsewhere(
+    move: Callable[..., bool], run_id: str, *, state: str, **columns: Any
+) -> None:
     """Note how a run has ended that another process, or none, has run.
 
     At once, and without a thread: the main process forks.
     """
     ongoing.pop(run_id, None)
-    try:
-        ledger.end(run_id, at=datetime.now(UTC), state=state, **columns)
-    except (DatabaseError, InterfaceError) as error:
-        logger.warning("The ledger is not told of the end of %s: %s", run_id, told(error))
-    finally:
-        connection.close()
+    with not_while_forking:
+        try:
+            move(run_id, at=datetime.now(UTC), state=state, **columns)
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("The ledger is not told of the end of %s: %s", run_id, told(error))
+        finally:
+            connection.close()

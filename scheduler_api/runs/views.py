@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django_celery_beat.models import PeriodicTask
@@ -19,11 +20,23 @@ from scheduler_api.access.models import ServiceAccount
 from scheduler_api.access.ownership import visible_to
 from scheduler_api.access.permissions import account_of, caller_of
 from scheduler_api.access.scopes import Scope
+from scheduler_api.http.filtering import read_query
+from scheduler_api.http.paging import invalid_parameter
 from scheduler_api.http.problems import ValidationFailed
 from scheduler_api.http.viewsets import ApiViewSet, ListRetrieveViewSet
 from scheduler_api.periodic_tasks.validation import beyond_account
-from scheduler_api.runs import actions
-from scheduler_api.runs.filters import RunFilter, RunsOfPeriodicTaskFilter
+from scheduler_api.runs import actions, backfill
+from scheduler_api.runs.backfill_serializers import (
+    MAX_TOLD,
+    BackfillAnswerSerializer,
+    BackfillSerializer,
+)
+from scheduler_api.runs.filters import (
+    IndexedFilter,
+    RunFilter,
+    RunsOfPeriodicTaskFilter,
+    RunStatsFilter,
+)
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.serializers import (
     ASKED_FOR,
@@ -33,6 +46,8 @@ from scheduler_api.runs.serializers import (
     WaitQuery,
     WholeRunSerializer,
 )
+from scheduler_api.runs.stats import MAX_RUNS, stats_of
+from scheduler_api.runs.stats_serializers import RunStatsQuery, RunStatsSerializer
 from scheduler_api.runs.waiting import when_ended
 
 LISTS = {"list", "runs"}
@@ -184,3 +199,98 @@ class RunsOfPeriodicTaskViewSet(ReadsRuns):
             task, **sent.validated_data, now=datetime.now(UTC), by=caller_of(request)
         )
         return answer_accepted(self, run)
+
+
+class BackfillViewSet(ApiViewSet):
+    """Runs of slots that have passed without one."""
+
+    resource = "periodic task"
+    tag = "Runs"
+    queryset = PeriodicTask.objects.all()
+    scopes: ClassVar = {"backfill": Scope.RUNS_WRITE}
+    problems: ClassVar = {"backfill": (actions.NotSendable,)}
+    # The ids of the runs are those of their slots, and known before.
+    made_when_stored: ClassVar[tuple[str, ...]] = ()
+
+    def get_queryset(self) -> QuerySet[Any]:
+        """Return the periodic tasks that the caller may see; others are not there."""
+        return super().get_queryset().filter(visible_to(account_of(self.request)))
+
+    @extend_schema(request=BackfillSerializer, responses={202: BackfillAnswerSerializer})
+    @transaction.atomic
+    def backfill(self, request: Request, **address: str) -> Response:
+        """Run the slots of a range that have passed without a run.
+
+        Those that were missed, and those from before the periodic task was, as its schedule has
+        them now; those that the ledger has are not run twice. They wait for their turn: a few are
+        sent at a time, the oldest first, and those of slots that come now go before them.
+        """
+        task = backfill.locked(self.get_queryset(), self.kwargs["pk"])
+        context = {"task": task, "account": account_of(request)}
+        sent = BackfillSerializer(data=request.data, context=context)
+        sent.is_valid(raise_exception=True)
+        filled = backfill.backfill(
+            task, **sent.validated_data, now=datetime.now(UTC), by=caller_of(request)
+        )
+        answer = {
+            "count": len(filled.runs),
+            "in_ledger": filled.in_ledger,
+            "left_to_beat": filled.left_to_beat,
+            "runs": filled.runs[:MAX_TOLD],
+        }
+        data = BackfillAnswerSerializer(answer).data
+        if self.is_dry_run:
+            return Response(data)
+        runs = reverse("periodic-task-runs", args=[task.pk], request=request)
+        headers = {"Location": f"{runs}?trigger={Run.Trigger.BACKFILL}"}
+        return Response(data, status.HTTP_202_ACCEPTED, headers=headers)
+
+
+class RunStatsViewSet(ReadsRuns):
+    """What came of many runs."""
+
+    resource = "run"
+    filterset_class = RunStatsFilter
+    scopes: ClassVar = {"stats": Scope.RUNS_READ}
+    queries: ClassVar = {"stats": RunStatsQuery}
+
+    def known_parameters(self) -> set[str]:
+        """Return the names of the query parameters: the filters of runs, too."""
+        return {*super().known_parameters(), *RunStatsFilter.base_filters}
+
+    def read_query(self) -> dict[str, Any]:
+        """Return the query parameters that are no filters, checked."""
+        names: list[str] = [*RunStatsQuery().fields]
+        sent = self.request.query_params
+        return read_query(RunStatsQuery(data={name: sent[name] for name in names if name in sent}))
+
+    @extend_schema(filters=True, responses=RunStatsSerializer)
+    def stats(self, request: Request, **address: str) -> Response:
+        """Tell what came of many runs.
+
+        How many stand so, how long they ran, and how late they were, of those entered in a range
+        of time: of all together, or by task or periodic task, and by hour or day.
+        """
+        query = self.read_query()
+        after, before = query["created_at_after"], query["created_at_before"]
+        runs = self.get_queryset().filter(created_at__gte=after, created_at__lt=before)
+        selected = self.filter_queryset(runs)
+        refuse_too_many(IndexedFilter(request.query_params, runs).qs)
+        groups, is_complete = stats_of(
+            selected, group_by=query["group_by"], bucket=query["bucket"]
+        )
+        answer = {**query, "is_complete": is_complete, "results": groups}
+        return Response(RunStatsSerializer(answer).data)
+
+
+def refuse_too_many(runs: QuerySet[Run]) -> None:
+    """Raise InvalidQuery where an answer would have to read too much of the ledger.
+
+    What has no index leaves out nothing that need not be read.
+    """
+    if runs.order_by()[: MAX_RUNS + 1].count() > MAX_RUNS:
+        raise invalid_parameter(
+            "created_at_after",
+            f"More than {MAX_RUNS:,} runs were entered in this range: take a shorter one, or ask "
+            "for one periodic_task or for some states.",
+        )

@@ -12,6 +12,7 @@ from tests.api.periodic_tasks.examples import heartbeat
 from tests.api.runs.examples import entered
 from tests.client import ContractClient
 from tests.contract.document import OPERATIONS, Operation
+from tests.webhooks.examples import to_be_sent, webhook_of
 
 CHANGES_NOTHING = {"previewSchedule"}
 WRITES = [
@@ -47,6 +48,12 @@ OBJECTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"name": "billing", "scopes": ["tasks:read"]},
         {"scopes": ["tasks:read", "runs:read"]},
     ),
+    "webhooks": (
+        "webhook",
+        {"name": "Alerts", "url": "https://8.8.8.8/hook"},
+        {"events": ["run.failed"]},
+    ),
+    "deliveries": ("delivery", {}, {}),
     "api-keys": ("api_key", {"expires_at": "2100-01-01T00:00:00Z"}, {"revoked_at": None}),
 }
 
@@ -55,6 +62,7 @@ OBJECTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 BODIES: dict[str, Any] = {
     "pausePeriodicTask": {"note": "Too loud"},
     "runPeriodicTask": {"args": []},
+    "backfillPeriodicTask": {"from": "2025-01-01T00:00:00Z", "until": "2025-01-01T00:01:00Z"},
     "batchPeriodicTask": {"operations": [{"op": "create", "body": heartbeat()}]},
     "applyManifest": {"version": 1, "periodic_tasks": [heartbeat()]},
 }
@@ -77,6 +85,9 @@ def prepare(api: ContractClient, operation: Operation) -> Callable[..., Response
     if collection == "runs":
         run = entered(state="failed" if operation.id == "retryRun" else "queued")
         path = path.format(id=run.pk)
+    elif collection == "deliveries":
+        delivery = to_be_sent(webhook_of(ServiceAccount.objects.get(name="tests"))[0])
+        path = path.format(id=delivery.pk)
     elif "{" in path:
         made = api.post(f"/api/v1/{collection}/", body)
         assert made.status_code == 201, made.json()

@@ -7,6 +7,7 @@ import pytest
 
 from scheduler_api.beat import reaping
 from scheduler_api.periodic_tasks.models import ManagedTask
+from scheduler_api.runs.events import RunEvent
 from scheduler_api.runs.ledger import LEASE
 from scheduler_api.runs.models import Run
 from tests.api.periodic_tasks.examples import stored
@@ -69,24 +70,44 @@ def test_a_run_whose_worker_is_gone_is_lost(beat):
     assert beat.publisher.sent == []
 
 
-def test_a_run_whose_message_came_again_meanwhile_is_sent_once_more(beat):
-    run = running(is_redelivered=True)
+def test_a_run_that_may_start_again_is_sent_again(beat):
+    run = running(periodic_task_id=may_start(2))
 
     beat.run(at=NOON + LONGER)
+    run.refresh_from_db()
+    assert (run.state, run.started_at, run.finished_at) == ("pending", None, None)
+    assert run.reason == f"Attempt 1 of 2: {reaping.GONE[:-1]}. It starts again."
+    assert beat.publisher.sent == []
 
+    beat.run(at=NOON + LONGER + 13 * SECOND)  # 10 seconds, and up to a quarter more
     assert [sent.id for sent in beat.publisher.sent] == [str(run.pk)]
     run.refresh_from_db()
-    assert (run.state, run.started_at, run.is_redelivered) == ("queued", None, False)
+    assert (run.state, run.attempts) == ("queued", 1)
 
 
 def test_a_run_that_has_started_too_often_is_lost(beat):
-    run = running(is_redelivered=True, attempts=3)
+    run = running(periodic_task_id=may_start(3), attempts=3)
 
     beat.run(at=NOON + LONGER)
 
     run.refresh_from_db()
     assert run.state == "lost"
     assert beat.publisher.sent == []
+
+
+def test_a_run_that_was_to_be_cancelled_does_not_start_again(beat):
+    run = running(periodic_task_id=may_start(3), is_to_end=True)
+
+    beat.run(at=NOON + LONGER)
+
+    run.refresh_from_db()
+    assert run.state == "lost"
+
+
+def may_start(times: int) -> int:
+    task = stored(name="again", enabled=False)
+    ManagedTask.objects.create(periodic_task=task, max_attempts=times)
+    return int(task.pk)
 
 
 def test_a_retry_that_never_comes_is_lost(beat):
@@ -102,7 +123,7 @@ def test_a_retry_that_never_comes_is_lost(beat):
 
 
 def test_a_run_of_which_no_worker_tells_is_lost_after_its_time(beat):
-    impatient = stored(name="impatient")
+    impatient = stored(name="impatient", enabled=False)
     ManagedTask.objects.create(periodic_task=impatient, max_runtime_seconds=120)
     soon = entered(state="queued", periodic_task_id=impatient.pk)
     late = entered(state="queued")
@@ -114,6 +135,8 @@ def test_a_run_of_which_no_worker_tells_is_lost_after_its_time(beat):
     assert states(soon, late, waiting) == ["lost", "queued", "pending"]
     beat.run(at=NOON + HOUR + 10 * SECOND)
     assert states(soon, late, waiting) == ["lost", "lost", "pending"]
+    told = RunEvent.objects.filter(kind="run.lost").order_by("pk")
+    assert [event.run_id for event in told] == [soon.pk, late.pk]
 
 
 def states(*runs: Run) -> list[str]:

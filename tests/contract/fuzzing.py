@@ -90,6 +90,7 @@ def before_call(_: Any, case: schemathesis.Case, __: dict[str, Any]) -> None:
     """Change what would lead nowhere; the checks are told of the request as it is sent."""
     number, is_tails = next(numbers), toss(case)
     mend_the_address(case)
+    mend_the_tags(case)
     spare_the_fuzzer(case)
     take_a_new_key(case, number)
     wait_a_second(case)
@@ -131,6 +132,14 @@ def mend_the_address(case: schemathesis.Case) -> None:
         case.path_parameters["id"] = "no-batch"
     if len(urlencode(case.query, doseq=True)) > MAX_QUERY_LENGTH:
         case.query.clear()
+
+
+def mend_the_tags(case: schemathesis.Case) -> None:
+    """Take a tag for the `0` with which Schemathesis tries all else, whatever the pattern says."""
+    is_valid = case.meta is not None and case.meta.generation.mode.is_positive
+    for name in {"If-Match", "If-None-Match"} & set(case.headers):
+        if is_valid and case.headers[name] == "0":
+            case.headers[name] = '"0"'
 
 
 def spare_the_fuzzer(case: schemathesis.Case) -> None:

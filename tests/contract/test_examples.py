@@ -9,8 +9,10 @@ from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.catalogue.announcing import Announcement, announce
 from scheduler_api.catalogue.registry import get_task
+from scheduler_api.http import destinations
 from scheduler_api.runs import actions
 from scheduler_api.runs.models import Run
+from scheduler_api.webhooks import actions as webhook_actions
 from tests.api.periodic_tasks.examples import spoil
 from tests.api.runs.examples import entered
 from tests.client import ContractClient
@@ -25,12 +27,13 @@ REFERENCES = {
 }
 # What is different each time that one asks.
 CHANGING = {
-    *("next_run_at", "date_changed", "created_at", "due_at"),
+    *("next_run_at", "date_changed", "created_at", "due_at", "slot_at"),
     *("started_at", "last_seen_at"),
 }
 CHANCE = {
     "id": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     "prefix": r"[0-9a-f]{8}",
+    "secret": r"whsec_[A-Za-z0-9+/]{43}=",
     "key": r"sk_[0-9a-f]{8}_[\w-]{43}",
     "etag": r'"[0-9a-f]{32}"',
 }
@@ -46,6 +49,11 @@ KEYS = "/api/v1/api-keys/"
 def api(db: None) -> ContractClient:
     """Call the API as the account whose name the examples show."""
     return caller("crm", scopes=["admin"])
+
+
+@pytest.fixture(autouse=True)
+def _nobody_is_asked_for_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(destinations, "look_up", lambda host, port: ["8.8.8.8"])
 
 
 def sent(operation: Operation) -> dict[str, Any]:
@@ -271,6 +279,24 @@ def the_run(**columns: Any) -> Run:
     return entered(pk=THE_RUN_IS.split("/")[-2], **columns)
 
 
+def make_a_webhook(api: ContractClient) -> Any:
+    creating = operation("createWebhook")
+    [example] = sent(creating).values()
+    return api.post(creating.path, example)
+
+
+def own_a_webhook_too_many(_: ContractClient) -> Any:
+    busy = caller("reports", scopes=["webhooks:write"])
+    return [make_a_webhook(busy) for _ in range(webhook_actions.MAX_WEBHOOKS + 1)][-1]
+
+
+def ping_what_is_disabled(api: ContractClient) -> Any:
+    webhook = make_a_webhook(api).json()
+    address = f"/api/v1/webhooks/{webhook['id']}/"
+    api.patch(address, {"enabled": False})
+    return api.post(f"{address}ping/")
+
+
 def run_what_no_queue_takes(api: ContractClient) -> Any:
     task = api.post(TASKS, VALID).json()
     spoil(PeriodicTask(pk=task["id"]), queue="reports")
@@ -305,8 +331,10 @@ PROVOKED_BY = {
     "too_many_keys": make_a_third_key,
     "too_many_periodic_tasks": own_one_too_many,
     "too_many_requests": ask_once_too_often,
+    "too_many_webhooks": own_a_webhook_too_many,
     "unsupported_media_type": lambda api: api.post(TASKS, "name", content_type="text/plain"),
     "validation_failed": lambda api: api.post(TASKS, {**VALID, "schedule": NEVER}),
+    "webhook_disabled": ping_what_is_disabled,
 }
 
 

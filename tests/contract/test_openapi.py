@@ -1,5 +1,6 @@
 """openapi.yaml is what the code says, complete, and true to itself."""
 
+import json
 import os
 import re
 import subprocess
@@ -11,6 +12,10 @@ import pytest
 from django.core.management import call_command
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from scheduler_api.runs.events import RunEvent
+from scheduler_api.webhooks.fanning_out import fan_out
+from scheduler_api.webhooks.models import Delivery
+from tests.api.runs.examples import NOON
 from tests.client import ContractClient, contract
 from tests.contract.document import (
     DOCUMENT,
@@ -22,6 +27,7 @@ from tests.contract.document import (
     examples_of,
     resolved,
 )
+from tests.webhooks.examples import account, happened, task_of, webhook_of
 
 ROOT = Path(__file__).parents[2]
 KINDS = ["clocked", "crontab", "interval", "solar"]
@@ -329,9 +335,52 @@ def test_every_code_of_a_problem_is_listed():
         code
         for response in DOCUMENT["components"]["responses"].values()
         for content in response["content"].values()
-        for code in content["schema"]["allOf"][1]["properties"]["code"]["enum"]
+        for code in content["schema"]["properties"]["code"]["enum"]
     }
 
     assert listed == sorted(set(listed))
     assert {*answered, "method_not_allowed"} <= set(listed)
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in listed)
+
+
+# --- What webhooks are told -------------------------------------------------------------------
+
+MESSAGES = DOCUMENT["webhooks"]
+
+
+def test_each_message_is_described():
+    assert MESSAGES.keys() == {*RunEvent.Kind.values, "webhook.ping"}
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+def test_a_message_has_an_example_that_is_valid(kind: str):
+    place = f"#/webhooks/{kind}/post/requestBody/content/application~1json"
+    content = MESSAGES[kind]["post"]["requestBody"]["content"]["application/json"]
+
+    [example] = examples_of(content).values()
+
+    assert example["type"] == kind
+    assert not contract().errors_of(example, f"{place}/schema")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("kind", RunEvent.Kind.values)
+def test_a_message_is_what_is_described(kind: str):
+    owner = account()
+    webhook_of(owner)
+    happened(task_of(owner), kind, error_type="RuntimeError", error_message="as asked")
+    fan_out(now=NOON)
+    message = json.loads(Delivery.objects.get().payload)
+    content = MESSAGES[kind]["post"]["requestBody"]["content"]["application/json"]
+
+    place = f"#/webhooks/{kind}/post/requestBody/content/application~1json/schema"
+    assert not contract().errors_of(message, place)
+    [example] = examples_of(content).values()
+    assert [*message["data"]] == [*example["data"]]
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+def test_a_message_tells_of_its_headers(kind: str):
+    headers = {parameter["name"] for parameter in MESSAGES[kind]["post"]["parameters"]}
+
+    assert headers == {"webhook-id", "webhook-timestamp", "webhook-signature"}

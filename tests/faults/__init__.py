@@ -14,11 +14,12 @@ is the control: it must be found failing, or else the checker is blind, or the f
 |---|---|
 | `servers.py`, `proxy.py` | PostgreSQL and RabbitMQ of our own, and the link to them |
 | `launch.py`, `clock.py`, `crash.py` | beat, with a clock that can step, and places to die at |
-| `settings.py`, `tasks.py` | the settings of these processes, and the task that leaves an effect |
+| `settings.py`, `tasks.py` | the settings of these processes, and the tasks that leave an effect |
 | `processes.py` | beat and worker as processes |
 | `site.py`, `arm.py` | servers and a worker for the session; a database and beats for an arm |
 | `definitions.py` | what is to run: written to the database by SQL |
 | `evidence.py`, `policies.py`, `checker.py` | the judgement, pure, with tests of its own |
+| `attempts.py` | that of the runs of workers that are killed |
 | `outcome.py` | both arms of a fault, judged, and the table of `make faults` |
 | `test_NN_….py` | the faults, in the order of the list in `docs/faults.md` |
 

@@ -1,9 +1,10 @@
 """One side of a fault: beats of one kind, and a database that they share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 import psycopg
 
@@ -21,6 +22,7 @@ UP = "beat: Starting..."
 # Stock beat may be this much too early, and knows nothing of it.
 STOCK_EARLY = SECOND / 10
 IS_BEING_SENT = ("pending", "queued")
+NONE: Mapping[str, object] = MappingProxyType({})
 
 
 class Arm:
@@ -111,6 +113,7 @@ class Arm:
         catchup_window: timedelta = timedelta(hours=1),
         is_routable: bool = True,
         may_come_again: bool = False,
+        policies: Mapping[str, object] = NONE,
         **columns: object,
     ) -> list[Definition]:
         """Write so many periodic tasks with a slot every `length` from `start_at`."""
@@ -136,7 +139,7 @@ class Arm:
             columns["interval_id"] = definitions.insert_interval(connection, length)
             for each in defined:
                 definitions.insert_definition(
-                    connection, each, changed_at=start_at - length, **columns
+                    connection, each, changed_at=start_at - length, policies=policies, **columns
                 )
             definitions.tell(connection)
         self.definitions += defined
@@ -154,7 +157,12 @@ class Arm:
         with psycopg.connect(self.url) as connection:
             columns["crontab_id"] = definitions.insert_crontab(connection, expression, zone)
             definitions.insert_definition(
-                connection, defined, changed_at=before, last_run_at=before, **columns
+                connection,
+                defined,
+                changed_at=before,
+                policies=NONE,
+                last_run_at=before,
+                **columns,
             )
             definitions.tell(connection)
         self.definitions.append(defined)

@@ -21,6 +21,7 @@ class Verdict(Enum):
 
     RIGHT = "right"
     MISSED = "missed"  # by its policy, with a row that says so
+    GIVEN_UP = "given up"  # after as many attempts as it may have, with a row that says so
     UNROUTABLE = "unroutable"  # as it had to, with a row that says so
     LOST = "lost"
     DOUBLED = "doubled"
@@ -29,7 +30,7 @@ class Verdict(Enum):
     SPURIOUS = "spurious"
 
 
-GOOD = {Verdict.RIGHT, Verdict.MISSED, Verdict.UNROUTABLE}
+GOOD = {Verdict.RIGHT, Verdict.MISSED, Verdict.GIVEN_UP, Verdict.UNROUTABLE}
 
 
 @dataclass

@@ -31,6 +31,9 @@ NEW_HALF = {
     "catchup_window_seconds": 3600,
     "jitter_seconds": 0,
     "max_runtime_seconds": 3600,
+    "max_attempts": 1,
+    "retry_backoff_seconds": 10,
+    "pause_after_failures": 0,
     "overlap": "allow",
 }
 # What stock beat looks at each time it looks at all.
@@ -98,13 +101,14 @@ def insert_definition(
     definition: Definition,
     *,
     changed_at: datetime,
+    policies: Mapping[str, object],
     **columns: object,
 ) -> None:
     """Insert a periodic task, and its other half: what our scheduler knows, and stock does not."""
     task = insert_task(connection, definition.name, changed_at=changed_at, **columns)
     window = int(definition.catchup_window.total_seconds())
     half = NEW_HALF | {"misfire": definition.misfire.value, "catchup_window_seconds": window}
-    insert(connection, MANAGED, periodic_task_id=task, **half)
+    insert(connection, MANAGED, periodic_task_id=task, **(half | policies))
 
 
 def tell(connection: psycopg.Connection) -> None:

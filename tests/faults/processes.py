@@ -77,6 +77,14 @@ class Process:
     def go_on(self) -> None:
         self.send(signal.SIGCONT)
 
+    def children(self) -> list[int]:
+        """Return the processes that it has started and that have not ended."""
+        assert self.popen
+        pid = self.popen.pid
+        with suppress(OSError):  # it has ended
+            return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+        return []
+
     def close(self) -> None:
         """End it, and what it has started, whatever state it is in."""
         if self.popen:
@@ -111,6 +119,13 @@ def worker(*, log: Path, environ: dict[str, str]) -> Process:
     """Return a worker, not started."""
     quiet = ["--without-gossip", "--without-mingle", "--pool=solo"]
     return Process("worker", *quiet, log=log, environ=environ)
+
+
+def busy_worker(*, name: str, log: Path, environ: dict[str, str]) -> Process:
+    """Return a worker with three processes that run tasks, not started; it may be harmed."""
+    quiet = ["--without-gossip", "--without-mingle", f"--hostname={name}@%h"]
+    pool = ["--pool=prefork", "--concurrency=3"]
+    return Process("worker", *quiet, *pool, log=log, environ=environ)
 
 
 def wait_until(

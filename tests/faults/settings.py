@@ -18,6 +18,12 @@ LOGGING["loggers"] |= {  # noqa: F405
 # A poison row is to be refused for what it says, not for who may say it.
 ALLOW_CUSTOM_ROUTING = True
 
+if lease := os.environ.get("FAULTS_LEASE"):
+    # For tests that wait for what is lost: seconds without a sign of a worker, or of a process.
+    RUN_LEASE_SECONDS = int(lease)
+    CELERY_WORKER_LOST_WAIT = 1
+    CELERY_WORKER_PREFETCH_MULTIPLIER = 4
+
 if os.environ.get("FAULTS_ARM") == "stock":
     # As Celery has it; ours would save each run at once.
     CELERY_BEAT_SYNC_EVERY = 0

@@ -8,6 +8,7 @@ from tests.faults.trial import Outcome
 COLUMNS = [
     Verdict.RIGHT,
     Verdict.MISSED,
+    Verdict.GIVEN_UP,
     Verdict.UNROUTABLE,
     Verdict.LOST,
     Verdict.DOUBLED,

@@ -10,9 +10,11 @@ from celery import Task, shared_task, signals
 from scheduler_api.runs import recording
 
 STARTED, REPEATED = "started", "repeated"
+BEGUN, ENDED = "begun", "ended"
 
-# It has no ledger to write into, and is not to wait for a database.
-signals.task_success.disconnect(recording.on_success)
+if not os.environ.get("FAULTS_RECORDED"):
+    # It has no ledger to write into, and is not to wait for a database.
+    signals.task_success.disconnect(recording.on_success)
 
 
 class Unguarded(Task[..., None]):
@@ -42,6 +44,25 @@ def leave_effect(self: Task[..., None], note: str = "") -> None:
     name = request.get("periodic_task_name") or ""
     words = [what, request.id, name, request.get("sent_at") or "", time.time(), note]
     append(folder / "effects", "\t".join(map(str, words)))
+
+
+class Recorded(Task[..., None]):
+    """A task of a worker that keeps the ledger, unless it is the stock one."""
+
+    def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
+        if os.environ.get("FAULTS_RECORDED"):
+            super().before_start(task_id, args, kwargs)
+
+
+@shared_task(bind=True, base=Recorded)
+def leave_marks(self: Task[..., None], seconds: float) -> None:
+    """Append a line when it starts, and one when it ends: what, id, periodic task, when."""
+    file = Path(os.environ["FAULTS_EFFECTS"]) / "marks"
+    request: Any = self.request
+    name = request.get("periodic_task_name") or ""
+    append(file, "\t".join([BEGUN, request.id, name, str(time.time())]))
+    time.sleep(seconds)
+    append(file, "\t".join([ENDED, request.id, name, str(time.time())]))
 
 
 @shared_task

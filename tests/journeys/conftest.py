@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,16 +13,32 @@ from kombu import Connection
 from tests.canaries import make_canary
 from tests.journeys.service import Service
 
+# They are no tests, and tell as much where they fail.
+pytest.register_assert_rewrite(
+    *(f"tests.journeys.{name}" for name in ("killed", "ledger", "overlapping"))
+)
+
 
 @pytest.fixture
 def queue() -> str:
     """Return a name that no other run of the tests uses on the same broker."""
+    return new_queue()
+
+
+def new_queue() -> str:
     return f"journey-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture
 def postgres_database(postgres_url: str) -> Iterator[str]:
     """Return the address of an empty database, which goes with the test, and with its user."""
+    with new_database(postgres_url) as url:
+        yield url
+
+
+@contextmanager
+def new_database(postgres_url: str) -> Iterator[str]:
+    """Give the address of an empty database, which goes afterwards, and with its user."""
     name, password = f"journey_{uuid.uuid4().hex[:8]}", make_canary()
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
@@ -34,6 +51,13 @@ def postgres_database(postgres_url: str) -> Iterator[str]:
 @pytest.fixture
 def redis_user(redis_url: str) -> Iterator[str]:
     """Return the address of Redis, for a user that goes with the test."""
+    with new_redis_user(redis_url) as url:
+        yield url
+
+
+@contextmanager
+def new_redis_user(redis_url: str) -> Iterator[str]:
+    """Give the address of Redis, for a user that goes afterwards."""
     name, password = f"journey-{uuid.uuid4().hex[:8]}", make_canary()
     with Connection(redis_url) as connection:
         redis = connection.default_channel.client

@@ -1,79 +1,40 @@
-"""What becomes of runs in real workers, as the API tells it."""
+"""What becomes of runs in real workers, as the API tells it, on each kind of servers."""
 
-import os
-import signal
-from collections.abc import Callable
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import pytest
+from kombu import Connection, Message, Producer, Queue
 
+from tests.journeys.conftest import forget, new_database, new_queue, new_redis_user
+from tests.journeys.killed import (
+    a_worker_that_is_killed_loses_its_runs_and_frees_the_next,
+    processes_that_are_killed_lose_their_runs,
+)
+from tests.journeys.ledger import (
+    CONCURRENCY,
+    RUN_SECONDS,
+    TASKS,
+    await_run,
+    await_state,
+    cancel,
+    hourly,
+    once,
+    run_now,
+    runs_of,
+)
+from tests.journeys.overlapping import slow_tasks_overlap_as_their_policies_say
 from tests.journeys.service import Service, wait_for
 
-TASKS = "/api/v1/periodic-tasks/"
-RUN_SECONDS = 30
-WORKER_CONCURRENCY = 2  # the default
-
-
-def once(service: Service, task: str, **columns: Any) -> int:
-    """Have a task run once, at once; return the id of its periodic task."""
-    moment = datetime.now(UTC) + timedelta(seconds=1)
-    definition = {
-        "name": f"{task} {moment.isoformat()}",
-        "task": f"project.tasks.{task}",
-        "schedule": {"type": "clocked", "clocked_time": moment.isoformat()},
-        **columns,
-    }
-    status, answer = service.call("POST", TASKS, definition)
-    assert status == 201, answer
-    return int(answer["id"])
-
-
-def hourly(service: Service, task: str, **columns: Any) -> int:
-    """Store a periodic task whose slots are far apart; return its id."""
-    definition = {
-        "name": f"{task} {uuid4()}",
-        "task": f"project.tasks.{task}",
-        "schedule": {"type": "interval", "every": 1, "period": "hours"},
-        **columns,
-    }
-    status, answer = service.call("POST", TASKS, definition)
-    assert status == 201, answer
-    return int(answer["id"])
-
-
-def run_now(service: Service, task_id: int, **body: Any) -> str:
-    """Have a periodic task run now; return the id of the run."""
-    status, answer = service.call("POST", f"{TASKS}{task_id}/runs/", body or None)
-    assert status == 202, answer
-    return str(answer["id"])
-
-
-def await_run(service: Service, run_id: str, state: str) -> dict[str, Any]:
-    """Return a run when it stands so."""
-    found: dict[str, Any] = {}
-
-    def stands_so() -> bool:
-        found.update(service.call("GET", f"/api/v1/runs/{run_id}/")[1])
-        return bool(found["state"] == state)
-
-    wait_for(stands_so, seconds=RUN_SECONDS, why=lambda: f"{found}\n{service.output()}")
-    return found
-
-
-def runs_of(service: Service, task_id: int) -> list[Any]:
-    """Return the runs of a periodic task."""
-    return list(service.call("GET", f"{TASKS}{task_id}/runs/")[1]["results"])
-
-
-def await_state(service: Service, task_id: int, state: str) -> dict[str, Any]:
-    """Return the only run of a periodic task when it stands so."""
-    wait_for(lambda: bool(runs_of(service, task_id)), seconds=RUN_SECONDS, why=service.output)
-    [run] = runs_of(service, task_id)
-    return await_run(service, run["id"], state)
+# A worker that is killed has lost its runs after so many seconds.
+LEASE_SECONDS = 4
+SETTINGS = {
+    "DJANGO_SETTINGS_MODULE": "tests.journeys.settings",
+    "RUN_LEASE_SECONDS": str(LEASE_SECONDS),
+    "MISFIRE_GRACE": "60",  # what is judged is not how busy this machine is
+    "WORKER_CONCURRENCY": str(CONCURRENCY),
+}
 
 
 def a_run_succeeds(service: Service) -> None:
@@ -117,9 +78,26 @@ def a_run_does_not_wait_for_its_slot(service: Service) -> None:
     assert (task["last_run_at"], task["total_run_count"]) == (None, 0)
 
 
+def runs_end_at_their_time_limits(service: Service) -> None:
+    module = "tests.journeys.tasks"
+    soft = run_now(service, hourly(service, f"{module}.outlast_its_soft_limit"))
+    outlasting = hourly(service, f"{module}.outlast_its_hard_limit")
+    hard = [run_now(service, outlasting) for _ in range(CONCURRENCY - 1)]
+
+    run = await_run(service, soft, "failed")
+    assert (run["error"]["type"], run["attempts"]) == ("SoftTimeLimitExceeded", 1)
+    assert "time.sleep" in run["error"]["traceback"]
+    for run_id in hard:
+        run = await_run(service, run_id, "failed")
+        assert (run["error"]["type"], run["attempts"]) == ("TimeLimitExceeded", 1)
+        assert "hard time limit, and its process was killed" in run["reason"]
+    later = run_now(service, hourly(service, "add", args=[3, 3]))
+    assert await_run(service, later, "succeeded")["result"] == 6, "others have taken their place"
+
+
 def runs_are_cancelled_before_they_start_and_while_they_run(service: Service) -> None:
     task_id = hourly(service, "sleep", kwargs={"seconds": 600})
-    running = [run_now(service, task_id) for _ in range(WORKER_CONCURRENCY)]
+    running = [run_now(service, task_id) for _ in range(CONCURRENCY)]
     for run_id in running:
         await_run(service, run_id, "running")
     waiting = run_now(service, task_id)
@@ -140,36 +118,64 @@ def runs_are_cancelled_before_they_start_and_while_they_run(service: Service) ->
     assert service.call("POST", f"/api/v1/runs/{waiting}/cancel/")[0] == 409
 
 
-def a_process_that_is_killed_loses_its_run(service: Service) -> None:
-    task_id = hourly(service, "sleep", kwargs={"seconds": 600})
-    # One for each process: an idle one that is killed keeps a lock of Celery's pool.
-    running = [run_now(service, task_id) for _ in range(WORKER_CONCURRENCY)]
-    for run_id in running:
-        assert await_run(service, run_id, "running")["finished_at"] is None
+def a_message_that_comes_twice_starts_its_run_once(service: Service) -> None:
+    queue, unread = service.environment["QUEUES"].split(",")
+    service.traces.control("cancel_consumer", queue=unread)
+    wait_for(
+        lambda: f"Canceling queue {unread}" in service.output(),
+        seconds=RUN_SECONDS,
+        why=service.output,
+    )
+    short, long = (
+        run_now(service, hourly(service, "sleep", args=[seconds], queue=unread))
+        for seconds in (0.61, 600.61)
+    )
+    await_run(service, short, "queued")
+    await_run(service, long, "queued")
 
-    for child in children_of_worker(service):
-        os.kill(child, signal.SIGKILL)
+    with service.traces.connect() as connection:
+        messages = taken_from(connection, unread)
+        for _ in range(3):
+            send(connection, messages[short], queue)
+            send(connection, messages[long], queue)
+        await_run(service, short, "succeeded")
+        await_run(service, long, "running")
+        send(connection, messages[short], queue)
+        send(connection, messages[long], queue)
 
-    for run_id in running:
-        run = await_run(service, run_id, "lost")
-        assert run["error"]["type"] == "WorkerLostError"
-        assert "gone" in run["reason"]
-    later = run_now(service, hourly(service, "add", args=[1, 1]))
-    assert await_run(service, later, "succeeded")["result"] == 2, "others have taken their place"
+    for run_id in (short, long):
+        dropped = f"Dropping a message of {run_id}"
+        wait_for(
+            lambda dropped=dropped: service.output().count(dropped) == 3,
+            seconds=RUN_SECONDS,
+            why=service.output,
+        )
+    assert await_run(service, short, "succeeded")["attempts"] == 1
+    assert await_run(service, long, "running")["attempts"] == 1
+    assert service.output().count("Sleeping for 0.61 s") == 1
+    assert service.output().count("Sleeping for 600.61 s") == 1
+    cancel(service, long)
+    await_run(service, long, "cancelled")
 
 
-def children_of_worker(service: Service) -> list[int]:
-    """Return the processes that run the tasks of a service."""
-    mine = f"DATA_DIR={service.environment['DATA_DIR']}".encode()
-    parents: dict[int, int] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if mine not in (folder / "environ").read_bytes().split(b"\0"):
-                continue
-            if b"worker" in (folder / "cmdline").read_bytes().split(b"\0"):
-                words = (folder / "stat").read_text().rpartition(") ")[2].split()
-                parents[int(folder.name)] = int(words[1])
-    return [pid for pid, parent in parents.items() if parent in parents]
+def taken_from(connection: Connection, queue: str) -> dict[str, Message]:
+    """Take all messages out of a queue; return them by the ids of their runs."""
+    bound, messages = Queue(queue)(connection.default_channel), {}
+    while message := bound.get(no_ack=True):
+        messages[message.headers["id"]] = message
+    return messages
+
+
+def send(connection: Connection, message: Message, queue: str) -> None:
+    """Put a message into a queue as it was, by the broker's own client."""
+    Producer(connection).publish(
+        message.body,
+        routing_key=queue,
+        headers=message.headers,
+        content_type=message.content_type,
+        content_encoding=message.content_encoding,
+        correlation_id=message.properties["correlation_id"],
+    )
 
 
 STORIES = [
@@ -177,17 +183,38 @@ STORIES = [
     a_run_fails,
     a_run_is_tried_again_and_succeeds,
     a_run_does_not_wait_for_its_slot,
+    runs_end_at_their_time_limits,
+    a_message_that_comes_twice_starts_its_run_once,
+    slow_tasks_overlap_as_their_policies_say,
     runs_are_cancelled_before_they_start_and_while_they_run,
 ]
-if Path("/proc/self/environ").exists():  # which it finds processes by
-    STORIES.append(a_process_that_is_killed_loses_its_run)
+if Path("/proc/self/environ").exists():  # which they find processes by
+    STORIES += [
+        processes_that_are_killed_lose_their_runs,
+        a_worker_that_is_killed_loses_its_runs_and_frees_the_next,
+    ]
+
+
+@pytest.fixture(scope="module", params=["embedded", "on_servers", "on_redis"])
+def running(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """Run all stories in one service of each kind."""
+    queues = [new_queue(), f"{new_queue()}-unread"]
+    given = SETTINGS | {"QUEUES": ",".join(queues)}
+    with ExitStack() as stack:
+        if request.param == "on_servers":
+            broker_url = request.getfixturevalue("rabbitmq_url")
+            stack.callback(forget, broker_url, *queues)
+            database = new_database(request.getfixturevalue("postgres_url"))
+            given |= {"BROKER_URL": broker_url, "DATABASE_URL": stack.enter_context(database)}
+        elif request.param == "on_redis":
+            user = new_redis_user(request.getfixturevalue("redis_url"))
+            given |= {"BROKER_URL": stack.enter_context(user)}
+        service = Service(tmp_path_factory.mktemp(request.param), **given)
+        yield stack.enter_context(service)
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
-def test_on_what_it_brings_along(embedded: Service, story: Callable[[Service], None]) -> None:
-    story(embedded)
-
-
-def test_on_rabbitmq_and_postgresql(on_servers: Service) -> None:
-    for story in STORIES:
-        story(on_servers)
+def test_what_becomes_of(running: Service, story: Callable[[Service], None]) -> None:
+    story(running)

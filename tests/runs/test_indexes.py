@@ -35,14 +35,14 @@ MIDDLE = "2027-05-16T12:00:00Z"
 FILL = """
 INSERT INTO scheduler_api_run (
     id, periodic_task_id, periodic_task_name, owner_id, task, trigger, slot_at, due_at, slot_count,
-    state, reason, is_held, created_at, args, kwargs, options
+    state, reason, is_held, created_at, started_at, finished_at, args, kwargs, options
 )
 SELECT
     gen_random_uuid(), 1 + number %% 100, 'Task ' || number %% 100,
     CASE WHEN number %% 10 > 0 THEN %(owner)s + number %% 200 - 1 END,
     'project.tasks.heartbeat', 'schedule', at, at, 1,
     CASE WHEN number %% 999 = 0 THEN 'failed' ELSE 'queued' END, '', false,
-    at, '[]', '{}', '{}'
+    at, at, at, '[]', '{}', '{}'
 FROM (
     SELECT number, %(now)s - number * interval '8.64 seconds' AS at
     FROM generate_series(1, 300000) AS number
@@ -138,6 +138,68 @@ def test_a_page_reads_one_index_and_begins_in_it(clients):
     assert "runs_of_a_task" in {step.get("Index Name") for step in plan}
     plan, _ = plan_of_page(clients["admin"], address(Run.objects.earliest("pk")), {})
     assert indexes_in(plan) == {"scheduler_api_run_pkey"}
+
+
+def indexes_of(plan: list[dict[str, Any]]) -> set[str]:
+    """Return which indexes a plan goes by, where it may sort; the ledger is not read whole."""
+    read_whole = {step["Relation Name"] for step in plan if step["Node Type"].endswith("Seq Scan")}
+    assert "scheduler_api_run" not in read_whole, plan
+    return {step["Index Name"] for step in plan if "Index Name" in step}
+
+
+def test_what_happened_before_a_moment_is_looked_for_from_then_on(clients):
+    for name in ("started_at_before", "finished_at_before"):
+        plan, _ = plan_of_page(clients["admin"], RUNS, {name: MIDDLE})
+
+        assert indexes_in(plan) == {"runs_by_time"}
+        [step] = [step for step in plan if "Index Name" in step]
+        assert "created_at" in step["Index Cond"], "it does not begin at the newest run"
+
+
+def test_a_label_reads_those_of_its_periodic_tasks_or_the_newest(clients):
+    """Where few have it, all of theirs are sorted: of each, no more than retention keeps."""
+    half = ManagedTask.objects.get()
+    half.labels = {"team": "billing"}
+    half.save()
+    few, _ = plan_of_page(clients["admin"], RUNS, {"label": "team=billing"})
+    for pk in range(8, 60):
+        task = stored(pk=pk, name=f"Task {pk}")
+        ManagedTask.objects.create(periodic_task=task, labels={"team": "billing"})
+    many, _ = plan_of_page(clients["admin"], RUNS, {"label": "team=billing"})
+
+    assert indexes_of(few) == {"runs_of_a_task"}
+    assert indexes_in(many) == {"runs_by_time"}
+
+
+STATS = [
+    ("admin", {}, {"runs_by_time"}),
+    ("admin", {"bucket": "hour", "group_by": "task"}, {"runs_by_time"}),
+    ("admin", {"task": "project.tasks.add", "group_by": "periodic_task"}, {"runs_by_time"}),
+    ("admin", {"periodic_task": "7"}, {"runs_of_a_task"}),
+    ("admin", {"state": "failed"}, {"runs_that_ended_so"}),
+    ("owner", {"bucket": "day"}, {"runs_of_an_owner"}),
+    ("seer", {}, {"runs_by_time", "runs_of_an_owner"}),
+]
+
+
+def test_statistics_read_the_runs_of_their_range_by_an_index(clients):
+    a_day = {
+        "created_at_after": "2027-05-15T12:00:00Z",
+        "created_at_before": "2027-05-16T12:00:00Z",
+    }
+    for who, query, indexes in STATS:
+        with CaptureQueriesContext(connection) as captured:
+            response = clients[who].get(f"{RUNS}stats/", {**a_day, **query})
+        assert response.status_code == 200, response.content
+        statements = [q["sql"] for q in captured if 'FROM "scheduler_api_run"' in q["sql"]]
+
+        assert len(statements) == 2, "one counts, so that the other does not read too much"
+        for plan in map(plan_of, statements):
+            found = indexes_of(plan)
+            assert found, (who, query, plan)
+            assert found <= indexes, (who, query, plan)
+            conditions = [step["Index Cond"] for step in plan if "Index Name" in step]
+            assert all("created_at" in each for each in conditions), (who, query, plan)
 
 
 def test_those_that_are_deleted_are_found_by_an_index(clients):

@@ -91,6 +91,59 @@ def test_nobody_waits_longer_than_they_can(started):
     assert started.ask(Job())
 
 
+def test_nobody_waits_for_what_is_told(started):
+    released, job = threading.Event(), Job()
+
+    started.tell(lambda: released.wait(10))
+    started.tell(job)
+    assert not job.threads
+
+    released.set()
+    wait_until(lambda: job.threads)
+
+
+def test_what_is_told_is_written_later_when_the_database_is_away(started, caplog):
+    job = Job(*(OperationalError("gone") for _ in range(3)))
+
+    started.tell(job)
+
+    wait_until(lambda: len(job.threads) == 4)
+    assert "An end is written later: gone" in caplog.text
+
+
+def test_what_is_told_and_wrong_is_left_out(started, caplog):
+    job = Job(IntegrityError("twice"))
+
+    started.tell(job)
+    assert started.ask(Job())
+
+    assert len(job.threads) == 1
+    assert "What could not be written is left out" in caplog.text
+
+
+def test_what_a_crash_of_the_database_may_have_forgotten_is_written_again(started):
+    told, asked = Job(), Job()
+    started.tell(told)
+    started.ask(asked)
+
+    started.ask(Job(OperationalError("gone")))
+
+    wait_until(lambda: len(told.threads) == 2)
+    assert started.ask(Job(OperationalError("gone")))
+    assert (len(told.threads), len(asked.threads)) == (2, 1)
+
+
+def test_what_was_told_before_the_end_is_written_before_it(ongoing):
+    thread, jobs = Recorder(ongoing), [Job() for _ in range(20)]
+    thread.start()
+
+    for job in jobs:
+        thread.tell(job)
+    thread.stop()
+
+    assert all(job.threads for job in jobs)
+
+
 def test_what_is_kept_is_written_in_its_order_when_the_database_answers(started):
     done: list[str] = []
     away = Job(*(OperationalError("gone") for _ in range(3)))
@@ -144,3 +197,11 @@ def test_it_says_which_runs_live(ongoing, monkeypatch):
     thread.stop()
 
     assert said[:2] == [["a run"], ["a run"]]
+
+
+def test_it_leaves_signals_to_the_main_thread(started):
+    blocked: list[signal.Signals] = []
+
+    started.ask(lambda: bool(blocked.extend(signal.pthread_sigmask(signal.SIG_BLOCK, []))))
+
+    assert signal.SIGTERM in blocked

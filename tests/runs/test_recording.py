@@ -14,14 +14,17 @@ from celery.app.trace import build_tracer
 from celery.exceptions import Ignore, Reject
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 
+from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs import ledger, recording
 from scheduler_api.runs.models import Run
+from tests.api.periodic_tasks.examples import stored
 
 pytestmark = pytest.mark.django_db
 
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 HALF = ledger.LEASE / 2
 OF_BEAT = {"periodic_task_name": "Heartbeat"}
+GONE = {"lease_until": datetime.now(UTC) - timedelta(minutes=10), "attempts": 1}
 
 
 class Inline:
@@ -35,6 +38,9 @@ class Inline:
         if self.is_away:
             raise OperationalError("gone")
         return job()
+
+    def tell(self, job: Callable[[], bool]) -> None:
+        job()
 
     def keep(self, job: Callable[[], bool]) -> None:
         self.kept.append(job)
@@ -349,28 +355,32 @@ def test_a_run_whose_worker_may_live_does_not_start_twice(deliver, body):
 
     assert body.started == []
     assert the_run().state == "running"
-    assert the_run().is_redelivered
 
 
 def test_a_run_whose_worker_is_gone_starts_again(deliver, body):
-    run_id = run(state="running", started_at=NOON, lease_until=long_ago(), attempts=1)
+    task = may_start(2)
+    run_id = run(periodic_task_id=task, state="running", started_at=NOON, **GONE)
 
     assert again(deliver, run_id) == "SUCCESS"
 
     assert (the_run().state, the_run().attempts) == ("succeeded", 2)
 
 
-def test_a_task_that_kills_its_worker_does_not_loop(deliver, body):
-    run_id = run(state="running", started_at=NOON, lease_until=long_ago(), attempts=3)
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_a_task_that_kills_its_worker_does_not_loop(deliver, body, most):
+    columns = {"state": "running", "started_at": NOON, **GONE, "attempts": most}
+    run_id = run(periodic_task_id=may_start(most), **columns)
 
     assert again(deliver, run_id) == "IGNORED"
 
     assert body.started == []
-    assert (the_run().state, the_run().reason) == ("lost", ledger.TOO_OFTEN)
+    assert the_run().state == "running", "beat ends it, when it finds that its lease is over"
 
 
-def long_ago() -> datetime:
-    return datetime.now(UTC) - timedelta(minutes=10)
+def may_start(times: int) -> int:
+    task = stored(name="again")
+    ManagedTask.objects.create(periodic_task=task, max_attempts=times)
+    return int(task.pk)
 
 
 # --- What the main process of a worker tells --------------------------------------------------
@@ -398,6 +408,20 @@ def test_a_process_that_was_killed(deliver, error, state, reason):
 
     assert (the_run().state, the_run().reason) == (state, reason)
     assert the_run().error_type == type(error).__name__
+
+
+def test_nothing_is_forked_while_the_main_process_writes(deliver, monkeypatch):
+    seen: list[bool] = []
+
+    def look(*_: Any, **__: Any) -> bool:
+        # What `os.fork` waits for.
+        seen.append(recording.not_while_forking.locked())
+        return True
+
+    recording.finish_elsewhere(look, run(state="running"), state="lost")
+
+    assert seen == [True]
+    assert not recording.not_while_forking.locked()
 
 
 def test_a_task_that_the_worker_does_not_know(deliver):

@@ -20,6 +20,8 @@ EVERYTHING_BUT_ADMIN = [
     "runs:read",
     "runs:write",
     "tasks:read",
+    "webhooks:read",
+    "webhooks:write",
     "audit:read",
 ]
 

@@ -32,6 +32,10 @@ AT_A_TASK: dict[str, tuple[Any, int]] = {
     "pausePeriodicTask": ({}, 200),
     "resumePeriodicTask": (None, 200),
     "runPeriodicTask": ({}, 202),
+    "backfillPeriodicTask": (
+        {"from": "2025-01-01T00:00:00Z", "until": "2025-01-01T00:01:00Z"},
+        202,
+    ),
 }
 # These have tests of their own below.
 AT_ALL_TASKS = {
@@ -39,16 +43,23 @@ AT_ALL_TASKS = {
     "createPeriodicTask",
     "putPeriodicTaskByName",
     "batchPeriodicTask",
+    "listUpcoming",  # tests/api/periodic_tasks/test_upcoming_of_all.py has who may see what
 }
 AT_SCHEDULES = {
     operation.id
     for operation in OPERATIONS
     if operation.path.startswith(tuple(path for path, *_ in KINDS.values()))
 }
-# tests/api/runs/test_ownership.py and test_cancel_and_retry.py have who may do what.
-AT_RUNS = {"listRuns", "getRun", "getPeriodicTaskRuns", "cancelRun", "retryRun"}
+# tests/api/runs/ has who may do what: test_ownership.py, test_stats.py, test_cancel_and_retry.py.
+AT_RUNS = {"listRuns", "getRun", "getRunStats", "getPeriodicTaskRuns", "cancelRun", "retryRun"}
 # tests/api/manifest/test_manifest.py has who may see what.
 AT_MANIFESTS = {"getManifest", "applyManifest"}
+# tests/api/webhooks/test_ownership.py has who may do what.
+AT_WEBHOOKS = {
+    operation.id
+    for operation in OPERATIONS
+    if operation.path.startswith(("/api/v1/webhooks/", "/api/v1/deliveries/"))
+}
 WITHOUT_TASKS = {
     "getApiIndex",
     "previewSchedule",
@@ -110,7 +121,8 @@ def is_unchanged(task: PeriodicTask) -> bool:
 
 
 def test_no_operation_is_forgotten():
-    known = AT_A_TASK.keys() | AT_ALL_TASKS | AT_MANIFESTS | AT_RUNS | AT_SCHEDULES | WITHOUT_TASKS
+    known = AT_A_TASK.keys() | AT_ALL_TASKS | AT_MANIFESTS | AT_RUNS | AT_SCHEDULES | AT_WEBHOOKS
+    known |= WITHOUT_TASKS
 
     unknown = {operation.id for operation in OPERATIONS} - known
     assert not unknown, f"who may see what with {unknown}? Say it in a table of this file"

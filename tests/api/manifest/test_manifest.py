@@ -72,6 +72,9 @@ VARIED = [
         overlap="buffer_one",
         jitter_seconds=30,
         max_runtime_seconds=1,
+        max_attempts=2,
+        retry_backoff_seconds=0,
+        pause_after_failures=1,
     ),
     heartbeat(name="weekdays", schedule={
         "type": "crontab", "expression": "*/7 22-2 1-7 jan,mar fri", "timezone": "Asia/Tokyo"

@@ -20,6 +20,9 @@ DEFAULT_POLICIES = {
     "overlap": "allow",
     "jitter_seconds": 0,
     "max_runtime_seconds": 3600,
+    "max_attempts": 1,
+    "retry_backoff_seconds": 10,
+    "pause_after_failures": 0,
 }
 EVERY_KIND = [EVERY_30_SECONDS, NIGHTLY, SUNSET, NEW_YEAR_2100]
 

@@ -106,6 +106,9 @@ def test_every_field_is_stored_and_told(api):
         "overlap": "skip",
         "jitter_seconds": 30,
         "max_runtime_seconds": 7200,
+        "max_attempts": 5,
+        "retry_backoff_seconds": 60,
+        "pause_after_failures": 3,
         "enabled": False,
         "description": "Brings the contacts in.",
     }

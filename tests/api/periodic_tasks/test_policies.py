@@ -1,4 +1,4 @@
-"""Policies: what becomes of slots that were missed, that overlap, or that are due all at once."""
+"""Policies: what becomes of slots and runs when not all is as it should be."""
 
 import json
 from typing import Any
@@ -31,6 +31,9 @@ OTHERS: dict[str, Any] = {
     "overlap": "skip",
     "jitter_seconds": 10,
     "max_runtime_seconds": 7200,
+    "max_attempts": 5,
+    "retry_backoff_seconds": 60,
+    "pause_after_failures": 3,
 }
 EACH = pytest.mark.parametrize("name", OTHERS)
 FEBRUARY_29 = {"type": "crontab", "expression": "0 0 29 2 *", "timezone": "UTC"}
@@ -59,6 +62,9 @@ def made(api: ContractClient, **fields: Any) -> dict[str, Any]:
         *(("catchup_window_seconds", value) for value in (0, 31_536_000)),
         *(("jitter_seconds", value) for value in (0, 86_400)),
         *(("max_runtime_seconds", value) for value in (1, 604_800)),
+        *(("max_attempts", value) for value in (1, 100)),
+        *(("retry_backoff_seconds", value) for value in (0, 86_400)),
+        *(("pause_after_failures", value) for value in (0, 1000)),
     ],
 )
 def test_each_value_is_stored_and_told(api, name, value):
@@ -225,6 +231,14 @@ def test_a_manifest_plans_them_and_applies_them(api):
         ("max_runtime_seconds", 0, "min_value"),
         ("max_runtime_seconds", 604_801, "max_value"),
         ("max_runtime_seconds", 10**30, "max_value"),
+        ("max_attempts", 0, "min_value"),
+        ("max_attempts", 101, "max_value"),
+        ("max_attempts", None, "null"),
+        ("retry_backoff_seconds", -1, "min_value"),
+        ("retry_backoff_seconds", 86_401, "max_value"),
+        ("retry_backoff_seconds", 0.5, "invalid"),
+        ("pause_after_failures", -1, "min_value"),
+        ("pause_after_failures", 1001, "max_value"),
     ],
 )
 def test_what_is_no_policy_is_refused(api, name, value, code):

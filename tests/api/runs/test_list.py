@@ -6,8 +6,10 @@ from itertools import pairwise
 
 import pytest
 
+from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs.filters import RunFilter, RunsOfPeriodicTaskFilter
 from scheduler_api.runs.models import Run
+from tests.api.access.callers import account_of, service
 from tests.api.periodic_tasks.examples import TASKS, mistakes, stored
 from tests.api.runs.examples import NOON, RUNS, address, entered, of, reasons, run_of
 from tests.client import KEY_QUERIES
@@ -36,6 +38,8 @@ def four(task):
             trigger="retry",
             worker="celery@here",
             periodic_task_name="Pulse",
+            started_at=NOON + 3 * MINUTE,
+            finished_at=NOON + 4 * MINUTE,
             created_at=NOON + 2 * MINUTE,
         ),
         entered(
@@ -48,6 +52,8 @@ def four(task):
             periodic_task_name="Add",
             task="project.tasks.add",
             created_at=NOON + 3 * MINUTE,
+            started_at=NOON + 2 * HOUR,
+            finished_at=NOON + 2 * HOUR + MINUTE,
         ),
     ]
 
@@ -108,11 +114,20 @@ def test_those_of_a_deleted_periodic_task_stay_on_the_list_of_all(api, task, fou
         ({"state": "queued"}, ["ant"]),
         ({"state": "failed,lost"}, ["dog", "cat"]),
         ({"state": "lost,failed,lost"}, ["dog", "cat"]),
+        ({"state": ["lost", "failed"]}, ["dog", "cat"]),
         ({"state": "succeeded"}, []),
         ({"trigger": "schedule"}, ["bee", "ant"]),
         ({"trigger": "backfill"}, []),
         ({"worker": "celery@here"}, ["cat"]),
         ({"worker": "celery"}, []),
+        ({"started_at_after": "2027-06-01T12:03:00Z"}, ["dog", "cat"]),
+        ({"started_at_after": "2027-06-01T14:00:00Z"}, ["dog"]),
+        ({"started_at_before": "2027-06-01T14:00:00Z"}, ["cat"]),
+        ({"started_at_before": "2027-06-01T12:03:00Z"}, []),
+        ({"started_at_before": "9999-12-31T23:59:59Z"}, ["dog", "cat"]),
+        ({"finished_at_after": "2027-06-01T14:01:00Z"}, ["dog"]),
+        ({"finished_at_before": "2027-06-01T14:01:00Z"}, ["cat"]),
+        ({"finished_at_before": "2027-06-01T14:01:01Z", "state": "lost"}, ["dog"]),
         ({"slot_at_after": "2027-06-01T13:00:00Z"}, ["bee"]),
         ({"slot_at_before": "2027-06-01T13:00:00Z"}, ["cat", "ant"]),
         ({"created_at_after": "2027-06-01T14:01:00+02:00"}, ["dog", "cat", "bee"]),
@@ -146,11 +161,19 @@ def test_a_filter_selects(api, task, four, query, found):
         ({"state": "FAILED"}, ("state", "invalid_choice")),
         ({"state": "failed,"}, ("state", "invalid")),
         ({"state": ",,"}, ("state", "invalid")),
-        ({"state": ["failed", "lost"]}, ("state", "duplicate_parameter")),
+        ({"state": ["failed", "done"]}, ("state", "invalid_choice")),
+        ({"state": ["failed", ""]}, ("state", "blank")),
+        ({"state": ["", "failed"]}, ("state", "invalid")),
+        ({"trigger": ["manual", "retry"]}, ("trigger", "duplicate_parameter")),
         ({"trigger": "beat"}, ("trigger", "invalid_choice")),
         ({"trigger": "manual,retry"}, ("trigger", "invalid_choice")),
         ({"slot_at_after": "yesterday"}, ("slot_at_after", "invalid")),
         ({"slot_at_before": "2027-06-01T12:00:00"}, ("slot_at_before", "invalid")),
+        ({"label": "\x00"}, ("label", "null_characters_not_allowed")),
+        ({"started_at_after": "noon"}, ("started_at_after", "invalid")),
+        ({"started_at_before": "2027-06-01T12:00:00"}, ("started_at_before", "invalid")),
+        ({"finished_at_after": "1"}, ("finished_at_after", "invalid")),
+        ({"finished_at_before": "2027-06-01"}, ("finished_at_before", "invalid")),
         ({"created_at_after": "2027-06-01"}, ("created_at_after", "invalid")),
         ({"created_at_before": "1811851200"}, ("created_at_before", "invalid")),
         ({"ordering": "slot_at"}, ("ordering", "invalid")),
@@ -189,6 +212,64 @@ def test_a_filter_without_a_value_does_not_select_everything(api, task, four, na
 
 def test_a_dry_run_is_for_writes(api, task):
     assert mistakes(api.get(of(task), {"dry_run": "true"})) == [("dry_run", "unknown_parameter")]
+
+
+# --- Labels -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def labelled(db):
+    """Two periodic tasks with labels, each with a run, and a run of one that has none."""
+    billing = stored(name="Billing")
+    ManagedTask.objects.create(periodic_task=billing, labels={"team": "billing", "tier": "1"})
+    sales = stored(name="Sales")
+    ManagedTask.objects.create(periodic_task=sales, labels={"team": "sales"})
+    run_of(billing, reason="billing", created_at=NOON)
+    run_of(sales, reason="sales", created_at=NOON + MINUTE)
+    run_of(stored(name="Bare"), reason="bare", created_at=NOON + 2 * MINUTE)
+    return billing
+
+
+@pytest.fixture(params=[1000, 1, 0])
+def most_ids(request, monkeypatch):
+    """Few periodic tasks have a label, or many."""
+    monkeypatch.setattr("scheduler_api.runs.filters.MAX_IDS", request.param)
+
+
+@pytest.mark.parametrize(
+    ("label", "found"),
+    [
+        ("team=billing", ["billing"]),
+        ("team", ["sales", "billing"]),
+        ("team=billing,tier=1", ["billing"]),
+        ("team=sales,tier", []),
+        ("tier=1", ["billing"]),
+        ("nothing", []),
+    ],
+)
+def test_a_label_selects_the_runs_of_those_that_have_it(api, labelled, most_ids, label, found):
+    assert reasons(api.get(RUNS, {"label": label})) == found
+    of_one = [name for name in found if name == "billing"]
+    assert reasons(api.get(of(labelled), {"label": label})) == of_one
+
+
+def test_the_labels_are_those_of_now(api, labelled):
+    ManagedTask.objects.filter(pk=labelled.pk).update(labels={"team": "sales"})
+    assert reasons(api.get(RUNS, {"label": "team=sales"})) == ["sales", "billing"]
+
+    labelled.delete()
+    assert reasons(api.get(RUNS, {"label": "team=sales"})) == ["sales"]
+
+
+def test_labels_of_others_select_nothing(labelled):
+    """Of a periodic task that has gone to another account, the run is still its former owner's."""
+    service("other")
+    owner = service("owner")
+    ManagedTask.objects.filter(pk=labelled.pk).update(owner=account_of("other"))
+    Run.objects.update(owner_id=account_of("owner").pk)
+
+    assert reasons(owner.get(RUNS)) == ["bare", "sales", "billing"]
+    assert reasons(owner.get(RUNS, {"label": "team"})) == []
 
 
 # --- Pages ------------------------------------------------------------------------------------

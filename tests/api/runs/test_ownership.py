@@ -42,10 +42,10 @@ def seer(db):
 @pytest.fixture
 def everybodys(owner, other, seer):
     """A run of each of two accounts, and one of nobody's, by their reasons."""
+    owners = {"owners": account_of("owner").pk, "others": account_of("other").pk, "nobodys": None}
     return {
-        "owners": entered(reason="owners", owner_id=account_of("owner").pk),
-        "others": entered(reason="others", owner_id=account_of("other").pk),
-        "nobodys": entered(reason="nobodys", owner_id=None),
+        name: entered(reason=name, owner_id=owner_id, worker="celery@here")
+        for name, owner_id in owners.items()
     }
 
 
@@ -67,6 +67,7 @@ def task(owner):
         {"trigger": "schedule"},
         {"slot_at_after": "2000-01-01T00:00:00Z"},
         {"created_at_after": "2000-01-01T00:00:00Z"},
+        {"worker": "celery@here"},
         {"ordering": "created_at"},
         {"page_size": "1"},
     ],

@@ -32,6 +32,7 @@ def test_the_sample_tasks_are_listed(api):
         "project.tasks.import_contacts",
         "project.tasks.sign_in",
         "project.tasks.sleep",
+        "scheduler_api.tasks.http_request",
         "scheduler_api.tasks.prune_runs",
     ]
 

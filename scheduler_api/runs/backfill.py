@@ -1,0 +1,176 @@
+"""Runs of slots that have passed without one: which slots, under which ids, and in which order.
+
+A backfilled run has the id of its slot's run, so that the database itself refuses a second one.
+Where a row says that the slot was missed, that id is taken, and it has another one, as certain.
+Slots that beat has yet to decide about are left to it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from django_celery_beat.models import PeriodicTask
+
+from scheduler_api.access.audit import Caller, Operation, note
+from scheduler_api.http.fields import in_utc
+from scheduler_api.http.problems import Mistake, ValidationFailed
+from scheduler_api.periodic_tasks import timing
+from scheduler_api.periodic_tasks.agenda import Agenda
+from scheduler_api.periodic_tasks.due import due_at, run_id
+from scheduler_api.periodic_tasks.models import managed_half
+from scheduler_api.runs import messages
+from scheduler_api.runs.actions import NotSendable, refuse_unsendable
+from scheduler_api.runs.models import Run
+from scheduler_api.runs.outbox import wake_beat
+from scheduler_api.schedules.errors import InvalidSchedule
+from scheduler_api.schedules.kinds import Interval, Schedule
+from scheduler_api.schedules.rows import KINDS
+
+# The run of a slot that was missed, and has a row which says so.
+OF_A_MISSED_SLOT = b":backfill"
+WAITS = "It waits for its turn: runs of slots that come now go first."
+ADDED_AT_ONCE = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backfill:
+    """What becomes of the slots of a range."""
+
+    runs: Sequence[Run]
+    in_ledger: int
+    left_to_beat: int
+
+
+def locked(tasks: QuerySet[Any], pk: object) -> PeriodicTask:
+    """Return a periodic task that neither beat nor a caller moves on until the transaction ends.
+
+    Raise Http404 without one. Its row is locked first, as by all who write it.
+    """
+    get_object_or_404(tasks.select_for_update(of=("self",), no_key=True), pk=pk)
+    Agenda.objects.select_for_update(no_key=True).filter(pk=pk).first()
+    related = PeriodicTask.objects.select_related(*KINDS, "managed", "agenda")
+    return get_object_or_404(related, pk=pk)
+
+
+@transaction.atomic
+def backfill(
+    task: PeriodicTask, *, start: datetime, end: datetime, now: datetime, by: Caller
+) -> Backfill:
+    """Enter a run for each slot from `start` on and before `end` that has none in the ledger.
+
+    The periodic task is locked. Beat sends the runs a few at a time, the oldest slots first.
+    """
+    refuse_unsendable(task, args=task.args, kwargs=task.kwargs)
+    try:
+        slots = slots_between(task, start=start, end=end, most=settings.MAX_BACKFILL)
+    except InvalidSchedule as error:
+        raise NotSendable(str(error)) from error
+    if len(slots) > settings.MAX_BACKFILL:
+        raise ValidationFailed(errors=[too_many(slots[-1])])
+    waits_for = timing.next_run_at(task)
+    passed = [slot for slot in slots if waits_for is None or slot < waits_for]
+    runs = [new_run(task, pk, slot_at, now=now) for pk, slot_at in free_of(task.pk, passed)]
+    Run.objects.bulk_create(runs, batch_size=ADDED_AT_ONCE)
+    if runs:
+        told = {"from": start, "until": end, "count": len(runs)}
+        note(Operation.BACKFILL, task, by=by, after=told)
+        wake_beat()
+    return Backfill(
+        runs=runs,
+        in_ledger=len(passed) - len(runs),
+        left_to_beat=len(slots) - len(passed),
+    )
+
+
+def too_many(next_slot: datetime) -> Mistake:
+    """Return the refusal of a range with more slots than are taken at once."""
+    most = settings.MAX_BACKFILL
+    return Mistake(
+        pointer="/until",
+        code="too_many_slots",
+        detail=f"There are more than {most:,} slots in this range: take it in parts. "
+        f"Until {in_utc(next_slot)} there are {most:,}.",
+    )
+
+
+def slots_between(
+    task: PeriodicTask, *, start: datetime, end: datetime, most: int
+) -> list[datetime]:
+    """Return the slots from one moment on and before another, as the definition has them now.
+
+    Also those from before it was. One more than `most` at most; raise InvalidSchedule.
+    """
+    schedule = back_to(start, timing.schedule_of_task(task))
+    slots: list[datetime] = []
+    after = start - timing.AN_INSTANT
+    while slot := timing.slot_after(
+        schedule, after, start_time=task.start_time, expires=task.expires
+    ):
+        if slot >= end:
+            break
+        slots.append(slot)
+        if len(slots) > most or task.one_off:
+            break
+        after = slot
+    return slots
+
+
+def back_to(start: datetime, schedule: Schedule) -> Schedule:
+    """Return a schedule with its slots from a moment on: an interval begins at its anchor."""
+    if not isinstance(schedule, Interval) or schedule.anchor < start:
+        return schedule
+    lengths = (schedule.anchor - start) // schedule.every + 1
+    return Interval(every=schedule.every, anchor=schedule.anchor - lengths * schedule.every)
+
+
+def free_of(task_id: int, slots: Sequence[datetime]) -> list[tuple[str, datetime]]:
+    """Return the slots that have not been run, each with the id that its run is to have.
+
+    A row that says that a slot was missed stands for a slot that was not run, and may be the
+    first of a stretch: those behind it have no rows of their own, and so their ids are free.
+    """
+    ids = [
+        (run_id(task_id, slot), run_id(task_id, slot, suffix=OF_A_MISSED_SLOT)) for slot in slots
+    ]
+    rows = Run.objects.filter(pk__in=[pk for both in ids for pk in both])
+    states = {str(pk): state for pk, state in rows.values_list("pk", "state")}
+    free = []
+    for slot, (own, second) in zip(slots, ids, strict=True):
+        if second in states:
+            continue
+        if own not in states:
+            free.append((own, slot))
+        elif states[own] == Run.State.MISSED:
+            free.append((second, slot))
+    return free
+
+
+def new_run(task: PeriodicTask, pk: str, slot_at: datetime, *, now: datetime) -> Run:
+    """Return the run of a slot, not stored yet.
+
+    Its message does not expire: nobody knows when its turn comes.
+    """
+    half = managed_half(task)
+    return Run(
+        id=pk,
+        periodic_task_id=task.pk,
+        periodic_task_name=task.name,
+        owner_id=half.owner_id,
+        task=task.task,
+        trigger=Run.Trigger.BACKFILL,
+        slot_at=slot_at,
+        due_at=due_at(task.pk, slot_at, half.jitter_seconds),
+        is_held=True,
+        reason=WAITS,
+        created_at=now,
+        args=task.args or "[]",
+        kwargs=task.kwargs or "{}",
+        options=messages.options_of(
+            task.queue, task.exchange, task.routing_key, task.priority, task.headers, None
+        ),
+    )

@@ -1,0 +1,83 @@
+"""A statement that workers send for each run, by itself, as quickly as the database takes it."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from weakref import WeakSet
+
+import psycopg
+from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg.errors import error_from_result
+from psycopg.pq import ConnStatus, ExecStatus
+from psycopg.pq.abc import PGresult
+
+VALUE = re.compile(r"%\((\w+)\)s")
+
+
+class Statement:
+    """An UPDATE of one row, with `%(name)s` for its values, that returns whether something is so.
+
+    On PostgreSQL it is prepared once per connection and given to libpq as it is: the cursors of
+    psycopg and Django take longer around it than PostgreSQL does for it. Within a transaction,
+    and on any other database, it takes the usual way.
+    """
+
+    def __init__(self, name: str, *, postgresql: str, others: str) -> None:
+        """Each text may leave out values that the other one has."""
+        self._name = name.encode()
+        self._postgresql, self._others = postgresql, others
+        self._values = list(dict.fromkeys(VALUE.findall(postgresql)))
+        by_number = VALUE.sub(lambda found: f"${self._values.index(found[1]) + 1}", postgresql)
+        self._prepared_text = by_number.encode()
+        self._prepared: WeakSet[psycopg.Connection[Any]] = WeakSet()
+
+    def __call__(self, **values: Any) -> bool | None:
+        """Return what it returns; None when it has found no such row."""
+        database = connections[DEFAULT_DB_ALIAS]  # once: `connection` looks it up each time
+        is_postgresql = database.vendor == "postgresql"
+        if is_postgresql and not database.in_atomic_block:
+            return self._by_libpq(database, [as_text(values[name]) for name in self._values])
+        text = self._postgresql if is_postgresql else self._others
+        with database.cursor() as cursor:
+            cursor.execute(text, {name: as_stored(value) for name, value in values.items()})
+            row = cursor.fetchone()
+        return bool(row[0]) if row else None
+
+    def _by_libpq(self, database: BaseDatabaseWrapper, values: Sequence[bytes]) -> bool | None:
+        database.ensure_connection()
+        driver: psycopg.Connection[Any] = database.connection
+        with database.wrap_database_errors:
+            if driver not in self._prepared:
+                result = driver.pgconn.prepare(self._name, self._prepared_text)
+                if result.status != ExecStatus.COMMAND_OK:
+                    raise error_of(driver, result)
+                self._prepared.add(driver)
+            result = driver.pgconn.exec_prepared(self._name, values)
+            if result.status != ExecStatus.TUPLES_OK:
+                raise error_of(driver, result)
+        return result.get_value(0, 0) == b"t" if result.ntuples else None
+
+
+def error_of(driver: psycopg.Connection[Any], result: PGresult) -> psycopg.Error:
+    """Return what psycopg would raise."""
+    if driver.pgconn.status != ConnStatus.OK:
+        return psycopg.OperationalError(result.get_error_message())
+    return error_from_result(result)
+
+
+def as_text(value: Any) -> bytes:
+    """Return a value as PostgreSQL reads it: texts, ids, moments, and yes or no."""
+    return (value.isoformat() if isinstance(value, datetime) else str(value)).encode()
+
+
+def as_stored(value: Any) -> Any:
+    """Return a value as Django stores it."""
+    match value:
+        case datetime():
+            return connection.ops.adapt_datetimefield_value(value)
+        case UUID() if not connection.features.has_native_uuid_field:
+            return value.hex
+    return value

@@ -1,0 +1,172 @@
+"""Sends what is due, in a process of its own; any number of them share the work.
+
+The main thread alone talks to the database. The others only send, so that a slow receiver holds up
+neither beat nor a worker, and other receivers no more than `Room` lets it.
+"""
+
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
+from urllib.parse import urlsplit
+
+from django.db import DatabaseError, InterfaceError, connection
+
+from scheduler_api.http.destinations import Refused
+from scheduler_api.http.sending import NotSent, send
+from scheduler_api.webhooks import deliveries, signing
+from scheduler_api.webhooks.fanning_out import fan_out
+from scheduler_api.webhooks.models import Delivery
+from scheduler_api.webhooks.retrying import Outcome, Verdict, wish_in
+from scheduler_api.webhooks.room import THREADS, Room
+
+SEND_SECONDS = 15
+IDLE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+# After a request to stop: as long as what is on its way may take, and its end be written down.
+STOP_SECONDS = 2 * SEND_SECONDS
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """What one thread needs to know, and no more."""
+
+    url: str
+    body: bytes
+    headers: dict[str, str]
+
+
+class Sender:
+    """Turns events into deliveries, and sends these."""
+
+    def __init__(self) -> None:
+        self.room = Room()
+        self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="webhook")
+        self.ended: SimpleQueue[tuple[Delivery, Outcome] | None] = SimpleQueue()
+        self.to_note: list[tuple[Delivery, Outcome]] = []
+        self.is_stopping = False
+        self.stop_by = 0.0
+
+    def run(self) -> None:
+        """Send until asked to stop; a database that is away is waited for."""
+        pause = IDLE_SECONDS
+        while not self.is_done():
+            try:
+                self.tick(now=datetime.now(UTC))
+                pause = IDLE_SECONDS
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning(
+                    "The database does not answer, trying again in %g s: %s", pause, error
+                )
+                connection.close()
+                self.wait(pause, is_patient=True)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+                continue
+            self.wait(IDLE_SECONDS)
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        if self.to_note or self.room.under_way:
+            logger.warning("What was under way is sent again: its end was not written down")
+
+    def is_done(self) -> bool:
+        """Tell whether there is nothing left to do before the end, or no time for it."""
+        is_over = not self.to_note and not self.room.under_way
+        return self.is_stopping and (is_over or time.monotonic() > self.stop_by)
+
+    def stop(self, *_: object) -> None:
+        """Send nothing new, and end when what is on its way has arrived; asked again, at once."""
+        if self.is_stopping:
+            raise SystemExit(1)
+        self.is_stopping, self.stop_by = True, time.monotonic() + STOP_SECONDS
+        self.ended.put(None)  # wakes the main thread
+
+    def tick(self, *, now: datetime) -> None:
+        """Note what has ended, and send what is due."""
+        while self.to_note:
+            self.note(*self.to_note[0], now=now)
+            del self.to_note[0]
+        if not self.is_stopping:
+            fan_out(now=now)
+            self.start_due(now=now)
+
+    def start_due(self, *, now: datetime) -> None:
+        """Hand what is due to the threads, as far as there is room."""
+        for delivery in deliveries.take(now, room=self.room.copy()):
+            secrets = deliveries.secrets_for(delivery.webhook, now=now)
+            if not secrets:
+                deliveries.disable(delivery.webhook_id, deliveries.KEY_IS_ANOTHER, now=now)
+                logger.error("Webhook %d: %s", delivery.webhook_id, deliveries.KEY_IS_ANOTHER)
+                continue
+            body = delivery.payload.encode()
+            message = Message(
+                url=delivery.webhook.url,
+                body=body,
+                headers=signing.headers_for(
+                    body, event_id=delivery.event_id, at=now, signed_with=secrets
+                ),
+            )
+            self.room.enter(delivery.webhook_id)
+            self.threads.submit(self.attempt, delivery, message)
+
+    def attempt(self, delivery: Delivery, message: Message) -> None:
+        """Send a message, in a thread; the main thread hears what has come of it."""
+        try:
+            outcome = outcome_of(message)
+        except Exception as error:
+            logger.exception("Sending has failed in a way that nobody thought of")
+            outcome = Outcome(error=f"An error of ours: {type(error).__name__}.")
+        self.ended.put((delivery, outcome))
+
+    def wait(self, seconds: float, *, is_patient: bool = False) -> None:
+        """Wait until an attempt has ended, or so many seconds; the patient wait all of them."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                ended = self.ended.get(timeout=max(deadline - time.monotonic(), 0))
+            except Empty:
+                return
+            self.take_over(ended)
+            while not self.ended.empty():
+                self.take_over(self.ended.get())
+            if not is_patient or self.is_stopping:
+                return
+
+    def take_over(self, ended: tuple[Delivery, Outcome] | None) -> None:
+        """Keep what has come of an attempt until it is written down."""
+        if ended is not None:
+            delivery, outcome = ended
+            has_failed = outcome.status is None or outcome.status >= 300  # noqa: PLR2004
+            self.room.leave(delivery.webhook_id, has_failed=has_failed)
+            self.to_note.append(ended)
+
+    def note(self, delivery: Delivery, outcome: Outcome, *, now: datetime) -> None:
+        """Write down what has come of an attempt, and log what has failed."""
+        verdict = deliveries.note(delivery, outcome, now=now)
+        if verdict is not Verdict.DELIVERED:
+            logger.warning(
+                "%s did not arrive at %s (webhook %d, attempt %d, %s): %s",
+                delivery.event_id,
+                urlsplit(delivery.webhook.url).hostname,
+                delivery.webhook_id,
+                delivery.attempts,
+                verdict.value,
+                outcome.error,
+            )
+
+
+def outcome_of(message: Message) -> Outcome:
+    """Send a message; say what was answered, or why nothing was."""
+    headers = {"Content-Type": "application/json", **message.headers}
+    try:
+        answer = send("POST", message.url, headers=headers, body=message.body, within=SEND_SECONDS)
+    except (Refused, NotSent) as error:
+        return Outcome(error=str(error))
+    is_good = 200 <= answer.status < 300  # noqa: PLR2004
+    return Outcome(
+        status=answer.status,
+        error="" if is_good else f"It answered with status {answer.status}.",
+        retry_after=wish_in(answer.status, answer.headers),
+    )

@@ -1,0 +1,356 @@
+"""POST /api/v1/periodic-tasks/{id}/backfill/."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule
+from time_machine import travel
+
+from scheduler_api.access.models import AuditEntry
+from scheduler_api.beat.planning import plan
+from scheduler_api.beat.postgres_store import store_of_database
+from scheduler_api.periodic_tasks.due import due_at, run_id
+from scheduler_api.periodic_tasks.models import ManagedTask
+from scheduler_api.runs.models import Run
+from scheduler_api.runs.outbox import Outbox
+from tests.api.access.callers import account_of, service
+from tests.api.http.answers import refusal
+from tests.api.periodic_tasks.examples import (
+    TASKS,
+    agenda_of,
+    heartbeat,
+    mistakes,
+    spoil,
+    stored,
+    stored_import,
+)
+from tests.api.runs.examples import NOON, RUNS, of, run_of
+from tests.client import ContractClient
+from tests.conftest import caller
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def _noon(db):
+    with travel(NOON, tick=False):
+        yield
+
+
+def every_minute(**columns):
+    interval, _ = IntervalSchedule.objects.get_or_create(every=1, period="minutes")
+    return stored(**{"interval": interval, **columns})
+
+
+@pytest.fixture
+def task():
+    """A periodic task that is due every minute, and that beat has planned."""
+    task = every_minute()
+    plan(store_of_database(clock=lambda: NOON), NOON, limit=10)
+    return task
+
+
+def where(task) -> str:
+    return f"{TASKS}{task.pk}/backfill/"
+
+
+def between(start: datetime, end: datetime) -> dict[str, str]:
+    return {"from": start.isoformat(), "until": end.isoformat()}
+
+
+def fill(client, task, start: datetime, end: datetime) -> Any:
+    response = client.post(where(task), between(start, end))
+    assert response.status_code == 202, response.json()
+    return response.json()
+
+
+def numbers(answer) -> tuple[int, int, int]:
+    return answer["count"], answer["in_ledger"], answer["left_to_beat"]
+
+
+def slots_of(answer) -> list[datetime]:
+    return [datetime.fromisoformat(run["slot_at"]) for run in answer["runs"]]
+
+
+def test_each_slot_of_the_range_gets_a_run(api, task):
+    response = api.post(where(task), between(NOON - HOUR, NOON - HOUR + 3 * MINUTE))
+
+    assert response.status_code == 202
+    assert numbers(response.json()) == (3, 0, 0)
+    slots = [NOON - HOUR + number * MINUTE for number in range(3)]
+    assert slots_of(response.json()) == slots, "the first is part of it, the end is not"
+    listed = api.get(response.headers["Location"]).json()["results"]
+    assert {run["id"] for run in listed} == {run_id(task.pk, slot) for slot in slots}
+    assert {run["trigger"] for run in listed} == {"backfill"}
+    assert {run["state"] for run in listed} == {"pending"}
+    assert {run["reason"] for run in listed} == {
+        "It waits for its turn: runs of slots that come now go first."
+    }
+    assert not Outbox.objects.exists(), "beat takes them one after the other"
+
+
+def test_with_what_the_periodic_task_has_now(api):
+    task = stored_import(expire_seconds=60, priority=4)
+    ManagedTask.objects.create(periodic_task=task, jitter_seconds=20, owner=None)
+
+    fill(api, task, NOON - MINUTE, NOON - MINUTE / 2)
+
+    run = Run.objects.get()
+    assert (json.loads(run.args), json.loads(run.kwargs)) == (
+        ["arg1", "arg2"],
+        {"be_careful": True},
+    )
+    assert json.loads(run.options) == {"priority": 4}, "its message does not expire"
+    assert run.due_at == due_at(task.pk, run.slot_at, 20) > run.slot_at
+
+
+def test_what_the_ledger_has_is_not_run_twice(api, task):
+    range_ = (NOON - 5 * MINUTE, NOON)
+    for number, state in enumerate(("succeeded", "failed", "skipped", "queued"), start=1):
+        slot_at = NOON - number * MINUTE
+        run_of(task, pk=run_id(task.pk, slot_at), slot_at=slot_at, state=state)
+
+    first, second = (fill(api, task, *range_) for _ in range(2))
+
+    assert numbers(first) == (1, 4, 0)
+    assert slots_of(first) == [NOON - 5 * MINUTE]
+    assert numbers(second) == (0, 5, 0)
+    assert second["runs"] == []
+    assert Run.objects.count() == 5
+
+
+def test_missed_slots_are_run_once(api, task):
+    """A stretch has a row, under the id of its first slot."""
+    first_at = NOON - 10 * MINUTE
+    stretch = run_of(
+        task,
+        pk=run_id(task.pk, first_at),
+        slot_at=first_at,
+        last_slot_at=NOON - 8 * MINUTE,
+        slot_count=3,
+        state="missed",
+    )
+    alone_at = NOON - 5 * MINUTE
+    run_of(task, pk=run_id(task.pk, alone_at), slot_at=alone_at, state="missed")
+
+    answers = [fill(api, task, NOON - 10 * MINUTE, NOON - 4 * MINUTE) for _ in range(2)]
+
+    assert [numbers(answer) for answer in answers] == [(6, 0, 0), (0, 6, 0)]
+    assert slots_of(answers[0]) == [NOON - number * MINUTE for number in (10, 9, 8, 7, 6, 5)]
+    stretch.refresh_from_db()
+    assert (stretch.state, stretch.slot_count) == ("missed", 3), "what happened stays told"
+    assert Run.objects.filter(trigger="backfill").count() == 6
+
+
+def test_slots_that_beat_has_yet_to_decide_about_are_its_own(api, task):
+    agenda_of(task, slot_at=NOON - 3 * MINUTE, due_at=NOON - 3 * MINUTE)
+
+    answer = fill(api, task, NOON - 5 * MINUTE, NOON)
+
+    assert numbers(answer) == (2, 0, 3)
+    assert slots_of(answer) == [NOON - 5 * MINUTE, NOON - 4 * MINUTE]
+
+
+@pytest.mark.parametrize(
+    ("columns", "half"),
+    [
+        ({"enabled": False}, {}),
+        ({"enabled": False}, {"paused_at": NOON - HOUR}),
+        ({"enabled": False}, {"paused_at": NOON - HOUR, "paused_until": NOON + HOUR}),
+        ({"expires": NOON - 2 * MINUTE}, {}),
+    ],
+)
+def test_also_while_it_does_not_run(api, columns, half):
+    task = every_minute(**columns)
+    ManagedTask.objects.create(periodic_task=task, **half)
+
+    # The end of the schedule is one of its own.
+    assert fill(api, task, NOON - 4 * MINUTE, NOON)["count"] == (2 if "expires" in columns else 4)
+
+
+def test_none_is_before_the_start(api):
+    task = every_minute(start_time=NOON - 2 * MINUTE, enabled=False)
+
+    assert len(slots_of(fill(api, task, NOON - HOUR, NOON))) == 2
+
+
+def once(at: datetime) -> dict[str, Any]:
+    return {"clocked": ClockedSchedule.objects.create(clocked_time=at), "one_off": True}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "slots"),
+    [
+        (
+            lambda: {"crontab": CrontabSchedule.objects.create(minute="0", hour="*/6")},
+            [NOON - 2 * DAY + number * 6 * HOUR for number in range(4)],
+        ),
+        (
+            lambda: once(NOON - 2 * DAY),
+            [NOON - 2 * DAY],
+        ),
+        (
+            lambda: once(NOON - HOUR),
+            [],
+        ),
+    ],
+    ids=["crontab", "clocked", "clocked elsewhere"],
+)
+def test_every_kind_of_schedule_as_it_is_now(api, schedule, slots):
+    task = stored(**schedule(), enabled=False)
+
+    assert slots_of(fill(api, task, NOON - 2 * DAY, NOON - DAY)) == slots
+
+
+def test_of_one_that_runs_once_the_first_slot(api):
+    task = every_minute(one_off=True, enabled=False)
+
+    assert slots_of(fill(api, task, NOON - HOUR, NOON)) == [NOON - HOUR]
+
+
+# --- Refusals ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "mistake"),
+    [
+        ({}, ("/from", "required")),
+        ({"from": "2027-06-01T11:00:00Z"}, ("/until", "required")),
+        (between(NOON - HOUR, NOON + MINUTE), ("/until", "in_the_future")),
+        (between(NOON, NOON), ("/until", "empty_range")),
+        (between(NOON, NOON - HOUR), ("/until", "empty_range")),
+        ({**between(NOON, NOON), "from": "1969-12-31T23:59:59Z"}, ("/from", "too_early")),
+        ({**between(NOON - HOUR, NOON), "from": "noon"}, ("/from", "invalid")),
+        ({**between(NOON - HOUR, NOON), "until": "2027-06-01T11:00:00"}, ("/until", "invalid")),
+        ({**between(NOON - HOUR, NOON), "pace": 3}, ("/pace", "unknown_field")),
+    ],
+)
+def test_a_range_is_refused(api, task, body, mistake):
+    response = api.post(where(task), body)
+
+    assert refusal(response) == (400, "validation_failed")
+    assert mistake in mistakes(response)
+    assert not Run.objects.exists()
+
+
+def test_too_many_slots_are_refused_and_where_to_end_is_told(api, task, settings):
+    settings.MAX_BACKFILL = 5
+
+    refused = api.post(where(task), between(NOON - HOUR, NOON))
+
+    assert refusal(refused) == (400, "validation_failed")
+    assert mistakes(refused) == [("/until", "too_many_slots")]
+    assert "Until 2027-06-01T11:05:00Z there are 5." in refused.json()["detail"]
+    assert fill(api, task, NOON - HOUR, NOON - 55 * MINUTE)["count"] == 5
+
+
+def test_what_beat_would_not_send_is_refused(api, task):
+    spoil(task, queue="nowhere")
+
+    response = api.post(where(task), between(NOON - HOUR, NOON))
+
+    assert refusal(response) == (409, "not_sendable")
+    assert not Run.objects.exists()
+
+
+def test_a_schedule_that_cannot_be_read_is_refused(api):
+    spoilt, _ = IntervalSchedule.objects.get_or_create(every=5, period="fortnights")
+    response = api.post(where(every_minute(interval=spoilt)), between(NOON - HOUR, NOON))
+
+    assert refusal(response) == (409, "not_sendable")
+    assert "fortnights" in response.json()["detail"]
+
+
+def test_arguments_that_do_not_fit_are_refused(api):
+    task = stored_import(kwargs='{"be_carefull": true}')
+
+    response = api.post(where(task), between(NOON - HOUR, NOON))
+
+    assert refusal(response) == (400, "validation_failed")
+    assert not Run.objects.exists()
+
+
+# --- As every write ---------------------------------------------------------------------------
+
+
+def test_a_dry_run_tells_the_same_and_enters_nothing(api, task):
+    body = between(NOON - HOUR, NOON - HOUR + 3 * MINUTE)
+
+    rehearsed = api.post(f"{where(task)}?dry_run=true", body)
+
+    assert rehearsed.status_code == 200
+    assert not Run.objects.exists()
+    assert rehearsed.json() == api.post(where(task), body).json()
+
+
+def test_the_same_key_is_answered_as_before(api, task):
+    body = between(NOON - HOUR, NOON - HOUR + 3 * MINUTE)
+
+    answers = [api.post(where(task), body, headers={"Idempotency-Key": "one"}) for _ in range(2)]
+
+    assert [numbers(answer.json()) for answer in answers] == [(3, 0, 0)] * 2
+
+
+def test_the_audit_tells_who_and_of_which_range(api, task):
+    fill(api, task, NOON - HOUR, NOON - HOUR + 3 * MINUTE)
+    fill(api, task, NOON - HOUR, NOON - HOUR + 3 * MINUTE)
+
+    [entry] = AuditEntry.objects.all()
+    assert (entry.operation, entry.object_type, entry.object_id) == (
+        "backfill",
+        "periodic_task",
+        task.pk,
+    )
+    assert entry.after == {
+        "from": "2027-06-01T11:00:00Z",
+        "until": "2027-06-01T11:03:00Z",
+        "count": 3,
+    }
+
+
+def test_they_belong_to_whom_the_periodic_task_belongs_to():
+    owner, other = service("owner"), service("other")
+    task_id = owner.post(TASKS, heartbeat()).json()["id"]
+    address, body = f"{TASKS}{task_id}/backfill/", between(NOON - MINUTE, NOON)
+
+    assert owner.post(address, body).status_code == 202
+    assert other.post(address, body).status_code == 404
+    assert set(Run.objects.values_list("owner_id", flat=True)) == {account_of("owner").pk}
+
+
+def test_an_account_runs_what_it_may_name(task):
+    narrow = service("narrow", sees_unowned=True, task_patterns=["project.tasks.add"])
+
+    response = narrow.post(where(task), between(NOON - HOUR, NOON))
+
+    assert mistakes(response) == [("/task", "not_allowed")]
+
+
+def test_who_may_only_read_may_not_backfill(task):
+    reader = caller("reader", sees_unowned=True, scopes=["runs:read", "periodic-tasks:write"])
+
+    assert reader.post(where(task), between(NOON - HOUR, NOON)).status_code == 403
+    assert ContractClient().post(where(task), {}).status_code == 401
+
+
+def test_one_that_waits_is_cancelled(api, task):
+    first, second = fill(api, task, NOON - HOUR, NOON - HOUR + 2 * MINUTE)["runs"]
+
+    assert api.post(f"{RUNS}{first['id']}/cancel/").json()["state"] == "cancelled"
+    assert fill(api, task, NOON - HOUR, NOON - HOUR + 2 * MINUTE)["in_ledger"] == 2
+    waiting = api.get(of(task), {"state": "pending"}).json()["results"]
+    assert [run["id"] for run in waiting] == [second["id"]]
+
+
+def test_two_at_once_enter_each_slot_once(two_at_once):
+    start = datetime.now(UTC) - DAY
+    task = every_minute(enabled=False)
+
+    answers = two_at_once(lambda client, _: client.post(where(task), between(start, start + HOUR)))
+
+    assert sorted(numbers(answer.json()) for answer in answers) == [(0, 60, 0), (60, 0, 0)]
+    assert Run.objects.count() == 60

@@ -1,0 +1,133 @@
+"""What was sent to webhooks, and sending it again."""
+
+import uuid
+from datetime import UTC, datetime
+
+import pytest
+
+from scheduler_api.access.models import AuditEntry
+from tests.api.access.callers import account_of
+from tests.api.http.answers import refusal
+from tests.api.runs.examples import NOON
+from tests.webhooks.examples import DELIVERIES, to_be_sent, webhook_of
+
+
+@pytest.fixture
+def webhook(api):
+    return webhook_of(account_of("tests"))[0]
+
+
+def at(delivery, *parts):
+    return "/".join([f"{DELIVERIES}{delivery.pk}", *parts, ""])
+
+
+def errors(response):
+    """The errors on a page, in its order: these tests tell deliveries apart by them."""
+    return [row["last_error"] for row in response.json()["results"]]
+
+
+def test_one_is_told_to_the_word(api, webhook):
+    run_id = uuid.uuid4()
+    delivery = to_be_sent(webhook, run_id=run_id, last_status=500, last_error="500", attempts=2)
+
+    assert api.get(at(delivery)).json() == {
+        "id": delivery.pk,
+        "webhook": webhook.pk,
+        "event_id": delivery.event_id,
+        "type": "run.failed",
+        "run": str(run_id),
+        "state": "pending",
+        "attempts": 2,
+        "next_attempt_at": "2027-06-01T12:00:00Z",
+        "last_status": 500,
+        "last_error": "500",
+        "created_at": "2027-06-01T12:00:00Z",
+        "delivered_at": None,
+        "payload": {"type": "run.failed"},
+    }
+
+
+def test_a_list_has_the_newest_first_without_their_payloads(api, webhook):
+    for number in range(3):
+        to_be_sent(webhook, last_error=str(number))
+
+    page = api.get(DELIVERIES, {"page_size": 2})
+
+    assert errors(page) == ["2", "1"]
+    assert "payload" not in page.json()["results"][0]
+    assert errors(api.get(page.json()["next"])) == ["0"]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"state": "dead"}, ["dead"]),
+        ({"state": "dead,pending"}, ["pending", "dead"]),
+        ({"type": "webhook.ping"}, ["pending"]),
+        ({"event_id": "msg_dead"}, ["dead"]),
+        ({"webhook": "{webhook}"}, ["pending", "dead"]),
+        ({"webhook": "999999"}, []),
+        ({"created_at_after": "2027-06-01T12:00:00Z"}, ["pending"]),
+        ({"created_at_before": "2027-06-01T12:00:00Z"}, ["dead"]),
+    ],
+)
+def test_they_are_found(api, webhook, query, found):
+    to_be_sent(
+        webhook,
+        state="dead",
+        last_error="dead",
+        event_id="msg_dead",
+        created_at=NOON.replace(hour=11),
+    )
+    to_be_sent(webhook, last_error="pending", type="webhook.ping")
+
+    query = {name: text.format(webhook=webhook.pk) for name, text in query.items()}
+    assert errors(api.get(DELIVERIES, query)) == found
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"state": "dead", "attempts": 10, "next_attempt_at": None},
+        {"state": "delivered", "attempts": 1, "next_attempt_at": None, "delivered_at": NOON},
+        {"state": "pending", "attempts": 7, "next_attempt_at": NOON},
+    ],
+)
+def test_it_is_sent_again_at_once_whatever_became_of_it(api, webhook, columns):
+    delivery = to_be_sent(webhook, **columns)
+
+    response = api.post(at(delivery, "redeliver"))
+
+    told = response.json()
+    assert response.status_code == 200
+    assert (told["state"], told["attempts"], told["delivered_at"]) == ("pending", 0, None)
+    assert told["event_id"] == delivery.event_id
+    delivery.refresh_from_db()
+    assert delivery.next_attempt_at <= datetime.now(UTC)
+    entry = AuditEntry.objects.get()
+    assert (entry.operation, entry.object_type) == ("redeliver", "delivery")
+
+
+def test_a_dry_run_sends_nothing_again(api, webhook):
+    delivery = to_be_sent(webhook, state="dead")
+
+    response = api.post(f"{at(delivery, 'redeliver')}?dry_run=true")
+
+    assert (response.status_code, response.json()["state"]) == (200, "pending")
+    delivery.refresh_from_db()
+    assert delivery.state == "dead"
+
+
+def test_nothing_is_sent_again_to_a_webhook_that_is_disabled(api, webhook):
+    delivery = to_be_sent(webhook, state="dead")
+    webhook.enabled = False
+    webhook.save()
+
+    assert refusal(api.post(at(delivery, "redeliver"))) == (409, "webhook_disabled")
+    delivery.refresh_from_db()
+    assert delivery.state == "dead"
+
+
+def test_a_filter_that_is_not_known_is_refused(api):
+    assert refusal(api.get(DELIVERIES, {"colour": "red"})) == (400, "invalid_query")
+    assert refusal(api.get(DELIVERIES, {"state": "lost"})) == (400, "invalid_query")

@@ -1,0 +1,10 @@
+"""Nothing is found in the operations of all but periodic tasks, each by itself (fuzzer.py)."""
+
+from tests.contract.fuzzer import fuzz_operations, patiently
+from tests.journeys.service import Api
+
+pytestmark = patiently
+
+
+def test_nothing_is_found(api_alone: Api) -> None:
+    fuzz_operations(api_alone, of_periodic_tasks=False)

@@ -1,0 +1,128 @@
+"""The judgement of runs whose workers are killed: how often each has started, and how it ended.
+
+Pure: no clock, no database, no processes.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tests.faults.checker import Report, Verdict
+from tests.faults.evidence import Definition
+
+NOT_ENDED = {"pending", "queued", "running"}
+SUCCEEDED, LOST = "succeeded", "lost"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempted:
+    """A row of the ledger: a run of one slot, and how often it has started."""
+
+    id: str
+    name: str
+    state: str
+    slot_at: datetime
+    attempts: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """That a run has begun, or has come to its end, in a worker."""
+
+    id: str
+    name: str
+    at: datetime
+    is_end: bool = False
+
+
+@dataclass
+class Marks:
+    """Those of one run."""
+
+    begun: list[datetime] = field(default_factory=list)
+    ended: list[datetime] = field(default_factory=list)
+
+
+def judge_attempts(
+    definitions: Sequence[Definition],
+    rows: Iterable[Attempted],
+    marks: Iterable[Mark],
+    *,
+    max_attempts: Mapping[str, int],
+) -> Report:
+    """Judge runs that are recorded; `max_attempts` is by the name of the periodic task."""
+    report = Report()
+    of_run = by_run(marks)
+    of_slot: dict[tuple[str, datetime], list[Attempted]] = defaultdict(list)
+    for row in rows:
+        of_slot[row.name, row.slot_at].append(row)
+    for definition in definitions:
+        for slot in definition.slots:
+            found = of_slot.pop((definition.name, slot), [])
+            if slot >= definition.until and not found:
+                break
+            report.slots += 1
+            of_slots_runs = [of_run.pop(row.id, Marks()) for row in found]
+            about = f"{definition.name} of {slot}"
+            if len(found) != 1:
+                verdict = Verdict.DOUBLED if found else Verdict.LOST
+                report.give(verdict, f"{about}: {len(found)} rows")
+                continue
+            most = max_attempts[definition.name]
+            verdict, why = verdict_of(found[0], of_slots_runs[0], most=most)
+            report.give(verdict, f"{about}: {why}: {found[0]}, {of_slots_runs[0]}")
+            report.repeated += max(0, found[0].attempts - 1)
+    for name, slot in of_slot:
+        report.give(Verdict.SPURIOUS, f"a row of {name} of {slot}")
+    for run_id in of_run:
+        report.give(Verdict.SPURIOUS, f"{run_id} ran, and has no row")
+    return report
+
+
+def verdict_of(row: Attempted, marks: Marks, *, most: int) -> tuple[Verdict, str]:
+    """Return what became of a run that may start so often, and why it is so."""
+    if row.state in NOT_ENDED:
+        return Verdict.LOST, "it has not ended"
+    if len(marks.begun) > min(most, row.attempts):
+        return Verdict.DOUBLED, f"started {len(marks.begun)} times"
+    if ran_beside_itself(marks):
+        return Verdict.DOUBLED, "it started again while it ran"
+    if row.state == SUCCEEDED:
+        return (Verdict.RIGHT, "") if marks.ended else (Verdict.SPURIOUS, "it did not end")
+    if row.state == LOST and row.reason and row.attempts >= most:
+        return Verdict.GIVEN_UP, ""
+    return Verdict.LOST, f"after {row.attempts} attempts of {most}"
+
+
+def ran_beside_itself(marks: Marks) -> bool:
+    """Tell whether an attempt began before the one before it had come to its end.
+
+    Of one that was killed nobody knows when: only where all have come to their ends.
+    """
+    begun, ended = sorted(marks.begun), sorted(marks.ended)
+    if len(begun) != len(ended):
+        return False
+    return any(later < end for later, end in zip(begun[1:], ended, strict=False))
+
+
+def judge_marks(marks: Iterable[Mark]) -> Report:
+    """Judge runs that nobody records: each is to begin once, and to come to its end."""
+    report = Report()
+    for run_id, found in by_run(marks).items():
+        report.slots += 1
+        if len(found.begun) > 1:
+            report.give(Verdict.DOUBLED, f"{run_id} began {len(found.begun)} times")
+        elif not found.ended:
+            report.give(Verdict.LOST, f"{run_id} did not come to its end")
+        else:
+            report.give(Verdict.RIGHT)
+    return report
+
+
+def by_run(marks: Iterable[Mark]) -> dict[str, Marks]:
+    found: dict[str, Marks] = defaultdict(Marks)
+    for mark in marks:
+        (found[mark.id].ended if mark.is_end else found[mark.id].begun).append(mark.at)
+    return found

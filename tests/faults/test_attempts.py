@@ -1,0 +1,89 @@
+"""The checker of killed workers sees what is wrong, and nothing else."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.faults.attempts import Attempted, Mark, judge_attempts, judge_marks
+from tests.faults.checker import Report, Verdict
+from tests.faults.evidence import Definition, every
+
+NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+SLOTS = every(SECOND, start_at=NOON, end_at=NOON + 400 * SECOND)
+DEFINITION = Definition(name="task", slots=SLOTS, until=NOON + SECOND)
+
+
+def row(**changes: object) -> Attempted:
+    given = {"id": "run", "name": "task", "state": "succeeded", "slot_at": NOON, "attempts": 1}
+    return Attempted(**(given | changes))
+
+
+def marks(*moments: float) -> list[Mark]:
+    """Return marks at these seconds after noon: of an end where the number is negative."""
+    return [
+        Mark(id="run", name="task", at=NOON + abs(seconds) * SECOND, is_end=seconds < 0)
+        for seconds in moments
+    ]
+
+
+def judged(rows: list[Attempted], found: list[Mark], *, most: int = 1) -> Report:
+    return judge_attempts([DEFINITION], rows, found, max_attempts={"task": most})
+
+
+LOST = {"state": "lost", "reason": "gone"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "moments", "most", "verdict"),
+    [
+        ({}, (1, -2), 1, Verdict.RIGHT),
+        ({"attempts": 2}, (1, 3, -4), 9, Verdict.RIGHT),  # the first was killed
+        ({"attempts": 2}, (1, -2, 3, -4), 9, Verdict.RIGHT),  # before the ledger knew of its end
+        ({"attempts": 2}, (3, -4), 9, Verdict.RIGHT),  # killed before its first line
+        (LOST, (1,), 1, Verdict.GIVEN_UP),
+        (LOST | {"attempts": 9}, (1, 2), 9, Verdict.GIVEN_UP),
+        (LOST | {"reason": ""}, (1,), 1, Verdict.LOST),  # nobody says why
+        (LOST, (1,), 9, Verdict.LOST),  # it might have started again
+        (LOST | {"attempts": 0}, (), 1, Verdict.LOST),  # it never started
+        ({"state": "running"}, (1,), 1, Verdict.LOST),
+        ({"state": "queued", "attempts": 0}, (), 1, Verdict.LOST),
+        ({}, (1, -2, 3, -4), 1, Verdict.DOUBLED),  # oftener than the ledger knows
+        ({"attempts": 2}, (1, 3), 1, Verdict.DOUBLED),  # oftener than it may
+        ({"attempts": 2}, (1, 3, -4, -5), 9, Verdict.DOUBLED),  # beside itself
+        ({}, (1,), 1, Verdict.SPURIOUS),  # it did not succeed
+    ],
+)
+def test_a_run(
+    changes: dict[str, object], moments: tuple[float, ...], most: int, verdict: Verdict
+) -> None:
+    report = judged([row(**changes)], marks(*moments), most=most)
+
+    assert report.counts == {verdict: 1}
+    assert report.slots == 1
+
+
+def test_a_slot_without_a_row_is_lost_and_one_with_two_doubled() -> None:
+    assert judged([], []).counts == {Verdict.LOST: 1}
+    assert judged([row(), row(id="another")], []).counts == {Verdict.DOUBLED: 1}
+
+
+def test_a_row_or_a_run_of_nothing_is_spurious() -> None:
+    another = row(slot_at=NOON - SECOND, id="another")
+
+    assert judged([row(), another], marks(1, -2)).counts[Verdict.SPURIOUS] == 1
+    assert judged([], marks(1, -2)).counts[Verdict.SPURIOUS] == 1
+
+
+def test_slots_that_nobody_waited_for_count_where_they_were_served() -> None:
+    later = row(id="later", slot_at=NOON + SECOND)
+
+    assert judged([row(), later], marks(1, -2)).slots == 2
+
+
+@pytest.mark.parametrize(
+    ("moments", "verdict"),
+    [((1, -2), Verdict.RIGHT), ((1,), Verdict.LOST), ((1, 2, -3), Verdict.DOUBLED)],
+)
+def test_a_run_that_nobody_records(moments: tuple[float, ...], verdict: Verdict) -> None:
+    assert judge_marks(marks(*moments)).counts == {verdict: 1}

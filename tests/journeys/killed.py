@@ -1,0 +1,110 @@
+"""What becomes of runs whose process is killed, alone or with all of its worker."""
+
+import os
+import signal
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from tests.journeys.ledger import (
+    CONCURRENCY,
+    RUN_SECONDS,
+    await_run,
+    cancel,
+    each_second,
+    hourly,
+    pairs_beside,
+    pause,
+    run_now,
+    runs_of,
+    told_of,
+)
+from tests.journeys.service import Service, wait_for
+
+ENDLESS = {"seconds": 600}
+NO_SIGN = "Its worker has given no sign for"
+
+
+def processes_that_are_killed_lose_their_runs(service: Service) -> None:
+    task_id = hourly(service, "sleep", kwargs=ENDLESS)
+    # One for each process: an idle one that is killed keeps a lock of Celery's pool.
+    running = [run_now(service, task_id) for _ in range(CONCURRENCY)]
+    for run_id in running:
+        assert await_run(service, run_id, "running")["finished_at"] is None
+
+    _, children = worker_of(service)
+    kill(children)
+
+    for run_id in running:
+        run = await_run(service, run_id, "lost")
+        assert run["error"]["type"] == "WorkerLostError"
+        assert "gone" in run["reason"]
+    later = run_now(service, hourly(service, "add", args=[1, 1]))
+    assert await_run(service, later, "succeeded")["result"] == 2, "others have taken their place"
+
+
+def a_worker_that_is_killed_loses_its_runs_and_frees_the_next(service: Service) -> None:
+    blocking = {
+        overlap: each_second(service, "sleep", kwargs=ENDLESS, overlap=overlap)
+        for overlap in ("skip", "buffer_one")
+    }
+    again = {"max_attempts": 2, "retry_backoff_seconds": 0}
+    late = run_now(
+        service, hourly(service, "tests.journeys.tasks.sleep_and_acknowledge", args=[5], **again)
+    )
+    first = {overlap: the_running(service, task_id) for overlap, task_id in blocking.items()}
+    await_run(service, late, "running")
+    wait_for(
+        lambda: len(runs_of(service, blocking["buffer_one"], "pending")) == 1, seconds=RUN_SECONDS
+    )
+
+    main, children = worker_of(service)
+    kill([*main, *children])
+
+    for overlap, run_id in first.items():
+        run = await_run(service, run_id, "lost")
+        assert (run["attempts"], run["error"]) == (1, None)
+        assert run["reason"].startswith(NO_SIGN)
+        assert the_running(service, blocking[overlap]) != run_id, "it has freed the next"
+    # Whether the broker delivers again what was not acknowledged, or beat sends it.
+    assert await_run(service, late, "succeeded")["attempts"] == 2
+
+    for task_id in blocking.values():
+        pause(service, task_id)
+        for each in runs_of(service, task_id, "pending,queued,running"):
+            cancel(service, each["id"])
+        told = told_of(service, task_id)
+        assert not pairs_beside(told)
+        assert {each.state for each in told} == {"lost", "skipped", "cancelled"}
+
+
+def the_running(service: Service, task_id: int) -> str:
+    """Return the id of the only run that runs, when there is one."""
+    wait_for(
+        lambda: bool(runs_of(service, task_id, "running")),
+        seconds=RUN_SECONDS,
+        why=lambda: f"{service.output()}\n{runs_of(service, task_id)}",
+    )
+    [run] = runs_of(service, task_id, "running")
+    return str(run["id"])
+
+
+def worker_of(service: Service) -> tuple[list[int], list[int]]:
+    """Return the processes of the worker of a service: the main one, and those that run tasks."""
+    mine = f"DATA_DIR={service.environment['DATA_DIR']}".encode()
+    parents: dict[int, int] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mine not in (folder / "environ").read_bytes().split(b"\0"):
+                continue
+            if b"worker" in (folder / "cmdline").read_bytes().split(b"\0"):
+                words = (folder / "stat").read_text().rpartition(") ")[2].split()
+                parents[int(folder.name)] = int(words[1])
+    children = [pid for pid, parent in parents.items() if parent in parents]
+    return [pid for pid in parents if pid not in children], children
+
+
+def kill(processes: Iterable[int]) -> None:
+    for pid in processes:
+        with suppress(ProcessLookupError):  # the kernel ends it with its parent
+            os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,23 @@
+"""Tasks with which a worker has a hard time."""
+
+import time
+
+from celery import shared_task
+
+
+@shared_task(soft_time_limit=1, time_limit=600)
+def outlast_its_soft_limit() -> None:
+    """Sleep for longer than its soft time limit."""
+    time.sleep(600)
+
+
+@shared_task(time_limit=1)
+def outlast_its_hard_limit() -> None:
+    """Sleep for longer than its hard time limit."""
+    time.sleep(600)
+
+
+@shared_task(acks_late=True)
+def sleep_and_acknowledge(seconds: float) -> None:
+    """Sleep, and only then let the broker forget the message."""
+    time.sleep(seconds)

@@ -1,0 +1,64 @@
+"""What the tests of webhooks store."""
+
+from typing import Any
+from uuid import uuid4
+
+from django_celery_beat.models import PeriodicTask
+
+from scheduler_api.access.models import ServiceAccount
+from scheduler_api.periodic_tasks.models import ManagedTask
+from scheduler_api.runs.events import RunEvent
+from scheduler_api.runs.models import Run
+from scheduler_api.webhooks.models import Delivery, Webhook
+from tests.api.periodic_tasks.examples import stored
+from tests.api.runs.examples import NOON, run_of
+
+WEBHOOKS = "/api/v1/webhooks/"
+DELIVERIES = "/api/v1/deliveries/"
+URL = "https://8.8.8.8/hook"
+
+
+def account(name: str = "crm", **columns: Any) -> ServiceAccount:
+    """The account with this name."""
+    found, _ = ServiceAccount.objects.get_or_create(name=name, defaults=columns)
+    return found
+
+
+def webhook_of(owner: ServiceAccount, **columns: Any) -> tuple[Webhook, str]:
+    """A webhook of an account, and its secret."""
+    webhook = Webhook(**{"owner": owner, "name": "Alerts", "url": URL, **columns})
+    secret = webhook.take_new_secret()
+    webhook.save()
+    return webhook, secret
+
+
+def task_of(owner: ServiceAccount | None, **labels: str) -> PeriodicTask:
+    """A periodic task of an account, with these labels."""
+    task = stored(name=f"Task {uuid4()}")
+    ManagedTask.objects.create(periodic_task=task, owner=owner, labels=labels)
+    return task
+
+
+def happened(task: PeriodicTask, kind: str = "run.failed", **columns: Any) -> Run:
+    """An event of a periodic task, as beat or a worker writes it, and its run."""
+    run = run_of(task, **{"state": "failed", **columns})
+    RunEvent.objects.create(
+        kind=kind,
+        run_id=run.pk,
+        periodic_task_id=task.pk,
+        owner_id=run.owner_id,
+        at=NOON,
+    )
+    return run
+
+
+def to_be_sent(webhook: Webhook, **columns: Any) -> Delivery:
+    """A delivery that is due."""
+    defaults: dict[str, Any] = {
+        "event_id": f"msg_{uuid4().hex}",
+        "type": "run.failed",
+        "payload": '{"type":"run.failed"}',
+        "next_attempt_at": NOON,
+        "created_at": NOON,
+    }
+    return Delivery.objects.create(webhook=webhook, **{**defaults, **columns})

@@ -1,0 +1,85 @@
+"""Secrets and signatures."""
+
+import base64
+from datetime import UTC, datetime
+
+import pytest
+
+from scheduler_api.webhooks import signing
+from scheduler_api.webhooks.deliveries import secrets_for
+from scheduler_api.webhooks.models import Webhook
+from tests.api.runs.examples import NOON
+from tests.webhooks.examples import account, webhook_of
+from tests.webhooks.receiver import Received
+
+KEY, NEXT_KEY = "a" * 50, "b" * 50
+BODY = b'{"type":"run.failed"}'
+
+
+def test_the_signature_is_that_of_the_reference_implementation():
+    """What `standardwebhooks` 1.1.0 for Python signs with this secret, and others do."""
+    [signature] = signing.signatures_of(
+        b'{"test": 2432232314}',
+        event_id="msg_p5jXN8AQM9LWM0D4loKWxJek",
+        timestamp="1614265330",
+        secrets=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
+    )
+
+    assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_each_of_two_secrets_verifies_a_message_signed_with_both():
+    secrets = [signing.make()[2] for _ in range(3)]
+    headers = signing.headers_for(
+        BODY, event_id="msg_1", at=datetime.now(UTC), signed_with=secrets[:2]
+    )
+    received = Received(method="POST", path="/", headers=headers, body=BODY)
+
+    assert [received.is_signed_with(secret) for secret in secrets] == [True, True, False]
+
+
+def test_a_secret_has_256_bits_and_is_another_each_time():
+    first, second = signing.make()[2], signing.make()[2]
+
+    assert len(base64.b64decode(first.removeprefix("whsec_"), validate=True)) == 32
+    assert first != second
+
+
+def test_a_secret_is_restored_from_its_salt():
+    salt, key_id, secret = signing.make()
+
+    assert signing.restored(salt, key_id) == secret
+    assert signing.restored(salt + "x", key_id) is None
+    assert signing.restored("", "") is None
+
+
+def test_it_survives_a_change_of_the_key_as_long_as_that_is_kept(settings):
+    settings.SECRET_KEY = KEY
+    salt, key_id, secret = signing.make()
+
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = NEXT_KEY, [KEY]
+    assert signing.restored(salt, key_id) == secret
+
+    settings.SECRET_KEY_FALLBACKS = []
+    assert signing.restored(salt, key_id) is None
+
+
+@pytest.mark.django_db
+def test_nothing_of_a_secret_is_stored(secrets):
+    webhook, secret = webhook_of(account())
+    secrets.texts[secret.removeprefix("whsec_")] = "the secret of a webhook"
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    secrets.texts[key.hex()] = "the secret of a webhook, in hexadecimal digits"
+
+    assert Webhook.objects.get(pk=webhook.pk).salt not in secret
+
+
+@pytest.mark.django_db
+def test_the_secret_before_the_last_signs_until_its_time_is_over():
+    webhook, before = webhook_of(account())
+    webhook.previous_salt, webhook.previous_key_id = webhook.salt, webhook.key_id
+    webhook.previous_until = NOON
+    now = webhook.take_new_secret()
+
+    assert secrets_for(webhook, now=NOON.replace(hour=11)) == [now, before]
+    assert secrets_for(webhook, now=NOON) == [now]
