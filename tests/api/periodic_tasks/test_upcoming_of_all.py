@@ -92,6 +92,7 @@ def places(pages: list[list[dict]]) -> list[tuple[str, int]]:
 def test_there_are_none(api):
     assert api.get(UPCOMING).json() == {
         "until": "2027-06-02T12:00:00Z",
+        "is_complete": True,
         "next": None,
         "results": [],
     }
@@ -317,10 +318,23 @@ def test_nobody_reads_them_without_a_key(db):
     assert refusal(ContractClient().get(UPCOMING)) == (401, "not_authenticated")
 
 
-def test_it_takes_four_queries(api, many, django_assert_num_queries):
+def test_it_tells_when_beat_has_yet_to_plan_too_many(api, monkeypatch):
+    monkeypatch.setattr(upcoming, "MAX_UNPLANNED", 2)
+    for seconds in (60, 70, 80):
+        every(seconds)
+
+    left_out = api.get(UPCOMING, {"until": "2027-06-01T12:01:59Z"})
+    planned()
+    complete = api.get(UPCOMING, {"until": "2027-06-01T12:01:59Z"})
+
+    assert (len(told(left_out)), left_out.json()["is_complete"]) == (2, False)
+    assert (len(told(complete)), complete.json()["is_complete"]) == (3, True)
+
+
+def test_it_takes_five_queries(api, many, django_assert_num_queries):
     planned()
 
-    with django_assert_num_queries(KEY_QUERIES + 4):
+    with django_assert_num_queries(KEY_QUERIES + 5):
         told(api.get(UPCOMING, {"page_size": 500}))
 
 
