@@ -12,7 +12,7 @@ from tests.faults.checker import Report, Verdict
 from tests.faults.evidence import Definition
 
 NOT_ENDED = {"pending", "queued", "running"}
-SUCCEEDED, LOST = "succeeded", "lost"
+SUCCEEDED, LOST, MISSED = "succeeded", "lost", "missed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,10 +81,14 @@ def judge_attempts(
     return report
 
 
-def verdict_of(row: Attempted, marks: Marks, *, most: int) -> tuple[Verdict, str]:
+def verdict_of(  # noqa: PLR0911 - a table of cases
+    row: Attempted, marks: Marks, *, most: int
+) -> tuple[Verdict, str]:
     """Return what became of a run that may start so often, and why it is so."""
     if row.state in NOT_ENDED:
         return Verdict.LOST, "it has not ended"
+    if row.state == MISSED and row.reason and not marks.begun:
+        return Verdict.MISSED, ""
     if len(marks.begun) > min(most, row.attempts):
         return Verdict.DOUBLED, f"started {len(marks.begun)} times"
     if ran_beside_itself(marks):

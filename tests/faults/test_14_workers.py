@@ -34,9 +34,9 @@ START_SECONDS = 120
 WORKERS = 2
 LEASE_SECONDS = 5
 # Beat finds what is lost, and it starts again: that may happen to a run more than once.
-SETTLE_SECONDS = 180
-# A message may be gone with a worker that has not told of its start.
-MOST_SECONDS = 60
+SETTLE_SECONDS = 300
+# A message may be gone with a worker that has not told of its start: beat waits for a minute.
+MOST_SECONDS = 180
 LENGTH = timedelta(seconds=1)
 ATTEMPTED = """
 SELECT id, periodic_task_name, state, slot_at, attempts, reason

@@ -48,6 +48,8 @@ LOST = {"state": "lost", "reason": "gone"}
         (LOST | {"attempts": 0}, (), 1, Verdict.GIVEN_UP),  # nobody knows whether it has started
         (LOST | {"attempts": 0}, (), 9, Verdict.LOST),
         ({"state": "running"}, (1,), 1, Verdict.LOST),
+        ({"state": "missed", "reason": "off", "attempts": 0}, (), 9, Verdict.MISSED),
+        ({"state": "missed", "reason": "off", "attempts": 0}, (1,), 9, Verdict.DOUBLED),
         ({"state": "queued", "attempts": 0}, (), 1, Verdict.LOST),
         ({}, (1, -2, 3, -4), 1, Verdict.DOUBLED),  # oftener than the ledger knows
         ({"attempts": 2}, (1, 3), 1, Verdict.DOUBLED),  # oftener than it may
