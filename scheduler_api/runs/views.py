@@ -1,6 +1,7 @@
 """The ledger over HTTP: what was sent, when, and what came of it."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -254,9 +255,13 @@ class RunStatsViewSet(ReadsRuns):
     scopes: ClassVar = {"stats": Scope.RUNS_READ}
     queries: ClassVar = {"stats": RunStatsQuery}
 
+    def filters(self) -> Mapping[str, object]:
+        """Return what the runs are filtered by, by name, although this is no page of a list."""
+        return dict(RunStatsFilter.base_filters)
+
     def known_parameters(self) -> set[str]:
         """Return the names of the query parameters: the filters of runs, too."""
-        return {*super().known_parameters(), *RunStatsFilter.base_filters}
+        return {*super().known_parameters(), *self.filters()}
 
     def read_query(self) -> dict[str, Any]:
         """Return the query parameters that are no filters, checked."""
