@@ -52,6 +52,9 @@ def fail(
         return False
     if run.state == State.LOST:  # which has been told; only now is it known how it ended
         return ledger.end(run_id, at=at, state=state, started_at=started_at, **columns)
+    if state == State.LOST:
+        # Its process was gone before it could tell of the start: it has had it all the same.
+        columns["attempts"] = max(run.attempts, 1)
     for name, value in columns.items():
         setattr(run, name, value)
     give_up([run], at=at, state=state, columns=columns)

@@ -12,7 +12,7 @@ from tests.faults.checker import Report, Verdict
 from tests.faults.evidence import Definition
 
 NOT_ENDED = {"pending", "queued", "running"}
-SUCCEEDED, LOST = "succeeded", "lost"
+SUCCEEDED, LOST, MISSED = "succeeded", "lost", "missed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,17 +81,22 @@ def judge_attempts(
     return report
 
 
-def verdict_of(row: Attempted, marks: Marks, *, most: int) -> tuple[Verdict, str]:
+def verdict_of(  # noqa: PLR0911 - a table of cases
+    row: Attempted, marks: Marks, *, most: int
+) -> tuple[Verdict, str]:
     """Return what became of a run that may start so often, and why it is so."""
     if row.state in NOT_ENDED:
         return Verdict.LOST, "it has not ended"
+    if row.state == MISSED and row.reason and not marks.begun:
+        return Verdict.MISSED, ""
     if len(marks.begun) > min(most, row.attempts):
         return Verdict.DOUBLED, f"started {len(marks.begun)} times"
     if ran_beside_itself(marks):
         return Verdict.DOUBLED, "it started again while it ran"
     if row.state == SUCCEEDED:
         return (Verdict.RIGHT, "") if marks.ended else (Verdict.SPURIOUS, "it did not end")
-    if row.state == LOST and row.reason and row.attempts >= most:
+    # One that may start once is not sent again where nobody knows whether it has.
+    if row.state == LOST and row.reason and max(row.attempts, 1) >= most:
         return Verdict.GIVEN_UP, ""
     return Verdict.LOST, f"after {row.attempts} attempts of {most}"
 

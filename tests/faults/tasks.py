@@ -11,8 +11,9 @@ from scheduler_api.runs import recording
 
 STARTED, REPEATED = "started", "repeated"
 BEGUN, ENDED = "begun", "ended"
+IS_RECORDED = bool(os.environ.get("FAULTS_RECORDED"))
 
-if not os.environ.get("FAULTS_RECORDED"):
+if not IS_RECORDED:
     # It has no ledger to write into, and is not to wait for a database.
     signals.task_success.disconnect(recording.on_success)
 
@@ -46,15 +47,8 @@ def leave_effect(self: Task[..., None], note: str = "") -> None:
     append(folder / "effects", "\t".join(map(str, words)))
 
 
-class Recorded(Task[..., None]):
-    """A task of a worker that keeps the ledger, unless it is the stock one."""
-
-    def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
-        if os.environ.get("FAULTS_RECORDED"):
-            super().before_start(task_id, args, kwargs)
-
-
-@shared_task(bind=True, base=Recorded)
+# Of a worker that keeps the ledger, or of one that knows nothing of it.
+@shared_task(bind=True, base=Task if IS_RECORDED else Unguarded)
 def leave_marks(self: Task[..., None], seconds: float) -> None:
     """Append a line when it starts, and one when it ends: what, id, periodic task, when."""
     file = Path(os.environ["FAULTS_EFFECTS"]) / "marks"

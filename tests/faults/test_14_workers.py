@@ -29,11 +29,14 @@ from tests.faults.trial import OUTCOMES, Outcome, Trial, scaled
 ONCE, OFTEN = 1, 100
 TASKS_OF_EACH = 12
 RUN_SECONDS = 26
-KILLS = 8
+PAUSE_SECONDS = 2  # from one kill to the next
+START_SECONDS = 120
 WORKERS = 2
 LEASE_SECONDS = 5
 # Beat finds what is lost, and it starts again: that may happen to a run more than once.
-SETTLE_SECONDS = 120
+SETTLE_SECONDS = 300
+# A message may be gone with a worker that has not told of its start: beat waits for a minute.
+MOST_SECONDS = 180
 LENGTH = timedelta(seconds=1)
 ATTEMPTED = """
 SELECT id, periodic_task_name, state, slot_at, attempts, reason
@@ -51,7 +54,7 @@ def test_workers_are_killed(trial: Make, chance: random.Random) -> None:
                 each.start()
         killed.restart()
         for each in (each for mine in workers.values() for each in mine):
-            wait_until(lambda each=each: " ready." in each.output(), within=60, why=each.output)
+            wait_until(lambda each=each: is_ready(each), within=START_SECONDS, why=each.output)
         max_attempts = define(killed)
         kill_at_random(killed, workers, chance)
         until = datetime.now(UTC)
@@ -92,7 +95,11 @@ def define(killed: Trial) -> dict[str, int]:
                 start_at=datetime.now(UTC) + 3 * LENGTH,
                 count=TASKS_OF_EACH,
                 length=LENGTH,
-                policies={"max_attempts": most, "retry_backoff_seconds": 1},
+                policies={
+                    "max_attempts": most,
+                    "retry_backoff_seconds": 1,
+                    "max_runtime_seconds": MOST_SECONDS,
+                },
                 task="tests.faults.tasks.leave_marks",
                 kwargs='{"seconds": 0.1}',
                 queue=queue_of(arm),
@@ -105,13 +112,22 @@ def kill_at_random(
     killed: Trial, workers: dict[str, list[Process]], chance: random.Random
 ) -> None:
     """Kill one process of a worker, or all of it, now and then, until the time is up."""
-    pause = scaled(RUN_SECONDS) / (scaled(KILLS) + 1)
-    killed.run_for(pause)
-    for _ in range(scaled(KILLS)):
+    ends_at = time.monotonic() + scaled(RUN_SECONDS)
+    while time.monotonic() < ends_at:
+        killed.run_for(PAUSE_SECONDS * chance.uniform(0.5, 1.5))
         number, is_whole, nth = chance.randrange(WORKERS), chance.random() < 0.5, chance.random()
-        for mine in workers.values():
-            kill(mine[number], is_whole=is_whole, nth=nth)
-        killed.run_for(pause * chance.uniform(0.5, 1.5))
+        victims = [mine[number] for mine in workers.values()]
+        # One that is killed while it starts would never run anything.
+        wait_until(lambda victims=victims: all(map(is_ready, victims)), within=START_SECONDS)
+        for worker in victims:
+            kill(worker, is_whole=is_whole, nth=nth)
+
+
+def is_ready(worker: Process) -> bool:
+    """Tell whether a worker runs tasks; start one that has given up."""
+    if not worker.is_alive():
+        worker.start()
+    return " ready." in worker.output()
 
 
 def kill(worker: Process, *, is_whole: bool, nth: float) -> None:

@@ -45,8 +45,11 @@ LOST = {"state": "lost", "reason": "gone"}
         (LOST | {"attempts": 9}, (1, 2), 9, Verdict.GIVEN_UP),
         (LOST | {"reason": ""}, (1,), 1, Verdict.LOST),  # nobody says why
         (LOST, (1,), 9, Verdict.LOST),  # it might have started again
-        (LOST | {"attempts": 0}, (), 1, Verdict.LOST),  # it never started
+        (LOST | {"attempts": 0}, (), 1, Verdict.GIVEN_UP),  # nobody knows whether it has started
+        (LOST | {"attempts": 0}, (), 9, Verdict.LOST),
         ({"state": "running"}, (1,), 1, Verdict.LOST),
+        ({"state": "missed", "reason": "off", "attempts": 0}, (), 9, Verdict.MISSED),
+        ({"state": "missed", "reason": "off", "attempts": 0}, (1,), 9, Verdict.DOUBLED),
         ({"state": "queued", "attempts": 0}, (), 1, Verdict.LOST),
         ({}, (1, -2, 3, -4), 1, Verdict.DOUBLED),  # oftener than the ledger knows
         ({"attempts": 2}, (1, 3), 1, Verdict.DOUBLED),  # oftener than it may

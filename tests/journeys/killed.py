@@ -43,6 +43,17 @@ def processes_that_are_killed_lose_their_runs(service: Service) -> None:
     assert await_run(service, later, "succeeded")["result"] == 2, "others have taken their place"
 
 
+def a_task_that_kills_its_process_does_not_loop(service: Service) -> None:
+    policies = {"max_attempts": 3, "retry_backoff_seconds": 0}
+    task_id = hourly(service, "tests.journeys.tasks.kill_its_process", **policies)
+
+    run = await_run(service, run_now(service, task_id), "lost")
+
+    assert (run["attempts"], run["error"]["type"]) == (3, "WorkerLostError")
+    later = run_now(service, hourly(service, "add", args=[1, 1]))
+    assert await_run(service, later, "succeeded")["result"] == 2, "others have taken its place"
+
+
 def a_worker_that_is_killed_loses_its_runs_and_frees_the_next(service: Service) -> None:
     blocking = {
         overlap: each_second(service, "sleep", kwargs=ENDLESS, overlap=overlap)

@@ -3,5 +3,6 @@
 from project.settings import *  # noqa: F403
 
 CELERY_IMPORTS = ["tests.journeys.tasks"]
-# So long a worker waits for the result of a process that is gone: 10 seconds, otherwise.
+# A worker gives a process up that is gone after so many seconds (10 otherwise), and beat a worker.
 CELERY_WORKER_LOST_WAIT = 1
+RUN_LEASE_SECONDS = 10

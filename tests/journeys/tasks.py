@@ -1,5 +1,7 @@
 """Tasks with which a worker has a hard time."""
 
+import os
+import signal
 import time
 
 from celery import shared_task
@@ -21,3 +23,9 @@ def outlast_its_hard_limit() -> None:
 def sleep_and_acknowledge(seconds: float) -> None:
     """Sleep, and only then let the broker forget the message."""
     time.sleep(seconds)
+
+
+@shared_task
+def kill_its_process() -> None:
+    """End the process that runs it, as a fault in C code does."""
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -11,6 +11,8 @@ from tests.journeys.ledger import await_run, hourly, run_now, runs_of
 from tests.journeys.service import Service
 from tests.services import do_without
 
+pytestmark = pytest.mark.timeout(300)  # its deadlines are shorter
+
 
 @pytest.fixture
 def rabbitmq() -> Iterator[RabbitMQ]:

@@ -9,6 +9,7 @@ from kombu import Connection, Message, Producer, Queue
 
 from tests.journeys.conftest import forget, new_database, new_queue, new_redis_user
 from tests.journeys.killed import (
+    a_task_that_kills_its_process_does_not_loop,
     a_worker_that_is_killed_loses_its_runs_and_frees_the_next,
     processes_that_are_killed_lose_their_runs,
 )
@@ -27,11 +28,10 @@ from tests.journeys.ledger import (
 from tests.journeys.overlapping import slow_tasks_overlap_as_their_policies_say
 from tests.journeys.service import Service, wait_for
 
-# A worker that is killed has lost its runs after so many seconds.
-LEASE_SECONDS = 4
+pytestmark = pytest.mark.timeout(600)  # its deadlines are shorter
+
 SETTINGS = {
     "DJANGO_SETTINGS_MODULE": "tests.journeys.settings",
-    "RUN_LEASE_SECONDS": str(LEASE_SECONDS),
     "MISFIRE_GRACE": "60",  # what is judged is not how busy this machine is
     "WORKER_CONCURRENCY": str(CONCURRENCY),
 }
@@ -184,6 +184,7 @@ STORIES = [
     a_run_is_tried_again_and_succeeds,
     a_run_does_not_wait_for_its_slot,
     runs_end_at_their_time_limits,
+    a_task_that_kills_its_process_does_not_loop,
     a_message_that_comes_twice_starts_its_run_once,
     slow_tasks_overlap_as_their_policies_say,
     runs_are_cancelled_before_they_start_and_while_they_run,

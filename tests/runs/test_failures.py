@@ -74,6 +74,22 @@ def test_a_run_that_has_failed_ends_unless_its_policy_has_it_start_again():
     assert told() == [("run.failed", run_id)]
 
 
+@pytest.mark.parametrize(("max_attempts", "state"), [(1, "lost"), (2, "pending")])
+def test_a_process_that_was_killed_before_it_told_of_its_start_counts_as_one(max_attempts, state):
+    run_id = running(
+        task(max_attempts=max_attempts),
+        state="queued",
+        attempts=0,
+        started_at=None,
+        lease_until=None,
+    )
+
+    assert fail(run_id, state="lost")
+
+    run = Run.objects.get()
+    assert (run.state, run.attempts, run.started_at) == (state, 1, None)
+
+
 @pytest.mark.parametrize("state", ["failed", "lost"])
 def test_a_run_may_start_again(state):
     run_id = running(task(max_attempts=3, retry_backoff_seconds=60), attempts=2)
