@@ -135,11 +135,10 @@ def mend_the_address(case: schemathesis.Case) -> None:
     """Take an id that is one, and a query that gunicorn hands on."""
     # A link out of the `instance` of a problem leads to `{id}` with "batch" for the id.
     is_valid = case.meta is not None and case.meta.generation.mode.is_positive
+    is_of_a_delivery = case.path.startswith("/api/v1/deliveries/{id}/")
     if is_valid and case.path.startswith("/api/v1/runs/{id}/"):
         case.path_parameters["id"] = THE_RUN
-    elif (is_valid and case.path.startswith("/api/v1/deliveries/{id}/")) or (
-        is_valid and not str(case.path_parameters.get("id", 1)).isdigit()
-    ):
+    elif is_valid and (is_of_a_delivery or not str(case.path_parameters.get("id", 1)).isdigit()):
         case.path_parameters["id"] = "1"
     elif case.path_parameters.get("id") == "batch":
         case.path_parameters["id"] = "no-batch"
