@@ -26,6 +26,8 @@ from project.environment import (
     words,
 )
 
+VERSION = "0.1.0"
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = data_dir(BASE_DIR / ".data")
 
@@ -167,7 +169,7 @@ Says which Celery task is to run, with which arguments, and when; and shows when
 - Each answer has an `X-Request-Id`: the one that you sent, or a new one.
 - `RateLimit` tells how many requests are left in this minute; one too many is refused with 429.
 """,
-    "VERSION": "0.1.0",
+    "VERSION": VERSION,
     "LICENSE": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
     "SERVERS": [{"url": "/", "description": "This server"}],
     "TAGS": [
@@ -179,6 +181,7 @@ Says which Celery task is to run, with which arguments, and when; and shows when
         {"name": "Schedules", "description": "When: four kinds, each shared by periodic tasks."},
         {"name": "Tasks", "description": "What can run, and which arguments it takes."},
         {"name": "Webhooks", "description": "Who hears of runs, and what was sent to them."},
+        {"name": "Workers", "description": "Who runs it, and when they were last seen."},
     ],
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
@@ -257,7 +260,9 @@ RUN_LEASE_SECONDS = whole_number("RUN_LEASE_SECONDS", default=60, at_least=15, a
 # Open `exchange` and `routing_key` of a periodic task to callers: with them, a message can go
 # to any exchange of the broker.
 ALLOW_CUSTOM_ROUTING = flag("ALLOW_CUSTOM_ROUTING", default=False)
-# Whether beat sends a task that was written behind the API, and that no process of ours knows.
+# What the workers tell as the version of their code: of the project whose tasks they have.
+APP_VERSION = env("APP_VERSION", default=VERSION)
+# Whether a task is taken, and sent, that neither this process nor a worker has ever had.
 UNREGISTERED_TASKS = unregistered_tasks()
 # How many requests an account may send in a minute, and how often an address may fail to
 # authenticate; 0 for no limit.

@@ -12,7 +12,8 @@ and a schedule.
    a row of django-celery-beat's (`schedules.rows`) and asks whether it has a next slot
    (`schedules.slots`).
 4. `periodic_tasks.validation` asks all that concerns several fields: does the task exist, do the
-   arguments fit its signature (`catalogue`), will it ever run (`periodic_tasks.timing`)?
+   arguments fit its signature (`catalogue`: by this process's code, or by what the workers have
+   told of theirs), will it ever run (`periodic_tasks.timing`)?
 5. `periodic_tasks.actions` stores it in one transaction, on a schedule row that equal ones share,
    and `access.audit` notes who did it. A trigger marks it in the agenda
    (`periodic_tasks.agenda`), within the same transaction.
@@ -26,8 +27,8 @@ And then, in beat (`beat.engine`):
 8. `beat.claiming` takes what is due: `beat.serving` and `beat.policy` decide, `beat.store` writes
    the runs (`runs.models`) and the next slots in one commit.
 9. `beat.publishing` sends them, as `beat.templates` has learnt it from Celery; what the broker
-   answers goes into the ledger, and what it leaves unanswered is sent again. A worker starts each
-   run once (`runs.recording`).
+   answers goes into the ledger, and what it leaves unanswered is sent again, as is what it loses
+   (`beat.lost_messages`). A worker starts each run once (`runs.recording`).
 
 And where somebody is to hear of it, in a process of its own (`manage.py deliver_webhooks`):
 

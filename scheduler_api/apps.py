@@ -14,9 +14,10 @@ class SchedulerApiConfig(AppConfig):
     def ready(self) -> None:
         """Prepare django-celery-beat's models, now that they are loaded, and all messages.
 
-        What a worker takes, too, is told without its secrets, and recorded. Triggers make way
-        for migrations.
+        What a worker takes, too, is told without its secrets, and recorded; and it tells what it
+        can run. Triggers make way for migrations.
         """
+        from scheduler_api.catalogue import announcing  # noqa: PLC0415
         from scheduler_api.periodic_tasks.messages import hide_secrets  # noqa: PLC0415
         from scheduler_api.periodic_tasks.triggers import migrating  # noqa: PLC0415
         from scheduler_api.runs import recording  # noqa: PLC0415
@@ -26,4 +27,5 @@ class SchedulerApiConfig(AppConfig):
         migrating.connect(self)
         before_task_publish.connect(hide_secrets)
         recording.connect()
+        announcing.connect()
         Task.Request = "scheduler_api.periodic_tasks.messages:DiscreetRequest"

@@ -107,6 +107,8 @@ def perform(
     Raise NotAsked, NoAnswer or UnexpectedStatus. No message has the query of the URL, which may
     have a secret, and none has a header.
     """
+    if method not in METHODS:
+        raise NotAsked(f"The method is one of {', '.join(METHODS)}.")
     try:
         refuse_url(url)
         refuse_headers(headers or {})

@@ -2,7 +2,8 @@
 
 from scheduler_api.access.models import ApiKey, AuditEntry, ServiceAccount
 from scheduler_api.access.windows import RateLimitWindow
-from scheduler_api.beat.models import BeatHeartbeat
+from scheduler_api.beat.models import BeatHeartbeat, Repeat
+from scheduler_api.catalogue.models import TaskList, TaskSpec, Worker
 from scheduler_api.http.models import IdempotentResponse
 from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.periodic_tasks.models import ManagedTask
@@ -23,9 +24,13 @@ __all__ = [
     "ManagedTask",
     "Outbox",
     "RateLimitWindow",
+    "Repeat",
     "Run",
     "RunEvent",
     "ScheduleRevision",
     "ServiceAccount",
+    "TaskList",
+    "TaskSpec",
     "Webhook",
+    "Worker",
 ]

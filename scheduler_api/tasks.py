@@ -9,6 +9,7 @@ from django.conf import settings
 from pydantic import Field
 
 from scheduler_api import http_requests
+from scheduler_api.catalogue import known
 from scheduler_api.runs import events, retention
 from scheduler_api.webhooks import retention as webhook_retention
 
@@ -17,12 +18,17 @@ logger = get_task_logger(__name__)
 
 @shared_task
 def prune_runs() -> None:
-    """Delete old runs from the ledger, as RUN_RETENTION_DAYS and RUNS_KEPT_PER_TASK say."""
+    """Delete old runs from the ledger, as RUN_RETENTION_DAYS and RUNS_KEPT_PER_TASK say.
+
+    And forget the workers that nobody has seen for long.
+    """
     now, age = datetime.now(UTC), timedelta(days=settings.RUN_RETENTION_DAYS)
     events.forget(at=now)
     webhook_retention.prune(at=now, older_than=age)
     count = retention.prune(at=now, older_than=age, kept_per_task=settings.RUNS_KEPT_PER_TASK)
     logger.info("Deleted %d runs from the ledger", count)
+    if forgotten := known.forget_old():
+        logger.info("Forgot %d workers", forgotten)
 
 
 @shared_task

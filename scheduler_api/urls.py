@@ -11,7 +11,7 @@ from scheduler_api.access.views import (
     AuditEntryViewSet,
     ServiceAccountViewSet,
 )
-from scheduler_api.catalogue.views import TaskViewSet
+from scheduler_api.catalogue.views import TaskViewSet, WorkerViewSet
 from scheduler_api.http.index import IndexViewSet
 from scheduler_api.http.pages import RedocPage, SwaggerPage
 from scheduler_api.http.routing import NothingHere
@@ -46,6 +46,7 @@ router.register("audit-entries", AuditEntryViewSet, basename="audit-entry")
 router.register("periodic-tasks", PeriodicTaskViewSet, basename="periodic-task")
 router.register("runs", RunViewSet, basename="run")
 router.register("tasks", TaskViewSet, basename="task")
+router.register("workers", WorkerViewSet, basename="worker")
 router.register("webhooks", WebhookViewSet, basename="webhook")
 router.register("deliveries", DeliveryViewSet, basename="delivery")
 

@@ -32,6 +32,14 @@ def caller(name: str, **account: Any) -> ContractClient:
     return client
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_remembered_of_workers() -> None:
+    """Forget what workers told in the test before."""
+    from scheduler_api.catalogue.known import told_names  # noqa: PLC0415 - after setup()
+
+    told_names.forget()
+
+
 # --- Secrets ----------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from scheduler_api.beat.alarm import Alarm
 from scheduler_api.beat.claiming import Claim, claim
 from scheduler_api.beat.heartbeat import Heartbeat
+from scheduler_api.beat.lost_messages import LostMessages
 from scheduler_api.beat.outgoing import Fate, Outcome, Outgoing
 from scheduler_api.beat.planning import plan, put_off
 from scheduler_api.beat.publishing import Publisher
@@ -60,6 +61,7 @@ class Engine:
     grace: timedelta
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
     watchdog: Watchdog = field(default_factory=Watchdog)
+    lost_messages: LostMessages | None = None
     # What the broker has answered, and the ledger does not know yet.
     unsettled: deque[Outcome] = field(default_factory=deque)
     in_flight: set[int] = field(default_factory=set)
@@ -69,6 +71,7 @@ class Engine:
     last_now: datetime | None = None
     backoff_seconds: int = 0
     reap_at: datetime | None = None
+    repeats: int = 0  # batches of messages that were sent again
     release_at: datetime | None = None
     backfill_at: datetime | None = None
 
@@ -264,8 +267,23 @@ class Engine:
         """End what no worker tells of any more; return whether there may be more of it."""
         give_up_untold(self.store, now)
         is_busy = reap(self.store, now)
+        self.send_again(now)
         self.reap_at = now if is_busy else now + REAP_EVERY
         return is_busy
+
+    def send_again(self, now: datetime) -> None:
+        """Publish once more what the broker has lost, where there is such.
+
+        Such a batch is in no outbox, and so has a number of its own: when it fails, it is missed
+        again.
+        """
+        if self.lost_messages is None or not self.has_room:
+            return
+        runs = [run for run in self.lost_messages.look(now) if not has_expired(run, now)]
+        if runs:
+            self.repeats += 1
+            self.in_flight.add(-self.repeats)
+            self.publisher.submit(-self.repeats, runs)
 
     # --- Trouble ------------------------------------------------------------------------------
 

@@ -22,3 +22,17 @@ class BeatHeartbeat(models.Model):
 
     def __str__(self) -> str:
         return f"{self.host}:{self.pid}"
+
+
+class Repeat(models.Model):
+    """A run whose message the broker seems to have lost, and that was sent again under its id."""
+
+    run_id = models.UUIDField(primary_key=True)
+    queue = models.CharField(max_length=255, help_text="Where it was sent.")
+    count = models.PositiveIntegerField(help_text="How often.")
+    again_at = models.DateTimeField(help_text="It is not sent again before.")
+
+    objects = models.Manager["Repeat"]()
+
+    def __str__(self) -> str:
+        return f"{self.run_id}: {self.count}"

@@ -13,7 +13,9 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
 from scheduler_api.beat.alarm import Alarm
+from scheduler_api.beat.depths import Gauge
 from scheduler_api.beat.engine import Engine
+from scheduler_api.beat.lost_messages import LostMessages, router_of
 from scheduler_api.beat.postgres_store import store_of_database
 from scheduler_api.beat.publishing import Publisher
 from scheduler_api.catalogue.registry import registered_tasks
@@ -55,6 +57,7 @@ class DatabaseScheduler(Scheduler):
             alarm=alarm,
             revoke=self.revoke,
             grace=timedelta(seconds=settings.MISFIRE_GRACE),
+            lost_messages=LostMessages(queue_of=router_of(self.app), gauge=Gauge(self.app)),
         )
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):

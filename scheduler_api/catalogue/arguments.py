@@ -6,7 +6,6 @@ from difflib import get_close_matches
 from itertools import chain, repeat
 from typing import Literal, TypeAlias
 
-from .hints import refusals
 from .signatures import Kind, Parameter, TaskSignature
 
 ErrorCode: TypeAlias = Literal[
@@ -75,7 +74,7 @@ def _check_missing(
 def _check_value(
     parameter: Parameter, value: object, *place: str | int
 ) -> Iterator[ArgumentError]:
-    for path, detail in refusals(parameter.adapter, value):
+    for path, detail in parameter.refusals(value):
         yield _error("invalid_argument", detail, *place, *path)
 
 

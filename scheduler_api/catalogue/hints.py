@@ -2,9 +2,9 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
-from typing import Any, TypeAlias, get_type_hints
+from typing import Any, NamedTuple, TypeAlias, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
@@ -57,17 +57,42 @@ def refusals(adapter: TypeAdapter[Any], value: object) -> list[tuple[Path, str]]
     return []
 
 
-def _explain(refusal: ValidationError, value: object) -> list[tuple[Path, str]]:
-    errors_at: dict[Path, list[ErrorDetails]] = {}
-    for error in refusal.errors(include_url=False, include_context=False, include_input=False):
-        errors_at.setdefault(_path(error, value), []).append(error)
+def is_accepted(adapter: TypeAdapter[Any], value: object) -> bool:
+    """Tell whether a parsed JSON value is what a hint says."""
+    return not refusals(adapter, value)
+
+
+class Wrong(NamedTuple):
+    """What was expected at a spot of a value: "must be an integer"; whether it is of its type."""
+
+    path: Path
+    phrase: str
+    is_of_type: bool = False
+
+
+def told(wrong: Iterable[Wrong], value: object) -> list[tuple[Path, str]]:
+    """Say it in a sentence for each spot."""
+    wrong_at: dict[Path, list[Wrong]] = {}
+    for each in wrong:
+        wrong_at.setdefault(each.path, []).append(each)
     # A union reports all its branches: the one that got deepest is the one that was meant.
-    passed = {path[:depth] for path in errors_at for depth in range(len(path))}
+    passed = {path[:depth] for path in wrong_at for depth in range(len(path))}
     return [
-        (path, _sentence(errors, _follow(path, value)))
-        for path, errors in errors_at.items()
+        (path, _sentence(found, _follow(path, value)))
+        for path, found in wrong_at.items()
         if path not in passed
     ]
+
+
+def _explain(refusal: ValidationError, value: object) -> list[tuple[Path, str]]:
+    errors = refusal.errors(include_url=False, include_context=False, include_input=False)
+    return told(
+        [Wrong(_path(error, value), _phrase(error), _is_of_type(error)) for error in errors], value
+    )
+
+
+def _is_of_type(error: ErrorDetails) -> bool:
+    return error["type"].endswith(("_type", "none_required"))
 
 
 def _path(error: ErrorDetails, value: Any) -> Path:
@@ -124,11 +149,11 @@ _TYPES: dict[type, str] = {
 }
 
 
-def _sentence(errors: list[ErrorDetails], value: object) -> str:
+def _sentence(wrong: list[Wrong], value: object) -> str:
     """What was expected at one spot, and what came: "must be an integer, not a string"."""
-    first, *others = dict.fromkeys(_phrase(error) for error in errors)
+    first, *others = dict.fromkeys(each.phrase for each in wrong)
     expected = " or ".join([first, *(phrase.removeprefix("must be ") for phrase in others)])
-    if all(error["type"].endswith(("_type", "none_required")) for error in errors):
+    if all(each.is_of_type for each in wrong):
         sentence = f"{expected}, not {_TYPES[type(value)]}"
         return f"{sentence}: send true or false" if expected == "must be a boolean" else sentence
     if first.startswith("must ") and not isinstance(value, list | dict):

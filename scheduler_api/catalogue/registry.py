@@ -16,11 +16,15 @@ AnyTask: TypeAlias = Task[Any, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class RegisteredTask:
-    """A task by the name that messages call it; ``doc`` is '' when its author wrote none."""
+    """A task by the name that messages call it; ``doc`` is '' when its author wrote none.
+
+    ``is_recorded`` where ``Task.before_start`` is Celery's, in whose place runs are recorded.
+    """
 
     name: str
     doc: str
     signature: TaskSignature
+    is_recorded: bool = True
 
 
 def registered_tasks(app: Celery | None = None) -> list[RegisteredTask]:
@@ -52,7 +56,12 @@ def _load_tasks(app: Celery) -> TaskRegistry:
 
 @cache
 def _describe(task: AnyTask) -> RegisteredTask:
-    return RegisteredTask(name=task.name, doc=_doc(task), signature=signature_of(task.run))
+    return RegisteredTask(
+        name=task.name,
+        doc=_doc(task),
+        signature=signature_of(task.run),
+        is_recorded=type(task).before_start is Task.before_start,
+    )
 
 
 def _doc(task: AnyTask) -> str:

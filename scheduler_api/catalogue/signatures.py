@@ -2,17 +2,19 @@
 
 import inspect
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter
 
-from .hints import SchemaGenerator, adapter_for
+from .hints import Path, SchemaGenerator, adapter_for, refusals
+from .schema_hints import SchemaHint
 
 Schema: TypeAlias = dict[str, Any]
+KIND = "x-parameter-kind"
 
 
 class Kind(StrEnum):
@@ -27,13 +29,17 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """One parameter; ``adapter`` judges a single value, so each one of ``*args`` by itself."""
+    """One parameter.
+
+    ``refusals`` tells what is wrong with a single value, so with each one of ``*args`` by itself:
+    the path inside the value, and what is wrong there.
+    """
 
     name: str
     kind: Kind
     position: int
-    default: object
-    adapter: TypeAdapter[Any]
+    has_default: bool
+    refusals: Callable[[object], list[tuple[Path, str]]]
 
     @property
     def by_position(self) -> bool:
@@ -45,7 +51,7 @@ class Parameter:
 
     @property
     def required(self) -> bool:
-        return self.default is inspect.Parameter.empty and (self.by_position or self.by_name)
+        return not self.has_default and (self.by_position or self.by_name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,27 +97,68 @@ def signature_of(function: Callable[..., object]) -> TaskSignature:
         declared = inspect.signature(lambda *args, **kwargs: (args, kwargs))
     # Hints that are strings are spelled in the names of the module that wrote them.
     namespace = getattr(inspect.unwrap(function), "__globals__", {})
+    adapters = {
+        parameter.name: adapter_for(
+            parameter.annotation,
+            namespace=namespace,
+            # `size: int = None` is common, and its null is as good as leaving it out.
+            nullable=parameter.default is None,
+        )
+        for parameter in declared.parameters.values()
+    }
     parameters = tuple(
         Parameter(
             name=parameter.name,
             kind=Kind(parameter.kind.name.lower()),
             position=position,
-            default=parameter.default,
-            adapter=adapter_for(
-                parameter.annotation,
-                namespace=namespace,
-                # `size: int = None` is common, and its null is as good as leaving it out.
-                nullable=parameter.default is None,
-            ),
+            has_default=parameter.default is not inspect.Parameter.empty,
+            refusals=partial(refusals, adapters[parameter.name]),
         )
         for position, parameter in enumerate(declared.parameters.values())
     )
-    return TaskSignature(parameters=parameters, schema=_schema(parameters))
+    defaults = {name: parameter.default for name, parameter in declared.parameters.items()}
+    return TaskSignature(parameters=parameters, schema=_schema(parameters, adapters, defaults))
 
 
-def _schema(parameters: Sequence[Parameter]) -> Schema:
+def signature_from(schema: Schema) -> TaskSignature:
+    """The signature that has this schema, without the code: what ``signature_of`` has made of it.
+
+    Its parameters judge a value by JSON Schema alone, and so take what only the code refuses.
+    """
+    definitions = {"$defs": schema["$defs"]} if "$defs" in schema else {}
+    parameters = [
+        Parameter(
+            name=name,
+            kind=(kind := Kind(value.get(KIND, Kind.ORDINARY))),
+            position=position,
+            has_default=name not in schema["required"],
+            refusals=SchemaHint(
+                {**(value["items"] if kind is Kind.VAR_POSITIONAL else value), **definitions}
+            ).refusals,
+        )
+        for position, (name, value) in enumerate(schema["properties"].items())
+    ]
+    additional = schema["additionalProperties"]
+    if additional is not False:
+        parameters.append(
+            Parameter(
+                name="",
+                kind=Kind.VAR_KEYWORD,
+                position=len(parameters),
+                has_default=False,
+                refusals=SchemaHint({**additional, **definitions}).refusals,
+            )
+        )
+    return TaskSignature(parameters=tuple(parameters), schema=schema)
+
+
+def _schema(
+    parameters: Sequence[Parameter],
+    adapters: Mapping[str, TypeAdapter[Any]],
+    defaults: Mapping[str, object],
+) -> Schema:
     values, definitions = TypeAdapter.json_schemas(
-        [(parameter.name, "validation", parameter.adapter) for parameter in parameters],
+        [(name, "validation", adapter) for name, adapter in adapters.items()],
         schema_generator=SchemaGenerator,
     )
     additional: Schema | bool = False
@@ -121,7 +168,7 @@ def _schema(parameters: Sequence[Parameter]) -> Schema:
         if parameter.kind is Kind.VAR_KEYWORD:
             additional = value
         else:
-            properties[parameter.name] = _property(parameter, value)
+            properties[parameter.name] = _property(parameter.kind, value, defaults[parameter.name])
     return {
         "type": "object",
         "properties": properties,
@@ -131,15 +178,15 @@ def _schema(parameters: Sequence[Parameter]) -> Schema:
     }
 
 
-def _property(parameter: Parameter, value: Schema) -> Schema:
+def _property(kind: Kind, value: Schema, default: object) -> Schema:
     described = dict(value)
-    if parameter.kind is Kind.VAR_POSITIONAL:
+    if kind is Kind.VAR_POSITIONAL:
         described = {"type": "array", "items": value}
-    if parameter.kind is not Kind.ORDINARY:
-        described["x-parameter-kind"] = parameter.kind.value
+    if kind is not Kind.ORDINARY:
+        described[KIND] = kind.value
     try:
-        default = json.loads(json.dumps(parameter.default, allow_nan=False))
+        told = json.loads(json.dumps(default, allow_nan=False))
     except (TypeError, ValueError, RecursionError):
         return described
     # JSON would turn a tuple into an array and number keys into strings: no longer the default.
-    return {**described, "default": default} if default == parameter.default else described
+    return {**described, "default": told} if told == default else described

@@ -1,4 +1,4 @@
-"""The catalogue over HTTP: what can run."""
+"""The catalogue over HTTP: what can run, and who runs it."""
 
 from typing import Any, ClassVar
 
@@ -8,8 +8,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from scheduler_api.access.scopes import Scope
-from scheduler_api.catalogue.registry import get_task, registered_tasks
-from scheduler_api.catalogue.serializers import TaskSerializer
+from scheduler_api.catalogue.known import known_names, known_task, known_tasks
+from scheduler_api.catalogue.models import Worker, told_alive
+from scheduler_api.catalogue.serializers import (
+    TaskSerializer,
+    WholeTaskSerializer,
+    WorkerSerializer,
+)
 from scheduler_api.http.paging import KeysetPagination
 from scheduler_api.http.problems import NotFound
 from scheduler_api.http.serializers import unknown
@@ -27,7 +32,7 @@ class OnePage(KeysetPagination):
 
 
 class TaskViewSet(ApiViewSet):
-    """The tasks that are registered with Celery, Celery's own left out."""
+    """The tasks that the workers have, or that this process has; Celery's own left out."""
 
     resource = "task"
     tag = "Tasks"
@@ -37,18 +42,42 @@ class TaskViewSet(ApiViewSet):
     lookup_value_regex = "[^/]+"
     filter_backends = ()
     pagination_class = OnePage
+    volatile_fields = frozenset({"worker_count", "last_seen_at", "workers"})
 
     def list(self, request: Request) -> Response:
-        """Answer with all of them, sorted by name."""
-        results = self.get_serializer(registered_tasks(), many=True).data
+        """Answer with all of them, sorted by name.
+
+        Those of which a worker has told, and those that the API has itself.
+        """
+        results = self.get_serializer(known_tasks(), many=True).data
         return Response({"next": None, "previous": None, "results": results})
 
     @extend_schema(
-        parameters=[OpenApiParameter("name", str, "path", description="The task's name.")]
+        parameters=[OpenApiParameter("name", str, "path", description="The task's name.")],
+        responses=WholeTaskSerializer,
     )
     def retrieve(self, request: Request, name: str) -> Response:
-        """Answer with one, by its name."""
-        task = get_task(name)
+        """Answer with one, by its name, and with the workers that have it."""
+        task = known_task(name)
         if task is None:
-            raise NotFound(unknown("task", name, [task.name for task in registered_tasks()]))
-        return self.read(self.get_serializer(task).data)
+            raise NotFound(unknown("task", name, known_names()))
+        return self.read(WholeTaskSerializer(task).data)
+
+
+class WorkerViewSet(ApiViewSet):
+    """The Celery workers that know this service."""
+
+    resource = "worker"
+    tag = "Workers"
+    queryset = told_alive(Worker.objects.all())
+    serializer_class = WorkerSerializer
+    scopes: ClassVar = {"list": Scope.TASKS_READ}
+    ordering_fields = ("name",)
+
+    def list(self, request: Request) -> Response:
+        """Answer with one page, sorted by name; follow `next` for the others.
+
+        One that nobody has seen for 30 days is forgotten. A worker without this app, or without
+        the database, tells nothing of itself.
+        """
+        return self.answer_page()

@@ -304,10 +304,10 @@ class ApiSchema(AutoSchema):
             return standard[2].format(**self.names)
         if self.view.action in self.view.pages:
             return f"One page of {self.view.action}."
-        answers: Any = self.get_response_serializers()
-        if isinstance(answers, dict):  # by status
-            answers = next(iter(answers.values()))
-        return (answers.__doc__ or "").partition("\n")[0]
+        answer: object = self.get_response_serializers()
+        if isinstance(answer, dict):  # by status, and for each the same
+            answer = next(iter(answer.values()))
+        return (answer.__doc__ or "").partition("\n")[0]
 
     def _get_examples(self, serializer: Any, direction: Direction, *args: Any) -> Any:
         """Leave out what is not sent with this method; overridden, since no setting does it."""

@@ -70,6 +70,8 @@ class ApiViewSet(GenericViewSet[Any]):
     made_when_stored: ClassVar[tuple[str, ...]] = ("id",)
     # Actions that answer with a page, and so take what the list of all does.
     pages: ClassVar[frozenset[str]] = frozenset({"list"})
+    # Actions that take the filters of a list beside parameters of their own.
+    filtered: ClassVar[frozenset[str]] = frozenset()
     # What the id in an address is, for the schema.
     id_schema: ClassVar[Mapping[str, object]] = {"type": "integer", "minimum": 1}
     # Whether a row has slots, of which a dry run tells the next ones.
@@ -134,13 +136,15 @@ class ApiViewSet(GenericViewSet[Any]):
         known = set(self.queries[self.action]().fields) if self.action in self.queries else set()
         if self.writes(str(self.request.method)):
             known.add(DRY_RUN)
+        if self.action in self.filtered:
+            return {*known, *self.filters()}
         if self.action not in self.pages or self.paginator is None:
             return known
         return {*self.filters(), *getattr(self.paginator, "parameters", ())}
 
     def filters(self) -> Mapping[str, object]:
         """Return what this operation filters its list by, by name."""
-        if self.action not in self.pages:
+        if self.action not in self.pages | self.filtered:
             return {}
         filterset = getattr(self, "filterset_class", None)
         return dict(getattr(filterset, "base_filters", {}))
@@ -155,10 +159,10 @@ class ApiViewSet(GenericViewSet[Any]):
         return bool(read_query(query)[DRY_RUN])
 
     def read_query(self) -> dict[str, Any]:
-        """Return the query parameters of this action, checked."""
+        """Return the query parameters of this action, checked; filters are read by themselves."""
         query, sent = self.queries[self.action], self.request.query_params.dict()
-        sent.pop(DRY_RUN, None)
-        return read_query(query(data=sent))
+        own = query().fields.keys()
+        return read_query(query(data={name: value for name, value in sent.items() if name in own}))
 
     def locked_object(self) -> Any:
         """Return the object at this address, locked until the transaction ends."""

@@ -53,6 +53,7 @@ ANSWER: dict[str, Any] = {
     "total_run_count": 0,
     "missed_count": 0,
     "last_error": "",
+    "warnings": [],
     "date_changed": "2027-03-28T01:00:00Z",
 }
 PAUSE = {"note": "The CRM is being moved.", "until": "2100-01-01T06:00:00Z"}

@@ -52,12 +52,20 @@ from scheduler_api.periodic_tasks.policies import (
     PolicyNumber,
     wrong_jitter,
 )
-from scheduler_api.periodic_tasks.validation import mistakes_in
+from scheduler_api.periodic_tasks.validation import mistakes_in, warnings_about
 from scheduler_api.schedules.rows import KINDS, are_equal, kind_of
 
 LARGEST_INTEGER = 2**31 - 1
 MAX_NAME_LENGTH = 200
 JSON_FIELDS = {"args", "kwargs", "headers"}
+
+
+class WarningSerializer(serializers.Serializer[Any]):
+    """Something to know of a definition, which is accepted all the same."""
+
+    pointer = serializers.CharField(help_text="Which field: a JSON pointer (RFC 6901).")
+    code = serializers.CharField(help_text="What it is; never changes.")
+    detail = serializers.CharField(help_text="What it is and how to mend it, for people.")
 
 
 @extend_schema_serializer(
@@ -181,6 +189,10 @@ class PeriodicTaskSerializer(StrictModelSerializer):
         read_only=True,
         help_text="Why beat cannot plan or send it, and tries again; empty when it can.",
     )
+    warnings = serializers.SerializerMethodField(
+        help_text="What may keep it from running, though it is not wrong: `no_worker` when "
+        "none that is alive has its task, `unregistered_task` when none ever had."
+    )
     # What it validates.
     draft: Draft
 
@@ -218,11 +230,12 @@ class PeriodicTaskSerializer(StrictModelSerializer):
             "total_run_count",
             "missed_count",
             "last_error",
+            "warnings",
             "date_changed",
         )
         extra_kwargs: ClassVar = {
             "name": {"validators": [], "help_text": "Unique among all periodic tasks."},
-            "task": {"help_text": "The name of a registered task, as `GET /api/v1/tasks/` lists."},
+            "task": {"help_text": "The name of a task, as `GET /api/v1/tasks/` lists them."},
             "queue": {
                 "allow_blank": False,
                 "help_text": "A configured queue; by default, where the task is routed.",
@@ -284,6 +297,11 @@ class PeriodicTaskSerializer(StrictModelSerializer):
         """Return the slot that beat waits for."""
         slot = timing.next_run_at(task)
         return slot and fields.in_utc(slot)
+
+    @extend_schema_field(WarningSerializer(many=True))
+    def get_warnings(self, task: Any) -> list[dict[str, str]]:
+        """Return what may keep it from running."""
+        return [warning.as_json() for warning in warnings_about(task)]
 
     def check(
         self, data: Any, *, task: PeriodicTask | None = None, partial: bool = False

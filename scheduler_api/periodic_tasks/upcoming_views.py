@@ -16,13 +16,18 @@ from scheduler_api.access.ownership import visible_to
 from scheduler_api.access.permissions import account_of
 from scheduler_api.access.scopes import Scope
 from scheduler_api.http import fields
-from scheduler_api.http.filtering import TextFilter, read_query
+from scheduler_api.http.filtering import TextFilter
 from scheduler_api.http.paging import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Place
 from scheduler_api.http.serializers import StrictSerializer
 from scheduler_api.http.viewsets import ApiViewSet
 from scheduler_api.periodic_tasks.examples import ANSWER
 from scheduler_api.periodic_tasks.labels import FILTER_HELP, with_labels
-from scheduler_api.periodic_tasks.upcoming import Upcoming, upcoming_of
+from scheduler_api.periodic_tasks.upcoming import (
+    MAX_UNPLANNED,
+    Upcoming,
+    has_too_many_unplanned,
+    upcoming_of,
+)
 from scheduler_api.schedules.inline import InlineSchedule
 from scheduler_api.schedules.rows import KINDS
 
@@ -32,6 +37,7 @@ ORDERING = "due_at"
 THE_LAST = 2**63 - 1
 SHOWN: dict[str, Any] = {
     "until": "2027-03-28T02:00:00Z",
+    "is_complete": True,
     "next": None,
     "results": [
         {
@@ -116,6 +122,11 @@ class UpcomingRunsSerializer(serializers.Serializer[Any]):
     """One page of the slots to come."""
 
     until = fields.Instant(read_only=True, help_text="They are due at this moment at the latest.")
+    is_complete = fields.Flag(
+        read_only=True,
+        help_text="Whether no periodic task is left out: beat has yet to plan "
+        f"{MAX_UNPLANNED:,} at most of them, that were made or changed a moment ago.",
+    )
     next = serializers.URLField(
         read_only=True, allow_null=True, help_text="The next page; null on the last one."
     )
@@ -133,22 +144,11 @@ class UpcomingViewSet(ApiViewSet):
     filterset_class = UpcomingFilter
     scopes: ClassVar = {"upcoming": Scope.PERIODIC_TASKS_READ}
     queries: ClassVar = {"upcoming": UpcomingRunsQuery}
+    filtered = frozenset({"upcoming"})
 
     def get_queryset(self) -> QuerySet[Any]:
         """Return the periodic tasks that the caller may see; others are not there."""
         return super().get_queryset().filter(visible_to(account_of(self.request)))
-
-    def known_parameters(self) -> set[str]:
-        """Return the names of the query parameters: the filters, too."""
-        return {*super().known_parameters(), *UpcomingFilter.base_filters}
-
-    def read_query(self) -> dict[str, Any]:
-        """Return the query parameters that are no filters, checked."""
-        names: list[str] = [*UpcomingRunsQuery().fields]
-        sent = self.request.query_params
-        return read_query(
-            UpcomingRunsQuery(data={name: sent[name] for name in names if name in sent})
-        )
 
     @extend_schema(operation_id="listUpcoming", filters=True, responses=UpcomingRunsSerializer)
     def upcoming(self, request: Request) -> Response:
@@ -167,7 +167,12 @@ class UpcomingViewSet(ApiViewSet):
         found = upcoming_of(tasks, after=place, until=until, count=size + 1)
         page = found[:size]
         link = self.link(page[-1], until=until) if len(found) > size else None
-        answer = {"until": until, "next": link, "results": page}
+        answer = {
+            "until": until,
+            "is_complete": not has_too_many_unplanned(tasks),
+            "next": link,
+            "results": page,
+        }
         return Response(UpcomingRunsSerializer(answer).data)
 
     def link(self, last: Upcoming, *, until: datetime) -> str:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 from django.conf import settings
 from django_celery_beat.models import PeriodicTask
@@ -14,7 +15,8 @@ from scheduler_api.access.models import ServiceAccount
 from scheduler_api.access.permissions import may_name_queue, may_name_task
 from scheduler_api.access.redaction import leads_to_secret
 from scheduler_api.catalogue.arguments import check_arguments
-from scheduler_api.catalogue.registry import get_task, registered_tasks
+from scheduler_api.catalogue.known import find_task, known_names
+from scheduler_api.catalogue.registry import is_registered
 from scheduler_api.http.fields import read_json
 from scheduler_api.http.problems import Mistake, join
 from scheduler_api.http.serializers import unknown
@@ -120,21 +122,36 @@ def wrong_arguments(task: PeriodicTask) -> Iterator[Mistake]:
             "store the data elsewhere and send its address.",
         )
         return
-    registered = get_task(task.task)
-    if registered is None:
-        names = [known.name for known in registered_tasks()]
-        yield Mistake(
-            pointer="/task", code="unregistered_task", detail=unknown("task", task.task, names)
-        )
+    known = find_task(task.task)
+    if known is None:
+        if settings.UNREGISTERED_TASKS != "allow" or is_registered(task.task):
+            detail = unknown("task", task.task, known_names())
+            yield Mistake(pointer="/task", code="unregistered_task", detail=detail)
         return
     is_fitting = True
-    for error in check_arguments(registered.signature, args, kwargs):
+    for error in check_arguments(known.signature, args, kwargs):
         is_told = error.code != "invalid_argument" or not leads_to_secret(error.pointer)
         detail = error.detail if is_told else "does not fit the task; a secret is not repeated"
         yield Mistake(pointer=error.pointer, code=error.code, detail=detail)
         is_fitting = False
     if is_fitting and task.task == http_requests.TASK:
         yield from http_requests.mistakes_in_call(args, kwargs)
+
+
+def warnings_about(task: Any) -> list[Mistake]:
+    """Return what is not wrong with a periodic task, and may yet keep it from running.
+
+    `task` has `was_told` and `has_worker` from catalogue.models.
+    """
+    if task.has_worker:
+        return []
+    if task.was_told:
+        detail = "No worker that is alive has this task: its runs wait for one that has."
+        return [Mistake(pointer="/task", code="no_worker", detail=detail)]
+    if is_registered(task.task):
+        return []
+    detail = "No worker has ever told of this task: its name and its arguments are not checked."
+    return [Mistake(pointer="/task", code="unregistered_task", detail=detail)]
 
 
 def has_type_tags(value: object) -> bool:

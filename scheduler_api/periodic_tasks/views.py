@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from scheduler_api.access.ownership import visible_to
 from scheduler_api.access.permissions import account_of, caller_of
 from scheduler_api.access.scopes import Scope, crud
+from scheduler_api.catalogue.models import has_worker, was_told
 from scheduler_api.http.etags import RevisionMismatch, refuse_existing, refuse_missing
 from scheduler_api.http.parsing import MAX_BYTES_OF_MANY
 from scheduler_api.http.problems import NotFound
@@ -54,7 +55,9 @@ class PeriodicTaskViewSet(CrudViewSet):
     tag = "Periodic tasks"
     # Of the owner only the name: an account for each row would take longer than the row.
     queryset = PeriodicTask.objects.select_related(*KINDS, "managed", "agenda").annotate(
-        owner_name=F("managed__owner__name")
+        owner_name=F("managed__owner__name"),
+        was_told=was_told("task"),
+        has_worker=has_worker("task"),
     )
     serializer_class = PeriodicTaskSerializer
     filterset_class = PeriodicTaskFilter
@@ -77,6 +80,7 @@ class PeriodicTaskViewSet(CrudViewSet):
             *("next_run_at", "last_run_at", "total_run_count", "date_changed"),
             *("missed_count", "last_error"),
             *("paused", "paused_until", "pause_note"),
+            "warnings",
         }
     )
     problems: ClassVar = {

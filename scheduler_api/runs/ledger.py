@@ -182,3 +182,15 @@ def renew(run_ids: Iterable[str]) -> None:
     """Note that the worker of runs lives."""
     running = Run.objects.filter(pk__in=list(run_ids), state=State.RUNNING)
     running.update(lease_until=Now() + LEASE)
+
+
+def start_unseen(run_id: str, *, until: datetime) -> bool:
+    """Note that a run has started while the ledger could not be told; it stands as it did.
+
+    Until then its message is not missed: it is not in its queue.
+    """
+    fresh = Run.objects.filter(pk=run_id, state__in=Run.ACTIVE, started_at=None)
+    try:
+        return fresh.update(lease_until=until) == 1
+    except ValidationError:  # no id of ours
+        return False

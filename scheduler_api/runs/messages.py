@@ -9,7 +9,8 @@ from typing import Any
 from django.conf import settings
 from django_celery_beat.models import PeriodicTask
 
-from scheduler_api.catalogue.registry import is_registered, registered_tasks
+from scheduler_api.catalogue.known import known_names, told_names
+from scheduler_api.catalogue.registry import is_registered
 from scheduler_api.http.fields import read_json
 from scheduler_api.http.problems import Mistake
 from scheduler_api.http.serializers import unknown
@@ -40,7 +41,7 @@ def problem_with(  # noqa: PLR0917 - the columns, in their order
             headers,
             (queue, exchange, routing_key),
             priority,
-            settings.UNREGISTERED_TASKS,
+            is_known(task),
             tuple(settings.QUEUES),
             settings.ALLOW_CUSTOM_ROUTING,
         )
@@ -80,22 +81,25 @@ def _problem_beside_arguments(
     headers: str | None,
     routing: tuple[str | None, str | None, str | None],
     priority: int | None,
-    unregistered: str,
+    is_task_known: bool,
     *_settings: Any,
 ) -> str:
     return (
-        _problem_with_task(task, unregistered)
+        ("" if is_task_known else _problem_with_task(task))
         or _problem_with_headers(headers)
         or _problem_with_routing(*routing)
         or _problem_with_priority(priority)
     )
 
 
-def _problem_with_task(task: str, unregistered: str) -> str:
-    if unregistered == "allow" or is_registered(task):
-        return ""
-    reason = unknown("task", task, [known.name for known in registered_tasks()])
-    return f"{reason} UNREGISTERED_TASKS=allow opens names that only the workers know."
+def is_known(task: str) -> bool:
+    """Tell whether a task may be sent: this process has it, or a worker has told of it, ever."""
+    return is_registered(task) or settings.UNREGISTERED_TASKS == "allow" or told_names.has(task)
+
+
+def _problem_with_task(task: str) -> str:
+    reason = unknown("task", task, known_names())
+    return f"{reason} UNREGISTERED_TASKS=allow opens names of which no worker has told."
 
 
 def _problem_with_headers(text: str | None) -> str:

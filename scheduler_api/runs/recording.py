@@ -112,6 +112,9 @@ def before_start(task: Task[Any, Any], task_id: str, args: object, kwargs: objec
     except AWAY as error:
         logger.warning("Starting %s without telling the ledger: %s", task_id, told(error))
         ongoing[task_id] = Started(None)
+        if not isinstance(error, TimeoutError):  # that start is told later
+            until = at + RETRY_PATIENCE
+            recorder().keep(partial(ledger.start_unseen, task_id, until=until))
         return
     if not answer.is_to_start:
         logger.info("Dropping a message of %s: its run has started, or was cancelled", task_id)

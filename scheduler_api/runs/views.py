@@ -20,7 +20,6 @@ from scheduler_api.access.models import ServiceAccount
 from scheduler_api.access.ownership import visible_to
 from scheduler_api.access.permissions import account_of, caller_of
 from scheduler_api.access.scopes import Scope
-from scheduler_api.http.filtering import read_query
 from scheduler_api.http.paging import invalid_parameter
 from scheduler_api.http.problems import ValidationFailed
 from scheduler_api.http.viewsets import ApiViewSet, ListRetrieveViewSet
@@ -253,16 +252,7 @@ class RunStatsViewSet(ReadsRuns):
     filterset_class = RunStatsFilter
     scopes: ClassVar = {"stats": Scope.RUNS_READ}
     queries: ClassVar = {"stats": RunStatsQuery}
-
-    def known_parameters(self) -> set[str]:
-        """Return the names of the query parameters: the filters of runs, too."""
-        return {*super().known_parameters(), *RunStatsFilter.base_filters}
-
-    def read_query(self) -> dict[str, Any]:
-        """Return the query parameters that are no filters, checked."""
-        names: list[str] = [*RunStatsQuery().fields]
-        sent = self.request.query_params
-        return read_query(RunStatsQuery(data={name: sent[name] for name in names if name in sent}))
+    filtered = frozenset({"stats"})
 
     @extend_schema(filters=True, responses=RunStatsSerializer)
     def stats(self, request: Request, **address: str) -> Response:

@@ -14,14 +14,18 @@ from scheduler_api.webhooks.models import Delivery, Webhook
 from scheduler_api.webhooks.payloads import data_of, payload_of
 
 BATCH = 500
+# So many batches at once: then what is due is sent, and who is asked to stop does.
+MAX_BATCHES = 20
 
 logger = logging.getLogger(__name__)
 
 
 def fan_out(*, now: datetime) -> int:
-    """Make deliveries of all events, and return how many events there were."""
+    """Make deliveries of events, and return of how many."""
     total = 0
-    while RunEvent.objects.exists() and (count := fan_out_batch(now=now)):
+    for _ in range(MAX_BATCHES):
+        if not RunEvent.objects.exists() or not (count := fan_out_batch(now=now)):
+            break
         total += count
     return total
 
@@ -58,7 +62,11 @@ def deliveries_of(events: Sequence[RunEvent], *, now: datetime) -> Iterator[Deli
             logger.warning("Nobody is told of %s: its run is no longer there", event)
             continue
         event_id = f"msg_{uuid.uuid4().hex}"
-        payload = payload_of(event.kind, data_of(runs[event.run_id]), at=event.at)
+        try:
+            payload = payload_of(event.kind, data_of(runs[event.run_id]), at=event.at)
+        except Exception:  # one row that cannot be told must not stop the others
+            logger.exception("Nobody is told of %s", event)
+            continue
         for webhook in hearers:
             yield Delivery(
                 webhook=webhook,

@@ -85,13 +85,14 @@ class WebhookViewSet(CrudViewSet):
         """
         webhook = self.locked_object()
         secret = actions.rotate_secret(webhook, now=datetime.now(UTC), by=caller_of(request))
-        told = {
-            "secret": None if self.is_dry_run else secret,
-            "previous_until": webhook.previous_until,
-        }
+        told = NewSecretSerializer(
+            {"secret": secret, "previous_until": webhook.previous_until}
+        ).data
+        if self.is_dry_run:
+            return Response({**told, "secret": None})
         # Where a repeat under the same Idempotency-Key, which is not told the secret, is sent.
         address_of = reverse("webhook-detail", args=[webhook.pk], request=request)
-        return Response(NewSecretSerializer(told).data, headers={"Location": address_of})
+        return Response(told, headers={"Location": address_of})
 
     @extend_schema(request=None, responses={202: WholeDeliverySerializer})
     @action(detail=True, methods=["post"])

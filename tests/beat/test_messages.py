@@ -21,8 +21,10 @@ from scheduler_api.beat.capture import Message, Unsendable, capture
 from scheduler_api.beat.outgoing import Outgoing
 from scheduler_api.beat.reprs import short_repr
 from scheduler_api.beat.templates import Templates
+from scheduler_api.catalogue import known
 from scheduler_api.runs.messages import options_of, problem_with
 from tests.beat.examples import make_app, name_of, outgoing
+from tests.catalogue.workers import REPORT, send_report, worker
 
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 AN_HOUR_LATER = (NOON + timedelta(hours=1)).isoformat()
@@ -374,10 +376,30 @@ def test_a_row_without_a_problem(columns):
     ],
     ids=str,
 )
+@pytest.mark.django_db
 def test_a_row_with_a_problem_says_how_to_mend_it(columns, says):
     for _ in range(2):  # also when it is remembered
         assert says in problem(**columns)
         assert "hunter2" not in problem(**columns)
+
+
+@pytest.mark.django_db
+def test_a_task_that_only_a_worker_has_is_no_problem(django_assert_num_queries):
+    worker(send_report)
+
+    with django_assert_num_queries(2):  # once for the names, once to say which was meant
+        for _ in range(3):
+            assert problem(task=REPORT) == ""
+            assert "did you mean" in problem(task=f"{REPORT}s")
+
+
+@pytest.mark.django_db
+def test_nor_is_it_when_the_worker_has_told_of_it_since():
+    assert problem(task=REPORT)
+    worker(send_report)
+    known.told_names.forget()  # as after two seconds
+
+    assert problem(task=REPORT) == ""
 
 
 def test_the_settings_open_names_and_routes(settings):

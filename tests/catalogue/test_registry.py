@@ -200,3 +200,13 @@ def test_a_function_says_nothing_of_its_undocumented_self(app):
     app.task(nothing, name="reports.daily", base=Base)
 
     assert get_task("reports.daily", app).doc == ""
+
+
+def test_a_task_whose_class_has_a_start_of_its_own_may_not_be_recorded(app):
+    class Own(Task):
+        def before_start(self, task_id, args, kwargs): ...
+
+    app.task(nothing, name="own", base=Own)
+    app.task(nothing, name="plain")
+
+    assert [task.is_recorded for task in registered_tasks(app)] == [False, True]

@@ -22,5 +22,5 @@ def api_alone(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
     if connection.vendor == "postgresql":
         settings["DATABASE_URL"] = request.getfixturevalue("postgres_database")
     with Api(tmp_path, **settings) as api:
-        api.manage("loaddata", str(HERE / "run.json"))
+        api.manage("loaddata", str(HERE / "run.json"), str(HERE / "webhook.json"))
         yield api

@@ -16,8 +16,13 @@ import schemathesis
 from schemathesis.core.failures import AcceptedNegativeData, Failure
 from schemathesis.openapi.checks import RejectedPositiveData, UseAfterFree
 
-# What would end the fuzzer's own account or key, which are the first on a new database.
-FATAL = {"/api/v1/service-accounts/{id}/", "/api/v1/api-keys/{id}/revoke/"}
+# What would end the fuzzer's own account or key, which are the first on a new database, or the
+# webhook of webhook.json, and the one delivery with it.
+FATAL = {
+    "/api/v1/service-accounts/{id}/",
+    "/api/v1/api-keys/{id}/revoke/",
+    "/api/v1/webhooks/{id}/",
+}
 
 # The one run there is, of run.json: no request makes another, and nobody guesses its id.
 THE_RUN = "0b0f6a0e-6a5c-5d5e-9a3b-0d9f5b8f7c11"
@@ -28,6 +33,8 @@ KNOWN: dict[str, Any] = {
     "task": "project.tasks.heartbeat",
     "timezone": "Europe/Berlin",
     "expression": "30 7 * * mon-fri",
+    "url": "https://8.8.8.8/hook",
+    "label": "team=billing",
 }
 EVERY_HOUR = {"type": "interval", "every": 1, "period": "hours"}
 UNKNOWN = {
@@ -70,6 +77,10 @@ BEYOND_THE_SCHEMA = {
     "wrong_number_of_fields",
     "unknown_macro",
     "reboot",
+    # That of a URL and of labels, and where a host leads.
+    "invalid_url",
+    "invalid_label",
+    "address_not_allowed",
     # A text of nothing but blanks, and one with a NUL, which a pattern on each field would hide
     # the others behind.
     "blank",
@@ -124,9 +135,10 @@ def mend_the_address(case: schemathesis.Case) -> None:
     """Take an id that is one, and a query that gunicorn hands on."""
     # A link out of the `instance` of a problem leads to `{id}` with "batch" for the id.
     is_valid = case.meta is not None and case.meta.generation.mode.is_positive
+    is_of_a_delivery = case.path.startswith("/api/v1/deliveries/{id}/")
     if is_valid and case.path.startswith("/api/v1/runs/{id}/"):
         case.path_parameters["id"] = THE_RUN
-    elif is_valid and not str(case.path_parameters.get("id", 1)).isdigit():
+    elif is_valid and (is_of_a_delivery or not str(case.path_parameters.get("id", 1)).isdigit()):
         case.path_parameters["id"] = "1"
     elif case.path_parameters.get("id") == "batch":
         case.path_parameters["id"] = "no-batch"

@@ -4,8 +4,11 @@ import re
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django_celery_beat.models import PeriodicTask
 
+from scheduler_api.catalogue.announcing import Announcement, announce
+from scheduler_api.catalogue.registry import get_task
 from scheduler_api.http import destinations
 from scheduler_api.runs import actions
 from scheduler_api.runs.models import Run
@@ -23,7 +26,10 @@ REFERENCES = {
     *("service_account", "periodic_task"),
 }
 # What is different each time that one asks.
-CHANGING = {"next_run_at", "date_changed", "created_at", "due_at", "slot_at"}
+CHANGING = {
+    *("next_run_at", "date_changed", "created_at", "due_at", "slot_at"),
+    *("started_at", "last_seen_at"),
+}
 CHANCE = {
     "id": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     "prefix": r"[0-9a-f]{8}",
@@ -128,10 +134,37 @@ def test_a_change_is_answered_as_shown(api: ContractClient, changing: Operation,
     assert without_chance(response.json()) == without_chance(list(shown.values())[position])
 
 
+def a_worker_with(name: str) -> None:
+    task = get_task(name)
+    assert task
+    announce(
+        Announcement(
+            name="celery@worker-1",
+            queues=lambda: ["celery"],
+            version=settings.APP_VERSION,
+            pid=4711,
+            concurrency=2,
+            tasks=lambda: [task],
+        )
+    )
+
+
 def test_a_task_is_answered_as_shown(api: ContractClient):
     example = answered(operation("getTask"), "200")["Task"]
+    a_worker_with("project.tasks.add")
 
-    assert api.get("/api/v1/tasks/project.tasks.add/").json() == example
+    task = api.get("/api/v1/tasks/project.tasks.add/").json()
+
+    assert without_chance(task) == without_chance(example)
+
+
+def test_a_worker_is_answered_as_shown(api: ContractClient):
+    [example] = answered(operation("listWorkers"), "200")["AWorker"]["results"]
+    a_worker_with("project.tasks.add")
+
+    [worker] = api.get("/api/v1/workers/").json()["results"]
+
+    assert without_chance(worker) == without_chance(example)
 
 
 @pytest.mark.parametrize(("creating", "name"), with_bodies("post"))

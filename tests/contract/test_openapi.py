@@ -140,6 +140,7 @@ def test_it_is_explained(operation: Operation):
     texts += [response["description"] for _, _, response in operation.responses()]
 
     assert all(text.strip() for text in texts)
+    assert not [text for text in texts if str(dict.__doc__).startswith(text)]
     assert operation.described["summary"][-1].isalpha()
     assert len(operation.described["tags"]) == 1
 

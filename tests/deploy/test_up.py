@@ -54,7 +54,10 @@ def test_up_answers_and_ctrl_c_lets_a_running_task_finish(processes):
 
     assert started.exit_code(within=30) == 0
     output = started.output()
-    ends = [output.index(f"{name} exited with code 0") for name in ("beat", "api", "worker")]
+    ends = [
+        output.index(f"{name} exited with code 0")
+        for name in ("beat", "api", "worker", "webhooks")
+    ]
     assert ends == sorted(ends)
     assert ends[1] < output.index("Slept for 3.0 s") < ends[2]
     assert "Traceback" not in output

@@ -6,6 +6,7 @@ A new script needs an entry in EXAMPLES, and a row in the README beside it.
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,6 +106,25 @@ def a_file(service: Service) -> list[str]:
     return [str(file)]
 
 
+def a_dead_delivery(service: Service) -> list[str]:
+    body = {"name": "Dead", "url": "https://hooks.example.com/scheduler"}
+    _, webhook = service.call("POST", "/api/v1/webhooks/", body)
+    script = (
+        "from datetime import UTC, datetime\n"
+        "from scheduler_api.webhooks.models import Delivery\n"
+        f"Delivery.objects.create(webhook_id={webhook['id']}, event_id='msg_dead', state='dead',\n"
+        "    type='webhook.ping', payload='{}', created_at=datetime.now(UTC))"
+    )
+    subprocess.run(
+        [sys.executable, "manage.py", "shell", "-c", script],
+        cwd=ROOT,
+        env=service.environment,
+        capture_output=True,
+        check=True,
+    )
+    return [str(webhook["id"])]
+
+
 def the_same_request(service: Service) -> list[str]:
     run_script(service, "create-once.sh", "4711")
     return ["4711"]
@@ -124,6 +144,10 @@ EXAMPLES = {
     ),
     "create-on-a-crontab.sh": Example(prints='"name": "Import of working days"'),
     "create-once.sh": Example(prepare=the_same_request, prints="(?m)^Idempotent-Replayed: true"),
+    "create-webhook.sh": Example(
+        prepare=lambda _: ["Alerts", "https://hooks.example.com/scheduler", "team=billing"],
+        prints=r"^whsec_[\w+/]{43}=\nWhat comes of the ping: http://.+/deliveries/[0-9]+/$",
+    ),
     "deploy-by-name.sh": Example(prints="^Nightly clean-up next runs at 2.+Z in revision 1$"),
     "issue-key.sh": Example(prepare=lambda _: ["reports"], prints="^sk_"),
     "list-failed-runs.sh": Example(prepare=a_failed_run, prints="\tIt fails\tfailed\t"),
@@ -144,6 +168,7 @@ EXAMPLES = {
     "preview-schedule.sh": Example(
         prepare=lambda _: ["30 2 * * *", "Europe/Berlin"], prints='"clock_changes": "'
     ),
+    "redeliver-dead.sh": Example(prepare=a_dead_delivery, prints="^msg_dead is sent again$"),
     "retry-failed-runs.sh": Example(
         prepare=a_failed_run_of_its_own, prints="^[0-9a-f-]{36} is run again as [0-9a-f-]{36}$"
     ),

@@ -12,16 +12,17 @@ import pytest
 from project.up import PROCESSES
 from scheduler_api.periodic_tasks.agenda_check import Report
 from scheduler_api.periodic_tasks.triggers.installation import Faults
-from tests.journeys.service import ROOT, Service
+from tests.journeys.service import ROOT, START_SECONDS, Service, wait_for
 
 PAGE = (ROOT / "docs/operating.md").read_text()
 REFUSALS = re.findall(r"<!-- refuses: (\w+)=(.+?) -->\n```\n(.+?)```", PAGE, re.DOTALL)
 FINDINGS = re.findall(r"<!-- finds -->\n```\n(.+?)```", PAGE, re.DOTALL)
+[KEY] = re.findall(r"```sh\n(auth=.+?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 RECIPES = re.findall(r"<!-- shows: (.+?) -->\n```sh\n(.+?)```", PAGE, re.DOTALL)
 
 
 def test_each_block_is_tested() -> None:
-    assert PAGE.count("```") / 2 == len(REFUSALS) + len(RECIPES) + len(FINDINGS) == 7
+    assert PAGE.count("```") / 2 == len(REFUSALS) + len(RECIPES) + len(FINDINGS) == 8
 
 
 def test_it_names_the_commands_of_the_processes() -> None:
@@ -48,18 +49,21 @@ def test_a_start_is_refused_as_shown(tmp_path: Path, name: str, value: str, sent
 
 @pytest.mark.parametrize(("shown", "script"), RECIPES)
 def test_a_command_shows_what_it_says(embedded: Service, shown: str, script: str) -> None:
-    script = script.replace("http://127.0.0.1:8000", embedded.address)
+    script = f"{KEY}{script}".replace("http://127.0.0.1:8000", embedded.address)
+    script = script.replace(".data/admin.key", str(embedded.key_file))
 
-    pasted = subprocess.run(
-        ["sh", "-euc", script.replace("python ", f"{sys.executable} ")],
-        cwd=ROOT,
-        env=embedded.environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    def pasted() -> str:
+        return subprocess.run(
+            ["sh", "-euc", script.replace("python ", f"{sys.executable} ")],
+            cwd=ROOT,
+            env=embedded.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
 
-    assert shown in pasted.stdout
+    # A worker that has just started tells of itself in its own time.
+    wait_for(lambda: shown in pasted(), seconds=START_SECONDS, why=pasted)
 
 
 def test_what_a_check_finds_is_said_as_shown() -> None:

@@ -188,9 +188,13 @@ def test_without_a_database_a_run_starts_and_its_end_is_kept(deliver, body, reco
     assert body.started == [run_id]
     assert "without telling the ledger: gone" in caplog.text
     assert the_run().state == "queued"
-    [end] = recorder.kept
+    unseen, end = recorder.kept
+    assert unseen()
+    assert (the_run().state, the_run().started_at) == ("queued", None)
+    assert the_run().lease_until > datetime.now(UTC)
     assert end()
-    assert the_run().state == "succeeded"
+    assert not unseen()
+    assert (the_run().state, the_run().lease_until) == ("succeeded", None)
 
 
 # --- Ends -------------------------------------------------------------------------------------

@@ -182,6 +182,22 @@ def test_an_event_whose_run_is_gone_is_not_told_and_that_is_logged(caplog):
     assert "its run is no longer there" in caplog.text
 
 
+def test_one_that_cannot_be_told_stops_no_other(monkeypatch, caplog):
+    owner = account()
+    webhook_of(owner)
+    broken, whole = happened(task_of(owner)), happened(task_of(owner))
+    data_of = fanning_out.data_of
+
+    def tell(run):
+        return data_of(run) if run.pk == whole.pk else 1 / 0
+
+    monkeypatch.setattr(fanning_out, "data_of", tell)
+    assert fan_out(now=NOON) == 2
+
+    assert Delivery.objects.get().run_id == whole.pk
+    assert f"Nobody is told of run.failed {broken.pk}" in caplog.text
+
+
 def test_there_may_be_more_events_than_are_read_at_once(monkeypatch):
     monkeypatch.setattr(fanning_out, "BATCH", 2)
     owner = account()

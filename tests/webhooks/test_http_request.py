@@ -163,6 +163,14 @@ def test_a_run_refuses_what_it_may_not_send(changes, argument, reason, monkeypat
         http_request(**call(**changes))
 
 
+def test_a_run_sends_no_other_method(receiver):
+    """Who writes a definition behind the API is not asked for its signature."""
+    with pytest.raises(NotAsked, match="GET, HEAD, POST"):
+        http_request(receiver.url, "TRACE")
+
+    assert not receiver.received
+
+
 def test_it_is_off_by_default(settings, receiver):
     settings.HTTP_REQUEST_HOSTS = []
 

@@ -68,6 +68,7 @@ WITHOUT_TASKS = {
     # For admin, who sees all of it; tests/api/access/test_scopes.py keeps others out.
     "listServiceAccounts",
     "createServiceAccount",
+    "listWorkers",
     "getServiceAccount",
     "replaceServiceAccount",
     "updateServiceAccount",

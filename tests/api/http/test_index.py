@@ -8,7 +8,7 @@ def test_every_list_that_it_names_is_there(api):
     resources = response.json()["resources"]
     assert resources["periodic-tasks"] == "http://testserver/api/v1/periodic-tasks/"
     assert resources["service-accounts"] == "http://testserver/api/v1/service-accounts/"
-    assert len(resources) == 12
+    assert len(resources) == 15
     for address in resources.values():
         assert api.get(address.removeprefix("http://testserver")).status_code == 200
 

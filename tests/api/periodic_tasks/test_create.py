@@ -84,6 +84,7 @@ def test_a_periodic_task_is_created_from_little(api, time_machine):
         "total_run_count": 0,
         "missed_count": 0,
         "last_error": "",
+        "warnings": [],
         "date_changed": "2027-06-01T12:00:00Z",
     }
 

@@ -73,6 +73,7 @@ def test_one_that_a_projects_own_code_has_made(api, time_machine):
         "total_run_count": 0,
         "missed_count": 0,
         "last_error": "",
+        "warnings": [],
         "date_changed": "2027-06-01T12:00:00Z",
     }
 

@@ -16,7 +16,7 @@ from time_machine import travel
 
 from scheduler_api.beat.planning import plan
 from scheduler_api.beat.postgres_store import store_of_database
-from scheduler_api.periodic_tasks import timing
+from scheduler_api.periodic_tasks import timing, upcoming
 from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.periodic_tasks.due import due_at
 from scheduler_api.periodic_tasks.models import ManagedTask
@@ -92,6 +92,7 @@ def places(pages: list[list[dict]]) -> list[tuple[str, int]]:
 def test_there_are_none(api):
     assert api.get(UPCOMING).json() == {
         "until": "2027-06-02T12:00:00Z",
+        "is_complete": True,
         "next": None,
         "results": [],
     }
@@ -195,6 +196,16 @@ def test_after_a_pause_they_go_on(api, is_planned):
         planned()
 
     assert told(api.get(UPCOMING, {"page_size": 1})) == [("Every 600", "2027-06-01T13:11:00Z")]
+
+
+def test_what_changes_while_it_is_read_is_told_once(api, monkeypatch):
+    """It is planned when the first query is sent, and changed before the second."""
+    every(600)
+    planned()
+    twice = [PeriodicTask.objects.select_related("interval", "managed", "agenda").get()] * 2
+    monkeypatch.setattr(upcoming, "candidates", lambda *_, **__: iter(twice))
+
+    assert len(told(api.get(UPCOMING, {"until": "2027-06-01T12:10:00Z"}))) == 1
 
 
 def test_what_is_overdue_is_left_to_beat(api):
@@ -307,10 +318,23 @@ def test_nobody_reads_them_without_a_key(db):
     assert refusal(ContractClient().get(UPCOMING)) == (401, "not_authenticated")
 
 
-def test_it_takes_four_queries(api, many, django_assert_num_queries):
+def test_it_tells_when_beat_has_yet_to_plan_too_many(api, monkeypatch):
+    monkeypatch.setattr(upcoming, "MAX_UNPLANNED", 2)
+    for seconds in (60, 70, 80):
+        every(seconds)
+
+    left_out = api.get(UPCOMING, {"until": "2027-06-01T12:01:59Z"})
+    planned()
+    complete = api.get(UPCOMING, {"until": "2027-06-01T12:01:59Z"})
+
+    assert (len(told(left_out)), left_out.json()["is_complete"]) == (2, False)
+    assert (len(told(complete)), complete.json()["is_complete"]) == (3, True)
+
+
+def test_it_takes_five_queries(api, many, django_assert_num_queries):
     planned()
 
-    with django_assert_num_queries(KEY_QUERIES + 4):
+    with django_assert_num_queries(KEY_QUERIES + 5):
         told(api.get(UPCOMING, {"page_size": 500}))
 
 

@@ -41,6 +41,9 @@ def test_a_task_with_arguments(api):
             "required": ["arg1", "arg2"],
             "additionalProperties": False,
         },
+        "worker_count": 0,
+        "last_seen_at": None,
+        "workers": [],
     }
 
 

@@ -1,0 +1,140 @@
+"""One JSON value against a JSON Schema that pydantic has made, where the hint itself is elsewhere.
+
+What is wrong is said in the words of `hints`, at the same places.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, time, timedelta
+from functools import cached_property, partial
+from typing import Any, cast
+from uuid import UUID
+
+from jsonschema import Draft202012Validator, FormatChecker, TypeChecker, ValidationError
+from jsonschema.validators import extend
+from pydantic import TypeAdapter
+from referencing import Registry
+
+from .hints import Path, Wrong, is_accepted, told
+
+FORMATS: Mapping[str, tuple[TypeAdapter[Any], str]] = {
+    "date-time": (TypeAdapter(datetime), "must be an ISO 8601 datetime"),
+    "date": (TypeAdapter(date), "must be an ISO 8601 date"),
+    "time": (TypeAdapter(time), "must be an ISO 8601 time"),
+    "duration": (TypeAdapter(timedelta), "must be an ISO 8601 duration"),
+    "uuid": (TypeAdapter(UUID), "must be a UUID string"),
+}
+TYPES = {
+    "null": "must be null",
+    "boolean": "must be a boolean",
+    "integer": "must be an integer",
+    "number": "must be a number",
+    "string": "must be a string",
+    "array": "must be an array",
+    "object": "must be an object",
+}
+# What is said of a value that is out of bounds; `{}` is the bound.
+BOUNDS = {
+    "minimum": "must be greater than or equal to {}",
+    "maximum": "must be less than or equal to {}",
+    "exclusiveMinimum": "must be greater than {}",
+    "exclusiveMaximum": "must be less than {}",
+    "multipleOf": "must be a multiple of {}",
+    "minLength": "must have at least {} characters",
+    "maxLength": "must have at most {} characters",
+    "minItems": "must have at least {} items",
+    "maxItems": "must have at most {} items",
+    "minProperties": "must have at least {} items",
+    "maxProperties": "must have at most {} items",
+    "pattern": "must match the pattern {}",
+}
+# Of a value that several schemas together refuse, the innermost errors tell.
+BRANCHES = {"anyOf", "oneOf"}
+
+
+def _is_integer(_: TypeChecker, value: object) -> bool:
+    """As pydantic's strict mode has it: 1.0 is none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_of_format(adapter: TypeAdapter[Any], value: object) -> bool:
+    """Of a value that is no string, its type tells."""
+    return not isinstance(value, str) or is_accepted(adapter, value)
+
+
+_formats = FormatChecker(formats=())
+for _name, (_adapter, _) in FORMATS.items():
+    _formats.checks(_name)(partial(_is_of_format, _adapter))
+
+_Validator: Any = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    # A set comes as an array, in which pydantic lets a value come twice.
+    {"uniqueItems": lambda *_: ()},
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
+)
+
+
+class SchemaHint:
+    """A schema with its `$defs`, that judges values."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self.schema = schema
+
+    @cached_property
+    def _validator(self) -> Any:
+        # Of a registry of its own, so that no reference is looked up over the network.
+        return _Validator(self.schema, registry=Registry(), format_checker=_formats)
+
+    def refusals(self, value: object) -> list[tuple[Path, str]]:
+        """Every mistake in a parsed JSON value: its path inside the value, what is wrong there."""
+        try:
+            errors = self._validator.iter_errors(value)
+            wrong = [each for error in errors for each in leaves(error)]
+        except Exception:  # noqa: BLE001 - a schema of somebody else's: only the worker can judge
+            return []
+        return told(wrong, value)
+
+
+def leaves(error: ValidationError) -> Iterator[Wrong]:
+    """What an error comes down to."""
+    path, keyword = tuple(error.absolute_path), str(error.validator)
+    wanted: Any = error.validator_value
+    value, schema = cast(Any, error.instance), cast(Any, error.schema)
+    if keyword in BRANCHES and error.context:
+        for inner in error.context:
+            yield from leaves(inner)
+    elif keyword == "required":
+        for name in wanted:
+            if name not in value:
+                yield Wrong((*path, name), "is required")
+    elif keyword == "additionalProperties":
+        for name in value:
+            if name not in schema.get("properties", ()):
+                yield Wrong((*path, name), "is not a known field")
+    elif keyword == "type":
+        yield Wrong(path, phrase_of_types(wanted, schema), is_of_type=True)
+    else:
+        yield Wrong(path, phrase(keyword, wanted))
+
+
+def phrase_of_types(wanted: str | list[str], schema: Mapping[str, Any]) -> str:
+    """What is said of a value of another type."""
+    if schema.get("format") in FORMATS:
+        return FORMATS[schema["format"]][1]
+    types = [wanted] if isinstance(wanted, str) else wanted
+    first, *others = (TYPES.get(name, f"must be of type {name}") for name in types)
+    return " or ".join([first, *(other.removeprefix("must be ") for other in others)])
+
+
+def phrase(keyword: str, wanted: Any) -> str:
+    """What is said of a value that a keyword refuses."""
+    if keyword == "format":
+        return FORMATS[wanted][1]
+    if keyword in {"enum", "const"}:
+        values = wanted if keyword == "enum" else [wanted]
+        *others, last = (json.dumps(value, ensure_ascii=False) for value in values)
+        return f"must be {', '.join(others)} or {last}" if others else f"must be {last}"
+    if keyword in BOUNDS:
+        said = BOUNDS[keyword].format(json.dumps(wanted, ensure_ascii=False))
+        return said.removesuffix("s") if wanted == 1 and said.endswith("s") else said
+    return f"does not fit its JSON Schema ({keyword})"

@@ -1,0 +1,158 @@
+"""Periodic tasks whose task the workers have, and this process does not."""
+
+import pytest
+from django_celery_beat.models import PeriodicTask
+
+from scheduler_api.catalogue.models import TaskSpec, Worker
+from tests.catalogue.workers import BOOKS, REPORT, close_books, kill, send_report, worker
+
+from .examples import TASKS, address, heartbeat, mistakes, stored
+
+NO_WORKER = {
+    "pointer": "/task",
+    "code": "no_worker",
+    "detail": "No worker that is alive has this task: its runs wait for one that has.",
+}
+
+
+def report(**fields):
+    return heartbeat(**{"task": REPORT, "args": ["2027-06"], **fields})
+
+
+def test_it_is_definable_while_a_worker_has_it(api):
+    worker(send_report)
+
+    response = api.post(TASKS, report(kwargs={"copies": 2}))
+
+    assert response.status_code == 201
+    assert response.json()["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "found"),
+    [
+        ([], {}, [("/kwargs/month", "missing_argument")]),
+        (["06", "2"], {}, [("/args/1", "invalid_argument")]),
+        (["06", 2, True], {}, [("/args/2", "unexpected_argument")]),
+        (["06"], {"month": "07"}, [("/kwargs/month", "duplicate_argument")]),
+        (["06"], {"is_draft": 1}, [("/kwargs/is_draft", "invalid_argument")]),
+        (["06"], {"copys": 1}, [("/kwargs/copys", "unexpected_argument")]),
+    ],
+)
+def test_its_arguments_are_checked_where_they_stand(api, args, kwargs, found):
+    worker(send_report)
+
+    response = api.post(TASKS, report(args=args, kwargs=kwargs))
+
+    assert response.status_code == 400
+    assert mistakes(response) == found
+
+
+def test_a_secret_is_not_repeated(api, canary):
+    def sign_in(*, password: int) -> None: ...
+
+    worker(sign_in)
+    body = report(task="elsewhere.sign_in", args=[], kwargs={"password": canary})
+
+    response = api.post(TASKS, body)
+
+    assert mistakes(response) == [("/kwargs/password", "invalid_argument")]
+    assert canary not in response.content.decode()
+
+
+def test_when_none_has_it_any_more_it_is_accepted_with_a_warning(api):
+    kill(worker(send_report))
+
+    response = api.post(TASKS, report())
+
+    assert response.status_code == 201
+    assert response.json()["warnings"] == [NO_WORKER]
+    assert mistakes(api.post(TASKS, report(name="Other", args=[]))) == [
+        ("/kwargs/month", "missing_argument")
+    ]
+
+
+def test_the_warning_goes_when_one_has_it_again(api):
+    kill(worker(send_report))
+    task = stored(task=REPORT, args='["2027-06"]')
+    before = api.get(address(task))
+
+    worker(send_report)
+
+    after = api.get(address(task))
+    assert before.json()["warnings"] == [NO_WORKER]
+    assert after.json()["warnings"] == []
+    assert before.headers["ETag"] == after.headers["ETag"]
+    [listed] = api.get(TASKS).json()["results"]
+    assert listed["warnings"] == []
+
+
+def test_one_of_this_process_is_warned_about_where_its_workers_are_gone(api):
+    one = worker(send_report)
+    TaskSpec.objects.update(name="project.tasks.heartbeat")
+    kill(one)
+
+    assert api.post(TASKS, heartbeat()).json()["warnings"] == [NO_WORKER]
+
+
+def test_a_dry_run_tells_of_it_too(api):
+    kill(worker(send_report))
+
+    response = api.post(f"{TASKS}?dry_run=true", report())
+
+    assert response.json()["warnings"] == [NO_WORKER]
+
+
+def test_what_is_read_may_be_sent_back(api):
+    kill(worker(send_report))
+    made = api.post(TASKS, report()).json()
+
+    response = api.put(f"{TASKS}{made['id']}/", made)
+
+    assert response.status_code == 200
+    assert response.json()["warnings"] == [NO_WORKER]
+
+
+def test_a_name_that_nobody_ever_had_is_refused(api):
+    worker(send_report)
+
+    response = api.post(TASKS, report(task=BOOKS))
+
+    assert response.status_code == 400
+    assert mistakes(response) == [("/task", "unregistered_task")]
+    assert f"did you mean '{REPORT}'?" in response.json()["errors"][0]["detail"]
+
+
+def test_unless_a_setting_allows_it(api, settings):
+    settings.UNREGISTERED_TASKS = "allow"
+
+    response = api.post(TASKS, report(task=BOOKS, args=[1, 2, 3]))
+
+    assert response.status_code == 201
+    assert [each["code"] for each in response.json()["warnings"]] == ["unregistered_task"]
+    celerys_own = api.post(TASKS, report(name="Other", task="celery.chord"))
+    assert mistakes(celerys_own) == [("/task", "unregistered_task")]
+
+
+def test_it_can_be_run_now_with_arguments_that_are_checked(api):
+    worker(close_books)
+    task = stored(task=BOOKS, args="[2026]")
+
+    assert api.post(f"{address(task)}runs/", {"args": [2027]}).status_code == 202
+    refused = api.post(f"{address(task)}runs/", {"args": ["2027"]})
+
+    assert mistakes(refused) == [("/args/0", "invalid_argument")]
+
+
+def test_one_that_was_forgotten_cannot_be_run(api):
+    worker(close_books)
+    task = stored(task=BOOKS, args="[2026]")
+    assert api.post(f"{address(task)}runs/").status_code == 202
+    Worker.objects.all().delete()
+    TaskSpec.objects.all().delete()
+
+    response = api.post(f"{address(task)}runs/", {"args": [1]})
+
+    assert mistakes(response) == [("/task", "unregistered_task")]
+    assert api.get(address(task)).json()["warnings"][0]["code"] == "unregistered_task"
+    assert PeriodicTask.objects.count() == 1

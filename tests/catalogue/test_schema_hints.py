@@ -1,0 +1,175 @@
+"""Arguments checked by the stored schema of a signature, beside what the code itself would say."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field
+
+from scheduler_api.catalogue.arguments import check_arguments
+from scheduler_api.catalogue.schema_hints import SchemaHint
+from scheduler_api.catalogue.signatures import TaskSignature, signature_from, signature_of
+
+
+class Colour(StrEnum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Item(BaseModel, extra="forbid"):
+    name: str
+    count: Annotated[int, Field(ge=1)] = 1
+
+
+class Order(BaseModel):
+    items: list[Item]
+    follows: "Order | None" = None
+
+
+@dataclass
+class Point:
+    x: int
+
+
+def plain(first: int, second: str = "b", *, third: bool = False) -> None: ...
+def every_kind(first: int, /, second: str, *rest: float, third: bool, **more: int) -> None: ...
+def open_to_all(*args: Any, **kwargs: Any) -> None: ...
+def nothing() -> None: ...
+def without_hints(first, second=None): ...
+
+
+def hinted(  # noqa: PLR0917 - by position, too
+    order: Order | None = None,
+    colour: Colour = Colour.RED,
+    since: datetime | None = None,
+    day: date = date(2026, 1, 1),
+    after: timedelta = timedelta(0),
+    key: UUID | None = None,
+    size: Literal["s", "m"] = "s",
+    price: Decimal | None = None,
+    either: int | str = 0,
+    points: dict[str, Point] = {},  # noqa: B006 - nobody changes it
+    tags: set[str] | None = None,
+    pair: tuple[int, str] = (0, ""),
+    nested: list[list[int]] = [],  # noqa: B006
+) -> None: ...
+
+
+AT_LEAST_1 = "must be greater than or equal to 1; got 0"
+FUNCTIONS = [plain, every_kind, open_to_all, nothing, without_hints, hinted]
+
+
+def stored(function: Callable[..., object]) -> TaskSignature:
+    """What is known of a function where its code is not: what its schema says, as text."""
+    return signature_from(json.loads(json.dumps(signature_of(function).schema)))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_schema_tells_all_of_a_signature(function):
+    known, whole = stored(function), signature_of(function)
+
+    assert known.schema == whole.schema
+    assert [
+        (parameter.name, parameter.kind, parameter.required)
+        for parameter in known.parameters
+        if parameter.name
+    ] == [
+        (parameter.name, parameter.kind, parameter.required)
+        for parameter in whole.parameters
+        if parameter is not whole.var_keyword
+    ]
+    assert (known.var_keyword is None) == (whole.var_keyword is None)
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "kwargs"),
+    [
+        (plain, [], {}),
+        (plain, ["1"], {}),
+        (plain, [1.0], {}),
+        (plain, [True], {}),
+        (plain, [1, 2, 3], {}),
+        (plain, [1], {"first": 1, "secnd": "b", "third": 0}),
+        (every_kind, [1, "b", 1.5, "c"], {"third": True, "fourth": "d"}),
+        (every_kind, [], {"first": 1}),
+        (hinted, [], {"order": {"items": [{"count": 0}]}}),
+        (hinted, [], {"order": {"items": [{"name": 5, "colour": "red"}]}}),
+        (hinted, [], {"order": {"items": [], "follows": {"items": [{}]}}}),
+        (hinted, [], {"since": "yesterday"}),
+        (hinted, [], {"since": 5}),
+        (hinted, [], {"since": "2026-01-01T00:00:00Z", "day": "2026-02-30"}),
+        (hinted, [], {"after": "PT5M", "key": "no", "day": 1}),
+        (hinted, [], {"points": {"a": {"x": "1"}, "b": {}}}),
+        (hinted, [], {"nested": [[1], ["2"], 3]}),
+        (hinted, [], {"either": None}),
+        (hinted, [], {"tags": ["a", "a"]}),
+        (hinted, [], {"pair": ["a", 1]}),
+        (hinted, [], {"order": []}),
+    ],
+)
+def test_it_finds_the_same_mistakes_at_the_same_places(function, args, kwargs):
+    found = check_arguments(stored(function), args, kwargs)
+    by_code = check_arguments(signature_of(function), args, kwargs)
+
+    assert {(error.pointer, error.code) for error in found} == {
+        (error.pointer, error.code) for error in by_code
+    }
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "detail"),
+    [
+        ({"nested": [["2"]]}, "must be an integer, not a string"),
+        ({"nested": 1}, "must be an array, not an integer"),
+        ({"since": "yesterday"}, 'must be an ISO 8601 datetime or null; got "yesterday"'),
+        ({"size": "xl"}, 'must be "s" or "m"; got "xl"'),
+        ({"order": {"items": [{"name": "", "count": 0}]}}, AT_LEAST_1),
+        ({"order": {"items": [{}]}}, "is required"),
+        ({"order": {"items": [{"name": "a", "colour": 1}]}}, "is not a known field"),
+        ({"either": None}, "must be an integer or a string, not null"),
+        ({"colour": "green"}, 'must be "red" or "blue"; got "green"'),
+    ],
+)
+def test_it_says_what_is_wrong_in_the_words_of_json(kwargs, detail):
+    [error] = check_arguments(stored(hinted), [], kwargs)
+
+    assert error.detail == detail
+
+
+def test_a_boolean_is_told_how_to_be_sent():
+    [error] = check_arguments(stored(plain), [1], {"third": 1})
+
+    assert error.detail == "must be a boolean, not an integer: send true or false"
+
+
+@given(
+    st.sampled_from([plain, every_kind, hinted]),
+    st.lists(st.none() | st.booleans() | st.integers() | st.text(max_size=3), max_size=4),
+    st.dictionaries(
+        st.sampled_from(["first", "second", "third", "either", "size", "tags", "x"]),
+        st.none() | st.booleans() | st.integers() | st.lists(st.text(max_size=2), max_size=2),
+    ),
+)
+def test_it_agrees_with_the_code(function, args, kwargs):
+    found = check_arguments(stored(function), args, kwargs)
+    by_code = check_arguments(signature_of(function), args, kwargs)
+
+    assert [(error.pointer, error.code) for error in found] == [
+        (error.pointer, error.code) for error in by_code
+    ]
+
+
+def test_what_no_schema_tells_is_left_to_the_worker():
+    foreign = {"$ref": "https://127.0.0.1:1/schema.json"}
+
+    assert SchemaHint(foreign).refusals({"any": "thing"}) == []
+    assert SchemaHint({"pattern": "(?u"}).refusals("text") == []
+    assert SchemaHint({"type": "what"}).refusals(1) == []

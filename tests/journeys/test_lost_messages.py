@@ -1,0 +1,175 @@
+"""Messages that real brokers lose: every run happens, and none twice.
+
+Nobody waits a minute here: the ledger is told that the runs have waited for so long.
+"""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kombu import Connection
+
+from tests.faults.servers import Missing, RabbitMQ
+from tests.journeys.service import START_SECONDS, Api, wait_for
+from tests.journeys.test_workers import await_workers, celery, kill, logged
+from tests.services import do_without
+
+DEFINITIONS = "/api/v1/periodic-tasks/"
+# Beat waits 30 seconds after its start before it misses anything, and looks every 10.
+REPEAT_SECONDS = 120
+RUNS = 12
+BACKDATE = """
+from datetime import timedelta
+from django.db.models import F
+from scheduler_api.models import Run
+Run.objects.filter(state="queued").update(
+    created_at=F("created_at") - timedelta(minutes=2),
+    queued_at=F("queued_at") - timedelta(minutes=2),
+)
+"""
+COUNT = """
+from scheduler_api.models import Repeat
+print(Repeat.objects.count())
+"""
+
+
+def enter(api: Api, count: int, *, task: str = "add", **columns: Any) -> list[str]:
+    """Ask for so many runs; return their ids when the broker has them all."""
+    body = {
+        "name": f"{task} {count}",
+        "task": f"project.tasks.{task}",
+        "schedule": {"type": "interval", "every": 1, "period": "hours"},
+        "enabled": False,
+        **columns,
+    }
+    status, definition = api.call("POST", DEFINITIONS, body)
+    assert status == 201, definition
+    address = f"{DEFINITIONS}{definition['id']}/runs/"
+    ids = [api.call("POST", address)[1]["id"] for _ in range(count)]
+    wait_for(lambda: states(api, ids).keys() == {"queued"}, seconds=START_SECONDS, why=api.output)
+    return ids
+
+
+def run_of(api: Api, run_id: str) -> Any:
+    return api.call("GET", f"/api/v1/runs/{run_id}/")[1]
+
+
+def states(api: Api, ids: list[str]) -> dict[str, int]:
+    """Return how many runs stand how."""
+    found: dict[str, int] = {}
+    for run_id in ids:
+        state = run_of(api, run_id)["state"]
+        found[state] = found.get(state, 0) + 1
+    return found
+
+
+def each_has_run_once(api: Api, ids: list[str]) -> None:
+    """Wait for the end of runs, and expect that each has started once."""
+    wait_for(
+        lambda: states(api, ids).keys() == {"succeeded"},
+        seconds=REPEAT_SECONDS,
+        why=lambda: logged(api),
+    )
+    assert {run_of(api, run_id)["attempts"] for run_id in ids} == {1}
+    for run_id in ids:
+        assert logged(api).count(f"project.tasks.add[{run_id}] succeeded") == 1
+
+
+def worker(api: Api, *arguments: str) -> Any:
+    return celery(api, "worker", "-n", "one@here", "-c", "1", *arguments)
+
+
+def is_alive(told: dict[str, Any]) -> bool:
+    return any(each["is_alive"] for each in told.values())
+
+
+def test_a_worker_that_is_killed_on_files_loses_what_it_had_fetched(tmp_path: Path) -> None:
+    with Api(tmp_path) as api, celery(api, "beat"):
+        with worker(api) as process:
+            await_workers(api, is_alive)
+            # It stops before it starts one: what it fetches is gone with it.
+            children = [int(pid) for pid in children_of(process)]
+            for pid in children:
+                os.kill(pid, signal.SIGSTOP)
+            ids = enter(api, RUNS, args=[1, 2])
+            messages = tmp_path / "data" / "broker" / "messages"
+            wait_for(lambda: len(list(messages.glob("*"))) < RUNS, seconds=START_SECONDS)
+            kill(process)
+        left = len(list(messages.glob("*")))
+        assert left < RUNS, "it had some in its hands"
+        api.manage("shell", "-c", BACKDATE)
+
+        with worker(api):
+            each_has_run_once(api, ids)
+        assert "Sending the messages of" in logged(api)
+
+
+@pytest.fixture
+def rabbitmq() -> Iterator[RabbitMQ]:
+    """Run a node of our own."""
+    try:
+        node = RabbitMQ()
+    except Missing as reason:
+        do_without(str(reason))
+    try:
+        node.start()
+        yield node
+    finally:
+        node.close()
+
+
+def test_a_rabbitmq_that_comes_back_empty(
+    tmp_path: Path, rabbitmq: RabbitMQ, postgres_database: str
+) -> None:
+    with Api(tmp_path, BROKER_URL=rabbitmq.url, DATABASE_URL=postgres_database) as api:
+        with celery(api, "beat"):
+            with worker(api):  # declares the queue
+                await_workers(api, is_alive)
+            ids = enter(api, RUNS, args=[1, 2])
+            with Connection(rabbitmq.url) as connection:
+                assert connection.default_channel.queue_purge("celery") == RUNS
+            api.manage("shell", "-c", BACKDATE)
+
+            with worker(api):
+                each_has_run_once(api, ids)
+        api.traces.messages.clear()
+
+
+def test_a_long_queue_is_not_flooded(tmp_path: Path) -> None:
+    with Api(tmp_path) as api, celery(api, "beat"), worker(api):
+        await_workers(api, is_alive)
+        ids = enter_slow(api)
+        api.manage("shell", "-c", BACKDATE)
+
+        looked = len(ids)
+        wait_for(
+            lambda: states(api, ids).get("succeeded", 0) >= looked // 2,
+            seconds=REPEAT_SECONDS,
+            why=api.output,
+        )
+
+        assert api.manage("shell", "-c", COUNT).strip().endswith("0")
+        assert "Sending the messages of" not in logged(api)
+
+
+def enter_slow(api: Api) -> list[str]:
+    """Ask for runs that one worker has a minute and a half to do with."""
+    body = {
+        "name": "slow",
+        "task": "project.tasks.sleep",
+        "args": [4],
+        "schedule": {"type": "interval", "every": 1, "period": "hours"},
+        "enabled": False,
+    }
+    _, definition = api.call("POST", DEFINITIONS, body)
+    address = f"{DEFINITIONS}{definition['id']}/runs/"
+    return [api.call("POST", address)[1]["id"] for _ in range(24)]
+
+
+def children_of(process: subprocess.Popen[bytes]) -> list[str]:
+    """Return the processes that run the tasks of a worker."""
+    return Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()

@@ -1,0 +1,73 @@
+"""Several senders at the same moment, on PostgreSQL."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from scheduler_api.runs.events import RunEvent
+from scheduler_api.webhooks import fanning_out
+from scheduler_api.webhooks.deliveries import take
+from scheduler_api.webhooks.fanning_out import fan_out
+from scheduler_api.webhooks.models import Delivery
+from scheduler_api.webhooks.room import PER_WEBHOOK, THREADS, Room
+from tests.api.runs.examples import NOON
+from tests.webhooks.examples import account, happened, task_of, to_be_sent, webhook_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SENDERS = 3
+
+
+@pytest.fixture(autouse=True)
+def _several_may_write() -> None:
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite has one writer at a time, and its test database is one connection's")
+
+
+def at_once(do: Callable[[], Any]) -> list[Any]:
+    """Let several do the same at the same time."""
+    start = Barrier(SENDERS, timeout=20)
+
+    def do_once(_: int) -> Any:
+        start.wait()
+        try:
+            return do()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(SENDERS) as threads:
+        return list(threads.map(do_once, range(SENDERS)))
+
+
+def test_each_delivery_is_taken_by_one() -> None:
+    owner = account()
+    for _ in range(THREADS):
+        webhook, _ = webhook_of(owner)
+        for _ in range(PER_WEBHOOK):
+            to_be_sent(webhook)
+
+    taken = at_once(lambda: take(NOON, room=Room()))
+
+    ids = [delivery.pk for deliveries in taken for delivery in deliveries]
+    assert len(ids) == len({*ids})
+    assert Delivery.objects.filter(attempts=1).count() == len(ids) >= THREADS
+    assert not Delivery.objects.filter(attempts__gt=1).exists()
+
+
+def test_each_event_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fanning_out, "BATCH", 5)
+    owner = account()
+    webhook_of(owner)
+    task = task_of(owner)
+    for _ in range(30):
+        happened(task)
+
+    counts = at_once(lambda: fan_out(now=NOON))
+    fan_out(now=NOON)  # what each of them passed over
+
+    assert sum(counts) <= 30
+    assert not RunEvent.objects.exists()
+    assert Delivery.objects.count() == Delivery.objects.values("run_id").distinct().count() == 30
