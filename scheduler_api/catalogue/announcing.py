@@ -24,11 +24,10 @@ from django.db.models.functions import Now
 
 from scheduler_api.catalogue.models import IS_ALIVE, TaskList, TaskSpec, Worker
 from scheduler_api.catalogue.registry import RegisteredTask, registered_tasks
+from scheduler_api.forking import forking
 
 BEAT_SECONDS = 20
 STOP_SECONDS = 5  # for which a worker that stops waits for the database
-# For which a fork waits for it: longer than it takes to give up a connection that is not made.
-FORK_SECONDS = 10
 MAX_VERSION_LENGTH = 100
 MAX_NAME_LENGTH = 200  # of what a periodic task can name
 
@@ -169,34 +168,6 @@ def store_tasks(tasks: list[RegisteredTask]) -> TaskList:
 # --- Hooks --------------------------------------------------------------------------------------
 
 
-class Forking:
-    """A lock that a fork waits for, though not for long, and that is free in the child."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._is_held = False
-        os.register_at_fork(
-            before=self._before, after_in_parent=self._after, after_in_child=self._renew
-        )
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-    def _before(self) -> None:
-        self._is_held = self._lock.acquire(timeout=FORK_SECONDS)
-
-    def _after(self) -> None:
-        if self._is_held:
-            self._lock.release()
-
-    def _renew(self) -> None:
-        self._lock = threading.Lock()
-
-
-forking = Forking()
 _announcer: Announcer | None = None
 
 

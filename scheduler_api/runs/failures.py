@@ -52,9 +52,6 @@ def fail(
         return False
     if run.state == State.LOST:  # which has been told; only now is it known how it ended
         return ledger.end(run_id, at=at, state=state, started_at=started_at, **columns)
-    if state == State.LOST:
-        # Its process was gone before it could tell of the start: it has had it all the same.
-        columns["attempts"] = max(run.attempts, 1)
     for name, value in columns.items():
         setattr(run, name, value)
     give_up([run], at=at, state=state, columns=columns)
@@ -73,9 +70,10 @@ def give_up(
     ended: list[Run] = []
     for run in runs:
         policy = policies.get(run.periodic_task_id, DEFAULTS)
-        may_start = 0 < run.attempts < policy.max_attempts and not run.is_to_end
+        may_start = 0 < attempts_of(run, state) < policy.max_attempts and not run.is_to_end
         (again if may_start else ended).append(run)
     for run in again:
+        run.attempts = attempts_of(run, state)
         try_again(run, policies[run.periodic_task_id], at=at)
     for run in ended:
         run.state, run.finished_at, run.lease_until, run.is_held = state, at, None, False
@@ -84,9 +82,19 @@ def give_up(
         Run.objects.bulk_update(ended, {*changed})
         note_failures(ended, policies, at=at, kind=KINDS[State(state)])
     if again:
-        changed += ["started_at", "queued_at"]
+        changed += ["started_at", "queued_at", "attempts"]
         Run.objects.bulk_update(again, {*changed})
     return bool(again)
+
+
+def attempts_of(run: Run, state: str) -> int:
+    """Return how often a run has started, also where nobody has told of it.
+
+    A message that is gone may have been taken by a process that was killed before it told of the
+    start. It is sent again as often as if it had: what only waits in a long queue must not be sent
+    for ever.
+    """
+    return run.attempts + (state == State.LOST and run.started_at is None)
 
 
 def try_again(run: Run, policy: ManagedTask, *, at: datetime) -> None:

@@ -9,7 +9,6 @@ time limit, a loss, a revocation.
 import logging
 import os
 import socket
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -21,6 +20,7 @@ from celery.app.task import Task
 from celery.exceptions import Ignore, NotRegistered
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
+from scheduler_api.forking import forking
 from scheduler_api.runs import failures, ledger
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.outcomes import error_columns, hide, result_columns
@@ -50,14 +50,6 @@ class Started(NamedTuple):
 # By id, the runs of this process.
 ongoing: dict[str, Started] = {}
 _recorder: tuple[int, Recorder] | None = None
-# The main process forks in one thread while others write: a child that comes from the middle of it
-# would find SQLite's own locks taken, and nobody there to let go of them.
-not_while_forking = threading.Lock()
-os.register_at_fork(
-    before=not_while_forking.acquire,
-    after_in_parent=not_while_forking.release,
-    after_in_child=not_while_forking.release,
-)
 
 
 def connect() -> None:
@@ -270,7 +262,7 @@ def finish_elsewhere(
     At once, and without a thread: the main process forks.
     """
     ongoing.pop(run_id, None)
-    with not_while_forking:
+    with forking:
         try:
             move(run_id, at=datetime.now(UTC), state=state, **columns)
         except (DatabaseError, InterfaceError) as error:

@@ -139,6 +139,21 @@ def test_a_run_of_which_no_worker_tells_is_lost_after_its_time(beat):
     assert [event.run_id for event in told] == [soon.pk, late.pk]
 
 
+def test_a_run_of_which_no_worker_tells_is_sent_again_as_often_as_it_may_start(beat):
+    run = entered(state="queued", periodic_task_id=may_start(2))
+
+    beat.run(at=NOON + HOUR + 10 * SECOND)
+    run.refresh_from_db()
+    assert (run.state, run.attempts) == ("pending", 1)
+    assert run.reason == f"Attempt 1 of 2: {reaping.UNTOLD[:-1]}. It starts again."
+
+    beat.run(at=NOON + HOUR + 30 * SECOND)
+    assert [sent.id for sent in beat.publisher.sent] == [str(run.pk)]
+    beat.run(at=NOON + 2 * HOUR + 50 * SECOND)
+    run.refresh_from_db()
+    assert (run.state, run.attempts, run.reason) == ("lost", 1, reaping.UNTOLD)
+
+
 def states(*runs: Run) -> list[str]:
     return [Run.objects.get(pk=run.pk).state for run in runs]
 

@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 from django.db import OperationalError
 
+from scheduler_api import forking as forking_module
 from scheduler_api.catalogue import announcing
-from scheduler_api.catalogue.announcing import Announcement, Announcer, Forking
+from scheduler_api.catalogue.announcing import Announcement, Announcer
 from scheduler_api.catalogue.known import FORGOTTEN_AFTER, forget_old, known_tasks
 from scheduler_api.catalogue.models import TaskList, TaskSpec, Worker, told_alive
 from tests.api.periodic_tasks.examples import stored
@@ -179,8 +180,8 @@ def test_without_the_database_it_says_so_once_and_goes_on(beat, monkeypatch, cap
 
 
 def test_a_fork_waits_for_the_thread_but_not_for_long(monkeypatch):
-    monkeypatch.setattr(announcing, "FORK_SECONDS", 0.05)
-    forking = Forking()
+    monkeypatch.setattr(forking_module, "FORK_SECONDS", 0.05)
+    forking = forking_module.Forking()
 
     with forking:
         forking._before()

@@ -35,8 +35,8 @@ WORKERS = 2
 LEASE_SECONDS = 5
 # Beat finds what is lost, and it starts again: that may happen to a run more than once.
 SETTLE_SECONDS = 300
-# A message may be gone with a worker that has not told of its start: beat waits for a minute.
-MOST_SECONDS = 180
+# A message may be gone with a worker that was killed before it told of the start: beat waits.
+MOST_SECONDS = 45
 LENGTH = timedelta(seconds=1)
 ATTEMPTED = """
 SELECT id, periodic_task_name, state, slot_at, attempts, reason

@@ -74,20 +74,20 @@ def test_a_run_that_has_failed_ends_unless_its_policy_has_it_start_again():
     assert told() == [("run.failed", run_id)]
 
 
-@pytest.mark.parametrize(("max_attempts", "state"), [(1, "lost"), (2, "pending")])
-def test_a_process_that_was_killed_before_it_told_of_its_start_counts_as_one(max_attempts, state):
-    run_id = running(
-        task(max_attempts=max_attempts),
-        state="queued",
-        attempts=0,
-        started_at=None,
-        lease_until=None,
-    )
+@pytest.mark.parametrize(
+    ("before", "max_attempts", "state", "attempts"),
+    [(0, 1, "lost", 0), (0, 2, "pending", 1), (1, 2, "lost", 1), (1, 3, "pending", 2)],
+)
+def test_a_process_that_was_killed_before_it_told_of_its_start_has_had_it(
+    before, max_attempts, state, attempts
+):
+    waiting = {"state": "queued", "started_at": None, "lease_until": None}
+    run_id = running(task(max_attempts=max_attempts), attempts=before, **waiting)
 
     assert fail(run_id, state="lost")
 
     run = Run.objects.get()
-    assert (run.state, run.attempts, run.started_at) == (state, 1, None)
+    assert (run.state, run.attempts, run.started_at) == (state, attempts, None)
 
 
 @pytest.mark.parametrize("state", ["failed", "lost"])

@@ -14,6 +14,7 @@ from celery.app.trace import build_tracer
 from celery.exceptions import Ignore, Reject
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 
+from scheduler_api.forking import forking
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs import ledger, recording
 from scheduler_api.runs.models import Run
@@ -415,13 +416,13 @@ def test_nothing_is_forked_while_the_main_process_writes(deliver, monkeypatch):
 
     def look(*_: Any, **__: Any) -> bool:
         # What `os.fork` waits for.
-        seen.append(recording.not_while_forking.locked())
+        seen.append(forking.is_put_off)
         return True
 
     recording.finish_elsewhere(look, run(state="running"), state="lost")
 
     assert seen == [True]
-    assert not recording.not_while_forking.locked()
+    assert not forking.is_put_off
 
 
 def test_a_task_that_the_worker_does_not_know(deliver):

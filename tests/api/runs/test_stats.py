@@ -222,6 +222,7 @@ def test_those_of_the_last_day_unless_a_range_is_named(api):
     [
         ({"state": "failed"}, 2),
         ({"state": "failed,queued"}, 3),
+        ({"state": ["failed", "queued"]}, 3),
         ({"trigger": "manual"}, 1),
         ({"task": "project.tasks.add"}, 1),
         ({"worker": "celery@here"}, 1),
