@@ -28,9 +28,7 @@ class WebhookFilter(django_filters.FilterSet):
 class DeliveryFilter(django_filters.FilterSet):
     """Filters of deliveries; several narrow them down together."""
 
-    webhook = IdFilter(
-        field_name="webhook_id", lookup_expr="exact", help_text="The id of the webhook."
-    )
+    webhook = IdFilter(help_text="The id of the webhook.")
     state = ChoicesFilter(
         choices=Delivery.State.choices, help_text="Where it stands; several with commas between."
     )

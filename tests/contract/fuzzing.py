@@ -109,7 +109,7 @@ def before_call(_: Any, case: schemathesis.Case, __: dict[str, Any]) -> None:
         case.query.pop("dry_run", None)
         if isinstance(case.body, dict | list):  # else there may be none
             case.body = made_known(case.body)
-    if case.method == "POST" and isinstance(case.body, dict):
+    if case.method in {"POST", "PUT"} and isinstance(case.body, dict):
         take_a_new_name(case.body, number)
     if is_tails and "If-Match" in case.headers:
         case.headers["If-Match"] = "*"  # what is made up is the tag of nothing

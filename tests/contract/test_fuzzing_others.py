@@ -1,4 +1,4 @@
-"""Nothing is found in the operations of all but periodic tasks, each by itself (fuzzer.py)."""
+"""Nothing is found in the operations of all but periodic tasks (fuzzer.py)."""
 
 from tests.contract.fuzzer import fuzz_operations, patiently
 from tests.journeys.service import Api

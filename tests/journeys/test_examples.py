@@ -136,6 +136,14 @@ def an_hour(service: Service) -> list[str]:
 
 
 EXAMPLES = {
+    "backfill.sh": Example(
+        prepare=lambda service: [
+            *an_addition(service),
+            "2026-01-01T00:00:00Z",
+            "2026-01-01T03:00:00Z",
+        ],
+        prints="^dry_run=true: 3 runs\ndry_run=false: 3 runs$",
+    ),
     "cancel-run.sh": Example(prepare=a_long_run, prints="^cancelled: It was cancelled while"),
     "change-safely.sh": Example(
         prepare=an_hour,
