@@ -65,8 +65,8 @@ def an_addition(service: Service) -> list[str]:
     return [name_of(service, hourly(service, "add", args=[40, 2]))]
 
 
-def a_failed_run(service: Service) -> list[str]:
-    task_id = hourly(service, "fail", name="It fails")
+def a_failed_run(service: Service, name: str = "It fails") -> list[str]:
+    task_id = hourly(service, "fail", name=name)
     await_run(service, run_now(service, task_id), "failed")
     return []
 
@@ -89,10 +89,10 @@ def a_task_to_pause(service: Service) -> list[str]:
     return ["To be paused", "sh", "-c", look, f"/api/v1/periodic-tasks/{task_id}/"]
 
 
-def two_of_a_team(service: Service) -> list[str]:
+def two_of_a_team(service: Service, team: str = "blue") -> list[str]:
     for number in (1, 2):
-        hourly(service, "heartbeat", name=f"Of team blue {number}", labels={"team": "blue"})
-    return ["team=blue"]
+        hourly(service, "heartbeat", name=f"Of team {team} {number}", labels={"team": team})
+    return [f"team={team}"]
 
 
 def a_file(service: Service) -> list[str]:
@@ -159,6 +159,7 @@ EXAMPLES = {
     "deploy-by-name.sh": Example(prints="^Nightly clean-up next runs at 2.+Z in revision 1$"),
     "issue-key.sh": Example(prepare=lambda _: ["reports"], prints="^sk_"),
     "list-failed-runs.sh": Example(prepare=a_failed_run, prints="\tIt fails\tfailed\t"),
+    "list-workers.sh": Example(prints=r"(?m)^celery@\S+\tlives\t\S+\tcelery$"),
     "manifest-apply.sh": Example(
         prepare=a_file, prints='(?s)Planned:.+"From a file"\n.+Applied:.+"From a file"\n'
     ),
@@ -181,6 +182,14 @@ EXAMPLES = {
         prepare=a_failed_run_of_its_own, prints="^[0-9a-f-]{36} is run again as [0-9a-f-]{36}$"
     ),
     "run-now-and-wait.sh": Example(prepare=an_addition, prints='"result": 42,'),
+    "stats-of-a-day.sh": Example(
+        prepare=lambda service: a_failed_run(service, "It fails, too"),
+        prints=r"(?m)^project\.tasks\.fail\t[1-9]\d* runs\t[1-9]\d* bad\tran ",
+    ),
+    "upcoming.sh": Example(
+        prepare=lambda service: two_of_a_team(service, "green"),
+        prints=r"(?m)^2\S+Z\tOf team green 1\n2\S+Z\tOf team green 2$",
+    ),
 }
 
 
