@@ -146,16 +146,7 @@ class NotSent(Exception):
 
 def check(task: DueTask, *, now: datetime) -> str:
     """Return the options of a task's messages; raise NotSent for what the API would refuse."""
-    problem = messages.problem_with(
-        task.task,
-        task.args,
-        task.kwargs,
-        task.headers,
-        task.queue,
-        task.exchange,
-        task.routing_key,
-        task.priority,
-    )
+    problem = messages.problem_with(task)
     if problem:
         raise NotSent(problem)
     expires = task.expires

@@ -90,16 +90,7 @@ def run_now(task: PeriodicTask, *, args: str, kwargs: str, now: datetime, by: Ca
 def refuse_unsendable(task: PeriodicTask, *, args: str, kwargs: str) -> None:
     """Raise NotSendable for a message that beat would not send."""
     told_names.forget()  # a worker may just have told of the task
-    problem = messages.problem_with(
-        task.task,
-        args,
-        kwargs,
-        task.headers,
-        task.queue,
-        task.exchange,
-        task.routing_key,
-        task.priority,
-    )
+    problem = messages.problem_with(task, args=args, kwargs=kwargs)
     if problem:
         raise NotSendable(problem)
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from django.conf import settings
 from django_celery_beat.models import PeriodicTask
@@ -18,35 +18,52 @@ from scheduler_api.periodic_tasks.validation import wrong_headers, wrong_routing
 
 LONG = 1024  # characters: what is longer is not remembered
 MAX_PRIORITY = 255
+NO_ARRAY, NO_OBJECT = "is not a JSON array: write one.", "is not a JSON object: write one."
 
 
-def problem_with(  # noqa: PLR0917 - the columns, in their order
-    task: str,
-    args: str | None,
-    kwargs: str | None,
-    headers: str | None,
-    queue: str | None,
-    exchange: str | None,
-    routing_key: str | None,
-    priority: int | None,
-) -> str:
+class Row(Protocol):
+    """The columns of a PeriodicTask that say what is sent, as they are."""
+
+    @property
+    def task(self) -> str: ...
+    @property
+    def args(self) -> str | None: ...
+    @property
+    def kwargs(self) -> str | None: ...
+    @property
+    def headers(self) -> str | None: ...
+    @property
+    def queue(self) -> str | None: ...
+    @property
+    def exchange(self) -> str | None: ...
+    @property
+    def routing_key(self) -> str | None: ...
+    @property
+    def priority(self) -> int | None: ...
+
+
+def problem_with(row: Row, *, args: str | None = None, kwargs: str | None = None) -> str:
     """Return why a row must not be sent, and how to mend it; "" where it may.
 
-    The rules are those of the API, for rows that were written without it. It takes the columns
-    of a PeriodicTask as they are; no value of an argument or a header is in the answer.
+    The rules are those of the API, for rows that were written without it. `args` and `kwargs` are
+    sent in the place of its own. No value of an argument or a header is in the answer.
     """
     return (
         _problem_beside_arguments(
-            task,
-            headers,
-            (queue, exchange, routing_key),
-            priority,
-            is_known(task),
+            row.task,
+            row.headers,
+            (row.queue, row.exchange, row.routing_key),
+            row.priority,
+            is_known(row.task),
             tuple(settings.QUEUES),
             settings.ALLOW_CUSTOM_ROUTING,
         )
-        or ("" if is_json(args, list) else "args is not a JSON array: write one.")
-        or ("" if is_json(kwargs, dict) else "kwargs is not a JSON object: write one.")
+        or ("" if is_json(args or row.args, list) else "args is not a JSON array: write one.")
+        or (
+            ""
+            if is_json(kwargs or row.kwargs, dict)
+            else "kwargs is not a JSON object: write one."
+        )
     )
 
 
@@ -104,7 +121,7 @@ def _problem_with_task(task: str) -> str:
 
 def _problem_with_headers(text: str | None) -> str:
     if read_json(text, dict) is None:
-        return "headers is not a JSON object: write one."
+        return f"headers {NO_OBJECT}"
     return _first(wrong_headers(PeriodicTask(headers=text or "{}")))
 
 

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from functools import wraps
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -335,7 +336,7 @@ GOOD: dict[str, Any] = {
 
 
 def problem(**columns: Any) -> str:
-    return problem_with(**{**GOOD, **columns})
+    return problem_with(SimpleNamespace(**{**GOOD, **columns}))
 
 
 @pytest.mark.parametrize(
