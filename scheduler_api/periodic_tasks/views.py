@@ -19,7 +19,7 @@ from scheduler_api.access.scopes import Scope, crud
 from scheduler_api.catalogue.models import has_worker, was_told
 from scheduler_api.http.etags import RevisionMismatch, refuse_existing, refuse_missing
 from scheduler_api.http.parsing import MAX_BYTES_OF_MANY
-from scheduler_api.http.problems import NotFound
+from scheduler_api.http.problems import Mistake, NotFound, ValidationFailed
 from scheduler_api.http.viewsets import CrudViewSet
 from scheduler_api.periodic_tasks import actions, timing
 from scheduler_api.periodic_tasks.batch import Batch, Outcome, refuse_failed
@@ -143,6 +143,8 @@ class PeriodicTaskViewSet(CrudViewSet):
             refuse_existing(request)
             return self.change(task, data, partial=False)
         refuse_missing(request)
+        if isinstance(data, dict) and isinstance(data["name"], str) and data["name"] != name:
+            raise ValidationFailed(errors=[not_the_address(name)])
         return self.make(data)
 
     @extend_schema(
@@ -243,3 +245,16 @@ class PeriodicTaskViewSet(CrudViewSet):
             return Response(tell_why_never(error))
         slots = timing.upcoming_slots(task, after=after, count=query["count"])
         return Response(tell(schedule, slots))
+
+
+def not_the_address(name: str) -> Mistake:
+    """Return the refusal of a new periodic task with another name than its address has.
+
+    Sent twice, it would not find what it has made, and be refused.
+    """
+    return Mistake(
+        pointer="/name",
+        code="not_the_address",
+        detail=f"There is no periodic task {name!r} that could be renamed: leave `name` out, or "
+        "send that of the address.",
+    )

@@ -9,7 +9,14 @@ from scheduler_api.catalogue.views import TaskViewSet
 from scheduler_api.schedules.views import IntervalScheduleViewSet
 from tests.client import ContractClient
 
-TASK = {"name": "some.task", "doc": "", "arguments": {"type": "object"}}
+TASK = {
+    "name": "some.task",
+    "doc": "",
+    "arguments": {"type": "object"},
+    "worker_count": 0,
+    "last_seen_at": None,
+    "workers": [],
+}
 PROBLEM = {
     "type": "urn:scheduler-api:problem:not_found",
     "title": "There is nothing at this address.",

@@ -93,8 +93,9 @@ def test_what_is_killed_comes_back_without_its_old_children(processes):
     os.kill(processes.find("celery -A project worker"), signal.SIGKILL)
     os.kill(processes.find("gunicorn"), signal.SIGKILL)
     os.kill(processes.find("celery -A project beat"), signal.SIGKILL)
+    os.kill(processes.find("deliver_webhooks"), signal.SIGKILL)
 
-    for name in ("api", "beat", "worker"):
+    for name in ("api", "beat", "worker", "webhooks"):
         started.says(f"{name} died of SIGKILL: starting it again in 1 s")
     wait_until(lambda: started.output().count(" ready.") == 2, why=started.output)
     wait_until(processes.answers, why=started.output)

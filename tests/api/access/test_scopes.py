@@ -29,7 +29,7 @@ SCOPES = {
     "upcoming": ("periodic-tasks:read", "periodic-tasks:write"),
     "manifest": ("periodic-tasks:read", "periodic-tasks:write"),
     "runs": ("runs:read", "runs:write"),
-    "tasks": ("tasks:read", "tasks:read"),
+    **dict.fromkeys(["tasks", "workers"], ("tasks:read", "tasks:read")),
     **dict.fromkeys(["webhooks", "deliveries"], ("webhooks:read", "webhooks:write")),
     "audit-entries": ("audit:read", "audit:read"),
     "service-accounts": ("admin", "admin"),

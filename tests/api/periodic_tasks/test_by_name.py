@@ -50,6 +50,15 @@ def test_another_name_in_the_body_renames_it(api):
     assert response.json()["name"] == "new"
 
 
+@pytest.mark.parametrize("address", ["old", "x" * 201])
+def test_what_is_not_there_cannot_be_renamed(api, address):
+    response = api.put(f"{BY_NAME}{address}/", imports(name="new"))
+
+    assert response.status_code == 400
+    assert mistakes(response) == [("/name", "not_the_address")]
+    assert not PeriodicTask.objects.exists()
+
+
 def test_the_schema_lets_the_name_be_left_out():
     for body in (NAMELESS, imports()):
         assert not contract().errors_of(body, "#/components/schemas/NamedPeriodicTaskRequest")
