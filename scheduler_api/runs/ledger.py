@@ -94,7 +94,9 @@ def start(
     run = Run.objects.filter(pk=pk)
     if (retries or is_redelivered) and start_again(run, at=at, worker=worker, is_lost=not retries):
         return Start(True)
-    return Start(not run.exists())
+    # The answer to this very start may have been lost with the connection.
+    is_mine = run.filter(state=State.RUNNING, started_at=at, worker=worker).exists()
+    return Start(is_mine or not run.exists())
 
 
 def start_again(run: QuerySet[Run], *, at: datetime, worker: str, is_lost: bool) -> bool:

@@ -126,10 +126,8 @@ def on_success(sender: Task[Any, Any], result: object, **_: object) -> None:
     if not is_of_beat(request):
         return
     started = ongoing.pop(request.id, Started(None))
-    at, columns = (
-        datetime.now(UTC),
-        result_columns(result, arguments=(request.args, request.kwargs)),
-    )
+    at = datetime.now(UTC)
+    columns = result_columns(result, arguments=(request.args, request.kwargs))
     if started.at is None:
         write(ledger.end, request.id, at=at, state=Run.State.SUCCEEDED, **columns)
         return

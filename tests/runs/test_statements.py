@@ -81,6 +81,18 @@ def test_what_finds_no_row_says_so(way):
     assert Run.objects.get().state == "cancelled"
 
 
+def test_a_start_whose_answer_was_lost_is_asked_again(way):
+    run_id = queued()
+    assert ledger.start(run_id, at=NOON, worker="celery@here").is_to_start
+
+    with way():
+        assert ledger.start(run_id, at=NOON, worker="celery@here").is_to_start
+        assert not ledger.start(run_id, at=NOON, worker="celery@there").is_to_start
+        assert not ledger.start(run_id, at=NOON + A_SECOND, worker="celery@here").is_to_start
+
+    assert Run.objects.get().attempts == 1
+
+
 @pytest.mark.parametrize(("task", "answer"), [("new", True), ("other", False)])
 def test_it_returns_whether_something_is_so(way, task, answer):
     run_id = queued()
