@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
+from scheduler_api.beat.holding import active_of
 from scheduler_api.beat.outgoing import Outgoing
 from scheduler_api.beat.planning import put_off
 from scheduler_api.beat.policy import Overlap, Verdict, decide
@@ -89,7 +90,7 @@ def claim(
         tasks = [task for task in locked if task.slot_at is not None]
         if len(tasks) < len(locked):
             store.replan([task.id for task in locked if task.slot_at is None])
-        draw_up(writes, tasks, store, grace=grace, now=now)
+        draw_up(writes, tasks, grace=grace, now=now)
         added, batch_id = store.write_claim(writes.sent, writes.advances, now=now)
         store.add_others(writes.others)
         missed = [run for run in writes.others if run.state == Run.State.MISSED]
@@ -108,9 +109,7 @@ def claim(
     )
 
 
-def draw_up(
-    writes: Writes, tasks: Sequence[DueTask], store: Store, *, grace: timedelta, now: datetime
-) -> None:
+def draw_up(writes: Writes, tasks: Sequence[DueTask], *, grace: timedelta, now: datetime) -> None:
     """Decide what becomes of each task."""
     slots = Slots(schedules=read_schedules(tasks))
     overlapping: list[tuple[DueTask, Served]] = []
@@ -137,7 +136,7 @@ def draw_up(
         else:
             overlapping.append((task, served))
     if overlapping:
-        draw_up_overlapping(writes, overlapping, store, now=now)
+        draw_up_overlapping(writes, overlapping, now=now)
 
 
 class NotSent(Exception):
@@ -170,10 +169,10 @@ def each_sent(task: DueTask, served: Served, options: str) -> Iterator[Sent]:
 
 
 def draw_up_overlapping(
-    writes: Writes, tasks: Sequence[tuple[DueTask, Served]], store: Store, *, now: datetime
+    writes: Writes, tasks: Sequence[tuple[DueTask, Served]], *, now: datetime
 ) -> None:
     """Decide what becomes of runs that others of the same task may stand in the way of."""
-    active = store.active_of({task.id: lease_start(task, now) for task, _ in tasks})
+    active = active_of({task.id: lease_start(task, now) for task, _ in tasks})
     for task, served in tasks:
         draw_up_behind(writes, task, served, active.get(task.id, []), now=now)
 

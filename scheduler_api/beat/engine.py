@@ -13,6 +13,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from scheduler_api.beat.alarm import Alarm
 from scheduler_api.beat.claiming import Claim, claim
 from scheduler_api.beat.heartbeat import Heartbeat
+from scheduler_api.beat.holding import release_backfilled, release_held
 from scheduler_api.beat.lost_messages import LostMessages
 from scheduler_api.beat.outgoing import Fate, Outcome, Outgoing
 from scheduler_api.beat.planning import plan, put_off
@@ -168,7 +169,7 @@ class Engine:
         if glance.has_held and (self.release_at is None or now >= self.release_at):
             # Not each time: that reads all that wait, those of a backfill, too.
             self.release_at = now + LOCKED_SLEEP
-            self.store.release_held(now)
+            release_held(self.store, now)
         if glance.has_unsent and self.has_room:
             is_busy = self.relay(now)
         if glance.next_due_at and glance.next_due_at <= now and self.has_room:
@@ -182,7 +183,7 @@ class Engine:
         if self.backfill_at and now < self.backfill_at:
             return False
         self.backfill_at = now + BACKFILL_EVERY
-        return self.store.release_backfilled(now, at_once=settings.BACKFILL_AT_ONCE)
+        return release_backfilled(self.store, now, at_once=settings.BACKFILL_AT_ONCE)
 
     def claim(self, now: datetime) -> bool:
         """Claim a batch and hand it to the broker; return whether there may be more."""

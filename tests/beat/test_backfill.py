@@ -8,6 +8,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from scheduler_api.access.audit import COMMAND_LINE
 from scheduler_api.beat import engine
+from scheduler_api.beat.holding import release_backfilled
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs import ledger
 from scheduler_api.runs.actions import cancel
@@ -131,7 +132,7 @@ def test_one_that_was_cancelled_is_not_sent(beat):
 
 def test_one_that_is_cancelled_on_its_way_is_not_sent(beat):
     waiting(every(3600), 3)
-    assert beat.engine.store.release_backfilled(NOON, at_once=10)
+    assert release_backfilled(beat.engine.store, NOON, at_once=10)
     cancel(Run.objects.get(slot_at=TIMES[1]), now=NOON, by=COMMAND_LINE)
 
     assert slots_sent(beat.run()) == [TIMES[0], TIMES[2]]
