@@ -19,7 +19,8 @@ from tests.journeys.test_workers import await_workers, celery, kill, logged
 from tests.services import do_without
 
 DEFINITIONS = "/api/v1/periodic-tasks/"
-# Beat waits 30 seconds after its start before it misses anything, and looks every 10.
+# Beat misses nothing for half a lease after its start, and then looks six times in one.
+IMPATIENT = {"RUN_LEASE_SECONDS": "15"}
 REPEAT_SECONDS = 120
 RUNS = 12
 BACKDATE = """
@@ -88,7 +89,7 @@ def is_alive(told: dict[str, Any]) -> bool:
 
 
 def test_a_worker_that_is_killed_on_files_loses_what_it_had_fetched(tmp_path: Path) -> None:
-    with Api(tmp_path) as api, celery(api, "beat"):
+    with Api(tmp_path, **IMPATIENT) as api, celery(api, "beat"):
         with worker(api) as process:
             await_workers(api, is_alive)
             # It stops before it starts one: what it fetches is gone with it.
@@ -125,7 +126,8 @@ def rabbitmq() -> Iterator[RabbitMQ]:
 def test_a_rabbitmq_that_comes_back_empty(
     tmp_path: Path, rabbitmq: RabbitMQ, postgres_database: str
 ) -> None:
-    with Api(tmp_path, BROKER_URL=rabbitmq.url, DATABASE_URL=postgres_database) as api:
+    servers = {"BROKER_URL": rabbitmq.url, "DATABASE_URL": postgres_database}
+    with Api(tmp_path, **servers, **IMPATIENT) as api:
         with celery(api, "beat"):
             with worker(api):  # declares the queue
                 await_workers(api, is_alive)
@@ -140,7 +142,7 @@ def test_a_rabbitmq_that_comes_back_empty(
 
 
 def test_a_long_queue_is_not_flooded(tmp_path: Path) -> None:
-    with Api(tmp_path) as api, celery(api, "beat"), worker(api):
+    with Api(tmp_path, **IMPATIENT) as api, celery(api, "beat"), worker(api):
         await_workers(api, is_alive)
         ids = enter_slow(api)
         api.manage("shell", "-c", BACKDATE)
@@ -157,11 +159,11 @@ def test_a_long_queue_is_not_flooded(tmp_path: Path) -> None:
 
 
 def enter_slow(api: Api) -> list[str]:
-    """Ask for runs that one worker has a minute and a half to do with."""
+    """Ask for runs that one worker has three quarters of a minute to do with."""
     body = {
         "name": "slow",
         "task": "project.tasks.sleep",
-        "args": [4],
+        "args": [2],
         "schedule": {"type": "interval", "every": 1, "period": "hours"},
         "enabled": False,
     }
