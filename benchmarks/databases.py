@@ -38,6 +38,22 @@ WORK = {
 TASKS, HALVES = "django_celery_beat_periodictask", "scheduler_api_managedtask"
 AGENDA = "scheduler_api_agenda"
 numbers = count(1)
+FILL = """
+INSERT INTO scheduler_api_run (
+    id, periodic_task_id, periodic_task_name, task, trigger, slot_at, due_at, slot_count, state,
+    reason, is_held, created_at, queued_at, started_at, finished_at, worker, attempts, args,
+    kwargs, options, result
+)
+SELECT
+    gen_random_uuid(), 1 + mod(number, 100000), 'Report', 'project.tasks.add', 'schedule', at, at,
+    1, CASE WHEN mod(number, 100) = 0 THEN 'failed' ELSE 'succeeded' END, '', false,
+    at, at, at, at, 'celery@worker-1', 1, '[1, 2]', '{}', '{}', '3'
+FROM
+    generate_series(1, %(rows)s) AS number,
+    LATERAL (
+        SELECT now() - interval '1 day' - number * interval '30 days' / %(rows)s
+    ) AS entered (at)
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +174,22 @@ def store_patterns() -> None:
     ManagedTask.objects.create(periodic_task=task, owner=owner)
     PeriodicTasks.update_changed()
     connection.close()
+
+
+def fill_ledger(rows: int) -> None:
+    """Give the template so many runs, which have ended within the last month."""
+    url = urlunsplit(urlsplit(POSTGRES)._replace(path=f"/{DATABASE}"))
+    with psycopg.connect(url, autocommit=True) as connection:
+        indexes = connection.execute(
+            "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'scheduler_api_run' "
+            "AND indexname NOT LIKE '%_pkey'"
+        ).fetchall()
+        for name, _ in indexes:
+            connection.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
+        connection.execute(FILL, {"rows": rows})
+        for _, definition in indexes:
+            connection.execute(definition)
+        connection.execute("VACUUM ANALYZE scheduler_api_run")
 
 
 def daily_crontab(number: int) -> Any:
