@@ -15,7 +15,7 @@ from django.conf import settings
 
 from scheduler_api.http.destinations import Refused, read_url
 from scheduler_api.http.problems import Mistake
-from scheduler_api.http.sending import NotSent, send
+from scheduler_api.http.sending import NotSent, is_success, send
 
 TASK = "scheduler_api.tasks.http_request"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -145,7 +145,7 @@ def perform(
 
 def is_expected(status: int, expected: Sequence[int]) -> bool:
     """Tell whether a status is one of those; without any, whether it tells of success."""
-    return status in expected if expected else 200 <= status < 300  # noqa: PLR2004
+    return status in expected if expected else is_success(status)
 
 
 def encoded(body: Any) -> tuple[bytes | None, dict[str, str]]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPMessage
 from threading import Timer
 
@@ -40,6 +41,11 @@ class Answer:
     body: bytes
     is_truncated: bool
     """Whether the body was longer than what was read of it."""
+
+
+def is_success(status: int | None) -> bool:
+    """Tell whether a status, where there was an answer, is 2xx."""
+    return status is not None and HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
 
 
 class CheckedConnection(HTTPConnection):

@@ -5,6 +5,8 @@ from datetime import timedelta
 from enum import Enum
 from http.client import HTTPMessage
 
+from scheduler_api.http.sending import is_success
+
 DELAYS = [
     timedelta(seconds=5),
     timedelta(seconds=30),
@@ -46,7 +48,7 @@ class Outcome:
 
 def judge(outcome: Outcome, *, attempts: int) -> Verdict:
     """Decide on a delivery that was sent so often."""
-    if outcome.status is not None and 200 <= outcome.status < 300:  # noqa: PLR2004
+    if is_success(outcome.status):
         return Verdict.DELIVERED
     if outcome.status == GONE:
         return Verdict.GONE

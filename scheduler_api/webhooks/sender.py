@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from django.db import DatabaseError, InterfaceError, connection
 
 from scheduler_api.http.destinations import Refused
-from scheduler_api.http.sending import NotSent, send
+from scheduler_api.http.sending import NotSent, is_success, send
 from scheduler_api.webhooks import deliveries, signing
 from scheduler_api.webhooks.fanning_out import fan_out
 from scheduler_api.webhooks.models import Delivery
@@ -138,8 +138,7 @@ class Sender:
         """Keep what has come of an attempt until it is written down."""
         if ended is not None:
             delivery, outcome = ended
-            has_failed = outcome.status is None or outcome.status >= 300  # noqa: PLR2004
-            self.room.leave(delivery.webhook_id, has_failed=has_failed)
+            self.room.leave(delivery.webhook_id, has_failed=not is_success(outcome.status))
             self.to_note.append(ended)
 
     def note(self, delivery: Delivery, outcome: Outcome, *, now: datetime) -> None:
@@ -164,9 +163,8 @@ def outcome_of(message: Message) -> Outcome:
         answer = send("POST", message.url, headers=headers, body=message.body, within=SEND_SECONDS)
     except (Refused, NotSent) as error:
         return Outcome(error=str(error))
-    is_good = 200 <= answer.status < 300  # noqa: PLR2004
     return Outcome(
         status=answer.status,
-        error="" if is_good else f"It answered with status {answer.status}.",
+        error="" if is_success(answer.status) else f"It answered with status {answer.status}.",
         retry_after=wish_in(answer.status, answer.headers),
     )
