@@ -97,7 +97,8 @@ def test_the_worker_that_gets_it_starts_it_once(beat):
     run = queued()
     beat.look(2)
 
-    starts = [ledger.start(str(run.pk), at=NOON, worker="celery@one") for _ in range(2)]
+    moments = (NOON, NOON + SECOND)
+    starts = [ledger.start(str(run.pk), at=at, worker="celery@one") for at in moments]
 
     assert [start.is_to_start for start in starts] == [True, False]
     assert not Run.objects.get().reason
