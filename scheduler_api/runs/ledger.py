@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 
 from scheduler_api.periodic_tasks.models import max_attempts_of
 from scheduler_api.runs.models import Run
-from scheduler_api.runs.statements import Statement
+from scheduler_api.runs.statements import Call, Statement
 
 State = Run.State
 
@@ -83,20 +83,30 @@ def start(
     has given no sign for LEASE, and not more often than its policy says. What is no run of ours
     starts.
     """
-    try:
-        pk = UUID(run_id)
-    except ValueError:  # no id of ours
+    if not (fresh := first_start(run_id, at=at, worker=worker)):
         return Start(True)
-    lease_until = datetime.now(UTC) + LEASE
-    is_failing = start_fresh(id=pk, at=at, worker=worker, lease_until=lease_until)
+    is_failing = fresh()
     if is_failing is not None:
         return Start(True, is_failing)
-    run = Run.objects.filter(pk=pk)
+    run = Run.objects.filter(pk=run_id)
     if (retries or is_redelivered) and start_again(run, at=at, worker=worker, is_lost=not retries):
         return Start(True)
     # The answer to this very start may have been lost with the connection.
     is_mine = run.filter(state=State.RUNNING, started_at=at, worker=worker).exists()
     return Start(is_mine or not run.exists())
+
+
+def first_start(run_id: str, *, at: datetime, worker: str) -> Call | None:
+    """Return the statement that notes that a run starts which never has; None for no id of ours.
+
+    It returns whether earlier runs have failed.
+    """
+    try:
+        pk = UUID(run_id)
+    except ValueError:
+        return None
+    lease_until = datetime.now(UTC) + LEASE
+    return Call(start_fresh, {"id": pk, "at": at, "worker": worker, "lease_until": lease_until})
 
 
 def start_again(run: QuerySet[Run], *, at: datetime, worker: str, is_lost: bool) -> bool:
@@ -124,21 +134,18 @@ def start_again(run: QuerySet[Run], *, at: datetime, worker: str, is_lost: bool)
 # --- End --------------------------------------------------------------------------------------
 
 
-def succeed(
-    run_id: str, *, at: datetime, started_at: datetime, result: str, is_result_truncated: bool
-) -> bool:
-    """Note that a run of which the start is known has succeeded; `result` is JSON.
+def success(run_id: str, **values: Any) -> Call:
+    """Return the statement that notes that a run of which the start is known has succeeded.
 
-    The one who started it knows better than who has given it up.
+    `values` are `at`, `started_at`, `result`, which is JSON, and `is_result_truncated`. The one
+    who started it knows better than who has given it up.
     """
-    succeeded = end_well(
-        id=UUID(run_id),
-        at=at,
-        started_at=started_at,
-        result=result,
-        is_result_truncated=is_result_truncated,
-    )
-    return succeeded is not None
+    return Call(end_well, {"id": UUID(run_id), **values})
+
+
+def succeed(run_id: str, **values: Any) -> bool:
+    """Note that a run has succeeded; see `success`."""
+    return success(run_id, **values)() is not None
 
 
 def end(

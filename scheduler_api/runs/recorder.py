@@ -1,6 +1,7 @@
 """The thread that writes into the ledger for a process that runs tasks.
 
 It has a connection of its own: Celery closes that of the task's thread before and after each task.
+What every run needs, the task's thread sends by it itself; the recorder does all else.
 It says that the runs of the process live, ends the process when one of them was cancelled, and
 keeps what the database does not take until it does.
 """
@@ -19,23 +20,23 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from billiard.process import current_process
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError
 
 from scheduler_api.runs import ledger
+from scheduler_api.runs.line import Job, Line
+from scheduler_api.runs.statements import Call
 
 RENEW_SECONDS = ledger.LEASE.total_seconds() / 3
 LOOK_SECONDS = 3  # from one look for what was cancelled to the next
 RETRY_SECONDS = 1
 PATIENCE_SECONDS = 5  # of a task, with the database
+TELL_SECONDS = 1  # of a task that has ended, with the recorder
 STOP_SECONDS = 10
 MAX_KEPT = 10_000
-# PostgreSQL has on its disk what it was told so long ago, also where nobody waits for that.
-SETTLED_SECONDS = 5
 
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-Job = Callable[[], Any]
 
 
 class Recorder(threading.Thread):
@@ -49,8 +50,7 @@ class Recorder(threading.Thread):
         self._asked = queue.SimpleQueue()
         self._is_over = False
         self._kept: deque[Job] = deque(maxlen=MAX_KEPT)
-        # What was written without waiting for the disk, and when.
-        self._unsettled: deque[tuple[float, Job]] = deque()
+        self._line = Line(self._on_refusal)
         self._tried_at = 0.0
         self._renewed_at = self._looked_at = monotonic()
 
@@ -66,9 +66,25 @@ class Recorder(threading.Thread):
         self._asked.put((job, future))
         return future.result(PATIENCE_SECONDS)
 
+    def ask_directly(self, call: Call) -> bool | None:
+        """Send a statement from this thread, where that is possible, and return what it returns.
+
+        None where it is not, or finds no row.
+
+        Raises:
+            TimeoutError: the database does not answer in time; it is asked all the same.
+
+        """
+        try:
+            return self._line.ask(call, seconds=PATIENCE_SECONDS)
+        except TimeoutError:
+            self._asked.put((call, Future()))  # should the connection not survive that
+            raise
+
     def tell(self, job: Job) -> None:
-        """Have something written that nobody waits for, in its turn; twice does no harm."""
-        self._asked.put((job, None))
+        """Have something written that nobody waits for; twice does no harm."""
+        if not (isinstance(job, Call) and self._line.send(job, seconds=TELL_SECONDS)):
+            self._asked.put((job, None))
 
     def keep(self, job: Job) -> None:
         """Have something written, when the database answers again."""
@@ -90,14 +106,18 @@ class Recorder(threading.Thread):
                 self._turn()
             except Exception:
                 logger.exception("The recorder goes on")
-        connection.close()
+        with self._line.held():
+            self._line.give_up()
 
     def _turn(self) -> None:
+        asked = None
         with suppress(queue.Empty):
-            if asked := self._asked.get(timeout=self._pause()):
+            asked = self._asked.get(timeout=self._pause())
+        with self._line.held():
+            if asked:
                 self._answer(*asked)
-        if not self._pause():
-            self._catch_up()
+            if not self._pause():
+                self._catch_up()
 
     def _pause(self) -> float:
         """Return how long there is nothing to catch up with."""
@@ -114,29 +134,29 @@ class Recorder(threading.Thread):
             except (OperationalError, InterfaceError):
                 self._do_without()
                 result = job()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - who has asked is told of it, or the log
             self._do_without()
             if future:
                 future.set_exception(error)
-            elif isinstance(error, OperationalError | InterfaceError):
-                logger.warning("An end is written later: %s", " ".join(str(error).split()))
-                self._kept.append(job)
             else:
-                logger.exception("What could not be written is left out")
+                self._on_refusal(job, error)
         else:
             if future:
                 future.set_result(result)
             else:
-                self._unsettled.append((monotonic(), job))
-                while self._unsettled[0][0] < monotonic() - SETTLED_SECONDS:
-                    self._unsettled.popleft()
+                self._line.remember(job)
+
+    def _on_refusal(self, job: Job, error: Exception) -> None:
+        """Keep what nobody waits for until the database takes it, if that may ever be."""
+        if isinstance(error, OperationalError | InterfaceError):
+            logger.warning("An end is written later: %s", " ".join(str(error).split()))
+            self._kept.append(job)
+        else:
+            logger.error("What could not be written is left out", exc_info=error)
 
     def _do_without(self) -> None:
         """Give the connection up: what PostgreSQL may have lost with it is written again."""
-        connection.close()
-        since = monotonic() - SETTLED_SECONDS
-        self._kept.extend(job for at, job in self._unsettled if at >= since)
-        self._unsettled.clear()
+        self._kept.extend(self._line.give_up())
 
     def _catch_up(self) -> None:
         """Write what was kept, say which runs live, and look for what was cancelled."""
@@ -150,6 +170,7 @@ class Recorder(threading.Thread):
                     ledger.renew(run_ids)
                 self._renewed_at = self._tried_at
             if self._tried_at - self._looked_at >= LOOK_SECONDS:
+                self._line.settle()
                 self._look()
                 self._looked_at = self._tried_at
         except (OperationalError, InterfaceError) as error:
@@ -160,12 +181,15 @@ class Recorder(threading.Thread):
         """End this process, where it is a child of a worker, when its run was cancelled.
 
         The worker makes another. Where several runs share a process, none is ended. It ends where
-        it stands: the run has not ended without asking this thread, so it holds none of the locks
-        of the pool, as it would while it ends in order.
+        it stands: the run has not ended without the line that this thread holds, so it has none of
+        the locks of the pool, as it would while it ends in order.
         """
         run_ids = list(self._ongoing)
-        is_child = bool(current_process().daemon)
-        if run_ids and is_child and ledger.end_asked_for(run_ids, at=datetime.now(UTC)):
+        if not run_ids or not current_process().daemon:
+            return
+        is_asked_for = ledger.end_asked_for(run_ids, at=datetime.now(UTC))
+        # It has ended where the database took its time, and the task has not waited for it.
+        if is_asked_for and run_ids == list(self._ongoing):
             logger.warning("Ending this process: its run %s was cancelled", *run_ids)
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -91,16 +91,19 @@ def before_start(task: Task[Any, Any], task_id: str, args: object, kwargs: objec
     if not is_of_beat(request):
         return
     at = datetime.now(UTC)
+    worker = request.hostname or socket.gethostname()
+    first = ledger.first_start(task_id, at=at, worker=worker)
     start = partial(
         ledger.start,
         task_id,
         at=at,
-        worker=request.hostname or socket.gethostname(),
+        worker=worker,
         retries=request.retries or 0,
         is_redelivered=bool((request.delivery_info or {}).get("redelivered")),
     )
     try:
-        answer = recorder().ask(start)
+        is_failing = recorder().ask_directly(first) if first else None
+        answer = recorder().ask(start) if is_failing is None else ledger.Start(True, is_failing)
     except AWAY as error:
         logger.warning("Starting %s without telling the ledger: %s", task_id, told(error))
         ongoing[task_id] = Started(None)
@@ -131,8 +134,11 @@ def on_success(sender: Task[Any, Any], result: object, **_: object) -> None:
     if started.at is None:
         write(ledger.end, request.id, at=at, state=Run.State.SUCCEEDED, **columns)
         return
-    succeed = failures.recover if started.is_failing else ledger.succeed
-    recorder().tell(partial(succeed, request.id, at=at, started_at=started.at, **columns))
+    values = {"at": at, "started_at": started.at, **columns}
+    if started.is_failing:
+        recorder().tell(partial(failures.recover, request.id, **values))
+    else:
+        recorder().tell(ledger.success(request.id, **values))
 
 
 def on_failure(

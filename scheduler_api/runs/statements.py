@@ -1,8 +1,11 @@
 """A statement that workers send for each run, by itself, as quickly as the database takes it."""
 
 import re
+import select
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from time import monotonic
 from typing import Any
 from uuid import UUID
 from weakref import WeakSet
@@ -39,7 +42,7 @@ class Statement:
         database = connections[DEFAULT_DB_ALIAS]  # once: `connection` looks it up each time
         is_postgresql = database.vendor == "postgresql"
         if is_postgresql and not database.in_atomic_block:
-            return self._by_libpq(database, [as_text(values[name]) for name in self._values])
+            return self._by_libpq(database, self._as_texts(values))
         text = self._postgresql if is_postgresql else self._others
         with database.cursor() as cursor:
             cursor.execute(text, {name: as_stored(value) for name, value in values.items()})
@@ -55,10 +58,65 @@ class Statement:
                 if result.status != ExecStatus.COMMAND_OK:
                     raise error_of(driver, result)
                 self._prepared.add(driver)
-            result = driver.pgconn.exec_prepared(self._name, values)
-            if result.status != ExecStatus.TUPLES_OK:
-                raise error_of(driver, result)
-        return result.get_value(0, 0) == b"t" if result.ntuples else None
+            return answer_of(driver, driver.pgconn.exec_prepared(self._name, values))
+
+    def is_prepared(self, driver: psycopg.Connection[Any]) -> bool:
+        """Tell whether a connection has it, so that it can be sent."""
+        return driver in self._prepared
+
+    def send(self, driver: psycopg.Connection[Any], **values: Any) -> None:
+        """Send it by a connection that has it, and wait for nothing."""
+        driver.pgconn.send_query_prepared(self._name, self._as_texts(values))
+        driver.pgconn.flush()
+
+    def _as_texts(self, values: dict[str, Any]) -> list[bytes]:
+        return [as_text(values[name]) for name in self._values]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A statement with its values, to be sent by whatever connection."""
+
+    statement: Statement
+    values: dict[str, Any]
+
+    def __call__(self) -> bool | None:
+        """Send it by Django's connection, and return what it returns."""
+        return self.statement(**self.values)
+
+    def send(self, driver: psycopg.Connection[Any]) -> None:
+        """Send it by a connection that has it prepared."""
+        self.statement.send(driver, **self.values)
+
+
+def receive(driver: psycopg.Connection[Any], *, until: float | None = None) -> bool | None:
+    """Wait for what a statement that was sent returns, at most until a moment of `monotonic()`.
+
+    Raises:
+        psycopg.Error: it has failed, or the connection is gone.
+        TimeoutError: the answer is not here; it may still come.
+
+    """
+    pgconn = driver.pgconn
+    results: list[PGresult] = []
+    readable = select.poll()
+    readable.register(pgconn.socket, select.POLLIN)
+    while True:
+        while pgconn.is_busy():
+            left = None if until is None else max(0, 1000 * (until - monotonic()))
+            if not readable.poll(left):
+                raise TimeoutError
+            pgconn.consume_input()
+        result = pgconn.get_result()
+        if result is None:
+            return answer_of(driver, results[0]) if results else None
+        results.append(result)
+
+
+def answer_of(driver: psycopg.Connection[Any], result: PGresult) -> bool | None:
+    if result.status != ExecStatus.TUPLES_OK:
+        raise error_of(driver, result)
+    return result.get_value(0, 0) == b"t" if result.ntuples else None
 
 
 def error_of(driver: psycopg.Connection[Any], result: PGresult) -> psycopg.Error:

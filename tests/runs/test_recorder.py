@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.db import IntegrityError, OperationalError
@@ -89,6 +90,18 @@ def test_nobody_waits_longer_than_they_can(started):
 
     released.set()
     assert started.ask(Job())
+
+
+def test_a_call_that_takes_too_long_is_made_all_the_same(started, monkeypatch):
+    call = Job()
+    monkeypatch.setattr(started._line, "ask", Mock(side_effect=TimeoutError))
+
+    with pytest.raises(TimeoutError):
+        started.ask_directly(call)
+
+    wait_until(lambda: call.threads == ["recorder"])
+    started.ask(Job(OperationalError("gone")))
+    assert len(call.threads) == 1, "it might start what waits for its next attempt"
 
 
 def test_nobody_waits_for_what_is_told(started):
@@ -182,6 +195,29 @@ def test_it_ends_its_process_when_its_run_was_cancelled(ongoing, monkeypatch, is
     thread.stop()
 
     assert sent[:1] == ended
+
+
+def test_it_does_not_end_its_process_when_the_run_ends_meanwhile(ongoing, monkeypatch):
+    looked, sent = [], []
+
+    def look(run_ids: list[str], at: object) -> bool:
+        looked.append(run_ids)
+        ongoing.clear()
+        return True
+
+    monkeypatch.setattr(recorder, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(recorder, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(ledger, "end_asked_for", look)
+    monkeypatch.setattr(recorder.os, "kill", lambda _, number: sent.append(number))
+    monkeypatch.setattr(recorder, "current_process", lambda: SimpleNamespace(daemon=True))
+    ongoing.append("a run")
+    thread = Recorder(ongoing)
+    thread.start()
+
+    wait_until(lambda: looked)
+    thread.stop()
+
+    assert (looked, sent) == ([["a run"]], [])
 
 
 def test_it_says_which_runs_live(ongoing, monkeypatch):

@@ -40,6 +40,9 @@ class Inline:
             raise OperationalError("gone")
         return job()
 
+    def ask_directly(self, call: Callable[[], bool | None]) -> bool | None:
+        return None if self.is_away else call()
+
     def tell(self, job: Callable[[], bool]) -> None:
         job()
 
