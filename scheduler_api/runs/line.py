@@ -117,8 +117,9 @@ class Line:
             self._lock.release()
 
     def _driver_for(self, call: Call) -> psycopg.Connection[Any] | None:
-        driver: psycopg.Connection[Any] | None
-        driver = self._database.connection if self._database else None
+        if self._database is None:
+            return None
+        driver: psycopg.Connection[Any] | None = self._database.connection
         if driver is None or not call.statement.is_prepared(driver) or not is_open(driver):
             return None
         return driver

@@ -1,6 +1,5 @@
 """Runs of which no worker tells any more."""
 
-import uuid
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from scheduler_api.runs.events import RunEvent
 from scheduler_api.runs.ledger import LEASE
 from scheduler_api.runs.models import Run
 from tests.api.periodic_tasks.examples import stored
+from tests.api.runs.examples import entered
 from tests.beat.engines import HOUR, NOON, SECOND, TestedEngine
 
 pytestmark = pytest.mark.django_db
@@ -25,21 +25,12 @@ def beat(time_machine: Any) -> TestedEngine:
     return engine
 
 
-def entered(**columns: Any) -> Run:
-    values = {
-        "id": uuid.uuid4(),
-        "periodic_task_id": 7,
-        "periodic_task_name": "Heartbeat",
-        "task": "project.tasks.heartbeat",
-        "due_at": NOON,
-        "created_at": NOON,
-        "queued_at": NOON,
-    }
-    return Run.objects.create(**{**values, **columns})
+def queued(**columns: Any) -> Run:
+    return entered(**{"state": "queued", "queued_at": NOON, **columns})
 
 
 def running(**columns: Any) -> Run:
-    return entered(
+    return queued(
         **{
             "state": "running",
             "started_at": NOON,
@@ -125,9 +116,9 @@ def test_a_retry_that_never_comes_is_lost(beat):
 def test_a_run_of_which_no_worker_tells_is_lost_after_its_time(beat):
     impatient = stored(name="impatient", enabled=False)
     ManagedTask.objects.create(periodic_task=impatient, max_runtime_seconds=120)
-    soon = entered(state="queued", periodic_task_id=impatient.pk)
-    late = entered(state="queued")
-    waiting = entered(state="pending", queued_at=None)
+    soon = queued(periodic_task_id=impatient.pk)
+    late = queued()
+    waiting = queued(state="pending", queued_at=None)
 
     beat.run(at=NOON + 120 * SECOND)
     assert states(soon, late, waiting) == ["queued", "queued", "pending"]
@@ -140,7 +131,7 @@ def test_a_run_of_which_no_worker_tells_is_lost_after_its_time(beat):
 
 
 def test_a_run_of_which_no_worker_tells_is_sent_again_as_often_as_it_may_start(beat):
-    run = entered(state="queued", periodic_task_id=may_start(2))
+    run = queued(periodic_task_id=may_start(2))
 
     beat.run(at=NOON + HOUR + 10 * SECOND)
     run.refresh_from_db()

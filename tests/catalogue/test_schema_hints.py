@@ -167,9 +167,13 @@ def test_it_agrees_with_the_code(function, args, kwargs):
     ]
 
 
-def test_what_no_schema_tells_is_left_to_the_worker():
+def test_what_no_schema_tells_is_left_to_the_worker(caplog):
     foreign = {"$ref": "https://127.0.0.1:1/schema.json"}
 
     assert SchemaHint(foreign).refusals({"any": "thing"}) == []
     assert SchemaHint({"pattern": "(?u"}).refusals("text") == []
     assert SchemaHint({"type": "what"}).refusals(1) == []
+
+    told = [record.getMessage() for record in caplog.records]
+    assert told[-1] == "A JSON Schema cannot be evaluated, and lets pass: {'type': 'what'}"
+    assert len(told) == 3

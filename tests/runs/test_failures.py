@@ -1,9 +1,8 @@
 """What becomes of a run that has failed or was lost."""
 
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from django_celery_beat.models import PeriodicTask
@@ -14,10 +13,10 @@ from scheduler_api.runs.events import FailureStreak, RunEvent, forget
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.outbox import Outbox
 from tests.api.periodic_tasks.examples import stored
+from tests.api.runs.examples import NOON, entered
 
 pytestmark = pytest.mark.django_db
 
-NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 ERROR = {"error_type": "ValueError", "error_message": "no", "traceback": "in line 1"}
 
@@ -30,19 +29,14 @@ def task(**policies: Any) -> PeriodicTask:
 
 def running(periodic_task: PeriodicTask | None = None, **columns: Any) -> str:
     values = {
-        "id": uuid4(),
         "periodic_task_id": periodic_task.pk if periodic_task else 7,
-        "periodic_task_name": "import",
-        "task": "project.tasks.fail",
-        "due_at": NOON,
-        "created_at": NOON,
         "queued_at": NOON,
         "started_at": NOON,
         "lease_until": NOON + ledger.LEASE,
         "state": "running",
         "attempts": 1,
     }
-    return str(Run.objects.create(**{**values, **columns}).pk)
+    return str(entered(**{**values, **columns}).pk)
 
 
 def fail(run_id: str, *, state: str = "failed", at: datetime = NOON, **columns: Any) -> bool:

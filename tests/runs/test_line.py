@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,18 +15,17 @@ from scheduler_api.runs import line as line_module
 from scheduler_api.runs.line import Job, Line
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.statements import Call, Statement
+from tests.api.runs.examples import entered
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 RENAME = "UPDATE scheduler_api_run SET task = %(task)s WHERE id = %(id)s RETURNING task = 'new'"
 rename = Statement("rename_by_line", postgresql=RENAME, others=RENAME)
 
 
 @pytest.fixture
 def run_id() -> UUID:
-    columns = {"periodic_task_name": "Heartbeat", "task": "old", "due_at": NOON}
-    return Run.objects.create(id=uuid4(), periodic_task_id=1, created_at=NOON, **columns).pk
+    return entered(task="old").pk
 
 
 class Owner:

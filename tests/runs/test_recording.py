@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
@@ -19,10 +18,10 @@ from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs import ledger, recording
 from scheduler_api.runs.models import Run
 from tests.api.periodic_tasks.examples import stored
+from tests.api.runs.examples import NOON, entered
 
 pytestmark = pytest.mark.django_db
 
-NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 HALF = ledger.LEASE / 2
 OF_BEAT = {"periodic_task_name": "Heartbeat"}
 GONE = {"lease_until": datetime.now(UTC) - timedelta(minutes=10), "attempts": 1}
@@ -100,16 +99,7 @@ def deliver(recorder: Inline, body: Body) -> Any:
 
 
 def run(**columns: Any) -> str:
-    values = {
-        "id": uuid4(),
-        "periodic_task_id": 1,
-        "periodic_task_name": "Heartbeat",
-        "task": "tests.noted",
-        "due_at": NOON,
-        "created_at": NOON,
-        "state": "queued",
-    }
-    return str(Run.objects.create(**{**values, **columns}).pk)
+    return str(entered(**{"periodic_task_id": 1, "state": "queued", **columns}).pk)
 
 
 def the_run() -> Run:

@@ -3,7 +3,7 @@
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from django.db import DataError, OperationalError, connection, transaction
@@ -12,6 +12,7 @@ from scheduler_api.runs import ledger
 from scheduler_api.runs.events import FailureStreak
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.statements import Statement
+from tests.api.runs.examples import entered
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,16 +29,7 @@ def way(request: Any) -> Any:
 
 
 def queued(**columns: Any) -> str:
-    values = {
-        "id": uuid4(),
-        "periodic_task_id": 1,
-        "periodic_task_name": "Heartbeat",
-        "task": "tests.noted",
-        "due_at": NOON,
-        "created_at": NOON,
-        "state": "queued",
-    }
-    return str(Run.objects.create(**{**values, **columns}).pk)
+    return str(entered(**{"periodic_task_id": 1, "state": "queued", **columns}).pk)
 
 
 @pytest.mark.parametrize("is_failing", [False, True])
