@@ -3,9 +3,11 @@
 import os
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
+from threading import Event
 from time import monotonic
 from typing import Any
 
@@ -14,6 +16,7 @@ from kombu import Queue as Entity
 
 BROKER = os.environ.get("BROKER_URL") or "amqp://guest:guest@127.0.0.1:5672//"
 PATIENCE_SECONDS = 300
+PREFETCHED = 1000  # messages, without an acknowledgement
 numbers = count(1)
 
 
@@ -39,6 +42,32 @@ class Queue:
                     self.channel.connection.drain_events(timeout=1)
         assert self.depth() == 0, "the queue does not end"
         return ids
+
+    @contextmanager
+    def emptied(self) -> Iterator[Counter[str]]:
+        """Have all messages taken and acknowledged, as workers do; count their ids."""
+        ids: Counter[str] = Counter()
+        is_over = Event()
+
+        def take(message: Any) -> None:
+            ids.update([message.headers["id"]])
+            message.channel.basic_ack(message.delivery_tag)
+
+        def take_all() -> None:
+            with Connection(BROKER, heartbeat=0) as connection, connection.channel() as channel:
+                channel.basic_qos(0, PREFETCHED, a_global=False)
+                channel.basic_consume(self.name, callback=take)
+                while not is_over.is_set():
+                    with suppress(TimeoutError):
+                        connection.drain_events(timeout=0.1)
+
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            taken = thread.submit(take_all)
+            try:
+                yield ids
+            finally:
+                is_over.set()
+                taken.result()
 
     @contextmanager
     def taking(self, take: Any) -> Iterator[None]:

@@ -2,10 +2,13 @@
 
 Run from the root of the repository; it takes ten minutes:
 
-    python -m benchmarks.sustained [--seconds 60] [--parts spread instant large peers api] [--save]
+    python -m benchmarks.sustained [--seconds 60] [--save]
+        [--parts spread instant untaken large peers api]
 
 - 2,000 tasks with an interval of 1 s, spread over the second; and once more with all of them due
-  at the same instant. 100,000 tasks with an interval of 500 s: 200 each second.
+  at the same instant. 100,000 tasks with an interval of 500 s: 200 each second. Somebody takes
+  the messages, as workers do, and does nothing with them; once more the first stream is left in
+  its queue, which grows.
 - Slots of the ledger are compared with those that there are, the first one and k intervals, and
   its ids with those of the messages in the queue. Lateness is `queued_at` less `slot_at`: until
   the broker had confirmed the message and beat wrote that down.
@@ -18,7 +21,9 @@ No worker runs. All of it is on one machine.
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from itertools import chain, cycle
 from random import Random
@@ -36,7 +41,7 @@ from benchmarks.machine import describe
 from benchmarks.queues import Queue, queue
 from benchmarks.results import save, table
 
-PARTS = ("spread", "instant", "large", "peers", "api")
+PARTS = ("spread", "instant", "untaken", "large", "peers", "api")
 LARGE_RATE = 200  # slots each second, of the large table
 LEAD, LEAD_PER_TASK = timedelta(seconds=4), timedelta(microseconds=50)
 PATIENCE_SECONDS = 60
@@ -68,13 +73,15 @@ def main() -> None:
     chosen = parser.parse_args()
     rate, tasks = chosen.rate, chosen.tasks
     streams: dict[str, dict[str, Any]] = {
-        "spread": {"tasks": rate, "every": 1, "spread": True},
+        "spread": {"tasks": rate, "every": 1},
         "instant": {"tasks": rate, "every": 1, "spread": False},
-        "large": {"tasks": tasks, "every": max(tasks // LARGE_RATE, 1), "spread": True},
+        "untaken": {"tasks": rate, "every": 1, "is_taken": False},
+        "large": {"tasks": tasks, "every": max(tasks // LARGE_RATE, 1)},
     }
     names = {
         "spread": f"{rate:,}/s, spread",
         "instant": f"{rate:,}/s, at one instant",
+        "untaken": f"{rate:,}/s, spread, not taken",
         "large": f"{LARGE_RATE}/s of {tasks:,} tasks",
     }
     peers = {"stock": stock, "RedBeat": redbeat} if HAS_REDBEAT else {"stock": stock}
@@ -101,7 +108,9 @@ def main() -> None:
 # --- Ours -------------------------------------------------------------------------------------
 
 
-def ours(*, tasks: int, every: int, spread: bool, seconds: int) -> dict[str, Any]:
+def ours(
+    *, tasks: int, every: int, seconds: int, spread: bool = True, is_taken: bool = True
+) -> dict[str, Any]:
     """Let each task have its slots for so many seconds; stop where one was sent twice."""
     apart = every / tasks if spread else 0.0  # seconds between two tasks
     with copy() as database, queue() as target:
@@ -111,7 +120,10 @@ def ours(*, tasks: int, every: int, spread: bool, seconds: int) -> dict[str, Any
         before = f"interval '{every} s'"
         database.plan(tasks, slot_at=slot_at, anchor_at=f"{slot_at} - {before}")
         end = begin + timedelta(seconds=seconds)
-        with beats(OURS, queue=target, environment={"DATABASE_URL": database.url}):
+        with (
+            target.emptied() if is_taken else nullcontext(Counter[str]()) as taken,
+            beats(OURS, queue=target, environment={"DATABASE_URL": database.url}),
+        ):
             await_first_tick(database)
             started_late = datetime.now(UTC) > begin
             sleep((end - datetime.now(UTC)).total_seconds())
@@ -125,7 +137,7 @@ def ours(*, tasks: int, every: int, spread: bool, seconds: int) -> dict[str, Any
             -(-(seconds - number * apart) // every) for number in range(tasks)
             if number * apart < seconds
         )  # fmt: skip
-        refuse_doubled(database, target)
+        refuse_doubled(database, taken + target.ids())
         assert sent == slots, "the ledger has a slot twice"
         return {
             "slots": int(expected),
@@ -156,11 +168,10 @@ def store(database: Database, tasks: int, every: int) -> None:
     database.load(tasks, schedules={"interval_id": str(pk)})
 
 
-def refuse_doubled(database: Database, target: Queue) -> None:
+def refuse_doubled(database: Database, ids: Counter[str]) -> None:
     """Stop where a message was sent twice, or one is not in the ledger."""
     rows = database.connection.execute("SELECT id::text FROM scheduler_api_run")
     known = {pk for (pk,) in rows}
-    ids = target.ids()
     assert ids.total() == len(known), f"{ids.total()} messages for {len(known)} runs"
     assert set(ids) == known, "the queue has others than the ledger"
 
