@@ -45,14 +45,17 @@ INSERT INTO scheduler_api_run (
     kwargs, options, result
 )
 SELECT
-    gen_random_uuid(), 1 + mod(number, 100000), 'Report', 'project.tasks.add', 'schedule', at, at,
+    overlay(md5(number::text) PLACING milliseconds || '8' FROM 1)::uuid,
+    1 + mod(number, 100000), 'Report', 'project.tasks.add', 'schedule', at, at,
     1, CASE WHEN mod(number, 100) = 0 THEN 'failed' ELSE 'succeeded' END, '', false,
     at, at, at, at, 'celery@worker-1', 1, '[1, 2]', '{}', '{}', '3'
 FROM
     generate_series(1, %(rows)s) AS number,
     LATERAL (
         SELECT now() - interval '1 day' - number * interval '30 days' / %(rows)s
-    ) AS entered (at)
+    ) AS entered (at),
+    LATERAL (SELECT lpad(to_hex((1000 * extract(epoch FROM at))::bigint), 12, '0'))
+        AS written (milliseconds)
 """
 
 
