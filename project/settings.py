@@ -214,6 +214,8 @@ CELERY_TIMEZONE = TIME_ZONE
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_RESULT_EXPIRES = None
 CELERY_WORKER_CONCURRENCY = whole_number("WORKER_CONCURRENCY", default=2, at_least=1, at_most=1000)
+if BROKER_URL.startswith("filesystem"):
+    CELERY_WORKER_POOL = "project.embedded_pool:TaskPool"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 
 QUEUES = words("QUEUES", default=["celery"])

@@ -25,9 +25,24 @@ ENDLESS = {"seconds": 600}
 NO_SIGN = "Its worker has given no sign for"
 
 
+def processes_that_are_killed_while_idle_are_replaced(service: Service) -> None:
+    for _ in range(2 * CONCURRENCY):
+        _, [child, *_] = worker_of(service)
+        kill([child])
+        wait_for(lambda child=child: is_replaced(service, child), seconds=RUN_SECONDS)
+
+    task_id = hourly(service, "add", args=[1, 1])
+    for run_id in [run_now(service, task_id) for _ in range(2 * CONCURRENCY)]:
+        await_run(service, run_id, "succeeded")
+
+
+def is_replaced(service: Service, killed: int) -> bool:
+    _, children = worker_of(service)
+    return killed not in children and len(children) == CONCURRENCY
+
+
 def processes_that_are_killed_lose_their_runs(service: Service) -> None:
     task_id = hourly(service, "sleep", kwargs=ENDLESS)
-    # One for each process: an idle one that is killed keeps a lock of Celery's pool.
     running = [run_now(service, task_id) for _ in range(CONCURRENCY)]
     for run_id in running:
         assert await_run(service, run_id, "running")["finished_at"] is None

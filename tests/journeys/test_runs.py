@@ -12,6 +12,7 @@ from tests.journeys.killed import (
     a_task_that_kills_its_process_does_not_loop,
     a_worker_that_is_killed_loses_its_runs_and_frees_the_next,
     processes_that_are_killed_lose_their_runs,
+    processes_that_are_killed_while_idle_are_replaced,
 )
 from tests.journeys.ledger import (
     CONCURRENCY,
@@ -191,6 +192,7 @@ STORIES = [
 ]
 if Path("/proc/self/environ").exists():  # which they find processes by
     STORIES += [
+        processes_that_are_killed_while_idle_are_replaced,
         processes_that_are_killed_lose_their_runs,
         a_worker_that_is_killed_loses_its_runs_and_frees_the_next,
     ]
