@@ -1,10 +1,10 @@
 """A statement that workers send for each run, by itself, as quickly as the database takes it."""
 
 import re
-import select
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from selectors import EVENT_READ, DefaultSelector
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -99,18 +99,18 @@ def receive(driver: psycopg.Connection[Any], *, until: float | None = None) -> b
     """
     pgconn = driver.pgconn
     results: list[PGresult] = []
-    readable = select.poll()
-    readable.register(pgconn.socket, select.POLLIN)
-    while True:
-        while pgconn.is_busy():
-            left = None if until is None else max(0, 1000 * (until - monotonic()))
-            if not readable.poll(left):
-                raise TimeoutError
-            pgconn.consume_input()
-        result = pgconn.get_result()
-        if result is None:
-            return answer_of(driver, results[0]) if results else None
-        results.append(result)
+    with DefaultSelector() as readable:
+        readable.register(pgconn.socket, EVENT_READ)
+        while True:
+            while pgconn.is_busy():
+                left = None if until is None else max(0.0, until - monotonic())
+                if not readable.select(left):
+                    raise TimeoutError
+                pgconn.consume_input()
+            result = pgconn.get_result()
+            if result is None:
+                return answer_of(driver, results[0]) if results else None
+            results.append(result)
 
 
 def answer_of(driver: psycopg.Connection[Any], result: PGresult) -> bool | None:
