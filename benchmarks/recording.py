@@ -55,8 +55,9 @@ def measure(runs: int, rounds: int, seconds: float) -> dict[str, float]:
     rates: dict[str, list[float]] = {side: [] for side in SIDES}
     for number in range(rounds):
         for side in SIDES:
-            print(f"{seconds} s, round {number + 1}: {side}", file=sys.stderr)
             rates[side].append(rate_of(side, runs, seconds))
+            told = f"{rates[side][-1]:,.0f}/s {side}"
+            print(f"{seconds} s, round {number + 1}: {told}", file=sys.stderr)
     return {side: median(each) for side, each in rates.items()}
 
 

@@ -1,10 +1,11 @@
 """A statement that workers send for each run, by itself, as quickly as the database takes it."""
 
 import re
+import selectors
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from selectors import EVENT_READ, DefaultSelector
+from selectors import EVENT_READ
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,10 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus
-from psycopg.pq.abc import PGresult
+from psycopg.pq.abc import PGconn, PGresult
+
+# Of those that there are, the one that is made most quickly: not each platform has it.
+Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 VALUE = re.compile(r"%\((\w+)\)s")
 
@@ -98,19 +102,25 @@ def receive(driver: psycopg.Connection[Any], *, until: float | None = None) -> b
 
     """
     pgconn = driver.pgconn
+    pgconn.consume_input()  # it may be here already
     results: list[PGresult] = []
-    with DefaultSelector() as readable:
-        readable.register(pgconn.socket, EVENT_READ)
-        while True:
-            while pgconn.is_busy():
-                left = None if until is None else max(0.0, until - monotonic())
-                if not readable.select(left):
-                    raise TimeoutError
-                pgconn.consume_input()
-            result = pgconn.get_result()
-            if result is None:
-                return answer_of(driver, results[0]) if results else None
+    while True:
+        if pgconn.is_busy():
+            await_more(pgconn, until)
+        elif result := pgconn.get_result():
             results.append(result)
+        else:
+            return answer_of(driver, results[0]) if results else None
+
+
+def await_more(pgconn: PGconn, until: float | None) -> None:
+    """Read what comes next from PostgreSQL, when it comes."""
+    left = None if until is None else max(0.0, until - monotonic())
+    with Selector() as readable:
+        readable.register(pgconn.socket, EVENT_READ)
+        if not readable.select(left):
+            raise TimeoutError
+    pgconn.consume_input()
 
 
 def answer_of(driver: psycopg.Connection[Any], result: PGresult) -> bool | None:
