@@ -17,6 +17,8 @@ from tests.faults.tasks import REPEATED
 
 TEMPLATE = "template"
 CONNECTED = "Connected to amqp"
+SEQUENCE = "django_celery_beat_periodictask_id_seq"
+IDS = 1_000_000  # of periodic tasks, for each database
 
 
 class Site:
@@ -73,20 +75,31 @@ class Site:
         """Return the name of an empty database with all tables."""
         with self.copying:  # one at a time, or PostgreSQL refuses
             self.databases += 1
-            name = f"arm_{self.databases}"
+            number, name = self.databases, f"arm_{self.databases}"
             self.create(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        # One worker keeps all apart by the ids of their runs: where two databases had a periodic
+        # task with the same id, and the same clock, it would take their runs for the same.
+        first = number * IDS
+        with psycopg.connect(self.postgres.url_of(name), autocommit=True) as connection:
+            connection.execute(f"ALTER SEQUENCE {SEQUENCE} RESTART WITH {first}")  # type: ignore[arg-type]
         return name
 
     def effects(self) -> list[Effect]:
         """Return all that the worker has started so far."""
         file = self.folder / "effects"
-        lines = file.read_text().splitlines() if file.exists() else []
-        return [effect_of(line) for line in lines]
+        return [effect_of(line) for line in whole_lines(file)]
 
     def close(self) -> None:
         self.worker.close()
         self.rabbitmq.close()
         self.postgres.close()
+
+
+def whole_lines(file: Path) -> list[str]:
+    """Return the lines of a file that others write: the last one may not be all there yet."""
+    if not file.exists():
+        return []
+    return [line[:-1] for line in file.read_text().splitlines(keepends=True) if line[-1] == "\n"]
 
 
 def effect_of(line: str) -> Effect:

@@ -22,7 +22,7 @@ from tests.faults.attempts import (
 from tests.faults.evidence import Definition
 from tests.faults.overlapping import Make
 from tests.faults.processes import Process, busy_worker, wait_until
-from tests.faults.site import moment
+from tests.faults.site import moment, whole_lines
 from tests.faults.tasks import ENDED
 from tests.faults.trial import OUTCOMES, Outcome, Trial, scaled
 
@@ -198,8 +198,7 @@ def rows_of(arm: Arm) -> list[Attempted]:
 
 
 def marks_of(arm: Arm) -> list[Mark]:
-    file = arm.site.folder / "marks"
-    lines = file.read_text().splitlines() if file.exists() else []
+    lines = whole_lines(arm.site.folder / "marks")
     found = (line.split("\t") for line in lines)
     return [
         Mark(id=run, name=name, at=moment(float(at)), is_end=what == ENDED)
