@@ -86,7 +86,7 @@ class Line:
                 return None
             until = monotonic() + seconds
             self._read_answer(until)
-            self._send(driver, call)
+            self._send(driver, call, until)
             answer = receive(driver, until=until)
         except psycopg.Error:
             return None  # whoever asks in another way hears of it
@@ -106,8 +106,9 @@ class Line:
         try:
             if (driver := self._driver_for(call)) is None:
                 return False
-            self._read_answer(monotonic() + seconds)
-            self._send(driver, call)
+            until = monotonic() + seconds
+            self._read_answer(until)
+            self._send(driver, call, until)
             self.remember(call)
         except (psycopg.Error, TimeoutError):
             return False
@@ -124,10 +125,10 @@ class Line:
             return None
         return driver
 
-    def _send(self, driver: psycopg.Connection[Any], call: Call) -> None:
+    def _send(self, driver: psycopg.Connection[Any], call: Call, until: float) -> None:
         # First, for the thread may be interrupted: by a soft time limit.
         self._sent = driver, call
-        call.send(driver)
+        call.send(driver, until=until)
 
     def _read_answer(self, until: float | None = None) -> None:
         """Read the answer to what was sent; TimeoutError where it has not come until then."""

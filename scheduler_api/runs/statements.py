@@ -5,7 +5,7 @@ import selectors
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from selectors import EVENT_READ
+from selectors import EVENT_READ, EVENT_WRITE
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -68,10 +68,11 @@ class Statement:
         """Tell whether a connection has it, so that it can be sent."""
         return driver in self._prepared
 
-    def send(self, driver: psycopg.Connection[Any], **values: Any) -> None:
-        """Send it by a connection that has it, and wait for nothing."""
+    def send(self, driver: psycopg.Connection[Any], *, until: float, **values: Any) -> None:
+        """Send it by a connection that has it, and do not wait for the answer."""
         driver.pgconn.send_query_prepared(self._name, self._as_texts(values))
-        driver.pgconn.flush()
+        while driver.pgconn.flush():  # a long result is more than the socket takes at once
+            await_more(driver.pgconn, until, EVENT_READ | EVENT_WRITE)
 
     def _as_texts(self, values: dict[str, Any]) -> list[bytes]:
         return [as_text(values[name]) for name in self._values]
@@ -88,9 +89,12 @@ class Call:
         """Send it by Django's connection, and return what it returns."""
         return self.statement(**self.values)
 
-    def send(self, driver: psycopg.Connection[Any]) -> None:
-        """Send it by a connection that has it prepared."""
-        self.statement.send(driver, **self.values)
+    def send(self, driver: psycopg.Connection[Any], *, until: float) -> None:
+        """Send it by a connection that has it prepared, until a moment of `monotonic()`.
+
+        Raises TimeoutError.
+        """
+        self.statement.send(driver, until=until, **self.values)
 
 
 def receive(driver: psycopg.Connection[Any], *, until: float | None = None) -> bool | None:
@@ -106,19 +110,19 @@ def receive(driver: psycopg.Connection[Any], *, until: float | None = None) -> b
     results: list[PGresult] = []
     while True:
         if pgconn.is_busy():
-            await_more(pgconn, until)
+            await_more(pgconn, until, EVENT_READ)
         elif result := pgconn.get_result():
             results.append(result)
         else:
             return answer_of(driver, results[0]) if results else None
 
 
-def await_more(pgconn: PGconn, until: float | None) -> None:
-    """Read what comes next from PostgreSQL, when it comes."""
+def await_more(pgconn: PGconn, until: float | None, events: int) -> None:
+    """Wait until the socket gives more, or takes more, and read what there is."""
     left = None if until is None else max(0.0, until - monotonic())
-    with Selector() as readable:
-        readable.register(pgconn.socket, EVENT_READ)
-        if not readable.select(left):
+    with Selector() as selector:
+        selector.register(pgconn.socket, events)
+        if not selector.select(left):
             raise TimeoutError
     pgconn.consume_input()
 

@@ -20,6 +20,8 @@ from tests.api.runs.examples import entered
 pytestmark = pytest.mark.django_db(transaction=True)
 
 RENAME = "UPDATE scheduler_api_run SET task = %(task)s WHERE id = %(id)s RETURNING task = 'new'"
+KEEP = "UPDATE scheduler_api_run SET result = %(result)s WHERE id = %(id)s RETURNING true"
+keep = Statement("keep_by_line", postgresql=KEEP, others=KEEP)
 rename = Statement("rename_by_line", postgresql=RENAME, others=RENAME)
 
 
@@ -95,6 +97,16 @@ def test_what_is_sent_goes_before_what_comes_next(owner, run_id):
     owner.do()
     assert the_task() == "sent at last"
     assert not owner.refused
+
+
+def test_what_is_longer_than_a_socket_takes_at_once_is_sent(owner, run_id):
+    owner.do(Call(keep, {"id": run_id, "result": ""}))
+    long = "x" * 30_000_000
+
+    assert owner.line.send(Call(keep, {"id": run_id, "result": long}), seconds=20)
+    assert owner.line.ask(to("new", run_id), seconds=20) is True
+
+    assert Run.objects.get().result == long
 
 
 def test_a_connection_that_is_not_ready_is_left_to_its_owner(unprepared, run_id):
