@@ -29,11 +29,15 @@ class Line:
     """
 
     def __init__(self, on_error: Callable[[Call, Exception], None]) -> None:
-        """`on_error` hears of what was sent and refused; not when the connection has gone."""
+        """`on_error` hears of what `send` has sent and PostgreSQL refused.
+
+        Not where the connection has gone: `give_up` tells of that.
+        """
         self._on_error = on_error
         self._lock = threading.Lock()
         self._database: BaseDatabaseWrapper | None = None
-        self._sent: tuple[psycopg.Connection[Any], Call] | None = None
+        # By which connection, and which call it was that is to be heard of.
+        self._sent: tuple[psycopg.Connection[Any], Call | None] | None = None
         # What was written without waiting for the disk, and when.
         self._unsettled: deque[tuple[float, Job]] = deque()
 
@@ -86,7 +90,9 @@ class Line:
                 return None
             until = monotonic() + seconds
             self._read_answer(until)
-            self._send(driver, call, until)
+            # First, for the thread may be interrupted: by a soft time limit.
+            self._sent = driver, None
+            call.send(driver, until=until)
             answer = receive(driver, until=until)
         except psycopg.Error:
             return None  # whoever asks in another way hears of it
@@ -108,7 +114,8 @@ class Line:
                 return False
             until = monotonic() + seconds
             self._read_answer(until)
-            self._send(driver, call, until)
+            self._sent = driver, call
+            call.send(driver, until=until)
             self.remember(call)
         except (psycopg.Error, TimeoutError):
             return False
@@ -125,11 +132,6 @@ class Line:
             return None
         return driver
 
-    def _send(self, driver: psycopg.Connection[Any], call: Call, until: float) -> None:
-        # First, for the thread may be interrupted: by a soft time limit.
-        self._sent = driver, call
-        call.send(driver, until=until)
-
     def _read_answer(self, until: float | None = None) -> None:
         """Read the answer to what was sent; TimeoutError where it has not come until then."""
         if self._sent is None or self._database is None:
@@ -139,7 +141,7 @@ class Line:
             with self._database.wrap_database_errors:
                 receive(driver, until=until)
         except (DatabaseError, InterfaceError) as error:
-            if is_open(driver):
+            if call and is_open(driver):
                 self._on_error(call, error)
         self._sent = None
 

@@ -198,6 +198,30 @@ def test_nobody_waits_longer_than_they_can_and_the_answer_is_no_one_elses(owner,
     assert the_task() == "new"
 
 
+def test_whoever_did_not_wait_for_a_refusal_does_not_hear_of_it(owner, run_id):
+    owner.do(lambda: owner.database.cursor().execute("SET lock_timeout = '300ms'"))
+    with locked(run_id):
+        with pytest.raises(TimeoutError):
+            owner.line.ask(to("new", run_id), seconds=0.1)
+        owner.do()
+
+    assert not owner.refused
+    assert owner.line.ask(to("newer", run_id), seconds=5) is False
+    assert the_task() == "newer"
+
+
+def test_what_was_sent_and_is_refused_late_is_heard_of(owner, run_id):
+    owner.do(lambda: owner.database.cursor().execute("SET lock_timeout = '300ms'"))
+    sent = to("new", run_id)
+    with locked(run_id):
+        assert owner.line.send(sent, seconds=0.1)
+        owner.do()
+
+    [(call, error)] = owner.refused
+    assert call is sent
+    assert isinstance(error, OperationalError)
+
+
 def test_who_is_interrupted_leaves_it_as_it_was(owner, run_id, monkeypatch):
     def interrupted(*_: object, **__: object) -> None:
         raise SoftTimeLimitExceeded
