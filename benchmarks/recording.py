@@ -112,7 +112,9 @@ def publish(target: Queue, ids: list[str], headers: dict[str, str], seconds: flo
 @contextmanager
 def worker(database: Database, target: Queue) -> Iterator[None]:
     """Run a worker of concurrency 2."""
-    command = [sys.executable, "-m", "celery", "-A", "project", "worker", "--loglevel", "ERROR"]
+    # A broker has one worker of a name, and may have another of this machine.
+    options = ["--loglevel", "ERROR", "--hostname", f"{target.name}@%h"]
+    command = [sys.executable, "-m", "celery", "-A", "project", "worker", *options]
     environment = {
         **os.environ,
         "BROKER_URL": BROKER,

@@ -24,9 +24,9 @@ from scheduler_api.beat.models import Repeat
 from scheduler_api.catalogue.models import TaskSpec, Worker
 from scheduler_api.runs import ledger
 from scheduler_api.runs.models import Run
+from tests.api.runs.examples import entered
 from tests.beat.engines import HOUR, MINUTE, NOON, SECOND, TestedEngine
 from tests.beat.examples import make_app
-from tests.beat.test_reaping import entered
 from tests.catalogue.workers import REPORT, kill, send_report, worker
 from tests.journeys.service import wait_for
 
@@ -79,7 +79,7 @@ def beat(db, time_machine: Any) -> Beat:
 
 
 def queued(**columns: Any) -> Run:
-    return entered(**{"state": "queued", "task": REPORT, **columns})
+    return entered(**{"state": "queued", "queued_at": NOON, "task": REPORT, **columns})
 
 
 def test_a_run_whose_message_is_gone_is_sent_again_under_its_id(beat):
