@@ -15,7 +15,7 @@ help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
 
 up: $(VENV)/.installed ## install, migrate and run the API, beat and a worker; Ctrl-C stops them
-	@$(BIN)/python -m project.up
+	@$(BIN)/python -m project.embedded.up
 
 # A file of tests stays in one process: what it starts serves all of it. The faults are by
 # themselves: when something happens is what they judge.
@@ -24,8 +24,7 @@ PYTEST_ON_ALL_CORES = -n auto --dist loadfile --no-loadscope-reorder
 test: $(VENV)/.installed-dev ## run all tests, then once more on PostgreSQL those that meet a database
 	$(BIN)/python -m pytest $(PYTEST_ON_ALL_CORES) --ignore tests/faults
 	$(BIN)/python -m pytest tests/faults
-	$(BIN)/python -m tests.services $(PYTEST_ON_ALL_CORES) tests/api tests/runs tests/beat \
-		$(addprefix --ignore tests/beat/test_,messages.py frames.py publisher.py)
+	$(BIN)/python -m tests.services $(PYTEST_ON_ALL_CORES) tests/api tests/runs tests/scheduler tests/worker
 
 faults: export FAULT_SEEDS ?= 1,2,3
 faults: export FAULT_SCALE ?= 8

@@ -16,7 +16,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 for command in ("WORKER", "BEAT"):
     os.environ.setdefault(f"CELERY_{command}_LOGLEVEL", log_level())
 
-TRANSPORT_ALIASES["filesystem"] = "project.embedded_broker:Transport"
+TRANSPORT_ALIASES["filesystem"] = "project.embedded.broker:Transport"
 
 app = Celery("project")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -149,7 +149,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["scheduler_api.http.rendering.JSONRenderer"],
     "DEFAULT_PAGINATION_CLASS": "scheduler_api.http.paging.KeysetPagination",
     "DEFAULT_FILTER_BACKENDS": ["scheduler_api.http.filtering.FilterBackend"],
-    "DEFAULT_SCHEMA_CLASS": "scheduler_api.http.schema.ApiSchema",
+    "DEFAULT_SCHEMA_CLASS": "scheduler_api.openapi.schema.ApiSchema",
     "EXCEPTION_HANDLER": "scheduler_api.http.handlers.problem_response",
     "UNAUTHENTICATED_USER": None,
     # The media type of an answer is asked for by Accept alone.
@@ -191,7 +191,7 @@ Says which Celery task is to run, with which arguments, and when; and shows when
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "POSTPROCESSING_HOOKS": [
-        "scheduler_api.http.problem_schema.add_problem",
+        "scheduler_api.openapi.problems.add_problem",
         "scheduler_api.webhooks.schema.add_webhooks",
     ],
     # From our own static files: nothing is fetched from another host.
@@ -215,7 +215,7 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_RESULT_EXPIRES = None
 CELERY_WORKER_CONCURRENCY = whole_number("WORKER_CONCURRENCY", default=2, at_least=1, at_most=1000)
 if BROKER_URL.startswith("filesystem"):
-    CELERY_WORKER_POOL = "project.embedded_pool:TaskPool"
+    CELERY_WORKER_POOL = "project.embedded.pool:TaskPool"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 
 QUEUES = words("QUEUES", default=["celery"])

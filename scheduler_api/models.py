@@ -2,7 +2,6 @@
 
 from scheduler_api.access.models import ApiKey, AuditEntry, ServiceAccount
 from scheduler_api.access.windows import RateLimitWindow
-from scheduler_api.beat.models import BeatHeartbeat, Repeat
 from scheduler_api.catalogue.models import TaskList, TaskSpec, Worker
 from scheduler_api.http.models import IdempotentResponse
 from scheduler_api.periodic_tasks.agenda import Agenda
@@ -10,6 +9,7 @@ from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs.events import FailureStreak, RunEvent
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.outbox import Outbox
+from scheduler_api.scheduler.models import BeatHeartbeat, Repeat
 from scheduler_api.schedules.models import ScheduleRevision
 from scheduler_api.webhooks.models import Delivery, Webhook
 

@@ -8,8 +8,8 @@ from celery.utils.log import get_task_logger
 from django.conf import settings
 from pydantic import Field
 
-from scheduler_api import http_requests
 from scheduler_api.catalogue import known
+from scheduler_api.outbound.http_request import MAX_SECONDS, perform
 from scheduler_api.runs import events, retention
 from scheduler_api.webhooks import retention as webhook_retention
 
@@ -38,7 +38,7 @@ def http_request(  # noqa: PLR0917 - callers may send each argument by position
     headers: dict[str, str] | None = None,
     body: Any = None,
     expected_status: Annotated[int, Field(ge=100, le=599)] | list[int] | None = None,
-    timeout_seconds: Annotated[float, Field(gt=0, le=http_requests.MAX_SECONDS)] = 30,
+    timeout_seconds: Annotated[float, Field(gt=0, le=MAX_SECONDS)] = 30,
 ) -> dict[str, Any]:
     """Send an HTTP request, to one of the hosts that the setting HTTP_REQUEST_HOSTS names.
 
@@ -47,7 +47,7 @@ def http_request(  # noqa: PLR0917 - callers may send each argument by position
     followed. The result has `status`, the beginning of the `body`, and `duration_seconds`.
     """
     expected = [expected_status] if isinstance(expected_status, int) else expected_status or []
-    return http_requests.perform(
+    return perform(
         url,
         method=method,
         headers=headers,

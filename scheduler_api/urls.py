@@ -13,9 +13,9 @@ from scheduler_api.access.views import (
 )
 from scheduler_api.catalogue.views import TaskViewSet, WorkerViewSet
 from scheduler_api.http.index import IndexViewSet
-from scheduler_api.http.pages import RedocPage, SwaggerPage
 from scheduler_api.http.routing import NothingHere
 from scheduler_api.manifest.views import ManifestViewSet
+from scheduler_api.openapi.pages import RedocPage, SwaggerPage
 from scheduler_api.ops.views import healthz, readyz
 from scheduler_api.periodic_tasks.upcoming_views import UpcomingViewSet
 from scheduler_api.periodic_tasks.views import PeriodicTaskViewSet

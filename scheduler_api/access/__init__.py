@@ -1,0 +1,1 @@
+"""Accounts, API keys, scopes, ownership, rate limits, redaction, and the audit log."""

@@ -10,8 +10,8 @@ from rest_framework.exceptions import ErrorDetail
 from scheduler_api.access.models import NAME_RULE, ApiKey, AuditEntry, ServiceAccount
 from scheduler_api.access.scopes import Scope
 from scheduler_api.http import fields
-from scheduler_api.http.body_schema import examples
 from scheduler_api.http.serializers import StrictModelSerializer, unknown
+from scheduler_api.openapi.bodies import examples
 
 MAX_ENTRIES = 100
 LARGEST_INTEGER = 2**31 - 1

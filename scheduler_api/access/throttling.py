@@ -17,7 +17,7 @@ from rest_framework.request import Request
 
 from scheduler_api.access.permissions import account_of
 from scheduler_api.access.windows import WINDOW_SECONDS, RateLimitWindow
-from scheduler_api.http.clients import client_address
+from scheduler_api.http.client_address import client_address
 from scheduler_api.http.problems import TooManyRequests
 
 MAX_LEASES = 10_000

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from itertools import chain, repeat
 from typing import Literal, TypeAlias
 
-from .signatures import Kind, Parameter, TaskSignature
+from scheduler_api.catalogue.signatures import Kind, Parameter, TaskSignature
 
 ErrorCode: TypeAlias = Literal[
     "missing_argument", "unexpected_argument", "duplicate_argument", "invalid_argument"

@@ -9,7 +9,7 @@ from celery import Celery, Task
 from celery.app import app_or_default
 from celery.app.registry import TaskRegistry
 
-from .signatures import TaskSignature, signature_of
+from scheduler_api.catalogue.signatures import TaskSignature, signature_of
 
 AnyTask: TypeAlias = Task[Any, Any]
 

@@ -16,7 +16,7 @@ from jsonschema.validators import extend
 from pydantic import TypeAdapter
 from referencing import Registry
 
-from .hints import Path, Wrong, is_accepted, told
+from scheduler_api.catalogue.hints import Path, Wrong, is_accepted, told
 
 logger = logging.getLogger(__name__)
 

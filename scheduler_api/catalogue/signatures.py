@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter
 
-from .hints import Path, SchemaGenerator, adapter_for, refusals
-from .schema_hints import SchemaHint
+from scheduler_api.catalogue.hints import Path, SchemaGenerator, adapter_for, refusals
+from scheduler_api.catalogue.schema_hints import SchemaHint
 
 Schema: TypeAlias = dict[str, Any]
 KIND = "x-parameter-kind"

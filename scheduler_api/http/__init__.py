@@ -1,0 +1,1 @@
+"""Inbound HTTP: parsing, problems, paging, ETags, idempotency keys, view sets."""

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from django.http import HttpRequest, HttpResponse
 from django.utils.encoding import escape_uri_path
 
-from scheduler_api.http.clients import client_address
+from scheduler_api.http.client_address import client_address
 
 logger = logging.getLogger(__name__)
 

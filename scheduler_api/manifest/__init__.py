@@ -1,0 +1,1 @@
+"""All definitions of an account in one document: export, plan, apply."""

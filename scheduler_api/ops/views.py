@@ -8,7 +8,7 @@ from django.db import Error, connection
 from django.http import HttpRequest, JsonResponse
 from kombu.exceptions import OperationalError
 
-from scheduler_api.beat.health import beat_health
+from scheduler_api.ops.beat_health import beat_health
 
 BROKER_TIMEOUT_SECONDS = 2
 

@@ -1,0 +1,1 @@
+"""The definition of a periodic task: its task, schedule, arguments and policies."""

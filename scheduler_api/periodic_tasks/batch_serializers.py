@@ -10,8 +10,8 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from scheduler_api.http import fields
-from scheduler_api.http.body_schema import one_of
 from scheduler_api.http.serializers import StrictSerializer
+from scheduler_api.openapi.bodies import one_of
 from scheduler_api.periodic_tasks.examples import ANSWER, EXAMPLE
 from scheduler_api.periodic_tasks.serializers import (
     PauseSerializer,

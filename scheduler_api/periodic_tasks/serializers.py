@@ -20,9 +20,9 @@ from rest_framework import serializers
 from scheduler_api.access.permissions import account_of
 from scheduler_api.access.redaction import STARS, restored, stars_in
 from scheduler_api.http import fields
-from scheduler_api.http.body_schema import examples
 from scheduler_api.http.problems import Mistake, ValidationFailed
 from scheduler_api.http.serializers import StrictModelSerializer, StrictSerializer
+from scheduler_api.openapi.bodies import examples
 from scheduler_api.periodic_tasks import timing
 from scheduler_api.periodic_tasks.actions import Draft, follow
 from scheduler_api.periodic_tasks.examples import ANSWER, EXAMPLE

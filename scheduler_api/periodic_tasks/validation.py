@@ -10,7 +10,6 @@ from django.conf import settings
 from django_celery_beat.models import PeriodicTask
 from kombu.utils.json import loads
 
-from scheduler_api import http_requests
 from scheduler_api.access.models import ServiceAccount
 from scheduler_api.access.permissions import may_name_queue, may_name_task
 from scheduler_api.access.redaction import leads_to_secret
@@ -20,6 +19,7 @@ from scheduler_api.catalogue.registry import is_registered
 from scheduler_api.http.fields import read_json
 from scheduler_api.http.problems import Mistake, join
 from scheduler_api.http.serializers import unknown
+from scheduler_api.outbound import http_request
 from scheduler_api.periodic_tasks.timing import schedule_row, slots
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.gaps import too_often
@@ -134,8 +134,8 @@ def wrong_arguments(task: PeriodicTask) -> Iterator[Mistake]:
         detail = error.detail if is_told else "does not fit the task; a secret is not repeated"
         yield Mistake(pointer=error.pointer, code=error.code, detail=detail)
         is_fitting = False
-    if is_fitting and task.task == http_requests.TASK:
-        yield from http_requests.mistakes_in_call(args, kwargs)
+    if is_fitting and task.task == http_request.TASK:
+        yield from http_request.mistakes_in_call(args, kwargs)
 
 
 def warnings_about(task: Any) -> list[Mistake]:

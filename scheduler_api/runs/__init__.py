@@ -1,0 +1,1 @@
+"""The ledger: one row per run, its transitions, retention, and its API."""

@@ -1,0 +1,1 @@
+"""The four kinds of schedules, the slot engine, and preview."""

@@ -12,8 +12,8 @@ from drf_spectacular.utils import Direction
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
-from scheduler_api.http.body_schema import one_of
 from scheduler_api.http.serializers import read
+from scheduler_api.openapi.bodies import one_of
 from scheduler_api.schedules.rows import KINDS, kind_of, values_of
 from scheduler_api.schedules.serializers import INLINE_SERIALIZERS
 

@@ -12,9 +12,9 @@ from django.db import transaction
 from django.db.models import F, Min
 
 from scheduler_api.webhooks import signing
+from scheduler_api.webhooks.concurrency import Room
 from scheduler_api.webhooks.models import Delivery, DeliveryQuerySet, Webhook
-from scheduler_api.webhooks.retrying import Outcome, Verdict, delay_after, judge
-from scheduler_api.webhooks.room import Room
+from scheduler_api.webhooks.retry_policy import Outcome, Verdict, delay_after, judge
 
 # Longer than an attempt may take (sender.SEND_SECONDS), and than the database may be away.
 LEASE = timedelta(seconds=60)

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from scheduler_api.access.models import ServiceAccount
-from scheduler_api.http.destinations import MAX_URL_LENGTH
+from scheduler_api.outbound.address_guard import MAX_URL_LENGTH
 from scheduler_api.periodic_tasks.labels import has_labels
 from scheduler_api.webhooks import signing
 

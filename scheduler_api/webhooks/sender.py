@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 
 from django.db import DatabaseError, InterfaceError, connection
 
-from scheduler_api.http.destinations import Refused
-from scheduler_api.http.sending import NotSent, is_success, send
+from scheduler_api.outbound.address_guard import Refused
+from scheduler_api.outbound.client import NotSent, is_success, send
 from scheduler_api.webhooks import deliveries, signing
+from scheduler_api.webhooks.concurrency import THREADS, Room
 from scheduler_api.webhooks.fanning_out import fan_out
 from scheduler_api.webhooks.models import Delivery
-from scheduler_api.webhooks.retrying import Outcome, Verdict, wish_in
-from scheduler_api.webhooks.room import THREADS, Room
+from scheduler_api.webhooks.retry_policy import Outcome, Verdict, wish_in
 
 SEND_SECONDS = 15
 IDLE_SECONDS = 1.0

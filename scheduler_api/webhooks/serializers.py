@@ -15,9 +15,9 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from scheduler_api.access.serializers import TextList
 from scheduler_api.http import fields
-from scheduler_api.http.body_schema import examples
-from scheduler_api.http.destinations import Refused, Unresolvable, addresses_of, read_url
 from scheduler_api.http.serializers import StrictModelSerializer, StrictSerializer
+from scheduler_api.openapi.bodies import examples
+from scheduler_api.outbound.address_guard import Refused, Unresolvable, addresses_of, read_url
 from scheduler_api.periodic_tasks.labels import KEY, wanted_in
 from scheduler_api.runs.events import RunEvent
 from scheduler_api.webhooks.models import Delivery, Webhook

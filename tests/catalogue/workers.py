@@ -7,10 +7,10 @@ from typing import Any
 
 from django.db.models.functions import Now
 
-from scheduler_api.catalogue.announcing import Announcement, announce
 from scheduler_api.catalogue.models import ALIVE, Worker
 from scheduler_api.catalogue.registry import RegisteredTask
 from scheduler_api.catalogue.signatures import signature_of
+from scheduler_api.worker.registration import Announcement, announce
 
 LONGER = ALIVE + timedelta(seconds=1)
 

@@ -7,12 +7,12 @@ import pytest
 from django.conf import settings
 from django_celery_beat.models import PeriodicTask
 
-from scheduler_api.catalogue.announcing import Announcement, announce
 from scheduler_api.catalogue.registry import get_task
-from scheduler_api.http import destinations
+from scheduler_api.outbound import address_guard
 from scheduler_api.runs import actions
 from scheduler_api.runs.models import Run
 from scheduler_api.webhooks import actions as webhook_actions
+from scheduler_api.worker.registration import Announcement, announce
 from tests.api.periodic_tasks.examples import spoil
 from tests.api.runs.examples import entered
 from tests.client import ContractClient
@@ -53,7 +53,7 @@ def api(db: None) -> ContractClient:
 
 @pytest.fixture(autouse=True)
 def _nobody_is_asked_for_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(destinations, "look_up", lambda host, port: ["8.8.8.8"])
+    monkeypatch.setattr(address_guard, "look_up", lambda host, port: ["8.8.8.8"])
 
 
 def sent(operation: Operation) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from kombu import Connection
 
-from project.up import PROCESSES
+from project.embedded.up import PROCESSES
 from tests.deploy.conftest import ROOT, wait_until
 
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())

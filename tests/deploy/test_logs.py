@@ -44,7 +44,7 @@ def send(processes: Processes, task: str, **kwargs: object) -> None:
 @pytest.fixture
 def on_stderr(processes: Processes) -> Started:
     """Start all of it as `make up` does, with logs for programs, and keep its stderr alone."""
-    command = f"exec {sys.executable} -m project.up > {os.devnull}"
+    command = f"exec {sys.executable} -m project.embedded.up > {os.devnull}"
     started = processes.start("sh", "-c", command, python=False, LOG_FORMAT="json")
     wait_until(processes.answers, within=30, why=started.output)
     started.says(" ready.", within=30)
@@ -65,7 +65,7 @@ def test_every_line_of_every_process_is_json(processes, on_stderr):
 
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
     assert {line["logger"] for line in lines} >= {
-        "celery.beat", "celery.apps.worker", "gunicorn.error", "project.supervisor",
+        "celery.beat", "celery.apps.worker", "gunicorn.error", "project.embedded.supervisor",
         "project.tasks",
     }  # fmt: skip
     (asked,) = [line for line in lines if line.get("request_id") == "abc"]
@@ -122,7 +122,7 @@ def test_a_wrong_password_of_the_broker_is_not_shown(processes, rabbitmq_url):
     broker = urlsplit(rabbitmq_url)
     url = f"amqp://someone:{PASSWORD}@{broker.hostname}:{broker.port or 5672}//"
 
-    started = processes.start("-m", "project.up", BROKER_URL=url, LOG_LEVEL="DEBUG")
+    started = processes.start("-m", "project.embedded.up", BROKER_URL=url, LOG_LEVEL="DEBUG")
 
     started.says("BROKER_URL is amqp://someone:***@", within=30)
     wait_until(processes.answers, within=30, why=started.output)
@@ -135,7 +135,7 @@ def test_a_wrong_password_of_the_broker_is_not_shown(processes, rabbitmq_url):
 
 @pytest.mark.parametrize(
     "command",
-    [WORKER, BEAT, GUNICORN, ("manage.py", "migrate"), ("-m", "project.up")],
+    [WORKER, BEAT, GUNICORN, ("manage.py", "migrate"), ("-m", "project.embedded.up")],
     ids=" ".join,
 )
 def test_a_wrong_password_of_the_database_is_not_shown(processes, command):

@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import Task, shared_task, signals
 
-from scheduler_api.runs import recording
+from scheduler_api.worker.signals import on_success
 
 STARTED, REPEATED = "started", "repeated"
 BEGUN, ENDED = "begun", "ended"
@@ -15,7 +15,7 @@ IS_RECORDED = bool(os.environ.get("FAULTS_RECORDED"))
 
 if not IS_RECORDED:
     # It has no ledger to write into, and is not to wait for a database.
-    signals.task_success.disconnect(recording.on_success)
+    signals.task_success.disconnect(on_success)
 
 
 class Unguarded(Task[..., None]):

@@ -14,16 +14,16 @@ pytestmark = pytest.mark.calm
 # What is between a slot that is due and a row that says it was sent.
 PLACES = {
     "ours": [
-        "scheduler_api.beat.postgres_store:PostgresStore.write_claim:before:2:KILL",
+        "scheduler_api.scheduler.postgres_store:PostgresStore.write_claim:before:2:KILL",
         # Before the commit, and after it.
-        "scheduler_api.beat.postgres_store:PostgresStore.write_claim:after:2:KILL",
-        "scheduler_api.beat.engine:Engine.hand_over:before:2:KILL",
-        "scheduler_api.beat.frames:Mould.cast:after:15:KILL",
-        "scheduler_api.beat.wire:Wire.write:after:3:KILL",
-        "scheduler_api.beat.amqp_publisher:AmqpLink._confirm:before:2:KILL",
-        "scheduler_api.beat.publishing:Publisher.take_outcomes:after:20:KILL",
-        "scheduler_api.beat.store:Store.settle:before:2:KILL",
-        "scheduler_api.beat.postgres_store:PostgresStore.mark_queued:after:2:KILL",
+        "scheduler_api.scheduler.postgres_store:PostgresStore.write_claim:after:2:KILL",
+        "scheduler_api.scheduler.engine:Engine.hand_over:before:2:KILL",
+        "scheduler_api.broker.frames:Mould.cast:after:15:KILL",
+        "scheduler_api.broker.connection:Wire.write:after:3:KILL",
+        "scheduler_api.broker.rabbitmq_transport:AmqpLink._confirm:before:2:KILL",
+        "scheduler_api.broker.publisher:Publisher.take_outcomes:after:20:KILL",
+        "scheduler_api.scheduler.store:Store.settle:before:2:KILL",
+        "scheduler_api.scheduler.postgres_store:PostgresStore.mark_queued:after:2:KILL",
     ],
     "stock": [
         "celery.beat:Scheduler.apply_entry:before:7:KILL",

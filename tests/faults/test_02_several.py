@@ -9,8 +9,8 @@ from tests.faults.trial import SCALE, Trial, scaled
 pytestmark = pytest.mark.calm
 
 # In a claim that is not committed; between a commit and the messages.
-IN_A_CLAIM = "scheduler_api.beat.postgres_store:PostgresStore.write_claim:after:1:STOP"
-BEFORE_PUBLISHING = "scheduler_api.beat.publishing:Publisher.submit:before:2:STOP"
+IN_A_CLAIM = "scheduler_api.scheduler.postgres_store:PostgresStore.write_claim:after:1:STOP"
+BEFORE_PUBLISHING = "scheduler_api.broker.publisher:Publisher.submit:before:2:STOP"
 # Longer than a slot may be late; longer than others leave a batch alone.
 PAUSES_SECONDS = [12, 17] if SCALE <= 1 else [20, 20]
 

@@ -37,7 +37,7 @@ class Answer:
 class Service:
     """A running service: its address, its output, and how to call it."""
 
-    command = ("-m", "project.up")
+    command = ("-m", "project.embedded.up")
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.port = free_port()

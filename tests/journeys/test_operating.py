@@ -9,7 +9,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from project.up import PROCESSES
+from project.embedded.up import PROCESSES
 from scheduler_api.periodic_tasks.agenda_check import Report
 from scheduler_api.periodic_tasks.triggers.installation import Faults
 from tests.journeys.service import ROOT, START_SECONDS, Service, wait_for

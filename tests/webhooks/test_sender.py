@@ -12,12 +12,12 @@ import pytest
 from django.core.management import call_command
 from django.db import OperationalError
 
-from scheduler_api.http import destinations
+from scheduler_api.outbound import address_guard
 from scheduler_api.webhooks import deliveries, sender
+from scheduler_api.webhooks.concurrency import PER_WEBHOOK, THREADS
 from scheduler_api.webhooks.deliveries import LEASE
 from scheduler_api.webhooks.models import Delivery, Webhook
-from scheduler_api.webhooks.retrying import DELAYS, JITTER, MAX_ATTEMPTS
-from scheduler_api.webhooks.room import PER_WEBHOOK, THREADS
+from scheduler_api.webhooks.retry_policy import DELAYS, JITTER, MAX_ATTEMPTS
 from scheduler_api.webhooks.sender import SEND_SECONDS, Sender
 from tests.api.runs.examples import NOON
 from tests.webhooks.examples import account, happened, task_of, to_be_sent, webhook_of
@@ -201,7 +201,7 @@ def test_an_address_that_is_private_by_now_is_not_called(
 ):
     """It was public when the webhook was made: names change."""
     settings.OUTGOING_PRIVATE_ADDRESSES = []
-    monkeypatch.setattr(destinations, "look_up", lambda host, port: ["127.0.0.1"])
+    monkeypatch.setattr(address_guard, "look_up", lambda host, port: ["127.0.0.1"])
     url = f"http://rebinding.example:{receiver.port}/"
     delivery = to_be_sent(webhook_of(account(), url=url)[0])
 

@@ -10,10 +10,10 @@ from django.db import connection
 
 from scheduler_api.runs.events import RunEvent
 from scheduler_api.webhooks import fanning_out
+from scheduler_api.webhooks.concurrency import PER_WEBHOOK, THREADS, Room
 from scheduler_api.webhooks.deliveries import take
 from scheduler_api.webhooks.fanning_out import fan_out
 from scheduler_api.webhooks.models import Delivery
-from scheduler_api.webhooks.room import PER_WEBHOOK, THREADS, Room
 from tests.api.runs.examples import NOON
 from tests.webhooks.examples import account, happened, task_of, to_be_sent, webhook_of
 

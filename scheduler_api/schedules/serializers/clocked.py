@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from django_celery_beat.models import ClockedSchedule
 from drf_spectacular.utils import extend_schema_serializer
 
-from scheduler_api.http.body_schema import examples
+from scheduler_api.openapi.bodies import examples
 from scheduler_api.schedules.serializers.base import (
     BY_ITSELF,
     NEW,

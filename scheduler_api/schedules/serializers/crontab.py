@@ -10,8 +10,8 @@ from django_celery_beat.models import CrontabSchedule
 from drf_spectacular.utils import extend_schema_serializer
 
 from scheduler_api.http import fields
-from scheduler_api.http.body_schema import examples
 from scheduler_api.http.serializers import unknown
+from scheduler_api.openapi.bodies import examples
 from scheduler_api.schedules.crontab_fields import CrontabFields, normalized, patterns
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.expression import parse_expression

@@ -7,7 +7,7 @@ from django_celery_beat.models import SolarSchedule
 from drf_spectacular.utils import extend_schema_serializer
 
 from scheduler_api.http import fields
-from scheduler_api.http.body_schema import examples
+from scheduler_api.openapi.bodies import examples
 from scheduler_api.schedules.serializers.base import (
     BY_ITSELF,
     NEW,

@@ -7,10 +7,10 @@ from django.db import OperationalError
 from kombu import Connection
 from rest_framework.test import APIClient
 
-from scheduler_api.beat.heartbeat import Heartbeat
 from scheduler_api.ops import views
 from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.runs.outbox import Outbox
+from scheduler_api.scheduler.heartbeat import Heartbeat
 from tests.api.periodic_tasks.examples import stored
 
 SECOND = timedelta(seconds=1)

@@ -7,7 +7,16 @@ from celery import current_app
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import ModelEntry
 
-from .examples import TASKS, address, heartbeat, imports, mistakes, spoil, stored, stored_import
+from tests.api.periodic_tasks.examples import (
+    TASKS,
+    address,
+    heartbeat,
+    imports,
+    mistakes,
+    spoil,
+    stored,
+    stored_import,
+)
 
 
 def take_anything(*args, **kwargs):

@@ -15,7 +15,7 @@ from django_celery_beat.models import (
 )
 from django_celery_beat.schedulers import ModelEntry
 
-from .examples import (
+from tests.api.periodic_tasks.examples import (
     DEFAULT_POLICIES,
     EVERY_30_SECONDS,
     EVERY_KIND,

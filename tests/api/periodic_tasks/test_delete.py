@@ -3,7 +3,7 @@
 import pytest
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 
-from .examples import TASKS, address, spoil, stored
+from tests.api.periodic_tasks.examples import TASKS, address, spoil, stored
 
 
 def test_a_periodic_task_is_deleted_for_good(api):

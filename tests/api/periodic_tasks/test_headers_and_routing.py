@@ -4,7 +4,7 @@ import pytest
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import ModelEntry
 
-from .examples import TASKS, address, heartbeat, mistakes, spoil, stored
+from tests.api.periodic_tasks.examples import TASKS, address, heartbeat, mistakes, spoil, stored
 
 PROTOCOL_KEYS = (
     "argsrepr",

@@ -12,9 +12,8 @@ from django_celery_beat.models import (
 
 from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.periodic_tasks.filters import PeriodicTaskFilter
+from tests.api.periodic_tasks.examples import TASKS, agenda_of, mistakes, names, spoil, stored
 from tests.client import KEY_QUERIES
-
-from .examples import TASKS, agenda_of, mistakes, names, spoil, stored
 
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -15,7 +15,17 @@ from django_celery_beat.models import (
     SolarSchedule,
 )
 
-from .examples import NIGHTLY, TASKS, address, heartbeat, imports, mistakes, spoil, stored, without
+from tests.api.periodic_tasks.examples import (
+    NIGHTLY,
+    TASKS,
+    address,
+    heartbeat,
+    imports,
+    mistakes,
+    spoil,
+    stored,
+    without,
+)
 
 
 def interval(**columns: Any) -> dict[str, Any]:

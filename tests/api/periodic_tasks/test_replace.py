@@ -12,7 +12,7 @@ from django_celery_beat.models import (
     PeriodicTasks,
 )
 
-from .examples import (
+from tests.api.periodic_tasks.examples import (
     EVERY_30_SECONDS,
     EVERY_KIND,
     NEW_YEAR_2100,

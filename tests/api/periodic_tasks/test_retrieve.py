@@ -12,7 +12,7 @@ from django_celery_beat.models import (
     SolarSchedule,
 )
 
-from .examples import DEFAULT_POLICIES, TASKS, address, stored
+from tests.api.periodic_tasks.examples import DEFAULT_POLICIES, TASKS, address, stored
 
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 

@@ -4,9 +4,8 @@ import pytest
 from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.catalogue.models import TaskSpec, Worker
+from tests.api.periodic_tasks.examples import TASKS, address, heartbeat, mistakes, stored
 from tests.catalogue.workers import BOOKS, REPORT, close_books, kill, send_report, worker
-
-from .examples import TASKS, address, heartbeat, mistakes, stored
 
 NO_WORKER = {
     "pointer": "/task",

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule
 
-from .examples import TASKS, address, mistakes, spoil, stored
+from tests.api.periodic_tasks.examples import TASKS, address, mistakes, spoil, stored
 
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

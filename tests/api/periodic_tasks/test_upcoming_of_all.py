@@ -14,12 +14,12 @@ from django_celery_beat.models import (
 )
 from time_machine import travel
 
-from scheduler_api.beat.planning import plan
-from scheduler_api.beat.postgres_store import store_of_database
 from scheduler_api.periodic_tasks import timing, upcoming
 from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.periodic_tasks.due import due_at
 from scheduler_api.periodic_tasks.models import ManagedTask
+from scheduler_api.scheduler.planning import plan
+from scheduler_api.scheduler.postgres_store import store_of_database
 from tests.api.access.callers import account_of, service
 from tests.api.http.answers import refusal
 from tests.api.periodic_tasks.examples import agenda_of, mistakes, spoil, stored

@@ -9,12 +9,12 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from time_machine import travel
 
 from scheduler_api.access.models import AuditEntry
-from scheduler_api.beat.planning import plan
-from scheduler_api.beat.postgres_store import store_of_database
 from scheduler_api.periodic_tasks.due import due_at, run_id
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.outbox import Outbox
+from scheduler_api.scheduler.planning import plan
+from scheduler_api.scheduler.postgres_store import store_of_database
 from tests.api.access.callers import account_of, service
 from tests.api.http.answers import refusal
 from tests.api.periodic_tasks.examples import (

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 import pytest
 
 from scheduler_api.access.models import AuditEntry
-from scheduler_api.http import destinations
+from scheduler_api.outbound import address_guard
 from scheduler_api.webhooks import signing
 from scheduler_api.webhooks.actions import MAX_WEBHOOKS
 from scheduler_api.webhooks.models import Delivery, Webhook
@@ -105,7 +105,7 @@ def test_a_mistake_says_where_it_stands(api, body, mistake):
 
 
 def test_a_name_that_leads_to_a_private_address_is_refused(api, monkeypatch):
-    monkeypatch.setattr(destinations, "look_up", lambda host, port: ["8.8.8.8", "10.0.0.1"])
+    monkeypatch.setattr(address_guard, "look_up", lambda host, port: ["8.8.8.8", "10.0.0.1"])
 
     response = api.post(WEBHOOKS, {**ALERTS, "url": "https://intranet.example/"})
 
@@ -114,7 +114,7 @@ def test_a_name_that_leads_to_a_private_address_is_refused(api, monkeypatch):
 
 
 def test_a_name_that_cannot_be_resolved_now_is_taken(api, secrets, monkeypatch):
-    monkeypatch.setattr(destinations, "look_up", lambda host, port: [])
+    monkeypatch.setattr(address_guard, "look_up", lambda host, port: [])
 
     assert make(api, secrets, url="https://soon.example/")["url"] == "https://soon.example/"
 

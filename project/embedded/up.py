@@ -1,0 +1,131 @@
+"""What `make up` runs: prepare the database, then supervise."""
+
+import errno
+import logging
+import shlex
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+
+import django
+from django.core.management import call_command
+from django.db import OperationalError, connection
+
+from project import settings
+from project.celery import app
+from project.embedded.supervisor import Child, Supervisor
+from project.environment import refuse
+from project.logs import masked
+
+logger = logging.getLogger(__name__)
+
+# In the order in which they stop: nothing new is sent or asked for while the worker finishes, and
+# webhooks are told of that.
+PROCESSES = {
+    "beat": ["celery", "-A", "project", "beat"],
+    "api": ["gunicorn", "project.wsgi"],
+    "worker": ["celery", "-A", "project", "worker"],
+    "webhooks": ["python", "manage.py", "deliver_webhooks"],
+}
+
+KEY_FILE = settings.DATA_DIR / "admin.key"
+BANNER = """
+  API            {address}/api/v1/
+  documentation  {address}/docs/
+  admin's key    {key}
+  try it         curl -s -H "Authorization: Bearer $(cat {key_file})" {address}/api/v1/tasks/
+  stop it        Ctrl-C
+
+"""
+
+
+def main() -> None:
+    """Check, prepare, say where it is, and run it."""
+    # While there is nothing to stop, a Ctrl-C just ends this, without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    refuse_unusable_address()
+    django.setup()
+    migrate()
+    make_first_key()
+    connection.close()
+    warn_of_silent_broker()
+    sys.stdout.write(banner())
+    sys.stdout.flush()
+    Supervisor(
+        [
+            Child(name=name, command=with_this_python(command))
+            for name, command in PROCESSES.items()
+        ]
+    ).run()
+
+
+def with_this_python(command: Sequence[str]) -> list[str]:
+    """Return a command that runs on the Python that runs this, wherever PATH leads."""
+    program, *arguments = command
+    return [sys.executable, *(arguments if program == "python" else ["-m", *command])]
+
+
+def refuse_unusable_address() -> None:
+    """Stop the start where `HOST` and `PORT` cannot be listened on."""
+    family = socket.AF_INET6 if ":" in settings.HOST else socket.AF_INET
+    try:
+        socket.create_server((settings.HOST, settings.PORT), family=family).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            mend = f"stop what listens there, or choose another: PORT={settings.PORT + 1} make up"
+            refuse("PORT", f"{settings.PORT} is taken", mend)
+        mend = "use an address of this machine, such as 127.0.0.1, and a port above 1023"
+        refuse("HOST", f"is {settings.HOST!r}, which cannot be listened on ({error})", mend)
+
+
+def migrate() -> None:
+    """Bring the database up to date."""
+    try:
+        call_command("migrate", interactive=False)
+    except OperationalError as error:
+        reason = f"names a database that cannot be used ({in_one_line(error)})"
+        refuse("DATABASE_URL", reason, "mend it, or leave the variable out to use SQLite")
+    connection.close()
+
+
+def make_first_key() -> None:
+    """Write a key for an administrator, with the first start on a database."""
+    from scheduler_api.access.actions import write_first_key  # noqa: PLC0415 - after setup()
+
+    write_first_key(KEY_FILE)
+
+
+def warn_of_silent_broker() -> None:
+    """Say so when the broker cannot be used; beat and worker keep trying by themselves."""
+    with app.connection_for_write() as broker:
+        try:
+            broker.connect()
+        except (*broker.connection_errors, *broker.channel_errors) as error:
+            logger.warning(
+                "BROKER_URL is %s, which cannot be used yet (%s): beat and worker keep trying",
+                broker.as_uri(),
+                in_one_line(error),
+            )
+
+
+def in_one_line(error: BaseException) -> str:
+    """Return the message of an error of a driver, which may have several lines."""
+    return masked(" ".join(str(error).split()))
+
+
+def banner() -> str:
+    """Return where to find what runs, for a reader on this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)  # noqa: S104
+    netloc = f"[{host}]" if ":" in host else host
+    key_file = shlex.quote(str(KEY_FILE))
+    has_key = KEY_FILE.exists()
+    return BANNER.format(
+        address=f"http://{netloc}:{settings.PORT}",
+        key=KEY_FILE if has_key else "manage.py create_api_key --account admin makes a new one",
+        key_file=key_file,
+    )
+
+
+if __name__ == "__main__":
+    main()

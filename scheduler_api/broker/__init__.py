@@ -1,0 +1,1 @@
+"""Publishing to the message broker, in beat: transports, channels, frames, message templates."""

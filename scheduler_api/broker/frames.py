@@ -1,0 +1,243 @@
+"""AMQP 0-9-1: a message as the bytes that are written to a RabbitMQ connection.
+
+The specification, section 4.2: a frame is its type (1 method, 2 content header, 3 body), channel,
+size, payload and 0xCE. A message is basic.publish, the content header with its properties, and
+body frames of at most `frame_max` bytes.
+"""
+
+import struct
+from functools import lru_cache
+from struct import Struct
+from typing import Any
+from uuid import uuid4
+
+from amqp import Message as Content
+from amqp.exceptions import FrameSyntaxError
+from amqp.serialization import dumps
+
+from scheduler_api.broker.capture import Message, Unsendable
+from scheduler_api.broker.message_templates import Template, Words
+
+METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
+END = b"\xce"
+OVERHEAD = 8  # bytes of a frame beyond its payload
+BASIC, PUBLISH = 60, 40
+# Milliseconds: beyond it RabbitMQ closes the channel. The worker looks at the header `expires`.
+MAX_EXPIRATION = 2**32 - 1
+MAX_SHORT = 255  # bytes of a short string, and the largest octet
+MAX_BODY = 16 * 1024 * 1024  # bytes: RabbitMQ's default `max_message_size`, beyond it closes
+
+NAME_KEY = b"\x12periodic_task_nameS"
+
+frame_head = Struct(">BHI")
+# Head, and what a content header begins with: class, weight, size of the body.
+header_head = Struct(">BHIHHQ")
+long = Struct(">I").pack
+HEADER_START = header_head.size - frame_head.size
+
+
+def frame(kind: int, channel: int, payload: bytes) -> bytes:
+    return frame_head.pack(kind, channel, len(payload)) + payload + END
+
+
+def method(channel: int, signature: tuple[int, int], types: str = "", *args: Any) -> bytes:
+    """Return the frame of a method; `types` as amqp.serialization.dumps takes them."""
+    head = signature[0].to_bytes(2, "big") + signature[1].to_bytes(2, "big")
+    return frame(METHOD, channel, head + dumps(types, args))
+
+
+def encode(message: Message, *, channel: int, frame_max: int) -> bytes:
+    """Return all frames of a message: mandatory, so that one without a queue is returned.
+
+    Raises Unsendable where AMQP has no words for it.
+    """
+    try:
+        publish, properties = encode_publish(message, channel), encode_properties(message)
+    except (struct.error, FrameSyntaxError, ValueError) as error:
+        raise Unsendable(unencodable(message)) from error
+    check_size(HEADER_START + len(properties), len(message.body), frame_max)
+    head = header_head.pack(
+        HEADER, channel, HEADER_START + len(properties), BASIC, 0, len(message.body)
+    )
+    return b"".join(
+        (publish, head, properties, END, body_frames(message.body, channel, frame_max))
+    )
+
+
+def encode_publish(message: Message, channel: int) -> bytes:
+    args = (0, message.exchange, message.routing_key, True, False)
+    return method(channel, (BASIC, PUBLISH), "Bssbb", *args)
+
+
+def encode_properties(message: Message) -> bytes:
+    properties = {**message.properties}
+    if "expiration" in properties:
+        properties["expiration"] = within_limit(properties["expiration"])
+    content = Content(
+        message.body,
+        priority=message.priority,
+        content_type=message.content_type,
+        content_encoding=message.content_encoding,
+        application_headers=message.headers,
+        **properties,
+    )
+    encoded: bytes = content._serialize_properties()  # type: ignore[attr-defined]
+    return encoded
+
+
+@lru_cache(4096)
+def encode_headers(headers: tuple[tuple[str, str], ...]) -> bytes:
+    """Return entries of a table; names are as short as the API has them."""
+    return dumps("F", (dict(headers),))[4:]  # without the length of the table
+
+
+def within_limit(expiration: str) -> str:
+    """Return an expiration that RabbitMQ takes: 49 days at most."""
+    is_number = expiration.isascii() and expiration.isdecimal()
+    return str(min(int(expiration), MAX_EXPIRATION)) if is_number else expiration
+
+
+def body_frames(body: bytes, channel: int, frame_max: int) -> bytes:
+    most = frame_max - OVERHEAD
+    if 0 < len(body) <= most:
+        return frame_head.pack(BODY, channel, len(body)) + body + END
+    chunks = (body[start : start + most] for start in range(0, len(body), most))
+    return b"".join(frame(BODY, channel, chunk) for chunk in chunks)
+
+
+def check_size(header: int, body: int, frame_max: int) -> None:
+    """Raise Unsendable where RabbitMQ would close the connection, or the channel, over a size."""
+    if header + OVERHEAD > frame_max:
+        raise Unsendable(f"Its headers take more than the {frame_max} bytes of an AMQP frame.")
+    if body > MAX_BODY:
+        raise Unsendable(f"Its arguments take more than {MAX_BODY} bytes as JSON.")
+
+
+def unencodable(message: Message) -> str:
+    """Say why a message cannot be encoded."""
+    for name in ("exchange", "routing_key"):
+        if len(getattr(message, name).encode(errors="surrogatepass")) > MAX_SHORT:
+            return f"Its {name} takes more than the 255 bytes that AMQP has for one."
+    if not 0 <= (message.priority or 0) <= MAX_SHORT:
+        return "Its priority is not between 0 and 255."
+    if any(len(str(name).encode(errors="surrogatepass")) > MAX_SHORT for name in message.headers):
+        return "The name of a header takes more than the 255 bytes that AMQP has for one."
+    return "A header or a property of it has a value that AMQP has no type for."
+
+
+class Mould:
+    """The frames of a template's messages: only what Words has is written for each."""
+
+    def __init__(self, template: Template, *, channel: int, frame_max: int) -> None:
+        """Encode a message with marks for words, and cut it at the marks.
+
+        Raises Unsendable as encode() does.
+        """
+        # Fields: id, expires, root_id, argsrepr, kwargsrepr, periodic_task_name; id, expiration.
+        marks = [f"mark {uuid4()}" for _ in range(5)]
+        id_, name, argsrepr, kwargsrepr, expires = marks
+        words = Words(id_, name, b"", argsrepr, kwargsrepr, (), expires, expires)
+        message = template.fill(words)
+        encode(message, channel=channel, frame_max=frame_max)
+        rest = encode_properties(message)
+        table = 2 + 1 + len(message.content_type.encode()) + 1
+        table += len(message.content_encoding.encode())
+        self.expires = template.expires
+        in_table = [id_, expires, id_, argsrepr, kwargsrepr, name]
+        if not self.expires:
+            in_table.remove(expires)
+        pieces = [rest[:table]]
+        size = int.from_bytes(rest[table : table + 4], "big")
+        self._table = size - sum(map(len, in_table))
+        rest = rest[table + 4 :]
+        for mark in in_table:
+            piece, rest = _cut(rest, b"S" + long(len(mark)) + mark.encode())
+            pieces.append(piece + b"S")
+        for mark in [id_, expires] if self.expires else [id_]:
+            piece, rest = _cut(rest, bytes([len(mark)]) + mark.encode())
+            pieces.append(piece)
+        pieces.append(rest)
+        if not self.expires:  # nothing stands where it would
+            pieces[2:2] = [b""]
+            pieces[-1:-1] = [b""]
+        pieces[6] = _cut(pieces[6], NAME_KEY)[0]  # before it stand the headers of the row
+        self._pieces = tuple(pieces)
+        # All but the words: the lengths before them are pieces.
+        lengths = 4 + 4 * len(in_table) + 1 + self.expires
+        self._size = HEADER_START + sum(map(len, pieces)) + len(NAME_KEY) + lengths
+        self._publish = encode_publish(message, channel)
+        self._channel = channel
+        self._frame_max = frame_max
+
+    def cast(self, words: Words) -> bytes:
+        """Return all frames of a message; raises Unsendable."""
+        id_text, name_text, body, args_text, kwargs_text, own, *expiry = words
+        try:
+            id_, name = id_text.encode(), name_text.encode()
+            argsrepr, kwargsrepr = args_text.encode(), kwargs_text.encode()
+        except UnicodeEncodeError:  # half a surrogate pair, as py-amqp writes it
+            id_, name, argsrepr, kwargsrepr = (
+                text.encode(errors="surrogatepass")
+                for text in (id_text, name_text, args_text, kwargs_text)
+            )
+        id_size = len(id_)
+        if id_size > MAX_SHORT:
+            raise Unsendable("Its id takes more than the 255 bytes that AMQP has for one.")
+        headers = encode_headers(own) if own else b""
+        words_size = 2 * id_size + len(argsrepr) + len(kwargsrepr) + len(headers) + len(name)
+        expires = expiration = b""
+        size = self._size + id_size
+        if self.expires:
+            expires_text, expiration_text = expiry
+            plain = (expires_text or "").encode()
+            words_size += len(plain)
+            expires = long(len(plain)) + plain
+            plain = within_limit(expiration_text or "").encode()
+            size += len(plain)
+            expiration = bytes((len(plain),)) + plain
+        size += words_size
+        body_size, channel, frame_max = len(body), self._channel, self._frame_max
+        if size + OVERHEAD > frame_max or body_size > MAX_BODY:
+            check_size(size, body_size, frame_max)
+        p0, p1, p2, p3, p4, p5, p6, p7, p8, p9 = self._pieces
+        id_in_table = long(id_size) + id_
+        parts = (
+            self._publish,
+            header_head.pack(HEADER, channel, size, BASIC, 0, body_size),
+            p0,
+            long(self._table + words_size),
+            p1,
+            id_in_table,
+            p2,
+            expires,
+            p3,
+            id_in_table,
+            p4,
+            long(len(argsrepr)),
+            argsrepr,
+            p5,
+            long(len(kwargsrepr)),
+            kwargsrepr,
+            p6,
+            headers,
+            NAME_KEY,
+            long(len(name)),
+            name,
+            p7,
+            bytes((id_size,)),
+            id_,
+            p8,
+            expiration,
+            p9,
+            END,
+        )
+        if 0 < body_size <= frame_max - OVERHEAD:
+            return b"".join((*parts, frame_head.pack(BODY, channel, body_size), body, END))
+        return b"".join((*parts, body_frames(body, channel, frame_max)))
+
+
+def _cut(encoded: bytes, mark: bytes) -> tuple[bytes, bytes]:
+    before, found, after = encoded.partition(mark)
+    if not found:
+        raise AssertionError("Celery orders the headers of a message in another way")
+    return before, after

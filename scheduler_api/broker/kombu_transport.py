@@ -1,0 +1,70 @@
+"""Every broker but RabbitMQ: Celery publishes message by message, and has it when it returns."""
+
+import select
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from celery import Celery
+from celery.result import denied_join_result
+from kombu.exceptions import OperationalError
+
+from scheduler_api.broker.batches import Batch, LinkLost
+from scheduler_api.broker.capture import Unsendable, reason_of, send
+from scheduler_api.broker.outgoing import Fate, Outgoing
+
+CONNECT_TIMEOUT = 5  # seconds
+WINDOW = 50  # messages
+
+
+class KombuLink:
+    """A connection of kombu, and a producer on it."""
+
+    broker = "The broker"
+    blocked = ""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._connection: Any = None
+        self._errors: tuple[type[BaseException], ...] = ()
+
+    def connect(self) -> None:
+        connection = self._app.connection_for_write(connect_timeout=CONNECT_TIMEOUT)
+        own: tuple[type[BaseException], ...] = connection.connection_errors
+        self._errors = (*own, *connection.channel_errors, OperationalError, OSError)
+        try:
+            connection.ensure_connection(
+                max_retries=max(1, len(connection.alt) - 1), interval_start=0, interval_step=0
+            )
+            self._producer = self._app.amqp.Producer(
+                connection.default_channel, auto_declare=False
+            )
+        except self._errors as error:
+            raise LinkLost(" ".join(str(error).split())) from error
+        self._connection = connection
+
+    def room(self) -> int:
+        return WINDOW
+
+    def publish(self, batch: Batch, runs: Sequence[Outgoing]) -> None:
+        for run in runs:
+            try:
+                with denied_join_result():
+                    send(self._app, run, producer=self._producer, retry=False)
+            except self._errors as error:
+                raise LinkLost(" ".join(str(error).split())) from error
+            except Unsendable as error:
+                batch.fail(run.id, Fate.REFUSED, str(error))
+            except Exception as error:  # noqa: BLE001 - of one run, and of no other
+                batch.fail(run.id, Fate.REFUSED, reason_of(error))
+            else:
+                batch.confirm(run.id)
+
+    def turn(self, wake: int, *, within: float) -> None:
+        select.select([wake], [], [], within)
+
+    def close(self, *, within: float) -> None:
+        if self._connection is not None:
+            with suppress(Exception):
+                self._connection.release()
+        self._connection = None

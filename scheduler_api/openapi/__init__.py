@@ -1,0 +1,1 @@
+"""The OpenAPI document, made from the view sets, and the pages that show it."""

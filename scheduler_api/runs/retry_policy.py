@@ -1,0 +1,165 @@
+"""What becomes of a run that has failed or was lost: another attempt, or its end.
+
+An end is told to those who listen, and counts towards the pause of its periodic task.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import connection, transaction
+
+from scheduler_api.periodic_tasks.actions import pause_for
+from scheduler_api.periodic_tasks.models import ManagedTask
+from scheduler_api.runs import transitions
+from scheduler_api.runs.events import FailureStreak, RunEvent, tell
+from scheduler_api.runs.models import Run
+from scheduler_api.runs.outbox import put_out
+
+State = Run.State
+Kind = RunEvent.Kind
+
+LONGEST_BACKOFF = timedelta(hours=6)
+# Runs that have failed together are not to come back together.
+JITTER = 0.25
+KINDS = {State.FAILED: Kind.FAILED, State.LOST: Kind.LOST}
+# Nothing is known of these, so that a periodic task without its other half has them.
+DEFAULTS = ManagedTask()
+GROW = """
+INSERT INTO scheduler_api_failurestreak AS streak (periodic_task_id, failures, since_at)
+VALUES (%s, %s, %s)
+ON CONFLICT (periodic_task_id) DO UPDATE SET failures = streak.failures + excluded.failures
+RETURNING failures
+"""
+
+
+@transaction.atomic
+def fail(
+    run_id: str, *, at: datetime, state: str, started_at: datetime | None = None, **columns: Any
+) -> bool:
+    """Note that a run has failed or was lost, unless it has ended; let it start again or end so.
+
+    Of a certain start alone, where that is given. Return whether it has moved.
+    """
+    try:
+        run = transitions.to_end(run_id, started_at=started_at).select_for_update().first()
+    except ValidationError:  # no id of ours
+        return False
+    if run is None:
+        return False
+    if run.state == State.LOST:  # which has been told; only now is it known how it ended
+        return transitions.end(run_id, at=at, state=state, started_at=started_at, **columns)
+    for name, value in columns.items():
+        setattr(run, name, value)
+    give_up([run], at=at, state=state, columns=columns)
+    return True
+
+
+def give_up(
+    runs: Sequence[Run], *, at: datetime, state: str, columns: Mapping[str, Any] | None = None
+) -> bool:
+    """End runs that are locked, or send again those that may start again; tell whether some are.
+
+    `columns` are those that have changed; each run has its own `reason`.
+    """
+    policies = ManagedTask.objects.in_bulk({run.periodic_task_id for run in runs})
+    again: list[Run] = []
+    ended: list[Run] = []
+    for run in runs:
+        policy = policies.get(run.periodic_task_id, DEFAULTS)
+        may_start = 0 < attempts_of(run, state) < policy.max_attempts and not run.is_to_end
+        (again if may_start else ended).append(run)
+    for run in again:
+        run.attempts = attempts_of(run, state)
+        try_again(run, policies[run.periodic_task_id], at=at)
+    for run in ended:
+        run.state, run.finished_at, run.lease_until, run.is_held = state, at, None, False
+    changed = ["state", "reason", "finished_at", "lease_until", "is_held", *(columns or ())]
+    if ended:
+        Run.objects.bulk_update(ended, {*changed})
+        note_failures(ended, policies, at=at, kind=KINDS[State(state)])
+    if again:
+        changed += ["started_at", "queued_at", "attempts"]
+        Run.objects.bulk_update(again, {*changed})
+    return bool(again)
+
+
+def attempts_of(run: Run, state: str) -> int:
+    """Return how often a run has started, also where nobody has told of it.
+
+    A message that is gone may have been taken by a process that was killed before it told of the
+    start. It is sent again as often as if it had: what only waits in a long queue must not be sent
+    for ever.
+    """
+    return run.attempts + (state == State.LOST and run.started_at is None)
+
+
+def try_again(run: Run, policy: ManagedTask, *, at: datetime) -> None:
+    """Have a run start again, in memory but for the outbox."""
+    chance = random.Random(f"{run.pk}")  # noqa: S311 - no secret
+    wait = backoff(run.attempts, seconds=policy.retry_backoff_seconds, chance=chance)
+    told = (run.reason or f"{run.error_type}: {run.error_message}").rstrip(".")
+    run.reason = (
+        f"Attempt {run.attempts} of {policy.max_attempts}: {told[:1000]}. It starts again."
+    )
+    run.state, run.is_held = State.PENDING, False
+    run.started_at = run.queued_at = run.finished_at = run.lease_until = None
+    put_out([str(run.pk)], now=at, retry_at=at + wait)
+
+
+def backoff(attempts: int, *, seconds: float, chance: random.Random) -> timedelta:
+    """Return how long to wait after so many attempts: twice as long each time, and by chance more.
+
+    With a fresh `chance` of the same seed, the same run waits equally long.
+    """
+    doubled = seconds * float(2 ** min(attempts - 1, 32))
+    wait = min(doubled, LONGEST_BACKOFF.total_seconds())
+    return timedelta(seconds=wait * (1 + JITTER * chance.random()))
+
+
+# --- Streaks ----------------------------------------------------------------------------------
+
+
+def note_failures(
+    runs: Sequence[Run], policies: Mapping[int, ManagedTask], *, at: datetime, kind: RunEvent.Kind
+) -> None:
+    """Tell of runs that have failed or were lost; pause what fails too often in a row."""
+    tell(kind, runs, at=at)
+    latest = {run.periodic_task_id: run for run in runs}
+    for task_id, more in Counter(run.periodic_task_id for run in runs).items():
+        failures = grow(task_id, more, at=at)
+        limit = policies.get(task_id, DEFAULTS).pause_after_failures
+        if limit and failures >= limit:
+            pause(latest[task_id], failures, at=at)
+
+
+def grow(periodic_task_id: int, more: int, *, at: datetime) -> int:
+    """Add to the failures in a row of a periodic task, and return how many there are."""
+    with connection.cursor() as cursor:
+        since_at = connection.ops.adapt_datetimefield_value(at)
+        cursor.execute(GROW, [periodic_task_id, more, since_at])
+        [failures] = cursor.fetchone()
+    return int(failures)
+
+
+def pause(run: Run, failures: int, *, at: datetime) -> None:
+    """Pause a periodic task after the last of its failures; when it is resumed, it counts anew."""
+    why = f"{failures} runs in a row have failed or were lost."
+    if pause_for(run.periodic_task_id, why=why, at=at):
+        FailureStreak.objects.filter(pk=run.periodic_task_id).update(failures=0)
+        tell(Kind.PAUSED, [run], at=at)
+
+
+@transaction.atomic
+def recover(run_id: str, *, at: datetime, **values: Any) -> bool:
+    """Record a success that ends a streak of failures; see transitions.succeed."""
+    if not transitions.succeed(run_id, at=at, **values):
+        return False
+    run = Run.objects.only("periodic_task_id", "owner_id").get(pk=run_id)
+    ended, _ = FailureStreak.objects.filter(pk=run.periodic_task_id).delete()
+    if ended:
+        tell(Kind.RECOVERED, [run], at=at)
+    return True

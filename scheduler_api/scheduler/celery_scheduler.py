@@ -1,0 +1,117 @@
+"""What `celery -A project beat` runs: our engine in the place of Celery's scheduler."""
+
+import gc
+import logging
+import signal
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from celery.beat import Scheduler
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+
+from scheduler_api.broker.publisher import Publisher
+from scheduler_api.broker.queue_depths import Gauge
+from scheduler_api.catalogue.registry import registered_tasks
+from scheduler_api.periodic_tasks.settings_entries import store_entries
+from scheduler_api.scheduler.engine import Engine
+from scheduler_api.scheduler.lost_messages import LostMessages, router_of
+from scheduler_api.scheduler.postgres_store import store_of_database
+from scheduler_api.scheduler.waker import Alarm
+
+STOP_SECONDS = 10
+# A batch makes thousands of objects, none of which refers to itself: with Python's 700, looking
+# for such takes a tenth of beat's time, and a pause of 0.1 s each time that it looks at all.
+OBJECTS_UNTIL_COLLECTED = 50_000
+
+logger = logging.getLogger(__name__)
+
+
+class DatabaseScheduler(Scheduler):
+    """Celery beat's scheduler on the agenda.
+
+    Of celery.beat.Scheduler it keeps the interface that celery.beat.Service calls: `tick`, which
+    also sleeps, `close`, and what the banner tells. There is no schedule in memory.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._engine: Engine | None = None
+        self._has_entries = False
+        self._is_stopping = False
+        super().__init__(*args, **kwargs)
+        self.max_interval = 1
+
+    def setup_schedule(self) -> None:
+        """Start the engine; the database need not answer yet."""
+        registered_tasks(self.app)  # loads them, so that the first batch need not wait for it
+        gc.freeze()  # what is there now stays
+        gc.set_threshold(OBJECTS_UNTIL_COLLECTED, *gc.get_threshold()[1:])
+        alarm = Alarm()
+        publisher = Publisher(self.app, wake=alarm.ring)
+        publisher.start()
+        self._engine = Engine(
+            store=store_of_database(),
+            publisher=publisher,
+            alarm=alarm,
+            revoke=self.revoke,
+            grace=timedelta(seconds=settings.MISFIRE_GRACE),
+            lost_messages=LostMessages(queue_of=router_of(self.app), gauge=Gauge(self.app)),
+        )
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, self.ask_to_stop)
+
+    def tick(self, *_: Any, **__: Any) -> float:
+        """Do what there is to do and sleep until there is more; Celery need not sleep."""
+        assert self._engine is not None
+        if not self._has_entries:
+            self._has_entries = self.store_entries()
+        if not self._is_stopping:
+            self._engine.tick()
+        if self._is_stopping:
+            raise SystemExit
+        return 0
+
+    def store_entries(self) -> bool:
+        """Store the entries of CELERY_BEAT_SCHEDULE; return whether that was possible."""
+        try:
+            store_entries(self.app)
+        except (DatabaseError, InterfaceError) as error:
+            logger.debug("The entries of the settings are stored later: %s", error)
+            connection.close()
+            return False
+        return True
+
+    def ask_to_stop(self, *_: object) -> None:
+        """Stop when the batch in hand is done; at once when asked again.
+
+        celery.apps.beat would end whatever is being done, with an exception in the middle of it.
+        """
+        if self._is_stopping:
+            raise SystemExit
+        self._is_stopping = True
+        if self._engine is not None:
+            self._engine.alarm.ring()
+
+    def revoke(self, run_ids: Sequence[str]) -> None:
+        """Ask the workers not to start runs, or to end them."""
+        try:
+            self.app.control.revoke(list(run_ids), terminate=True)
+        except Exception as error:  # noqa: BLE001 - kombu has many; the ledger says that they are cancelled
+            logger.warning("The workers were not told of cancelled runs: %s", error)
+
+    def close(self) -> None:
+        """Finish what is with the broker, and let go of everything."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.stop(within=STOP_SECONDS)
+
+    def sync(self) -> None:
+        """Do nothing: all is in the database."""
+
+    @property
+    def info(self) -> str:
+        """Return what the banner says of this scheduler."""
+        return f"    . db -> {connection.vendor}"

@@ -1,0 +1,243 @@
+"""Take what is due: its runs into the ledger, and each task on to its next slot, in one commit."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from scheduler_api.broker.outgoing import Outgoing
+from scheduler_api.periodic_tasks.due import due_at, run_id
+from scheduler_api.periodic_tasks.models import MAX_RUNTIME_SECONDS
+from scheduler_api.runs import messages
+from scheduler_api.runs.events import RunEvent, tell
+from scheduler_api.runs.models import Run
+from scheduler_api.scheduler.buffered_runs import active_of
+from scheduler_api.scheduler.due_slots import (
+    DueTask,
+    Sent,
+    Served,
+    Slots,
+    serve,
+)
+from scheduler_api.scheduler.planning import put_off
+from scheduler_api.scheduler.policy import Overlap, Verdict, decide
+from scheduler_api.scheduler.schedule_cache import read_schedules
+from scheduler_api.scheduler.store import Advance, Quarantine, Store
+
+LATE = "Nobody served it in time."
+OVERLAPS = "The run before it has not ended."
+REPLACED = "The next run has taken its place."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What was taken: a batch to publish, runs to cancel, and how far it went."""
+
+    batch_id: int
+    runs: Sequence[Outgoing] = ()
+    cancelled: Sequence[str] = ()
+    count: int = 0
+    last: tuple[datetime, int] | None = None
+    oldest_due_at: datetime | None = None
+
+
+@dataclass(kw_only=True)
+class Writes:
+    """What a claim is about to write."""
+
+    sent: list[Sent] = field(default_factory=list)
+    others: list[Run] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+    advances: list[Advance] = field(default_factory=list)
+    put_off: list[Quarantine] = field(default_factory=list)
+
+    def replace(
+        self, task: DueTask, sent: Sent, *, before: Sequence[tuple[str, bool]], now: datetime
+    ) -> None:
+        """Send a run in the place of those of its task that have not ended."""
+        mine = [each for each in self.sent if each.task.id == task.id]
+        self.sent = [each for each in self.sent if each.task.id != task.id]
+        self.sent.append(sent)
+        self.others += [
+            each.as_run(now=now, state=Run.State.CANCELLED, reason=REPLACED) for each in mine
+        ]
+        known = {each.id for each in mine}
+        self.cancelled += [pk for pk, _ in before if pk not in known]
+
+
+def claim(
+    store: Store,
+    now: datetime,
+    *,
+    grace: timedelta,
+    limit: int,
+    after: tuple[datetime, int] | None = None,
+    task_id: int | None = None,
+) -> Claim:
+    """Take tasks that are due and that nobody else takes: after a place in the agenda, or one.
+
+    What cannot be sent is put off, with the reason, and holds up no other.
+    """
+    with transaction.atomic():
+        if task_id is None:
+            locked = store.lock_due(now, after=after, limit=limit)
+        else:
+            locked = store.lock_one(task_id, now)
+        if not locked:
+            return Claim(batch_id=0)
+        writes = Writes()
+        tasks = [task for task in locked if task.slot_at is not None]
+        if len(tasks) < len(locked):
+            store.replan([task.id for task in locked if task.slot_at is None])
+        draw_up(writes, tasks, grace=grace, now=now)
+        added, batch_id = store.write_claim(writes.sent, writes.advances, now=now)
+        store.add_others(writes.others)
+        missed = [run for run in writes.others if run.state == Run.State.MISSED]
+        if missed:
+            tell(RunEvent.Kind.MISSED, missed, at=now)
+        store.quarantine(writes.put_off)
+        store.cancel(writes.cancelled, reason=REPLACED, now=now)
+    runs = [outgoing(sent) for sent in writes.sent if sent.id in added]
+    return Claim(
+        batch_id=batch_id,
+        runs=runs,
+        cancelled=writes.cancelled,
+        count=len(locked),
+        last=(locked[-1].due_at, locked[-1].id),
+        oldest_due_at=min((sent.due_at for sent in writes.sent), default=None),
+    )
+
+
+def draw_up(writes: Writes, tasks: Sequence[DueTask], *, grace: timedelta, now: datetime) -> None:
+    """Decide what becomes of each task."""
+    slots = Slots(schedules=read_schedules(tasks))
+    overlapping: list[tuple[DueTask, Served]] = []
+    for task in tasks:
+        try:
+            options = check(task, now=now)
+            served = serve(task, slots, grace=grace, now=now)
+        except Exception as error:  # noqa: BLE001 - whatever is written there, others go on
+            writes.put_off.append(put_off(task.id, task.failures, error, now=now))
+            continue
+        writes.advances.append(
+            Advance(
+                task_id=task.id,
+                slot_at=served.next_slot_at,
+                due_at=served.next_due_at,
+                served_at=served.served_at,
+                missed=served.missed.count if served.missed else 0,
+            )
+        )
+        if served.missed:
+            writes.others.append(missed_run(task, served, now=now))
+        if task.overlap is None or task.overlap == Overlap.ALLOW:
+            writes.sent += each_sent(task, served, options)
+        else:
+            overlapping.append((task, served))
+    if overlapping:
+        draw_up_overlapping(writes, overlapping, now=now)
+
+
+class NotSent(Exception):
+    """A periodic task that is not to be sent as it stands."""
+
+
+def check(task: DueTask, *, now: datetime) -> str:
+    """Return the options of a task's messages; raise NotSent for what the API would refuse."""
+    problem = messages.problem_with(task)
+    if problem:
+        raise NotSent(problem)
+    expires = task.expires
+    if expires is None and task.expire_seconds is not None:
+        expires = now + timedelta(seconds=task.expire_seconds)
+    return messages.options_of(
+        task.queue, task.exchange, task.routing_key, task.priority, task.headers, expires
+    )
+
+
+def each_sent(task: DueTask, served: Served, options: str) -> Iterator[Sent]:
+    """Yield what is sent of a task, whatever else of it runs."""
+    for slot_at in served.send:
+        yield Sent(
+            id=run_id(task.id, slot_at),
+            task=task,
+            slot_at=slot_at,
+            due_at=due_at(task.id, slot_at, task.jitter_seconds or 0),
+            options=options,
+        )
+
+
+def draw_up_overlapping(
+    writes: Writes, tasks: Sequence[tuple[DueTask, Served]], *, now: datetime
+) -> None:
+    """Decide what becomes of runs that others of the same task may stand in the way of."""
+    active = active_of({task.id: lease_start(task, now) for task, _ in tasks})
+    for task, served in tasks:
+        draw_up_behind(writes, task, served, active.get(task.id, []), now=now)
+
+
+def lease_start(task: DueTask, now: datetime) -> datetime:
+    """Return since when a run of the task may still not have ended."""
+    return now - timedelta(seconds=task.max_runtime_seconds or MAX_RUNTIME_SECONDS)
+
+
+def draw_up_behind(
+    writes: Writes,
+    task: DueTask,
+    served: Served,
+    before: Sequence[tuple[str, bool]],
+    *,
+    now: datetime,
+) -> None:
+    """Decide what becomes of the runs of a task behind those before, given by id and is-held."""
+    active = list(before)
+    for sent in each_sent(task, served, check(task, now=now)):
+        held = sum(is_held for _, is_held in active)
+        verdict = decide(task.overlap or Overlap.ALLOW, active=len(active), held=held)
+        match verdict:
+            case Verdict.NOW:
+                writes.sent.append(sent)
+            case Verdict.HELD:
+                writes.others.append(sent.as_run(now=now, is_held=True, reason=OVERLAPS))
+            case Verdict.INSTEAD:
+                writes.replace(task, sent, before=active, now=now)
+                active = []
+            case Verdict.SKIPPED:
+                writes.others.append(
+                    sent.as_run(now=now, state=Run.State.SKIPPED, reason=OVERLAPS)
+                )
+                continue
+        active.append((sent.id, verdict is Verdict.HELD))
+
+
+def missed_run(task: DueTask, served: Served, *, now: datetime) -> Run:
+    """Return what stands for the slots that were missed."""
+    missed = served.missed
+    assert missed is not None
+    return Run(
+        id=run_id(task.id, missed.first_at),
+        periodic_task_id=task.id,
+        periodic_task_name=task.name,
+        owner_id=task.owner_id,
+        task=task.task,
+        slot_at=missed.first_at,
+        last_slot_at=missed.last_at if missed.count > 1 else None,
+        slot_count=missed.count,
+        due_at=due_at(task.id, missed.first_at, task.jitter_seconds or 0),
+        state=Run.State.MISSED,
+        reason=LATE,
+        created_at=now,
+    )
+
+
+def outgoing(sent: Sent) -> Outgoing:
+    """Return what is to be published."""
+    return Outgoing(
+        id=sent.id,
+        periodic_task_name=sent.task.name,
+        task=sent.task.task,
+        args=sent.task.args or "[]",
+        kwargs=sent.task.kwargs or "{}",
+        options=sent.options,
+    )

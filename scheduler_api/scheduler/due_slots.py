@@ -1,0 +1,213 @@
+"""From a task that is due to its runs and its next slot: no clock, no database."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+
+from scheduler_api.periodic_tasks.due import due_at
+from scheduler_api.periodic_tasks.models import ManagedTask
+from scheduler_api.periodic_tasks.timing import AN_INSTANT, LONG_AGO
+from scheduler_api.runs.models import Run
+from scheduler_api.scheduler.policy import MAX_CATCHUP, missed_among
+from scheduler_api.schedules.errors import InvalidSchedule
+from scheduler_api.schedules.kinds import Interval, Schedule
+from scheduler_api.schedules.slots import next_interval_slot, next_slot
+
+# So many slots of a task are looked at in one step; after a long outage it takes several.
+MAX_PASSED = 10_000
+
+
+# Many tasks share a schedule, and are due at the same slot.
+shared_slot = lru_cache(maxsize=4096)(next_slot)
+
+# The kind of a schedule, its id, and a digest of what it says.
+ScheduleKey = tuple[str, int, str]
+
+
+class DueTask(NamedTuple):
+    """A periodic task that is due: its place in the agenda, its definition, and its policies."""
+
+    id: int
+    slot_at: datetime | None
+    due_at: datetime
+    anchor_at: datetime | None
+    since_at: datetime | None
+    timing: str
+    failures: int
+    name: str
+    task: str
+    args: str
+    kwargs: str
+    queue: str | None
+    exchange: str | None
+    routing_key: str | None
+    priority: int | None
+    headers: str
+    start_time: datetime | None
+    expires: datetime | None
+    expire_seconds: int | None
+    one_off: bool
+    interval_id: int | None
+    crontab_id: int | None
+    solar_id: int | None
+    clocked_id: int | None
+    owner_id: int | None
+    misfire: str | None
+    catchup_window_seconds: int | None
+    overlap: str | None
+    jitter_seconds: int | None
+    max_runtime_seconds: int | None
+
+    @property
+    def schedule_key(self) -> ScheduleKey | None:
+        """Return which schedule it follows, as it was when the task was planned; None for none."""
+        if self.interval_id is not None:
+            return "interval", self.interval_id, self.timing
+        if self.crontab_id is not None:
+            return "crontab", self.crontab_id, self.timing
+        if self.solar_id is not None:
+            return "solar", self.solar_id, self.timing
+        if self.clocked_id is not None:
+            return "clocked", self.clocked_id, self.timing
+        return None
+
+
+class Sent(NamedTuple):
+    """A run that is to be sent, before it is in the ledger."""
+
+    id: str
+    task: DueTask
+    slot_at: datetime
+    due_at: datetime
+    options: str
+
+    def as_run(
+        self,
+        *,
+        now: datetime,
+        state: str = Run.State.PENDING,
+        is_held: bool = False,
+        reason: str = "",
+    ) -> Run:
+        """Return its row in the ledger."""
+        return Run(
+            id=self.id,
+            periodic_task_id=self.task.id,
+            periodic_task_name=self.task.name,
+            owner_id=self.task.owner_id,
+            task=self.task.task,
+            slot_at=self.slot_at,
+            due_at=self.due_at,
+            state=state,
+            is_held=is_held,
+            reason=reason,
+            created_at=now,
+            args=self.task.args or "[]",
+            kwargs=self.task.kwargs or "{}",
+            options=self.options,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stretch:
+    """Slots in a row that were missed."""
+
+    first_at: datetime
+    last_at: datetime
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Served:
+    """What becomes of the slots of a task that have come, and when it is due next."""
+
+    send: list[datetime]
+    served_at: datetime
+    next_slot_at: datetime | None
+    next_due_at: datetime | None
+    missed: Stretch | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slots:
+    """The slots of the schedules of a batch."""
+
+    schedules: Mapping[ScheduleKey, Schedule | InvalidSchedule]
+
+    def after(self, task: DueTask, slot_at: datetime) -> datetime | None:
+        """Return the slot of a task that follows another; None when there is none.
+
+        Raises:
+            InvalidSchedule: the task has no schedule, or one that cannot be run.
+
+        """
+        key = task.schedule_key
+        schedule = None if key is None else self.schedules.get(key)
+        if key is None or schedule is None:
+            raise InvalidSchedule("There is no schedule.", field="schedule", code="no_schedule")
+        if isinstance(schedule, InvalidSchedule):
+            raise schedule
+        if task.one_off:
+            return None
+        after = max(slot_at, task.since_at or LONG_AGO)
+        if task.start_time and task.start_time > after:
+            after = task.start_time - AN_INSTANT
+        slot: datetime | None
+        if isinstance(schedule, Interval):
+            slot = next_interval_slot(schedule.every, task.anchor_at or slot_at, after)
+        else:
+            slot = shared_slot(schedule, after)
+        return None if slot and task.expires and slot >= task.expires else slot
+
+
+def serve(task: DueTask, slots: Slots, *, grace: timedelta, now: datetime) -> Served:
+    """Decide about the slots of a task that have come."""
+    assert task.slot_at is not None
+    jitter = task.jitter_seconds or 0
+    # Not as the agenda has it, where a task that failed is due when it is tried again.
+    was_due_at = due_at(task.id, task.slot_at, jitter)
+    following = slots.after(task, task.slot_at)
+    following_due = following and due_at(task.id, following, jitter)
+    if now - was_due_at <= grace and (following_due is None or following_due > now):
+        # What nearly always is: one slot has come, and in time.
+        return Served(
+            send=[task.slot_at],
+            served_at=task.slot_at,
+            next_slot_at=following,
+            next_due_at=following_due,
+        )
+    passed, due = [task.slot_at], [was_due_at]
+    while following and following_due and following_due <= now and len(passed) < MAX_PASSED:
+        passed.append(following)
+        due.append(max(following_due, due[-1]))  # jitter may put them in another order
+        following = slots.after(task, following)
+        following_due = following and due_at(task.id, following, jitter)
+    if following_due and following_due <= now:  # there are more; the latest ones may yet be sent
+        missed, following = len(passed) - MAX_CATCHUP, passed[-MAX_CATCHUP]
+        following_due = due[-MAX_CATCHUP]
+        passed = passed[:missed]
+    else:
+        window = task.catchup_window_seconds
+        missed = missed_among(
+            due,
+            misfire=task.misfire or ManagedTask.Misfire.RUN_ONCE,
+            catchup_window=timedelta(seconds=3600 if window is None else window),
+            grace=grace,
+            now=now,
+        )
+    return Served(
+        send=passed[missed:],
+        served_at=passed[-1],
+        next_slot_at=following,
+        next_due_at=following_due,
+        missed=stretch(passed[:missed]),
+    )
+
+
+def stretch(missed: list[datetime]) -> Stretch | None:
+    """Return what stands for slots that were missed; None for none."""
+    if not missed:
+        return None
+    return Stretch(first_at=missed[0], last_at=missed[-1], count=len(missed))

@@ -1,0 +1,361 @@
+"""One beat: plan what has changed, claim what is due, hand it to the broker, and sleep."""
+
+import json
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+
+from scheduler_api.broker.outgoing import Fate, Outcome, Outgoing
+from scheduler_api.broker.publisher import Publisher
+from scheduler_api.periodic_tasks.actions import resume_due
+from scheduler_api.runs.models import Run
+from scheduler_api.runs.transitions import LEASE
+from scheduler_api.scheduler.buffered_runs import release_backfilled, release_held
+from scheduler_api.scheduler.claiming import Claim, claim
+from scheduler_api.scheduler.heartbeat import Heartbeat
+from scheduler_api.scheduler.lost_messages import LostMessages
+from scheduler_api.scheduler.planning import plan, put_off
+from scheduler_api.scheduler.reaping import give_up_untold, reap
+from scheduler_api.scheduler.store import Glance, Store
+from scheduler_api.scheduler.waker import Alarm
+from scheduler_api.scheduler.watchdog import Watchdog
+
+PLANNED_AT_ONCE = 1000
+# So many runs may be with the broker and not answered for: more would only wait there.
+MOST_IN_FLIGHT = 4000
+LONGEST_SLEEP = timedelta(seconds=1)
+SHORTEST_SLEEP = timedelta(milliseconds=2)
+LOCKED_SLEEP = timedelta(milliseconds=50)
+REAP_EVERY = min(LEASE / 6, timedelta(seconds=10))
+# After a start and after trouble, workers have the time to say that they live.
+REAP_AFTER = LEASE / 2
+RELAY_AFTER = timedelta(seconds=1)
+BACKFILL_EVERY = timedelta(seconds=1)
+# A clock that is set back by less is an adjustment, and waited for.
+STEP = timedelta(seconds=5)
+# Short enough that what waits is served within 15 seconds of the end of an outage.
+FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 1, 10
+NOTHING = timedelta(0)
+# What the driver, Django or Python say of a row that somebody has spoilt.
+UNREADABLE = (DatabaseError, ValueError, ArithmeticError, TypeError)
+# Of SQLSTATE: class 40 is a transaction that was rolled back, 55P03 a lock that was not to be had.
+CONFLICTS = ("40", "55P03")
+
+EXPIRED = (Run.State.EXPIRED, "The broker did not take it before its message was too old.")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Engine:
+    """What one beat process does, over and over; any number of them share the work."""
+
+    store: Store
+    publisher: Publisher
+    alarm: Alarm
+    revoke: Callable[[Sequence[str]], None]
+    grace: timedelta
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
+    watchdog: Watchdog = field(default_factory=Watchdog)
+    lost_messages: LostMessages | None = None
+    # What the broker has answered, and the ledger does not know yet.
+    unsettled: deque[Outcome] = field(default_factory=deque)
+    in_flight: set[int] = field(default_factory=set)
+    # Where this pass through the agenda has come to; a new one begins at its head.
+    place: tuple[datetime, int] | None = None
+    lag: timedelta = NOTHING
+    last_now: datetime | None = None
+    backoff_seconds: int = 0
+    reap_at: datetime | None = None
+    repeats: int = 0  # batches of messages that were sent again
+    release_at: datetime | None = None
+    backfill_at: datetime | None = None
+
+    def tick(self) -> None:
+        """Do what there is to do, and sleep until there is more."""
+        try:
+            with self.watchdog:
+                pause = self.work()
+        except (OperationalError, InterfaceError) as error:
+            pause = self.do_without_database(error)
+        except Exception:
+            # A fault of ours, or of a library: it is not to end what all others depend on.
+            logger.exception("A tick of beat failed")
+            connection.close()
+            pause = self.back_off()
+        else:
+            self.find_all_well()
+        if pause > NOTHING:
+            self.alarm.wait(pause.total_seconds())
+
+    def work(self) -> timedelta:
+        """Do one step of each kind; return how long nothing else is to be done."""
+        glance = self.store.glance()
+        now = glance.now
+        if self.last_now and now < self.last_now - STEP:
+            self.go_back(self.last_now, now)
+            return NOTHING
+        self.last_now = now
+        self.settle(now)
+        is_busy = glance.has_pause_to_end and self.end_pauses(now)
+        if glance.is_stale:
+            is_busy = self.plan(now) or is_busy
+        if self.publisher.is_ready:
+            is_busy = self.publish(glance) or is_busy
+        if self.heartbeat.is_due(now, trouble=self.publisher.trouble):
+            self.show(now)
+        if self.reap_at is None:
+            self.reap_at = now + REAP_AFTER
+        elif self.reap_at <= now:
+            is_busy = self.reap(now) or is_busy
+        return NOTHING if is_busy else self.pause(glance)
+
+    def pause(self, glance: Glance) -> timedelta:
+        """Return how long to sleep: the broker's answers and changes wake beat before."""
+        if glance.next_due_at is None or not self.has_room:
+            return LONGEST_SLEEP
+        if glance.next_due_at <= glance.now:  # others have it, or somebody is writing it
+            return LOCKED_SLEEP
+        return max(min(glance.next_due_at - glance.now, LONGEST_SLEEP), SHORTEST_SLEEP)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the broker can be given more."""
+        return bool(self.publisher.is_ready) and self.publisher.in_flight < MOST_IN_FLIGHT
+
+    # --- Definitions --------------------------------------------------------------------------
+
+    def end_pauses(self, now: datetime) -> bool:
+        """Resume what was paused until now."""
+        tasks = resume_due(at=now)
+        for task in tasks:
+            logger.info("Resuming %s: its pause is over", task.name)
+        return bool(tasks)
+
+    def plan(self, now: datetime) -> bool:
+        """Plan some of what has changed; return whether there may be more to do at once."""
+        try:
+            planned = plan(self.store, now, limit=PLANNED_AT_ONCE)
+        except UNREADABLE as error:
+            refuse_if_gone(error)
+            logger.warning("Planning one by one what cannot be read together: %s", error)
+            self.one_by_one(
+                self.store.stale_ids(limit=PLANNED_AT_ONCE),
+                lambda pk: plan(self.store, now, ids=[pk], limit=1),
+                now,
+            )
+            return True
+        if planned.is_due:
+            self.place = None
+        return planned.count > 0
+
+    def go_back(self, before: datetime, now: datetime) -> None:
+        """Let slots come again, since the clock was set back; those in the ledger are not sent."""
+        logger.warning("The clock was set back from %s to %s", before, now)
+        self.store.rewind(now)
+        self.last_now, self.place = now, None
+        self.reap_at = self.release_at = self.backfill_at = None
+
+    # --- Runs ---------------------------------------------------------------------------------
+
+    def publish(self, glance: Glance) -> bool:
+        """Hand runs to the broker; return whether there may be more to hand over at once."""
+        is_busy, now = False, glance.now
+        if glance.has_held and (self.release_at is None or now >= self.release_at):
+            # Not each time: that reads all that wait, those of a backfill, too.
+            self.release_at = now + LOCKED_SLEEP
+            release_held(self.store, now)
+        if glance.has_unsent and self.has_room:
+            is_busy = self.relay(now)
+        if glance.next_due_at and glance.next_due_at <= now and self.has_room:
+            is_busy = self.claim(now) or is_busy
+        if glance.has_held and self.has_room and not is_busy:
+            is_busy = self.backfill(now)
+        return is_busy
+
+    def backfill(self, now: datetime) -> bool:
+        """Let backfilled runs have their turn, now and then; return whether some have it."""
+        if self.backfill_at and now < self.backfill_at:
+            return False
+        self.backfill_at = now + BACKFILL_EVERY
+        return release_backfilled(self.store, now, at_once=settings.BACKFILL_AT_ONCE)
+
+    def claim(self, now: datetime) -> bool:
+        """Claim a batch and hand it to the broker; return whether there may be more."""
+        try:
+            claimed = claim(
+                self.store, now, after=self.place, limit=self.store.batch, grace=self.grace
+            )
+        except UNREADABLE as error:
+            refuse_if_gone(error)
+            logger.warning("Claiming one by one what cannot be read together: %s", error)
+            self.one_by_one(
+                self.store.due_ids(now, limit=self.store.batch),
+                lambda pk: self.claim_one(pk, now),
+                now,
+            )
+            return True
+        self.hand_over(claimed, now)
+        was_at_head = self.place is None
+        self.place = claimed.last if claimed.count == self.store.batch else None
+        # At the head and with nothing to lock: others have it all.
+        return claimed.count > 0 or not was_at_head
+
+    def claim_one(self, task_id: int, now: datetime) -> None:
+        """Claim one task."""
+        self.hand_over(claim(self.store, now, task_id=task_id, limit=1, grace=self.grace), now)
+
+    def hand_over(self, claimed: Claim, now: datetime) -> None:
+        """Give the broker what was claimed."""
+        self.lag = now - claimed.oldest_due_at if claimed.oldest_due_at else NOTHING
+        if claimed.cancelled:
+            self.revoke(claimed.cancelled)
+        if claimed.runs:
+            self.in_flight.add(claimed.batch_id)
+            self.publisher.submit(claimed.batch_id, claimed.runs)
+
+    def relay(self, now: datetime) -> bool:
+        """Publish again, under the same ids, what a crash or the broker has left."""
+        taken = self.store.take_unsent(now)
+        if taken is None:
+            return False
+        batch_id, pending = taken
+        if batch_id in self.in_flight:  # it is slow, not lost
+            return False
+        runs = [run for run in pending if not has_expired(run, now)]
+        if len(runs) < len(pending) or not runs:
+            self.store.settle(
+                batch_id,
+                ended={run.id: EXPIRED for run in pending if has_expired(run, now)},
+                unsent=[run.id for run in runs],
+                retry_at=now + self.store.patience,
+                now=now,
+            )
+        if not runs:
+            return True
+        logger.info("Publishing %s runs of the outbox", len(runs))
+        self.in_flight.add(batch_id)
+        self.publisher.submit(batch_id, runs)
+        return True
+
+    def settle(self, now: datetime) -> None:
+        """Write down what the broker has answered."""
+        self.unsettled += self.publisher.take_outcomes()
+        while self.unsettled:
+            outcome = self.unsettled[0]
+            unsent = [pk for pk, (fate, _) in outcome.failed.items() if fate is Fate.UNANSWERED]
+            self.store.settle(
+                outcome.batch_id,
+                queued=outcome.confirmed,
+                ended={
+                    pk: (Run.State.UNROUTABLE, why)
+                    for pk, (fate, why) in outcome.failed.items()
+                    if fate is not Fate.UNANSWERED
+                },
+                unsent=unsent,
+                retry_at=now + RELAY_AFTER,
+                now=now,
+            )
+            self.in_flight.discard(outcome.batch_id)
+            self.unsettled.popleft()
+
+    def reap(self, now: datetime) -> bool:
+        """End what no worker tells of any more; return whether there may be more of it."""
+        give_up_untold(self.store, now)
+        is_busy = reap(self.store, now)
+        self.send_again(now)
+        self.reap_at = now if is_busy else now + REAP_EVERY
+        return is_busy
+
+    def send_again(self, now: datetime) -> None:
+        """Publish once more what the broker has lost, where there is such.
+
+        Such a batch is in no outbox, and so has a number of its own: when it fails, it is missed
+        again.
+        """
+        if self.lost_messages is None or not self.has_room:
+            return
+        runs = [run for run in self.lost_messages.look(now) if not has_expired(run, now)]
+        if runs:
+            self.repeats += 1
+            self.in_flight.add(-self.repeats)
+            self.publisher.submit(-self.repeats, runs)
+
+    # --- Trouble ------------------------------------------------------------------------------
+
+    def one_by_one(
+        self, ids: Sequence[int], serve: Callable[[int], object], now: datetime
+    ) -> None:
+        """Serve tasks each by itself, and put off the one that cannot be read."""
+        for pk in ids:
+            try:
+                serve(pk)
+            except UNREADABLE as error:
+                refuse_if_gone(error)
+                with transaction.atomic():
+                    failures = self.store.failures_of(pk)
+                    self.store.quarantine([put_off(pk, failures, error, now=now)])
+
+    def do_without_database(self, error: Exception) -> timedelta:
+        """Return how long to wait for the database, which does not answer."""
+        if is_conflict(error):  # another transaction went first
+            return SHORTEST_SLEEP
+        connection.close()
+        self.alarm.deafen()
+        if not self.backoff_seconds:
+            logger.error("The database does not answer: %s", " ".join(str(error).split()))
+        return self.back_off()
+
+    def back_off(self) -> timedelta:
+        """Return how long to wait before the next try: twice as long as before that one."""
+        doubled = 2 * self.backoff_seconds or FIRST_BACKOFF_SECONDS
+        self.backoff_seconds = min(doubled, LONGEST_BACKOFF_SECONDS)
+        return timedelta(seconds=self.backoff_seconds)
+
+    def find_all_well(self) -> None:
+        """Say so, once, when a tick has succeeded again."""
+        if self.backoff_seconds:
+            logger.info("The database answers again")
+            self.backoff_seconds = 0
+            self.reap_at = None
+
+    def show(self, now: datetime) -> None:
+        """Show that this beat lives, and that its batches are not left behind."""
+        self.heartbeat.beat(now, lag=self.lag, trouble=self.publisher.trouble)
+        self.store.keep_out(self.in_flight, now=now)
+        self.lag = NOTHING
+
+    def stop(self, *, within: float) -> None:
+        """Finish what is with the broker, as far as it answers in so many seconds."""
+        self.publisher.close(within=within)
+        try:
+            self.settle(self.store.now())
+            self.heartbeat.stop()
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("Stopping without the database: %s", error)
+        finally:
+            self.watchdog.close()
+            self.alarm.close()
+            connection.close()
+
+
+def has_expired(run: Outgoing, now: datetime) -> bool:
+    """Tell whether a message would be too old for any worker."""
+    expires: str | None = json.loads(run.options).get("expires")
+    return expires is not None and datetime.fromisoformat(expires) <= now
+
+
+def refuse_if_gone(error: Exception) -> None:
+    """Raise an error again that tells of the database and not of what is in it."""
+    if isinstance(error, InterfaceError | OperationalError):
+        raise error
+
+
+def is_conflict(error: Exception) -> bool:
+    """Tell whether a transaction only came in another's way, or waited for its locks."""
+    return str(getattr(error.__cause__, "sqlstate", None) or "").startswith(CONFLICTS)

@@ -1,0 +1,145 @@
+"""From a changed definition to its next slot."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django_celery_beat.models import PeriodicTask
+
+from scheduler_api.periodic_tasks import timing
+from scheduler_api.periodic_tasks.agenda import Agenda
+from scheduler_api.periodic_tasks.due import due_at, run_id
+from scheduler_api.periodic_tasks.models import managed_half
+from scheduler_api.runs.models import Run
+from scheduler_api.scheduler.store import Quarantine, Store
+from scheduler_api.schedules.errors import InvalidSchedule
+from scheduler_api.schedules.rows import KINDS
+from scheduler_api.schedules.slots import next_slot
+
+FIRST_BACKOFF = timedelta(seconds=30)
+LONGEST_BACKOFF = timedelta(hours=1)
+MAX_ERROR_LENGTH = 1000
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """How many tasks were planned, and whether one of them is due already."""
+
+    count: int
+    is_due: bool
+
+
+def plan(store: Store, now: datetime, *, ids: Sequence[int] | None = None, limit: int) -> Planned:
+    """Find the next slot of tasks whose definition has changed, and of new ones; of `ids` alone.
+
+    A task that cannot be planned is tried again later; it holds up no other.
+    """
+    missed: list[Run] = []
+    planned: list[Agenda] = []
+    failed: list[Quarantine] = []
+    with transaction.atomic():
+        standings = store.lock_stale(ids=ids, limit=limit)
+        tasks = PeriodicTask.objects.select_related(*KINDS, "managed").in_bulk(
+            [standing.pk for standing in standings]
+        )
+        for standing in standings:
+            task = tasks.get(standing.pk)
+            if task is None:  # deleted where no trigger was
+                Agenda.objects.filter(pk=standing.pk).delete()
+                continue
+            task.agenda = standing
+            try:
+                missed += missed_by(task, now=now)
+                plan_one(task)
+            except Exception as error:  # noqa: BLE001 - whatever is written there, others go on
+                failed.append(put_off(task.pk, standing.failures, error, now=now))
+            else:
+                planned.append(standing)
+        store.write_plans(planned)
+        store.quarantine(failed)
+        store.add_others(missed)
+    is_due = any(standing.due_at and standing.due_at <= now for standing in planned)
+    return Planned(count=len(standings), is_due=is_due)
+
+
+def plan_one(task: PeriodicTask) -> None:
+    """Write the next slot into a task's place in the agenda, in memory; raise InvalidSchedule."""
+    standing: Agenda = task.agenda
+    digest = timing.digest_of(task)
+    if digest == timing.OFF:
+        standing.slot_at = standing.due_at = None
+        standing.since_at = standing.stale_at
+    else:
+        start = timing.start_of(task)
+        standing.slot_at = slot_at = timing.first_slot(task, start)
+        if slot_at is None:
+            refuse_never_due(task, start)
+        jitter = managed_half(task).jitter_seconds
+        standing.due_at = slot_at and due_at(task.pk, slot_at, jitter)
+        standing.anchor_at, standing.since_at = start.anchor_at, start.since_at
+    standing.timing = digest
+    standing.failures, standing.last_error = 0, ""
+
+
+def refuse_never_due(task: PeriodicTask, start: timing.Start) -> None:
+    """Raise InvalidSchedule for a schedule without any slot; one may just have had its last."""
+    if timing.is_done(task) or task.clocked:
+        return
+    schedule = timing.schedule_from(task, start.anchor_at)
+    if next_slot(schedule, start.after) is None:
+        raise InvalidSchedule(
+            "This schedule has no slot in the future: it would never run.",
+            field="schedule",
+            code="never_due",
+        )
+
+
+def missed_by(task: PeriodicTask, *, now: datetime) -> list[Run]:
+    """Return what stands for a slot that had passed when its task was disabled."""
+    standing: Agenda = task.agenda
+    slot_at, stale_at = standing.slot_at, standing.stale_at
+    if task.enabled or not slot_at or not stale_at or slot_at > stale_at:
+        return []
+    standing.missed_count += 1
+    standing.served_at = slot_at
+    return [
+        missed_run(
+            task,
+            slot_at=slot_at,
+            now=now,
+            reason="The periodic task was disabled before its slot was served.",
+        )
+    ]
+
+
+def missed_run(task: PeriodicTask, *, slot_at: datetime, now: datetime, reason: str) -> Run:
+    """Return a run that stands for a missed slot, not stored yet."""
+    return Run(
+        id=run_id(task.pk, slot_at),
+        periodic_task_id=task.pk,
+        periodic_task_name=task.name,
+        owner_id=managed_half(task).owner_id,
+        task=task.task,
+        slot_at=slot_at,
+        due_at=slot_at,
+        state=Run.State.MISSED,
+        reason=reason,
+        created_at=now,
+    )
+
+
+def put_off(task_id: int, failures: int, error: object, *, now: datetime) -> Quarantine:
+    """Return when a task is tried again that could not be planned or sent, and why it was not."""
+    backoff = min(FIRST_BACKOFF * 2 ** min(failures, 20), LONGEST_BACKOFF)
+    why = " ".join(str(error).split()) or type(error).__name__
+    logger.warning("Periodic task %s is put off for %s: %s", task_id, backoff, why)
+    return Quarantine(
+        task_id=task_id,
+        failures=failures + 1,
+        last_error=why[:MAX_ERROR_LENGTH],
+        retry_at=now + backoff,
+    )

@@ -1,0 +1,142 @@
+"""Our frames beside those that py-amqp's own frame_writer writes for the same message."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import amqp
+import pytest
+from amqp.method_framing import frame_writer
+from amqp.serialization import dumps
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scheduler_api.broker.capture import Message, Unsendable, capture
+from scheduler_api.broker.frames import MAX_BODY, Mould, encode
+from scheduler_api.broker.message_templates import Templates
+from scheduler_api.broker.outgoing import Outgoing
+from tests.scheduler.examples import make_app, name_of, outgoing
+
+APP = make_app()
+CHANNEL, FRAME_MAX = 3, 4096
+SOON = {"expires": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
+
+
+def written_by_py_amqp(message: Message, frame_max: int = FRAME_MAX) -> bytes:
+    written: list[bytes] = []
+    connection: Any = SimpleNamespace(frame_max=frame_max, bytes_sent=0)
+    transport: Any = SimpleNamespace(write=lambda data: written.append(bytes(data)))
+    content = amqp.Message(
+        message.body,
+        priority=message.priority,
+        content_type=message.content_type,
+        content_encoding=message.content_encoding,
+        application_headers=message.headers,
+        **message.properties,
+    )
+    publish = dumps("Bssbb", (0, message.exchange, message.routing_key, True, False))
+    frame_writer(connection, transport)(1, CHANNEL, (60, 40), publish, content)
+    return b"".join(written)
+
+
+def encoded(message: Message, frame_max: int = FRAME_MAX) -> bytes:
+    return encode(message, channel=CHANNEL, frame_max=frame_max)
+
+
+def cast(run: Outgoing, frame_max: int = FRAME_MAX) -> tuple[bytes, Message]:
+    """Return the frames of a run, from the mould of another one where it has one; the message."""
+    templates = Templates(APP)
+    assert not templates.is_heard()
+    another = {**json.loads(run.options), "headers": {"x-first": "one"}}
+    templates.of(replace(run, id="first", args="[0]", options=json.dumps(another)))
+    found = templates.of(run)
+    if found is None:
+        message = capture(APP, run)
+        return encoded(message, frame_max), message
+    template, words = found
+    mould = Mould(template, channel=CHANNEL, frame_max=frame_max)
+    return mould.cast(words), template.fill(words)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        outgoing("any"),
+        outgoing("any", "ü ☃ \ud800", periodic_task_name="Näme ☃"),
+        outgoing("any", "x" * 900),
+        outgoing("any", "x" * FRAME_MAX),
+        outgoing("any", "x" * (3 * FRAME_MAX)),
+        outgoing("any", options={"priority": 200, "headers": {"x-a": "ü \ud800", "X-b": ""}}),
+        outgoing("any", options={"exchange": "mine", "routing_key": "ü"}),
+        outgoing("limited", 1, options=SOON),
+        outgoing("any", 1, options={**SOON, "headers": {"x-a": "b"}}),
+        outgoing("any", 1, id="short"),
+        outgoing("any", 1, periodic_task_name=""),
+    ],
+    ids=name_of,
+)
+def test_the_frames_are_those_of_py_amqp(run):
+    frames, message = cast(run)
+
+    assert frames == encoded(message)
+    assert frames == written_by_py_amqp(message)
+
+
+@settings(derandomize=True, max_examples=200, deadline=None)
+@given(st.lists(st.text()), st.text(max_size=200), st.integers(1, 6000))
+def test_the_frames_are_those_of_py_amqp_at_any_length(args, name, size):
+    frames, message = cast(outgoing("any", *args, "x" * size, periodic_task_name=name))
+
+    assert frames == written_by_py_amqp(message)
+
+
+@pytest.mark.parametrize("size", range(-2, 3))
+def test_a_body_is_cut_where_a_frame_is_full(size):
+    body = b"x" * (FRAME_MAX - 8 + size)
+    message = replace(capture(APP, outgoing("any")), body=body)
+
+    assert encoded(message) == written_by_py_amqp(message)
+
+
+def test_a_message_without_a_body_has_no_body_frame():
+    message = replace(capture(APP, outgoing("any")), body=b"")
+
+    assert encoded(message) == written_by_py_amqp(message)
+
+
+LONG_TEXT = "ü" * 128  # 256 bytes
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"exchange": "mine", "routing_key": LONG_TEXT}, "routing_key takes more than the 255"),
+        ({"exchange": LONG_TEXT, "routing_key": "key"}, "exchange takes more than the 255"),
+        ({"priority": 256}, "priority is not between 0 and 255"),
+        ({"headers": {LONG_TEXT: ""}}, "name of a header takes more than the 255"),
+        ({"headers": {"x-a": 2**70}}, "no type for"),
+        ({"headers": {"x-a": "x" * FRAME_MAX}}, "headers take more than the 4096 bytes"),
+    ],
+)
+def test_what_amqp_cannot_say_is_refused(options, reason):
+    run = outgoing("any", options=options)
+
+    with pytest.raises(Unsendable, match=reason):
+        encoded(capture(APP, run))
+    with pytest.raises(Unsendable, match=reason):
+        cast(run)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ({"id": LONG_TEXT}, "id takes more than the 255"),
+        ({"periodic_task_name": "x" * FRAME_MAX}, "headers take more than the 4096 bytes"),
+        ({"args": f'["{"x" * MAX_BODY}"]'}, "arguments take more than"),
+    ],
+)
+def test_words_that_amqp_cannot_say_are_refused(words, reason):
+    with pytest.raises(Unsendable, match=reason):
+        cast(outgoing("any", **words))

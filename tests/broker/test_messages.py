@@ -1,0 +1,426 @@
+"""Messages from templates, beside those that Celery itself writes; rows that must not be sent."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import time_machine
+from celery import Celery, Task, signals
+from celery.beat import Scheduler, SchedulingError
+from celery.utils.saferepr import saferepr
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+from django_celery_beat.schedulers import ModelEntry
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kombu import Producer
+
+from scheduler_api.broker.argument_reprs import short_repr
+from scheduler_api.broker.capture import Message, Unsendable, _Catcher, capture
+from scheduler_api.broker.message_templates import Templates
+from scheduler_api.broker.outgoing import Outgoing
+from scheduler_api.catalogue import known
+from scheduler_api.runs.messages import options_of, problem_with
+from tests.catalogue.workers import REPORT, send_report, worker
+from tests.scheduler.examples import make_app, name_of, outgoing
+
+NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
+AN_HOUR_LATER = (NOON + timedelta(hours=1)).isoformat()
+
+APP = make_app(
+    task_routes={
+        "routed.*": {"queue": "celery.topic", "routing_key": "a.b"},
+        "far": "celery.other",
+    }
+)
+ALL_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=12,
+)
+
+
+def from_template(
+    app: Celery, run: Outgoing, templates: Templates | None = None
+) -> Message | None:
+    """Return the message that a template gives which another run has made."""
+    templates = templates or Templates(app)
+    if templates.is_heard():
+        return None
+    options = json.loads(run.options)
+    templates.of(outgoing(run.task, 1, 2, options={**options, "headers": {"x-first": "one"}}))
+    found = templates.of(run)
+    return found and found[0].fill(found[1])
+
+
+def parts(message: Message) -> dict[str, Any]:
+    """Return what reaches a broker, with the order of the headers."""
+    return {
+        "exchange": message.exchange,
+        "routing_key": message.routing_key,
+        "body": message.body,
+        "content": (message.content_type, message.content_encoding),
+        "priority": message.priority,
+        "headers": [*message.headers.items()],
+        "properties": dict(message.properties),
+        "declare": [queue.name for queue in message.declare],
+    }
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        outgoing("add", 1, 2),
+        outgoing("add", "ü ' \" \\ \n \ud800 \x00", {"a": [1.5, None, True, {"b": []}]}),
+        outgoing("add", [[[[["deep"]]]]], {"a": {"b": {"c": {"d": 1}}}}),
+        outgoing("add", "long " * 1000, ["x"] * 2000),
+        outgoing("any", args="[ 1,\n2 ]", kwargs=' { "y" : 1e400 } '),
+        outgoing("add", 10**30, kwargs='{"y": 1e-7}', args="[1]"),
+        outgoing("add", 1, periodic_task_name="Näme ☃ " * 20),
+        outgoing("any", kwargs='{"password": "hunter2", "deep": {"api_key": {"a": 1}}}'),
+        outgoing("any", [{"token": "hunter2"}]),
+        outgoing("any", args="", kwargs=""),
+        outgoing("limited", 1),
+        outgoing("unregistered"),
+        outgoing("routed.one", 1),
+        outgoing("far", 1, options={"priority": 9}),
+        outgoing("add", 1, options={"queue": "celery.other", "priority": 0}),
+        outgoing("add", 1, options={"queue": "celery.topic"}),
+        outgoing("add", 1, options={"exchange": "mine", "routing_key": "key"}),
+        outgoing("add", 1, options={"exchange": "mine"}),
+        outgoing("add", 1, options={"headers": {"x-tenant": "ü", "X-Other": ""}}),
+        outgoing("add", 1, options={"headers": {"x-expires": '"expires"'}}),
+        outgoing("add", 1, options={"expires": AN_HOUR_LATER}),
+        outgoing("add", 1, options={"expires": "2027-06-01T13:00:00.250000+02:00", "priority": 1}),
+        outgoing("limited", options={"expires": AN_HOUR_LATER, "headers": {"x-a": "b"}}),
+    ],
+    ids=name_of,
+)
+def test_a_template_gives_what_celery_writes(run):
+    with time_machine.travel(NOON, tick=False):
+        ours, theirs = from_template(APP, run), capture(APP, run)
+
+    assert ours is not None
+    assert parts(ours) == parts(theirs)
+
+
+@settings(derandomize=True, max_examples=200, deadline=None)
+@given(st.lists(ALL_JSON), st.dictionaries(st.text(), ALL_JSON), st.text(max_size=200))
+def test_a_template_gives_what_celery_writes_for_any_json(args, kwargs, name):
+    run = outgoing("any", *args, kwargs=json.dumps(kwargs), periodic_task_name=name)
+
+    ours = from_template(APP, run, TEMPLATES)
+
+    assert ours is not None
+    assert parts(ours) == parts(capture(APP, run))
+
+
+TEMPLATES = Templates(APP)
+
+
+# --- As stock beat --------------------------------------------------------------------------
+
+
+def sent_by_stock_beat(row: PeriodicTask) -> Message:
+    """Return what celery.beat.Scheduler.apply_async gives the broker for a ModelEntry."""
+    row.interval = IntervalSchedule(every=1, period="hours")
+    scheduler = Scheduler(app=APP, lazy=True)
+    with pytest.raises(SchedulingError) as raised:
+        scheduler.apply_async(ModelEntry(row, app=APP), producer=_Catcher(APP), advance=False)
+    return Message(task=row.task, **raised.value.__context__.parts)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"args": '[1, "ü"]', "kwargs": '{"y": null}'},
+        {"args": "", "kwargs": "", "headers": ""},
+        {"task": "unregistered"},
+        {"queue": "celery.other", "priority": 7, "headers": '{"x-a": "b"}'},
+        {"exchange": "mine", "routing_key": "key"},
+        {"queue": "", "exchange": "", "routing_key": ""},
+        {"expire_seconds": 90},
+        {"expires": NOON + timedelta(days=1)},
+    ],
+    ids=str,
+)
+def test_a_run_is_sent_as_stock_beat_sends_its_row(columns):
+    row = PeriodicTask(**{"name": "Example", "task": "any", **columns})
+    expires = row.expires
+    if row.expire_seconds:
+        expires = NOON + timedelta(seconds=row.expire_seconds)
+    options = options_of(
+        row.queue, row.exchange, row.routing_key, row.priority, row.headers, expires
+    )
+    with time_machine.travel(NOON, tick=False):
+        theirs = sent_by_stock_beat(row)
+        run = Outgoing(
+            id=theirs.headers["id"],
+            periodic_task_name=row.name,
+            task=row.task,
+            args=row.args,
+            kwargs=row.kwargs,
+            options=options,
+        )
+        ours = capture(APP, run)
+
+    assert parts(ours) == parts(theirs)
+
+
+# --- What only Celery can write ---------------------------------------------------------------
+
+
+class Loud(Task):
+    def apply_async(self, *args: Any, **kwargs: Any) -> Any:
+        return super().apply_async(*args, shadow="loud", **kwargs)
+
+
+class Shadowed(Task):
+    def shadow_name(self, args: Any, kwargs: Any, options: Any) -> str:
+        return f"for {args}"
+
+
+def callable_route(name: str, args: Any, *_: Any, **__: Any) -> dict[str, str]:
+    return {"queue": "celery.other" if args == [1] else "celery"}
+
+
+def compressed(app: Celery) -> None:
+    app.conf.task_compression = "gzip"
+
+
+def special(**options: Any) -> Any:
+    """Return what gives an app a task with these options."""
+
+    def run(*args: Any, **kwargs: Any) -> None: ...
+
+    return lambda app: app.task(name="special", shared=False, typing=False, **options)(run)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        compressed,
+        special(base=Loud),
+        special(base=Shadowed),
+        special(expires=60),
+        special(serializer="yaml"),
+        special(compression="zlib"),
+        special(pydantic=True),
+        lambda app: app.conf.update(task_routes=[callable_route]),
+        lambda app: app.conf.update(task_protocol=1),
+        lambda app: app.conf.update(task_send_sent_event=True),
+    ],
+)
+def test_where_each_run_can_differ_there_is_no_template(change):
+    app = make_app()
+    change(app)
+    name = "special" if "special" in app.tasks else "any"
+
+    assert from_template(app, outgoing(name, 1)) is None
+
+
+def test_without_a_cause_there_is_one():
+    app = make_app()
+    special()(app)
+
+    assert from_template(app, outgoing("special", 1)) is not None
+
+
+@pytest.mark.parametrize(
+    "signal", [signals.before_task_publish, signals.after_task_publish], ids=lambda s: s.name
+)
+def test_where_somebody_listens_there_is_no_template(signal):
+    def listen(**_: object) -> None: ...
+
+    signal.connect(listen)
+    try:
+        assert from_template(APP, outgoing("any", 1)) is None
+    finally:
+        signal.disconnect(listen)
+    assert from_template(APP, outgoing("any", 1)) is not None
+
+
+@pytest.mark.parametrize(("kind", "name"), [(Task, "apply_async"), (Producer, "publish")])
+def test_where_somebody_has_put_a_function_of_their_own_there_is_no_template(
+    kind, name, monkeypatch
+):
+    theirs = getattr(kind, name)
+
+    @wraps(theirs)
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        return theirs(*args, **kwargs)
+
+    monkeypatch.setattr(kind, name, traced)
+
+    assert from_template(APP, outgoing("any", 1)) is None
+
+
+def test_what_a_listener_changes_is_sent_and_nobody_hears_of_it_too_early():
+    heard: list[object] = []
+
+    def change(headers: dict[str, Any], **_: object) -> None:
+        headers["x-traced"] = "yes"
+
+    def listen(**_: object) -> None:
+        heard.append(1)
+
+    signals.before_task_publish.connect(change)
+    signals.after_task_publish.connect(listen)
+    try:
+        message = capture(APP, outgoing("any", 1))
+    finally:
+        signals.before_task_publish.disconnect(change)
+        signals.after_task_publish.disconnect(listen)
+
+    assert message.headers["x-traced"] == "yes"
+    assert heard == []
+
+
+@pytest.mark.parametrize(
+    ("run", "reason"),
+    [
+        (outgoing("add"), "missing 1 required positional argument: 'x'"),
+        (outgoing("add", 1, kwargs='{"z": 1}'), "unexpected keyword argument 'z'"),
+        (outgoing("add", args="[", kwargs="{}"), "JSONDecodeError"),
+        (outgoing("add", args='{"a": 1}'), "must be a list"),
+        (outgoing("add", 1, options={"queue": "nobody"}), "nobody"),
+        (outgoing("any", 1, options={"expires": "tomorrow"}), "expires"),
+        (outgoing("any", {"__type__": "none", "__value__": "hunter2"}), "ValueError"),
+    ],
+)
+def test_what_cannot_be_sent_says_so_without_a_value(run, reason):
+    templates = Templates(APP)
+    templates.of(outgoing("add", 1))
+
+    with pytest.raises(Unsendable, match=reason) as raised:
+        templates.of(run) or capture(APP, run)
+
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_task_is_not_run_by_beat_itself():
+    app = make_app(task_always_eager=True)
+
+    with pytest.raises(Unsendable, match="ALWAYS_EAGER"):
+        capture(app, outgoing("add", 1))
+
+
+# --- Reprs ------------------------------------------------------------------------------------
+
+
+@settings(derandomize=True, max_examples=500, deadline=None)
+@given(ALL_JSON, st.integers(1, 60), st.integers(0, 4))
+def test_a_short_repr_is_the_one_of_celery(value, max_length, max_levels):
+    ours = short_repr(value, max_length=max_length, max_levels=max_levels)
+
+    assert ours == saferepr(value, max_length, max_levels)
+
+
+# --- Rows that must not be sent -----------------------------------------------------------------
+
+GOOD: dict[str, Any] = {
+    "task": "project.tasks.add",
+    "args": "[1, 2]",
+    "kwargs": "{}",
+    "headers": "{}",
+    "queue": None,
+    "exchange": None,
+    "routing_key": None,
+    "priority": None,
+}
+
+
+def problem(**columns: Any) -> str:
+    return problem_with(SimpleNamespace(**{**GOOD, **columns}))
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {},
+        {"args": None, "kwargs": None, "headers": None},
+        {"args": "", "kwargs": "", "headers": "", "queue": "", "exchange": "", "routing_key": ""},
+        {"headers": '{"x-tenant": "a", "X-B": ""}'},
+        {"queue": "celery", "priority": 255},
+        {"task": "celery.backend_cleanup", "args": "[]"},
+    ],
+    ids=str,
+)
+def test_a_row_without_a_problem(columns):
+    assert problem(**columns) == ""
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ({"task": "project.tasks.ad"}, "did you mean 'project.tasks.add'?"),
+        ({"task": "project.tasks.ad"}, "UNREGISTERED_TASKS=allow"),
+        ({"args": '{"a": "hunter2"}'}, "args is not a JSON array"),
+        ({"args": "hunter2"}, "args is not a JSON array"),
+        ({"args": "[NaN]"}, "args is not a JSON array"),
+        ({"args": "[" * 2000}, "args is not a JSON array"),
+        ({"kwargs": '["hunter2"]'}, "kwargs is not a JSON object"),
+        ({"kwargs": '{"a": "hunter2'}, "kwargs is not a JSON object"),
+        ({"headers": "[]"}, "headers is not a JSON object"),
+        ({"headers": '{"task": "hunter2"}'}, "belong to Celery"),
+        ({"headers": '{"x-a": ["hunter2"]}'}, "Must be a string"),
+        ({"queue": "nobody"}, "no queue 'nobody'"),
+        ({"exchange": "mine"}, "ALLOW_CUSTOM_ROUTING"),
+        ({"routing_key": "mine"}, "ALLOW_CUSTOM_ROUTING"),
+        ({"priority": 256}, "between 0 and 255"),
+        ({"priority": -1}, "between 0 and 255"),
+    ],
+    ids=str,
+)
+@pytest.mark.django_db
+def test_a_row_with_a_problem_says_how_to_mend_it(columns, says):
+    for _ in range(2):  # also when it is remembered
+        assert says in problem(**columns)
+        assert "hunter2" not in problem(**columns)
+
+
+@pytest.mark.django_db
+def test_a_task_that_only_a_worker_has_is_no_problem(django_assert_num_queries):
+    worker(send_report)
+
+    with django_assert_num_queries(2):  # once for the names, once to say which was meant
+        for _ in range(3):
+            assert problem(task=REPORT) == ""
+            assert "did you mean" in problem(task=f"{REPORT}s")
+
+
+@pytest.mark.django_db
+def test_nor_is_it_when_the_worker_has_told_of_it_since():
+    assert problem(task=REPORT)
+    worker(send_report)
+    known.told_names.forget()  # as after two seconds
+
+    assert problem(task=REPORT) == ""
+
+
+def test_the_settings_open_names_and_routes(settings):
+    settings.UNREGISTERED_TASKS = "allow"
+    settings.ALLOW_CUSTOM_ROUTING = True
+
+    assert problem(task="only.workers.know") == ""
+    assert problem(exchange="mine", routing_key="key") == ""
+    assert "255 bytes" in problem(exchange="ü" * 128)
+
+
+@pytest.mark.parametrize(
+    ("columns", "options"),
+    [
+        ((None, None, None, None, None, None), {}),
+        (("", "", "", None, "{}", None), {}),
+        (("q", "e", "r", 0, '{"x-a": "ü"}', None),
+         {"queue": "q", "exchange": "e", "routing_key": "r", "priority": 0,
+          "headers": {"x-a": "ü"}}),
+        ((None, None, None, None, None, NOON), {"expires": "2027-06-01T12:00:00+00:00"}),
+        (("q", None, None, None, None, NOON),
+         {"queue": "q", "expires": "2027-06-01T12:00:00+00:00"}),
+    ],
+)  # fmt: skip
+def test_the_options_of_a_row(columns, options):
+    assert json.loads(options_of(*columns)) == options

@@ -1,0 +1,564 @@
+"""The publishing thread on real brokers, and on links that fail."""
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from celery import Celery, Task, signals
+from celery.contrib.testing.worker import start_worker
+from kombu import Connection, Exchange, Queue
+
+from project import celery_app
+from scheduler_api.broker import connection, frames, rabbitmq_transport
+from scheduler_api.broker import publisher as publisher_module
+from scheduler_api.broker.channels import Lane
+from scheduler_api.broker.frames import METHOD, frame
+from scheduler_api.broker.outgoing import Fate, Outcome, Outgoing
+from scheduler_api.broker.publisher import Publisher
+from tests.broker.proxy import Proxy
+from tests.scheduler.examples import make_app, outgoing
+
+FAR_AWAY = {"expires": "2100-01-01T00:00:00+00:00"}
+PATIENCE = 20  # seconds that a test waits
+WAKE = threading.Condition()
+
+
+def wake() -> None:
+    with WAKE:
+        WAKE.notify_all()
+
+
+def wait_until(condition: Callable[[], Any], *, within: float = PATIENCE) -> None:
+    end = time.monotonic() + within
+    with WAKE:
+        while not condition():
+            assert time.monotonic() < end, "it took too long"
+            WAKE.wait(0.05)
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[Celery], Publisher]]:
+    """Start the publisher of an app, and wait until it is ready."""
+    started: list[Publisher] = []
+
+    def start_with(app: Celery, *, ready: bool = True) -> Publisher:
+        publisher = Publisher(app, wake=wake)
+        started.append(publisher)
+        publisher.start()
+        if ready:
+            wait_until(lambda: publisher.is_ready)
+        return publisher
+
+    yield start_with
+    for publisher in started:
+        publisher.close(0)
+        assert not publisher.is_alive()
+
+
+@pytest.fixture
+def queue(rabbitmq_url: str) -> Iterator[str]:
+    """The name of a queue, and of those that begin with it, that are gone after the test."""
+    name = f"test-{uuid.uuid4().hex}"
+    yield name
+    with Connection(rabbitmq_url) as connection:
+        for suffix in ("", ".other", ".topic"):
+            connection.default_channel.queue_delete(name + suffix)
+            connection.default_channel.exchange_delete(name + suffix)
+
+
+@pytest.fixture
+def app(rabbitmq_url: str, queue: str) -> Celery:
+    return make_app(rabbitmq_url, queue=queue)
+
+
+@pytest.fixture
+def proxy(rabbitmq_url: str) -> Iterator[Proxy]:
+    parts = urlsplit(rabbitmq_url)
+    with Proxy((parts.hostname or "", parts.port or 5672)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def proxied_app(proxy: Proxy, rabbitmq_url: str, queue: str) -> Celery:
+    parts = urlsplit(rabbitmq_url)
+    url = parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{proxy.port}")
+    return make_app(url.geturl(), queue=queue)
+
+
+def publish(publisher: Publisher, *runs: Outgoing, within: float = PATIENCE) -> Outcome:
+    """Return the outcome of a batch, when it is the only one."""
+    publisher.submit(7, runs)
+    wait_until(lambda: not publisher.in_flight, within=within)
+    [outcome] = publisher.take_outcomes()
+    assert outcome.batch_id == 7
+    assert len(outcome.confirmed) + len(outcome.failed) == len(runs)
+    return outcome
+
+
+def fates(outcome: Outcome) -> dict[str, Fate]:
+    return {run_id: fate for run_id, (fate, _) in outcome.failed.items()}
+
+
+def received(app: Celery, name: str) -> list[Any]:
+    """Take all messages of a queue."""
+    with app.connection_for_read() as connection:
+        bound = Queue(name)(connection.default_channel)
+        messages = []
+        while (message := bound.get(no_ack=True)) is not None:
+            messages.append(message)
+    return messages
+
+
+# --- RabbitMQ ---------------------------------------------------------------------------------
+
+
+def test_each_message_is_confirmed_and_there_once(start, app, queue):
+    runs = [outgoing("any", number, periodic_task_name=f"Täsk {number}") for number in range(2500)]
+
+    outcome = publish(start(app), *runs)
+
+    assert sorted(outcome.confirmed) == sorted(run.id for run in runs)
+    messages = received(app, queue)
+    assert [message.headers["id"] for message in messages] == [run.id for run in runs]
+    assert messages[3].payload[0] == [3]
+    assert messages[3].headers["periodic_task_name"] == "Täsk 3"
+    assert messages[3].properties["delivery_mode"] == 2
+
+
+def test_batches_follow_one_another_without_waiting(start, app):
+    publisher = start(app)
+    batches = {number: [outgoing("any") for _ in range(40)] for number in range(100)}
+
+    for number, runs in batches.items():
+        publisher.submit(number, runs)
+    wait_until(lambda: not publisher.in_flight)
+
+    outcomes = publisher.take_outcomes()
+    assert {outcome.batch_id: [*outcome.confirmed] for outcome in outcomes} == {
+        number: [run.id for run in runs] for number, runs in batches.items()
+    }
+
+
+def test_a_batch_that_is_handed_over_twice_has_two_outcomes(start, app):
+    publisher = start(app)
+    run = outgoing("any")
+
+    publisher.submit(1, [run])
+    publisher.submit(1, [run])
+    wait_until(lambda: not publisher.in_flight)
+
+    outcomes = publisher.take_outcomes()
+    assert [(outcome.batch_id, outcome.confirmed) for outcome in outcomes] == [(1, [run.id])] * 2
+
+
+def test_what_goes_wrong_with_a_message_does_not_touch_its_neighbours(start, app, queue):
+    good = [outgoing("any", n, options={"queue": f"{queue}.topic"}) for n in range(3)]
+    wrong = {
+        "no queue": outgoing("any", options={"exchange": f"{queue}.topic", "routing_key": "b"}),
+        "no exchange": outgoing("any", options={"exchange": "none", "routing_key": "a"}),
+        "another one": outgoing("any", options={"exchange": "nobody", "routing_key": "a"}),
+        "not allowed": outgoing("any", options={"exchange": "amq.rabbitmq.trace",
+                                                "routing_key": "a"}),
+        "arguments": outgoing("add"),
+        "too deep": outgoing("any", args="[" * 50_000 + "]" * 50_000),
+        "no options": outgoing("any", options=[]),
+        "unknown queue": outgoing("any", options={"queue": "nobody"}),
+        "too long": outgoing("any", options={"exchange": "x", "routing_key": "ü" * 128}),
+        "too large": outgoing("any", options={"headers": {"x-a": "x" * 200_000}}),
+    }  # fmt: skip
+    more = [outgoing("any", n) for n in range(3)]
+
+    outcome = publish(start(app), *good, *wrong.values(), *more)
+
+    assert sorted(outcome.confirmed) == sorted(run.id for run in (*good, *more))
+    names = {run.id: name for name, run in wrong.items()}
+    assert {names[run_id]: fate for run_id, fate in fates(outcome).items()} == {
+        "no queue": Fate.UNROUTABLE,
+        "no exchange": Fate.UNROUTABLE,
+        "another one": Fate.UNROUTABLE,
+        "not allowed": Fate.UNROUTABLE,
+        "arguments": Fate.REFUSED,
+        "too deep": Fate.REFUSED,
+        "no options": Fate.REFUSED,
+        "unknown queue": Fate.REFUSED,
+        "too long": Fate.REFUSED,
+        "too large": Fate.REFUSED,
+    }
+    reasons = {names[run_id]: reason for run_id, (_, reason) in outcome.failed.items()}
+    assert "leads 'b' to no queue" in reasons["no queue"]
+    assert "no exchange 'none'" in reasons["no exchange"]
+    assert "255 bytes" in reasons["too long"]
+
+
+def test_a_queue_that_is_gone_makes_its_messages_unroutable(start, app, queue):
+    publisher = start(app)
+    assert publish(publisher, outgoing("any")).confirmed
+    with app.connection_for_write() as connection:
+        connection.default_channel.queue_delete(queue)
+    run, other = outgoing("any"), outgoing("any", options={"queue": f"{queue}.topic"})
+
+    outcome = publish(publisher, run, other)
+
+    assert outcome.confirmed == [other.id]
+    assert fates(outcome) == {run.id: Fate.UNROUTABLE}
+    assert f"no queue '{queue}'" in outcome.failed[run.id][1]
+
+
+def test_the_queues_of_the_settings_are_there_before_the_first_message(start, app, queue):
+    start(app)
+
+    with app.connection_for_read() as connection:
+        there = Queue(queue)(connection.default_channel).queue_declare(passive=True)
+    assert there.message_count == 0
+
+
+def test_a_queue_that_is_there_with_other_arguments_is_used(start, app, queue, caplog):
+    with app.connection_for_write() as connection:
+        Queue(queue, Exchange(queue), queue, max_priority=3)(connection.default_channel).declare()
+    publisher = start(app)
+
+    for _ in range(2):
+        assert publish(publisher, outgoing("any")).confirmed
+    assert caplog.text.count("cannot be declared") == 1
+
+
+def test_what_makes_rabbitmq_close_the_channel_is_refused_when_it_comes_again(
+    start, app, monkeypatch
+):
+    """RabbitMQ does not say which message it was: each is tried again by itself."""
+    monkeypatch.setattr(frames, "MAX_EXPIRATION", 2**40)
+    publisher = start(app)
+    bad = outgoing("any", options=FAR_AWAY)
+    good = [outgoing("any", n) for n in range(3)]
+
+    first = publish(publisher, *good, bad)
+    again = [run for run in (*good, bad) if run.id in first.failed]
+    second = publish(publisher, *again)
+
+    assert set(fates(first).values()) == {Fate.UNANSWERED}
+    assert bad in again
+    assert fates(second) == {bad.id: Fate.REFUSED}
+    assert publish(publisher, *good).confirmed == [run.id for run in good]
+
+
+def test_what_expires_later_than_rabbitmq_can_say_is_taken(start, app, queue):
+
+    assert publish(start(app), outgoing("any", options=FAR_AWAY)).confirmed
+    [message] = received(app, queue)
+    assert message.properties["expiration"] == str(2**32 - 1)
+    assert message.headers["expires"] == FAR_AWAY["expires"]
+
+
+@pytest.mark.parametrize("heard", [signals.after_task_publish, signals.before_task_publish])
+def test_those_who_listen_hear_of_it(start, app, heard):
+    publisher = start(app)
+    told: list[tuple[str, str]] = []
+
+    def listen(sender: str, headers: dict[str, Any], **_: object) -> None:
+        told.append((sender, headers["id"]))
+
+    heard.connect(listen)
+    try:
+        good, bad = outgoing("any"), outgoing("any", options={"exchange": "none",
+                                                              "routing_key": "a"})  # fmt: skip
+        assert publish(publisher, good, bad).confirmed == [good.id]
+    finally:
+        heard.disconnect(listen)
+
+    sent = [("any", good.id), ("any", bad.id)]
+    assert told == (sent[:1] if heard is signals.after_task_publish else sent)
+
+
+def test_the_event_task_sent_is_sent_where_it_is_to_be(start, rabbitmq_url, queue):
+    app = make_app(rabbitmq_url, queue=queue, task_send_sent_event=True)
+    told: list[dict[str, Any]] = []
+    run = outgoing("any", 1)
+
+    with app.connection_for_read() as connection:
+        receiver = app.events.Receiver(connection, handlers={"task-sent": told.append})
+        with receiver.consumer_context() as (connected, _, _):
+            assert publish(start(app), run).confirmed
+            while run.id not in {event["uuid"] for event in told}:
+                connected.drain_events(timeout=PATIENCE)
+
+    [event] = [event for event in told if event["uuid"] == run.id]
+    assert (event["name"], event["queue"], event["args"]) == ("any", queue, "[1]")
+
+
+def test_a_stock_worker_runs_what_is_published(start, rabbitmq_url, queue, monkeypatch):
+    monkeypatch.setattr(Task, "before_start", lambda *_: None)  # as without our app
+    # It looks once a heartbeat whether it is to end.
+    app = make_app(rabbitmq_url, queue=queue, broker_heartbeat=2)
+    done: list[Any] = []
+
+    @app.task(name="note", shared=False, bind=True)
+    def note(self: Any, *args: Any, **kwargs: Any) -> None:
+        done.append((self.request.id, args, kwargs, self.request.periodic_task_name))
+        wake()
+
+    run = outgoing("note", 1, "ü", kwargs=json.dumps({"deep": {"a": [None]}}),
+                   options={**FAR_AWAY, "priority": 1})  # fmt: skip
+    assert publish(start(app), run).confirmed
+
+    try:
+        with start_worker(app, pool="solo", perform_ping_check=False, queues=[queue]):
+            wait_until(lambda: done)
+    finally:  # it has become the app of this process
+        celery_app.set_current()
+        celery_app.set_default()
+
+    assert done == [(run.id, (1, "ü"), {"deep": {"a": [None]}}, "Example")]
+
+
+# --- Links that fail --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def impatient(monkeypatch: Any) -> None:
+    monkeypatch.setattr(rabbitmq_transport, "PATIENCE", 1)
+    monkeypatch.setattr(connection, "CONNECT_TIMEOUT", 1)
+    monkeypatch.setattr(publisher_module, "FIRST_PAUSE", 0.1)
+    monkeypatch.setattr(publisher_module, "TURN", 0.1)
+
+
+def test_a_connection_that_is_cut_gives_up_what_is_on_it_and_comes_back(
+    start, proxied_app, proxy, impatient, caplog
+):
+    publisher = start(proxied_app)
+    assert publish(publisher, outgoing("any")).confirmed
+    runs = [outgoing("any", n) for n in range(100)]
+
+    proxy.freeze("down")
+    publisher.submit(1, runs)
+    wait_until(lambda: publisher.in_flight == 100)
+    proxy.refuse()
+    proxy.cut()
+    wait_until(lambda: not publisher.is_ready)
+
+    [outcome] = publisher.take_outcomes()
+    assert set(fates(outcome).values()) == {Fate.UNANSWERED}
+    assert len(outcome.failed) == 100
+    assert publisher.trouble.startswith("RabbitMQ does not answer: ")
+    assert fates(publish(publisher, runs[0])) == {runs[0].id: Fate.UNANSWERED}
+
+    proxy.thaw()
+    proxy.refuse(False)
+    wait_until(lambda: publisher.is_ready)
+    assert publisher.trouble == ""
+    assert len(publish(publisher, *runs).confirmed) == 100
+    said = [record.message for record in caplog.records if record.name.endswith("publisher")]
+    assert [line[:20] for line in said] == [
+        "RabbitMQ takes messa",
+        "RabbitMQ does not an",
+        "RabbitMQ takes messa",
+    ]
+
+
+def test_a_frozen_link_is_noticed_by_what_is_unanswered(start, proxied_app, proxy, impatient):
+    publisher = start(proxied_app)
+    proxy.freeze()
+
+    outcome = publish(publisher, *(outgoing("any") for _ in range(10)))
+
+    assert set(fates(outcome).values()) == {Fate.UNANSWERED}
+    wait_until(lambda: not publisher.is_ready)
+    proxy.cut()
+    proxy.thaw()
+    wait_until(lambda: publisher.is_ready)
+    assert publish(publisher, outgoing("any")).confirmed
+
+
+def test_a_frozen_link_is_noticed_while_nothing_is_published(
+    start, proxied_app, proxy, impatient, monkeypatch
+):
+    monkeypatch.setattr(connection, "HEARTBEAT_INTERVAL", 1)
+    publisher = start(proxied_app)
+    time.sleep(3)  # longer than it would take to miss two heartbeats
+    assert publisher.is_ready
+
+    proxy.freeze()
+
+    wait_until(lambda: not publisher.is_ready)
+    assert "Nothing came from it for 2 seconds" in publisher.trouble
+
+
+def test_a_message_that_is_never_answered_does_not_stop_others(start, app, impatient, monkeypatch):
+    """As with a quorum queue that has lost its majority."""
+    mute = outgoing("any")
+    monkeypatch.setattr(Lane, "acked", all_but(mute.id, Lane.acked))
+    publisher = start(app)
+    publisher.submit(1, [mute, outgoing("any")])
+    outcomes: dict[int, Outcome] = {}
+
+    for number in range(2, 1000):
+        publisher.submit(number, [outgoing("any")])
+        wait_until(lambda: publisher.in_flight <= 2)
+        outcomes |= {outcome.batch_id: outcome for outcome in publisher.take_outcomes()}
+        if 1 in outcomes:
+            break
+        time.sleep(0.01)
+
+    assert fates(outcomes.pop(1)) == {mute.id: Fate.UNANSWERED}
+    assert all(outcome.confirmed for outcome in outcomes.values())
+    assert publisher.is_ready
+
+
+def all_but(run_id: str, acked: Any) -> Any:
+    """RabbitMQ says nothing of a run."""
+
+    def acked_but(lane: Lane, payload: bytes) -> list[Any]:
+        entries = acked(lane, payload)
+        for entry in entries:
+            if entry[1] == run_id:
+                lane.pending[-1] = entry
+        return [entry for entry in entries if entry[1] != run_id]
+
+    return acked_but
+
+
+def test_while_the_broker_is_blocked_nothing_is_given_up(start, proxied_app, proxy, impatient):
+    publisher = start(proxied_app)
+    assert publish(publisher, outgoing("any")).confirmed
+
+    proxy.freeze("up")  # RabbitMQ reads nothing
+    proxy.say(frame(METHOD, 0, b"\x00\x0a\x00\x3c\x0dlow on memory"))
+    wait_until(lambda: not publisher.is_ready)
+    run = outgoing("any")
+    publisher.submit(1, [run])
+    time.sleep(2)  # twice as long as it is patient
+
+    assert publisher.trouble == "RabbitMQ takes no messages: low on memory"
+    assert publisher.in_flight == 1
+    proxy.thaw()
+    proxy.say(frame(METHOD, 0, b"\x00\x0a\x00\x3d"))
+    wait_until(lambda: not publisher.in_flight)
+    assert [outcome.confirmed for outcome in publisher.take_outcomes()] == [[run.id]]
+    assert publisher.is_ready
+
+
+def test_a_nack_leaves_a_message_unanswered(start, app, queue):
+    full = Queue(
+        queue, Exchange(queue), queue,
+        queue_arguments={"x-max-length": 1, "x-overflow": "reject-publish"},
+    )  # fmt: skip
+    app.conf.task_queues = [full]
+    runs = [outgoing("any", n) for n in range(3)]
+
+    outcome = publish(start(app), *runs)
+
+    assert outcome.confirmed == [runs[0].id]
+    assert set(fates(outcome).values()) == {Fate.UNANSWERED}
+
+
+def test_nobody_is_there_at_all(start, impatient, caplog):
+    publisher = start(make_app("amqp://guest:guest@127.0.0.1:1"), ready=False)
+    wait_until(lambda: "does not answer" in publisher.trouble)
+
+    run = outgoing("any")
+    assert fates(publish(publisher, run)) == {run.id: Fate.UNANSWERED}
+    assert not publisher.is_ready
+    assert caplog.text.count("does not answer") == 1
+
+
+def test_the_next_host_of_the_url_is_tried(start, rabbitmq_url, queue):
+    url = f"amqp://guest:guest@127.0.0.1:1;{rabbitmq_url}"
+
+    assert publish(start(make_app(url, queue=queue)), outgoing("any")).confirmed
+
+
+def test_closing_finishes_what_is_in_flight(start, app):
+    publisher = start(app)
+    publisher.submit(1, [outgoing("any") for _ in range(1000)])
+
+    publisher.close(PATIENCE)
+
+    [outcome] = publisher.take_outcomes()
+    assert len(outcome.confirmed) == 1000
+
+
+def test_closing_gives_up_what_takes_too_long(start, proxied_app, proxy):
+    publisher = start(proxied_app)
+    assert publish(publisher, outgoing("any")).confirmed
+    proxy.freeze()
+    publisher.submit(1, [outgoing("any")])
+
+    publisher.close(0.2)
+
+    [outcome] = publisher.take_outcomes()
+    assert set(fates(outcome).values()) == {Fate.UNANSWERED}
+    assert not publisher.is_alive()
+
+
+def test_what_is_handed_over_after_the_end_is_given_up(start, app):
+    publisher = start(app)
+    publisher.close(PATIENCE)
+    run = outgoing("any")
+
+    assert fates(publish(publisher, run)) == {run.id: Fate.UNANSWERED}
+
+
+def test_a_link_that_breaks_is_made_anew_and_told_once(start, app, impatient, monkeypatch, caplog):
+    publisher = start(app)
+    with monkeypatch.context() as broken:
+        broken.setattr(rabbitmq_transport.AmqpLink, "turn", lambda *_, **__: 1 / 0)
+        wait_until(lambda: "ZeroDivisionError" in publisher.trouble)
+        run = outgoing("any")
+        assert fates(publish(publisher, run)) == {run.id: Fate.UNANSWERED}
+
+    wait_until(lambda: publisher.is_ready)
+    assert publish(publisher, run).confirmed
+    assert caplog.text.count("starts anew") == 1
+
+
+def test_large_arguments_are_not_all_in_memory_at_once(start, app, monkeypatch):
+    monkeypatch.setattr(publisher_module, "MAX_CHUNK", 1000)
+    runs = [outgoing("any", "x" * size) for size in (600, 600, 2000, 0, 0)]
+
+    assert publish(start(app), *runs).confirmed == [run.id for run in runs]
+
+
+# --- Other brokers ----------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["redis", "filesystem"])
+def other_app(request: Any, tmp_path: Any) -> Iterator[tuple[Celery, str]]:
+    name = f"test-{uuid.uuid4().hex}"
+    if request.param == "redis":
+        url = request.getfixturevalue("redis_url")
+        app = make_app(url, queue=name)
+    else:
+        names = ("data_folder_in", "data_folder_out", "control_folder")
+        folders = dict.fromkeys(names, str(tmp_path))
+        app = make_app("filesystem://", queue=name, broker_transport_options=folders)
+    yield app, name
+    if request.param == "redis":
+        with app.connection_for_write() as connection:
+            for queue in app.amqp.queues.values():
+                connection.default_channel.client.delete(
+                    queue.name, f"_kombu.binding.{queue.exchange.name}"
+                )
+
+
+def test_other_brokers_get_the_same_messages(start, other_app):
+    app, queue = other_app
+    runs = [outgoing("any", number) for number in range(120)]
+    wrong = outgoing("add")
+
+    outcome = publish(start(app), *runs, wrong)
+
+    assert outcome.confirmed == [run.id for run in runs]
+    assert fates(outcome) == {wrong.id: Fate.REFUSED}
+    messages = received(app, queue)
+    assert [message.headers["id"] for message in messages] == [run.id for run in runs]
+    assert messages[0].headers["periodic_task_name"] == "Example"
+
+
+def test_another_broker_that_is_away_is_named(start, impatient):
+    publisher = start(make_app("redis://127.0.0.1:1"), ready=False)
+
+    wait_until(lambda: publisher.trouble.startswith("The broker does not answer: "))

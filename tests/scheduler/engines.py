@@ -1,0 +1,88 @@
+"""An engine on the test's database, whose broker is the test."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from scheduler_api.broker.outgoing import Fate, Outcome, Outgoing
+from scheduler_api.runs.models import Run
+from scheduler_api.scheduler.engine import Engine
+from scheduler_api.scheduler.postgres_store import store_of_database
+from scheduler_api.scheduler.waker import Alarm
+
+NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+
+
+class FakePublisher:
+    """Has for each batch the answer that the test wants: by default, all is confirmed."""
+
+    def __init__(self) -> None:
+        self.is_ready = True
+        self.trouble = ""
+        self.sent: list[Outgoing] = []
+        self.fates: dict[str, tuple[Fate, str]] = {}
+        self.is_silent = False
+        self._outcomes: list[Outcome] = []
+
+    @property
+    def in_flight(self) -> int:
+        return 0
+
+    def submit(self, batch_id: int, runs: Sequence[Outgoing]) -> None:
+        self.sent += runs
+        if self.is_silent:
+            return
+        failed = {
+            run.id: self.fates[run.periodic_task_name]
+            for run in runs
+            if run.periodic_task_name in self.fates
+        }
+        confirmed = [run.id for run in runs if run.id not in failed]
+        self._outcomes.append(Outcome(batch_id=batch_id, confirmed=confirmed, failed=failed))
+
+    def take_outcomes(self) -> list[Outcome]:
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    def close(self, *, within: float) -> None:
+        pass
+
+
+class TestedEngine:
+    """An engine whose clock the test sets."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.now = NOON
+        self.publisher = FakePublisher()
+        self.revoked: list[str] = []
+        self.engine = Engine(
+            store=store_of_database(clock=lambda: self.now),
+            publisher=self.publisher,  # type: ignore[arg-type]
+            alarm=Alarm(),
+            revoke=self.revoked.extend,
+            grace=10 * SECOND,
+        )
+
+    def run(self, *, at: datetime | None = None, steps: int = 1000) -> list[tuple[str, datetime]]:
+        """Work until nothing is left to do; return what was sent: the names, and the slots."""
+        self.now = at or self.now
+        before = len(self.publisher.sent)
+        for _ in range(steps):
+            if self.engine.work():
+                break
+        else:
+            raise AssertionError("It does not come to rest.")
+        self.engine.settle(self.now)
+        sent = {run.id: run.periodic_task_name for run in self.publisher.sent[before:]}
+        slots = Run.objects.filter(pk__in=sent).values_list("pk", "slot_at")
+        return sorted(
+            ((sent[str(pk)], slot_at) for pk, slot_at in slots), key=lambda each: each[::-1]
+        )
+
+
+def slots_sent(sent: Sequence[tuple[str, datetime]]) -> list[datetime]:
+    return [slot_at for _, slot_at in sent]

@@ -1,0 +1,223 @@
+"""`manage.py check_agenda` finds what the triggers did not keep, and mends it."""
+
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+from scheduler_api.periodic_tasks import agenda_check, timing
+from scheduler_api.periodic_tasks.agenda import Agenda
+from scheduler_api.periodic_tasks.triggers.installation import faults_of, remove
+from tests.api.periodic_tasks.examples import stored
+from tests.scheduler.agenda import ids, settle, stale_names
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+]
+
+UNCHANGED = "Nothing was changed: --repair mends it."
+
+
+@pytest.fixture(autouse=True)
+def _planned() -> None:
+    """Three tasks that beat has planned."""
+    for number in range(3):
+        stored(name=f"Task {number}")
+    plan()
+
+
+def plan() -> None:
+    settle()
+    for row in Agenda.objects.select_related("periodic_task"):
+        Agenda.objects.filter(pk=row.pk).update(timing=timing.digest_of(row.periodic_task))
+
+
+def check(*options: str) -> list[str]:
+    """Run the command; return its lines."""
+    out = StringIO()
+    call_command("check_agenda", *options, stdout=out)
+    return out.getvalue().splitlines()
+
+
+def refuse() -> list[str]:
+    """Run the command, which finds something; return its lines."""
+    out = StringIO()
+    with pytest.raises(CommandError, match=UNCHANGED) as refused:
+        call_command("check_agenda", stdout=out)
+    assert refused.value.returncode == 1
+    return out.getvalue().splitlines()
+
+
+def test_a_good_agenda_is_left_alone():
+    assert check() == check("--repair") == ["The agenda is as it should be."]
+    assert stale_names() == []
+
+
+# --- Triggers -------------------------------------------------------------------------------
+
+
+def drop_one() -> None:
+    on = " ON django_celery_beat_periodictask" if connection.vendor == "postgresql" else ""
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TRIGGER scheduler_api_task_updated{on}")
+
+
+def weaken_one() -> None:
+    drop_one()
+    calls = {
+        "postgresql": "FOR EACH ROW EXECUTE FUNCTION scheduler_api_task_written()",
+        "sqlite": "BEGIN DELETE FROM scheduler_api_agenda WHERE 0; END",
+    }[connection.vendor]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TRIGGER scheduler_api_task_updated AFTER UPDATE OF queue"
+            f" ON django_celery_beat_periodictask {calls}"
+        )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (drop_one, "Missing: trigger scheduler_api_task_updated."),
+        (
+            weaken_one,
+            "Other than it should be, or disabled: trigger scheduler_api_task_updated.",
+        ),
+    ],
+)
+def test_triggers_are_put_in_and_each_task_is_marked(spoil, sentence):
+    spoil()
+
+    assert refuse() == [sentence]
+    assert faults_of(connection)
+    assert stale_names() == []
+
+    assert check("--repair") == [sentence, "All of it is mended."]
+    assert stale_names() == ["Task 0", "Task 1", "Task 2"]
+    plan()
+    assert check() == ["The agenda is as it should be."]
+
+
+def test_all_triggers_may_be_missing():
+    remove(connection)
+
+    [sentence] = refuse()
+
+    assert sentence.startswith("Missing: ")
+    assert sentence.count("trigger scheduler_api_") >= 10
+    assert len(check("--repair")) == 2
+    assert not faults_of(connection)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no such statement")
+@pytest.mark.parametrize(
+    ("name", "sql"),
+    [
+        (
+            "trigger scheduler_api_task_deleted",
+            """ALTER TABLE django_celery_beat_periodictask
+            DISABLE TRIGGER scheduler_api_task_deleted""",
+        ),
+        (
+            "function scheduler_api_task_deleted",
+            """CREATE OR REPLACE FUNCTION scheduler_api_task_deleted() RETURNS trigger
+            LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$""",
+        ),
+        (
+            "function scheduler_api_task_deleted",
+            "ALTER FUNCTION scheduler_api_task_deleted() SECURITY INVOKER",
+        ),
+    ],
+)
+def test_a_trigger_that_is_there_and_does_nothing_is_found(name, sql):
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+
+    sentence = f"Other than it should be, or disabled: {name}."
+    assert refuse() == [sentence]
+    assert check("--repair") == [sentence, "All of it is mended."]
+    assert not faults_of(connection)
+
+
+# --- Rows -----------------------------------------------------------------------------------
+
+
+def test_a_task_without_a_row_gets_one():
+    Agenda.objects.filter(periodic_task__name="Task 1").delete()
+    sentence = "Periodic tasks without a row in the agenda: 1."
+
+    assert refuse() == [sentence]
+    assert len(ids()) == 2
+    assert check("--repair") == [sentence, "All of it is mended."]
+    assert stale_names() == ["Task 1"]
+
+
+def test_a_row_without_a_task_goes():
+    Agenda.objects.create(pk=4711)
+    sentence = "Rows in the agenda without a periodic task: 1."
+
+    assert refuse() == [sentence]
+    assert len(ids()) == 4
+    assert check("--repair") == [sentence, "All of it is mended."]
+    assert len(ids()) == 3
+    assert stale_names() == []
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 2_000])
+def test_a_row_for_another_schedule_is_marked(monkeypatch, chunk):
+    monkeypatch.setattr(agenda_check, "CHUNK", chunk)
+    rows = Agenda.objects.filter(periodic_task__name__in=["Task 0", "Task 2"])
+    rows.update(timing="of another schedule")
+    sentence = "Rows in the agenda for another schedule than the task has: 2."
+
+    assert refuse() == [sentence]
+    assert stale_names() == []
+    assert check("--repair") == [sentence, "All of it is mended."]
+    assert stale_names() == ["Task 0", "Task 2"]
+
+
+def test_what_beat_will_look_at_anyway_is_not_counted():
+    Agenda.objects.filter(periodic_task__name="Task 0").update(timing="other", stale=True)
+    PeriodicTask.objects.filter(name="Task 1").update(enabled=False)
+    Agenda.objects.filter(periodic_task__name="Task 1").update(timing="other", stale=False)
+
+    assert check() == ["The agenda is as it should be."]
+
+
+def test_a_schedule_that_changed_unseen_is_found():
+    remove(connection)
+    IntervalSchedule.objects.update(every=31)
+    found = refuse()
+    assert found[-1] == "Rows in the agenda for another schedule than the task has: 3."
+
+    assert check("--repair")[-1] == "All of it is mended."
+
+    plan()
+    assert check() == ["The agenda is as it should be."]
+
+
+def test_a_row_that_no_schedule_can_be_read_from_is_no_obstacle():
+    PeriodicTask.objects.filter(name="Task 0").update(interval=None)
+    IntervalSchedule.objects.update(every=-5, period="fortnights")
+    plan()
+
+    assert check() == ["The agenda is as it should be."]
+
+
+def queries_of_a_check() -> int:
+    with CaptureQueriesContext(connection) as queries:
+        check()
+    return len(queries)
+
+
+def test_it_reads_some_tasks_at_a_time(monkeypatch):
+    monkeypatch.setattr(agenda_check, "CHUNK", 2)
+    few = queries_of_a_check()
+    for number in range(3, 7):
+        stored(name=f"Task {number}")
+    plan()
+
+    assert queries_of_a_check() == few + 2 * 2

@@ -1,0 +1,377 @@
+"""The engine from definition to ledger, on the database that the tests run on."""
+
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+)
+
+from scheduler_api.broker.outgoing import Fate
+from scheduler_api.periodic_tasks.agenda import Agenda
+from scheduler_api.periodic_tasks.models import ManagedTask
+from scheduler_api.runs.models import Run
+from scheduler_api.runs.outbox import Outbox
+from tests.api.periodic_tasks.examples import TASKS, heartbeat
+from tests.scheduler.engines import HOUR, MINUTE, NOON, SECOND, TestedEngine, slots_sent
+
+pytestmark = pytest.mark.django_db
+
+HOURLY = {"type": "interval", "every": 1, "period": "hours"}
+
+
+@pytest.fixture
+def beat(time_machine: Any) -> TestedEngine:
+    time_machine.move_to(NOON, tick=False)
+    return TestedEngine()
+
+
+def every(seconds: int, name: str = "often", **columns: Any) -> PeriodicTask:
+    interval, _ = IntervalSchedule.objects.get_or_create(every=seconds, period="seconds")
+    return PeriodicTask.objects.create(
+        name=name, task="project.tasks.heartbeat", interval=interval, **columns
+    )
+
+
+def test_an_interval_is_sent_at_each_slot_and_nowhere_between(beat):
+    task = every(10)
+
+    assert beat.run() == []
+    assert beat.run(at=NOON + 9.9 * SECOND) == []
+    assert beat.run(at=NOON + 10.2 * SECOND) == [("often", NOON + 10 * SECOND)]
+    assert beat.run(at=NOON + 10.2 * SECOND) == []
+    assert beat.run(at=NOON + 20 * SECOND) == [("often", NOON + 20 * SECOND)]
+    task.refresh_from_db()
+    assert (task.total_run_count, task.last_run_at) == (2, NOON + 20 * SECOND)
+    assert {*Run.objects.values_list("state", flat=True)} == {"queued"}
+
+
+def test_an_interval_does_not_drift(beat):
+    every(1)
+    beat.run()
+
+    for number in range(1, 1001):
+        late = timedelta(milliseconds=number % 700)
+        assert slots_sent(beat.run(at=NOON + number * SECOND + late)) == [NOON + number * SECOND]
+
+
+def test_crontabs_and_moments_are_sent_once(beat):
+    crontab = CrontabSchedule.objects.create(minute="30", timezone="Europe/Berlin")
+    PeriodicTask.objects.create(name="half past", task="project.tasks.heartbeat", crontab=crontab)
+    clocked = ClockedSchedule.objects.create(clocked_time=NOON + 45 * MINUTE)
+    moment = PeriodicTask.objects.create(
+        name="once", task="project.tasks.heartbeat", clocked=clocked, one_off=True
+    )
+
+    assert beat.run(at=NOON) == []
+    assert beat.run(at=NOON + 30 * MINUTE) == [("half past", NOON + 30 * MINUTE)]
+    assert beat.run(at=NOON + 45 * MINUTE) == [("once", NOON + 45 * MINUTE)]
+    assert beat.run(at=NOON + 89 * MINUTE) == []
+    assert beat.run(at=NOON + 90 * MINUTE) == [("half past", NOON + 90 * MINUTE)]
+    moment.refresh_from_db()
+    assert (moment.enabled, moment.total_run_count) == (False, 1)
+    assert Agenda.objects.get(pk=moment.pk).slot_at is None
+
+
+def test_after_an_outage_the_policy_of_each_task_decides(beat):
+    policies = {"skip": [], "run_once": [60], "run_all": [10, 20, 30, 40, 50, 60]}
+    for misfire in policies:
+        ManagedTask.objects.create(periodic_task=every(10, name=misfire), misfire=misfire)
+    beat.run()
+
+    sent = beat.run(at=NOON + 65 * SECOND + 10 * SECOND - SECOND)
+
+    assert sent[0][1] == NOON + 10 * SECOND
+    by_task = {
+        name: [(slot_at - NOON) // SECOND for who, slot_at in sent if who == name]
+        for name in policies
+    }
+    # The slot of 12:01:10 is not late.
+    assert by_task == {"skip": [70], "run_once": [70], "run_all": [10, 20, 30, 40, 50, 60, 70]}
+    [skipped, once] = Run.objects.filter(state="missed").order_by("periodic_task_id")
+    assert (skipped.slot_count, skipped.slot_at, skipped.last_slot_at) == (
+        6,
+        NOON + 10 * SECOND,
+        NOON + 60 * SECOND,
+    )
+    assert once.slot_count == 6
+    assert beat.run() == []
+
+
+def test_a_month_of_missed_seconds_is_one_stretch_after_another(beat):
+    task = every(1)
+    beat.run()
+
+    sent = beat.run(at=NOON + 100_000 * SECOND)
+
+    assert slots_sent(sent) == [NOON + 100_000 * SECOND]
+    missed = Run.objects.filter(state="missed").order_by("slot_at")
+    assert sum(run.slot_count for run in missed) == 99_999
+    assert Agenda.objects.get(pk=task.pk).missed_count == 99_999
+    for before, after in pairwise(missed):
+        assert after.slot_at == before.last_slot_at + SECOND
+
+
+def test_what_is_unroutable_says_so_and_is_not_tried_again(beat):
+    every(10)
+    beat.publisher.fates["often"] = (Fate.UNROUTABLE, "no queue takes it")
+    beat.run()
+
+    beat.run(at=NOON + 10 * SECOND)
+
+    run = Run.objects.get()
+    assert (run.state, run.reason) == ("unroutable", "no queue takes it")
+    beat.run(at=NOON + 19 * SECOND)
+    assert len(beat.publisher.sent) == 1
+
+
+def test_what_nobody_answered_is_published_again_under_its_id(beat):
+    every(3600)
+    beat.publisher.fates["often"] = (Fate.UNANSWERED, "connection lost")
+    beat.run()
+    beat.run(at=NOON + HOUR)
+    assert Run.objects.get().state == "pending"
+    beat.publisher.fates.clear()
+
+    beat.run(at=NOON + HOUR + 2 * SECOND)
+
+    assert Run.objects.get().state == "queued"
+    assert len(beat.publisher.sent) == 2
+    assert len({run.id for run in beat.publisher.sent}) == 1
+
+
+def test_what_a_crash_left_is_published_again_after_15_seconds(beat):
+    every(3600)
+    beat.publisher.is_silent = True
+    beat.run()
+    beat.run(at=NOON + HOUR)
+
+    other = TestedEngine()
+    other.run(at=NOON + HOUR + 14 * SECOND)
+    assert other.publisher.sent == []
+    other.run(at=NOON + HOUR + 16 * SECOND)
+
+    assert [run.id for run in other.publisher.sent] == [run.id for run in beat.publisher.sent]
+    assert Run.objects.get().state == "queued"
+
+
+def test_what_is_too_old_when_the_broker_is_back_is_not_sent(beat):
+    every(3600, expire_seconds=60)
+    beat.publisher.fates["often"] = (Fate.UNANSWERED, "connection lost")
+    beat.run()
+    beat.run(at=NOON + HOUR)
+    assert len(beat.publisher.sent) == 1
+
+    beat.publisher.is_ready = False
+    beat.run(at=NOON + HOUR + 30 * SECOND)
+    beat.publisher.is_ready = True
+    beat.run(at=NOON + HOUR + 61 * SECOND)
+
+    assert len(beat.publisher.sent) == 1
+    assert Run.objects.get().state == "expired"
+    assert not Outbox.objects.exists()
+
+
+def test_nothing_is_claimed_while_the_broker_is_away_and_nothing_is_lost(beat):
+    every(10)
+    beat.run()
+    beat.publisher.is_ready = False
+    assert beat.run(at=NOON + 10 * SECOND) == []
+    assert not Run.objects.exists()
+
+    beat.publisher.is_ready = True
+
+    assert slots_sent(beat.run(at=NOON + 15 * SECOND)) == [NOON + 10 * SECOND]
+
+
+def test_a_clock_that_is_set_back_neither_stops_it_nor_sends_a_slot_twice(beat):
+    every(60)
+    beat.run()
+    beat.run(at=NOON + MINUTE)
+    beat.run(at=NOON + 2 * MINUTE)
+    assert len(beat.publisher.sent) == 2
+
+    assert beat.run(at=NOON) == []
+    assert beat.run(at=NOON + MINUTE) == []
+    assert beat.run(at=NOON + 2 * MINUTE) == []
+    assert slots_sent(beat.run(at=NOON + 3 * MINUTE)) == [NOON + 3 * MINUTE]
+    assert len(beat.publisher.sent) == 3
+
+
+def test_a_clock_that_was_ahead_for_a_day_does_not_cost_that_day(beat):
+    task = every(3600)
+    beat.run()
+    assert slots_sent(beat.run(at=NOON + 24 * HOUR)) == [NOON + 24 * HOUR]
+    assert Agenda.objects.get(pk=task.pk).missed_count == 23
+
+    for hours in range(1, 24):
+        assert slots_sent(beat.run(at=NOON + hours * HOUR)) == [NOON + hours * HOUR]
+
+    assert beat.run(at=NOON + 24 * HOUR) == []
+    assert Agenda.objects.get(pk=task.pk).missed_count == 0
+    assert Run.objects.count() == 24
+    # There is no worker that tells of them.
+    assert {*Run.objects.values_list("state", flat=True)} == {"queued", "lost"}
+
+
+def test_a_bad_row_says_why_is_tried_again_and_holds_up_no_other(beat):
+    bad, _ = every(10, name="bad"), every(10, name="good")
+    PeriodicTask.objects.filter(pk=bad.pk).update(headers="[]")
+    beat.run()
+
+    assert beat.run(at=NOON + 10 * SECOND) == [("good", NOON + 10 * SECOND)]
+
+    standing = Agenda.objects.get(pk=bad.pk)
+    assert standing.failures == 1
+    assert "headers" in standing.last_error
+    PeriodicTask.objects.filter(pk=bad.pk).update(headers="{}")
+    assert ("bad", NOON + 10 * SECOND) in beat.run(at=NOON + 15 * SECOND)
+    assert Agenda.objects.get(pk=bad.pk).last_error == ""
+
+
+def test_a_schedule_that_cannot_run_is_put_off_and_mended(beat):
+    crontab = CrontabSchedule.objects.create(minute="0")
+    task = PeriodicTask.objects.create(name="bad", task="project.tasks.heartbeat", crontab=crontab)
+    CrontabSchedule.objects.filter(pk=crontab.pk).update(minute="*/")
+    beat.run()
+    assert Agenda.objects.get(pk=task.pk).last_error
+
+    CrontabSchedule.objects.filter(pk=crontab.pk).update(minute="30")
+    beat.run()
+
+    standing = Agenda.objects.get(pk=task.pk)
+    assert (standing.last_error, standing.slot_at) == ("", NOON + 30 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("overlap", "states"),
+    [
+        ("allow", ["queued", "queued", "queued"]),
+        ("skip", ["queued", "skipped", "skipped"]),
+        ("buffer_one", ["queued", "pending", "skipped"]),
+        ("cancel_previous", ["cancelled", "cancelled", "queued"]),
+    ],
+)
+def test_runs_that_overlap(beat, overlap, states):
+    ManagedTask.objects.create(periodic_task=every(60), overlap=overlap)
+    beat.run()
+
+    for number in (1, 2, 3):
+        beat.run(at=NOON + number * MINUTE)
+
+    assert [run.state for run in Run.objects.order_by("slot_at")] == states
+    assert len(beat.revoked) == states.count("cancelled")
+
+
+@pytest.mark.parametrize(
+    ("overlap", "states"),
+    [
+        ("allow", ["queued", "queued", "queued"]),
+        ("skip", ["queued", "skipped", "skipped"]),
+        ("buffer_one", ["queued", "pending", "skipped"]),
+        ("cancel_previous", ["cancelled", "cancelled", "queued"]),
+    ],
+)
+def test_runs_that_are_made_up_for_overlap_too(beat, overlap, states):
+    ManagedTask.objects.create(periodic_task=every(60), overlap=overlap, misfire="run_all")
+    beat.run()
+
+    beat.run(at=NOON + 3 * MINUTE)
+
+    assert [run.state for run in Run.objects.order_by("slot_at")] == states
+    assert beat.revoked == []  # none had been sent
+
+
+def test_a_run_that_is_held_is_sent_when_the_one_before_has_ended(beat):
+    ManagedTask.objects.create(periodic_task=every(60), overlap="buffer_one")
+    beat.run()
+    beat.run(at=NOON + MINUTE)
+    beat.run(at=NOON + 2 * MINUTE)
+    assert len(beat.publisher.sent) == 1
+
+    Run.objects.filter(slot_at=NOON + MINUTE).update(state="succeeded")
+    beat.run(at=NOON + 2 * MINUTE + SECOND)
+    beat.run()
+
+    assert [run.state for run in Run.objects.order_by("slot_at")] == ["succeeded", "queued"]
+    assert len(beat.publisher.sent) == 2
+
+
+def test_jitter_puts_a_run_off_by_the_same_for_the_same_slot(beat):
+    ManagedTask.objects.create(periodic_task=every(3600), jitter_seconds=600)
+    beat.run()
+    standing = Agenda.objects.get()
+    assert standing.slot_at == NOON + HOUR
+    assert NOON + HOUR < standing.due_at < NOON + HOUR + 10 * MINUTE
+
+    assert beat.run(at=standing.due_at - SECOND) == []
+    assert slots_sent(beat.run(at=standing.due_at)) == [NOON + HOUR]
+
+    run = Run.objects.get()
+    assert (run.slot_at, run.due_at) == (NOON + HOUR, standing.due_at)
+
+
+# --- Pauses -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hourly(beat, api) -> str:
+    """The address of an hourly periodic task that beat has planned."""
+    pk = api.post(TASKS, heartbeat(schedule=HOURLY)).json()["id"]
+    beat.run()
+    return f"{TASKS}{pk}/"
+
+
+def test_what_resumes_counts_from_then_and_makes_up_for_nothing(
+    api, beat, hourly, time_machine, monkeypatch
+):
+    api.post(f"{hourly}pause/")
+    assert beat.run(at=NOON + 5.5 * HOUR) == []
+    time_machine.move_to(NOON + 5.5 * HOUR, tick=False)
+    api.post(f"{hourly}resume/")
+
+    assert beat.run() == []
+    assert beat.run(at=NOON + 6 * HOUR) == []
+    assert slots_sent(beat.run(at=NOON + 6.5 * HOUR)) == [NOON + 6.5 * HOUR]
+    assert not Run.objects.filter(state="missed").exists()
+
+
+def test_a_pause_ends_by_itself(api, beat, hourly):
+    api.post(f"{hourly}pause/", {"until": "2027-06-01T15:30:00Z"})
+
+    assert beat.run(at=NOON + 3 * HOUR) == []
+    assert api.get(hourly).json()["paused"] is True
+    assert beat.run(at=NOON + 3.6 * HOUR) == []
+
+    told = api.get(hourly).json()
+    assert (told["paused"], told["next_run_at"]) == (False, "2027-06-01T16:30:00Z")
+    assert slots_sent(beat.run(at=NOON + 4.5 * HOUR)) == [NOON + 4.5 * HOUR]
+
+
+def test_a_moment_that_passed_during_a_pause_is_over_and_a_later_one_is_not(
+    api, beat, time_machine
+):
+    pks = {
+        hours: api.post(
+            TASKS,
+            heartbeat(
+                name=f"in {hours} h",
+                schedule={"type": "clocked", "clocked_time": f"2027-06-01T1{2 + hours}:00:00Z"},
+            ),
+        ).json()["id"]
+        for hours in (1, 4)
+    }
+    beat.run()
+    for pk in pks.values():
+        api.post(f"{TASKS}{pk}/pause/")
+    time_machine.move_to(NOON + 2 * HOUR, tick=False)
+    for pk in pks.values():
+        api.post(f"{TASKS}{pk}/resume/")
+
+    assert beat.run(at=NOON + 3 * HOUR) == []
+    assert beat.run(at=NOON + 4 * HOUR) == [("in 4 h", NOON + 4 * HOUR)]

@@ -1,0 +1,107 @@
+"""Which slots are sent and which are missed, as tables."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from scheduler_api.scheduler.policy import (
+    MAX_CATCHUP,
+    Misfire,
+    Overlap,
+    Verdict,
+    decide,
+    missed_among,
+)
+
+NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+GRACE = 10 * SECOND
+HOUR = 3600
+
+
+def missed(misfire: str, *seconds_ago: float, window: float = HOUR) -> int:
+    return missed_among(
+        [NOON - ago * SECOND for ago in seconds_ago],
+        misfire=misfire,
+        catchup_window=window * SECOND,
+        grace=GRACE,
+        now=NOON,
+    )
+
+
+@pytest.mark.parametrize("misfire", Misfire)
+def test_what_is_not_late_is_sent(misfire):
+    assert missed(misfire, 0) == 0
+    assert missed(misfire, 10) == 0
+    assert missed(misfire, 9, 6, 3, 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds_ago", "misses"),
+    [
+        ([11], 1),
+        ([11, 10], 1),
+        ([60, 40, 20], 3),
+        ([60, 40, 20, 5, 1], 3),
+    ],
+)
+def test_skip_misses_what_is_late(seconds_ago, misses):
+    assert missed(Misfire.SKIP, *seconds_ago) == misses
+
+
+@pytest.mark.parametrize(
+    ("seconds_ago", "misses"),
+    [
+        ([11], 0),
+        ([60, 40, 20], 2),
+        ([60, 40, 20, 5, 1], 4),
+        ([HOUR], 0),
+        ([HOUR + 1], 1),
+        ([HOUR + 2, HOUR + 1], 2),
+        ([HOUR + 1, 1], 1),
+    ],
+)
+def test_run_once_sends_the_latest_in_the_place_of_all(seconds_ago, misses):
+    assert missed(Misfire.RUN_ONCE, *seconds_ago) == misses
+
+
+@pytest.mark.parametrize(
+    ("seconds_ago", "misses"),
+    [
+        ([11], 0),
+        ([60, 40, 20, 5], 0),
+        ([HOUR + 1, HOUR, 20, 5], 1),
+        ([HOUR + 2, HOUR + 1], 2),
+    ],
+)
+def test_run_all_sends_each_within_the_window(seconds_ago, misses):
+    assert missed(Misfire.RUN_ALL, *seconds_ago) == misses
+
+
+def test_run_all_sends_the_latest_hundred():
+    late = [20.0 + ago for ago in range(MAX_CATCHUP + 5)]
+
+    assert missed(Misfire.RUN_ALL, *reversed(late), 5, 0) == 5
+
+
+@pytest.mark.parametrize("misfire", [Misfire.RUN_ONCE, Misfire.RUN_ALL])
+def test_a_window_shorter_than_the_grace_does_not_make_late_what_is_not(misfire):
+    assert missed(misfire, 9, window=0) == 0
+    assert missed(misfire, 11, window=0) == 1
+
+
+@pytest.mark.parametrize(
+    ("overlap", "active", "held", "verdict"),
+    [
+        (Overlap.ALLOW, 5, 0, Verdict.NOW),
+        (Overlap.SKIP, 0, 0, Verdict.NOW),
+        (Overlap.SKIP, 1, 0, Verdict.SKIPPED),
+        (Overlap.BUFFER_ONE, 0, 0, Verdict.NOW),
+        (Overlap.BUFFER_ONE, 1, 0, Verdict.HELD),
+        (Overlap.BUFFER_ONE, 2, 1, Verdict.SKIPPED),
+        (Overlap.CANCEL_PREVIOUS, 0, 0, Verdict.NOW),
+        (Overlap.CANCEL_PREVIOUS, 1, 0, Verdict.INSTEAD),
+    ],
+)
+def test_what_becomes_of_a_run_while_others_have_not_ended(overlap, active, held, verdict):
+    assert decide(overlap, active=active, held=held) is verdict

@@ -1,0 +1,175 @@
+"""Runs of which no worker tells any more."""
+
+from typing import Any
+
+import pytest
+
+from scheduler_api.periodic_tasks.models import ManagedTask
+from scheduler_api.runs.events import RunEvent
+from scheduler_api.runs.models import Run
+from scheduler_api.runs.transitions import LEASE
+from scheduler_api.scheduler import reaping
+from tests.api.periodic_tasks.examples import stored
+from tests.api.runs.examples import entered
+from tests.scheduler.engines import HOUR, NOON, SECOND, TestedEngine
+
+pytestmark = pytest.mark.django_db
+LONGER = LEASE + SECOND
+
+
+@pytest.fixture
+def beat(time_machine: Any) -> TestedEngine:
+    time_machine.move_to(NOON, tick=False)
+    engine = TestedEngine()
+    engine.run()  # workers have the time to say that they live
+    return engine
+
+
+def queued(**columns: Any) -> Run:
+    return entered(**{"state": "queued", "queued_at": NOON, **columns})
+
+
+def running(**columns: Any) -> Run:
+    return queued(
+        **{
+            "state": "running",
+            "started_at": NOON,
+            "lease_until": NOON + LEASE,
+            "attempts": 1,
+            **columns,
+        }
+    )
+
+
+def test_a_run_whose_worker_lives_goes_on(beat):
+    run = running()
+
+    beat.run(at=NOON + LEASE - SECOND)
+
+    run.refresh_from_db()
+    assert run.state == "running"
+
+
+def test_a_run_whose_worker_is_gone_is_lost(beat):
+    run = running()
+
+    beat.run(at=NOON + LONGER)
+
+    run.refresh_from_db()
+    assert (run.state, run.reason) == ("lost", reaping.GONE)
+    assert (run.finished_at, run.lease_until) == (NOON + LONGER, None)
+    assert beat.publisher.sent == []
+
+
+def test_a_run_that_may_start_again_is_sent_again(beat):
+    run = running(periodic_task_id=may_start(2))
+
+    beat.run(at=NOON + LONGER)
+    run.refresh_from_db()
+    assert (run.state, run.started_at, run.finished_at) == ("pending", None, None)
+    assert run.reason == f"Attempt 1 of 2: {reaping.GONE[:-1]}. It starts again."
+    assert beat.publisher.sent == []
+
+    beat.run(at=NOON + LONGER + 13 * SECOND)  # 10 seconds, and up to a quarter more
+    assert [sent.id for sent in beat.publisher.sent] == [str(run.pk)]
+    run.refresh_from_db()
+    assert (run.state, run.attempts) == ("queued", 1)
+
+
+def test_a_run_that_has_started_too_often_is_lost(beat):
+    run = running(periodic_task_id=may_start(3), attempts=3)
+
+    beat.run(at=NOON + LONGER)
+
+    run.refresh_from_db()
+    assert run.state == "lost"
+    assert beat.publisher.sent == []
+
+
+def test_a_run_that_was_to_be_cancelled_does_not_start_again(beat):
+    run = running(periodic_task_id=may_start(3), is_to_end=True)
+
+    beat.run(at=NOON + LONGER)
+
+    run.refresh_from_db()
+    assert run.state == "lost"
+
+
+def may_start(times: int) -> int:
+    task = stored(name="again", enabled=False)
+    ManagedTask.objects.create(periodic_task=task, max_attempts=times)
+    return int(task.pk)
+
+
+def test_a_retry_that_never_comes_is_lost(beat):
+    run = running(state="queued", lease_until=NOON + 2 * HOUR)
+
+    beat.run(at=NOON + 2 * HOUR)
+    run.refresh_from_db()
+    assert run.state == "queued"
+
+    beat.run(at=NOON + 2 * HOUR + 10 * SECOND)
+    run.refresh_from_db()
+    assert (run.state, run.reason) == ("lost", reaping.NOT_TRIED)
+
+
+def test_a_run_of_which_no_worker_tells_is_lost_after_its_time(beat):
+    impatient = stored(name="impatient", enabled=False)
+    ManagedTask.objects.create(periodic_task=impatient, max_runtime_seconds=120)
+    soon = queued(periodic_task_id=impatient.pk)
+    late = queued()
+    waiting = queued(state="pending", queued_at=None)
+
+    beat.run(at=NOON + 120 * SECOND)
+    assert states(soon, late, waiting) == ["queued", "queued", "pending"]
+    beat.run(at=NOON + 130 * SECOND)
+    assert states(soon, late, waiting) == ["lost", "queued", "pending"]
+    beat.run(at=NOON + HOUR + 10 * SECOND)
+    assert states(soon, late, waiting) == ["lost", "lost", "pending"]
+    told = RunEvent.objects.filter(kind="run.lost").order_by("pk")
+    assert [event.run_id for event in told] == [soon.pk, late.pk]
+
+
+def test_a_run_of_which_no_worker_tells_is_sent_again_as_often_as_it_may_start(beat):
+    run = queued(periodic_task_id=may_start(2))
+
+    beat.run(at=NOON + HOUR + 10 * SECOND)
+    run.refresh_from_db()
+    assert (run.state, run.attempts) == ("pending", 1)
+    assert run.reason == f"Attempt 1 of 2: {reaping.UNTOLD[:-1]}. It starts again."
+
+    beat.run(at=NOON + HOUR + 30 * SECOND)
+    assert [sent.id for sent in beat.publisher.sent] == [str(run.pk)]
+    beat.run(at=NOON + 2 * HOUR + 50 * SECOND)
+    run.refresh_from_db()
+    assert (run.state, run.attempts, run.reason) == ("lost", 1, reaping.UNTOLD)
+
+
+def states(*runs: Run) -> list[str]:
+    return [Run.objects.get(pk=run.pk).state for run in runs]
+
+
+def test_after_its_start_beat_gives_workers_the_time_to_tell(time_machine):
+    time_machine.move_to(NOON, tick=False)
+    run = running(lease_until=NOON - HOUR)
+    beat = TestedEngine()
+
+    beat.run()
+    beat.run(at=NOON + 29 * SECOND)
+    run.refresh_from_db()
+    assert run.state == "running"
+
+    beat.run(at=NOON + 30 * SECOND)
+    run.refresh_from_db()
+    assert run.state == "lost"
+
+
+def test_a_lost_run_frees_the_next(beat):
+    task = stored(name="one at a time")  # every 30 seconds
+    ManagedTask.objects.create(periodic_task=task, overlap="skip")
+    beat.run()
+    running(periodic_task_id=task.pk)
+
+    assert beat.run(at=NOON + 30 * SECOND) == []
+    beat.run(at=NOON + LONGER)
+    assert beat.run(at=NOON + 90 * SECOND) == [("one at a time", NOON + 90 * SECOND)]

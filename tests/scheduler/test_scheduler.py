@@ -1,0 +1,106 @@
+"""Our scheduler in Celery's own beat service."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from celery import current_app
+from celery.beat import Service
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
+
+from scheduler_api.beat import DatabaseScheduler
+from scheduler_api.scheduler import celery_scheduler as module
+from scheduler_api.scheduler.models import BeatHeartbeat
+from tests.api.periodic_tasks.examples import TASKS
+from tests.scheduler.engines import FakePublisher
+
+pytestmark = pytest.mark.django_db
+
+
+class StartedPublisher(FakePublisher):
+    """One that is made as the scheduler makes it."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        super().__init__()
+
+    def start(self) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def _with_a_broker_of_the_test(monkeypatch: Any):
+    monkeypatch.setattr(module, "Publisher", StartedPublisher)
+    # It is the test's, with a transaction that is to be rolled back.
+    monkeypatch.setattr(connections[DEFAULT_DB_ALIAS], "close", lambda: None)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def service() -> Service:
+    return Service(app=current_app, scheduler_cls=DatabaseScheduler)
+
+
+@pytest.fixture
+def scheduler() -> Iterator[DatabaseScheduler]:
+    started = service().scheduler
+    yield started
+    started.close()
+
+
+def test_it_is_what_beat_runs():
+    assert current_app.conf.beat_scheduler == "scheduler_api.beat:DatabaseScheduler"
+
+
+def test_celery_runs_it_until_it_is_asked_to_stop(api, settings):
+    beat = service()
+    ticks = []
+    tick = beat.scheduler.tick
+
+    def stop_soon() -> float:
+        ticks.append(tick())
+        signal.raise_signal(signal.SIGTERM)
+        return tick()
+
+    beat.scheduler.tick = stop_soon
+    beat.start()
+
+    assert ticks == [0]
+    names = {task["name"] for task in api.get(TASKS).json()["results"]}
+    assert names == set(settings.CELERY_BEAT_SCHEDULE)
+    assert not BeatHeartbeat.objects.exists()
+
+
+def test_the_banner_is_shown_without_starting_anything():
+    before = threading.active_count()
+
+    scheduler = service().get_scheduler(lazy=True)
+
+    assert "db ->" in scheduler.info
+    assert scheduler.schedule == {}
+    assert threading.active_count() == before
+
+
+def test_entries_are_stored_when_the_database_answers(api, monkeypatch, scheduler):
+    def fail(_: object) -> None:
+        raise OperationalError("gone")
+
+    store = module.store_entries
+    monkeypatch.setattr(module, "store_entries", fail)
+    assert scheduler.tick() == 0
+    assert api.get(TASKS).json()["results"] == []
+
+    monkeypatch.setattr(module, "store_entries", store)
+    scheduler.tick()
+
+    assert len(api.get(TASKS).json()["results"]) > 0
+
+
+def test_a_second_signal_ends_it_at_once(scheduler):
+    scheduler.ask_to_stop()
+
+    with pytest.raises(SystemExit):
+        scheduler.ask_to_stop()

@@ -1,0 +1,136 @@
+"""Migrations pass the triggers, which are there again afterwards."""
+
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection, models
+from django.db.migrations import Migration
+from django.db.utils import NotSupportedError, OperationalError
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
+
+from scheduler_api.periodic_tasks.agenda import Agenda
+from scheduler_api.periodic_tasks.triggers.installation import faults_of, install, remove
+from scheduler_api.periodic_tasks.triggers.migrating import ensure, make_way
+from tests.api.periodic_tasks.examples import stored
+from tests.scheduler.agenda import ids, settle, stale_names
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+OF_BEAT = [(Migration("9999_next", "django_celery_beat"), False)]
+OF_OURS = [(Migration("9999_next", "scheduler_api"), False)]
+OF_OTHERS = [(Migration("9999_next", "auth"), False)]
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Any:
+    """The columns and triggers of all other tests."""
+    yield
+    remove(connection)
+    for model, column in CHANGED:
+        alter(model, column, back=True)
+    install(connection)
+
+
+CHANGED = [(PeriodicTask, "name"), (CrontabSchedule, "minute"), (Agenda, "timing")]
+
+
+def alter(model: type[models.Model], column: str, *, back: bool = False) -> None:
+    """Give a column another length, as a later migration may; `back` takes it back."""
+    old: Any = model._meta.get_field(column)
+    new = models.CharField(max_length=old.max_length + 1, default="", unique=old.unique)
+    new.set_attributes_from_name(column)
+    new.model = model
+    with connection.schema_editor() as editor:
+        editor.alter_field(model, *((new, old) if back else (old, new)))
+
+
+def test_there_is_nothing_to_find_fault_with():
+    faults = faults_of(connection)
+
+    assert (faults.missing, faults.different) == ([], [])
+
+
+@pytest.mark.parametrize(("model", "column"), CHANGED)
+def test_a_later_migration_passes(model, column, caplog):
+    stored(name="one")
+    settle()
+
+    make_way(using="default", plan=[*OF_BEAT, *OF_OURS])
+    alter(model, column)
+    PeriodicTask.objects.update(queue="unseen")
+    assert stale_names() == []
+    ensure(using="default")
+
+    assert not faults_of(connection)
+    assert stale_names() == ["one"]
+    assert "Took the agenda's triggers off" in caplog.text
+    assert "Put the agenda's triggers in" in caplog.text
+    settle()
+    PeriodicTask.objects.update(queue="seen")
+    assert stale_names() == ["one"]
+
+
+def test_it_would_not_pass_otherwise():
+    with pytest.raises((NotSupportedError, OperationalError), match="trigger"):
+        alter(PeriodicTask, "name")
+
+
+def test_what_came_and_went_meanwhile_comes_and_goes():
+    pk_of_gone = stored(name="gone").pk
+    make_way(using="default", plan=OF_BEAT)
+    new = stored(name="new")
+    PeriodicTask.objects.filter(name="gone").delete()
+    assert ids() == [pk_of_gone] != [new.pk]
+
+    ensure(using="default")
+
+    assert ids() == [new.pk]
+    assert stale_names() == ["new"]
+
+
+def test_migrations_of_others_leave_them_alone(caplog):
+    stored(name="one")
+    settle()
+
+    make_way(using="default", plan=OF_OTHERS)
+    assert not faults_of(connection)
+    ensure(using="default")
+
+    assert stale_names() == []
+    assert not [record for record in caplog.records if "trigger" in record.message]
+
+
+def test_a_restore_without_them_is_mended_by_migrate():
+    stored(name="one")
+    settle()
+    remove(connection)
+
+    call_command("migrate", verbosity=0)
+
+    assert not faults_of(connection)
+    assert stale_names() == ["one"]
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL refuses it")
+def test_a_table_that_was_made_anew_past_migrate_is_found_and_mended():
+    alter(CrontabSchedule, "minute")
+    assert faults_of(connection).missing == ["trigger scheduler_api_crontab_updated"]
+
+    call_command("migrate", verbosity=0)
+
+    assert not faults_of(connection)
+
+
+@pytest.mark.parametrize("back_to", ["0005", "zero"])
+def test_migrating_back_takes_them_off_and_forth_puts_them_in(back_to):
+    stored(name="one")
+    try:
+        call_command("migrate", "scheduler_api", back_to, verbosity=0)
+        assert len(faults_of(connection).missing) >= 10
+        PeriodicTask.objects.update(queue="unseen")
+    finally:
+        call_command("migrate", verbosity=0)
+
+    assert not faults_of(connection)
+    assert stale_names() == ["one"]

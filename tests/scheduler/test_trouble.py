@@ -1,0 +1,158 @@
+"""What beat does when its database, or its own code, fails; and what wakes it."""
+
+import threading
+from time import monotonic
+from typing import Any
+
+import pytest
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections
+from psycopg import errors
+
+from scheduler_api.scheduler.models import BeatHeartbeat
+from scheduler_api.scheduler.waker import Alarm
+from scheduler_api.scheduler.watchdog import Watchdog
+from tests.scheduler.engines import NOON, SECOND, TestedEngine
+
+on_postgres = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no link")
+
+
+@pytest.fixture
+def beat(db: None, monkeypatch: Any) -> TestedEngine:
+    # It is the test's, with a transaction that is to be rolled back.
+    monkeypatch.setattr(connections[DEFAULT_DB_ALIAS], "close", lambda: None)
+    return TestedEngine()
+
+
+@pytest.fixture
+def waits(beat: TestedEngine, monkeypatch: Any) -> list[float]:
+    """How long beat has slept, without sleeping."""
+    slept: list[float] = []
+    monkeypatch.setattr(beat.engine.alarm, "wait", slept.append)
+    return slept
+
+
+def failing(error: Exception) -> Any:
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
+
+
+def test_without_a_database_it_tries_less_and_less_often_and_says_so_once(
+    beat, waits, monkeypatch, caplog
+):
+    glance = beat.engine.store.glance
+    monkeypatch.setattr(beat.engine.store, "glance", failing(OperationalError("gone")))
+
+    for _ in range(7):
+        beat.engine.tick()
+
+    assert waits == [1, 2, 4, 8, 10, 10, 10]
+    assert caplog.text.count("The database does not answer: gone") == 1
+
+    monkeypatch.setattr(beat.engine.store, "glance", glance)
+    beat.engine.tick()
+    assert waits[-1] == 1
+    assert caplog.text.count("The database answers again") == 1
+
+
+@pytest.mark.parametrize("cause", [errors.SerializationFailure, errors.DeadlockDetected,
+                                   errors.LockNotAvailable])  # fmt: skip
+def test_what_only_came_in_anothers_way_is_done_again_at_once(
+    beat, waits, monkeypatch, caplog, cause
+):
+    error = OperationalError("in the way")
+    error.__cause__ = cause()
+    monkeypatch.setattr(beat.engine.store, "glance", failing(error))
+
+    beat.engine.tick()
+    beat.engine.tick()
+
+    assert waits == [0.002, 0.002]
+    assert "does not answer" not in caplog.text
+
+
+def test_a_fault_of_its_own_is_told_with_its_traceback_and_does_not_end_it(
+    beat, waits, monkeypatch, caplog
+):
+    monkeypatch.setattr(beat.engine.store, "glance", failing(ZeroDivisionError("a mistake")))
+
+    beat.engine.tick()
+    beat.engine.tick()
+
+    assert waits == [1, 2]
+    assert "ZeroDivisionError: a mistake" in caplog.text
+
+
+def test_it_shows_that_it_lives_and_takes_that_away_when_it_stops(beat):
+    beat.run()
+    assert BeatHeartbeat.objects.get().ticked_at == NOON
+
+    beat.run(at=NOON + 4 * SECOND)
+    assert BeatHeartbeat.objects.get().ticked_at == NOON
+    beat.publisher.trouble = "RabbitMQ does not answer: it is gone"
+    beat.run(at=NOON + 4 * SECOND)
+    assert BeatHeartbeat.objects.get().trouble == beat.publisher.trouble
+    beat.run(at=NOON + 10 * SECOND)
+    assert BeatHeartbeat.objects.get().ticked_at == NOON + 10 * SECOND
+
+    beat.engine.stop(within=0)
+    assert not BeatHeartbeat.objects.exists()
+
+
+def test_a_ring_from_another_thread_ends_the_wait():
+    alarm = Alarm()
+    began = monotonic()
+    threading.Timer(0.1, alarm.ring).start()
+
+    alarm.wait(30)
+
+    assert monotonic() - began < 10
+    alarm.close()
+
+
+def test_a_ring_before_the_wait_ends_it_too_and_once():
+    alarm = Alarm()
+    for _ in range(100_000):  # more than a pipe holds
+        alarm.ring()
+
+    alarm.wait(30)
+    began = monotonic()
+    alarm.wait(0.2)
+
+    assert monotonic() - began >= 0.2
+    alarm.close()
+
+
+@on_postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_notification_ends_the_wait():
+    alarm = Alarm()
+    alarm.wait(0)  # it listens from here on
+    with connection.cursor() as cursor:
+        cursor.execute("NOTIFY scheduler_api_agenda")
+    began = monotonic()
+
+    alarm.wait(30)
+
+    assert monotonic() - began < 10
+    alarm.close()
+
+
+@on_postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_query_that_is_not_answered_is_given_up():
+    watchdog = Watchdog(patience_seconds=0.5)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (server,) = cursor.fetchone()
+    began = monotonic()
+
+    with pytest.raises(OperationalError), watchdog, connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(60)")
+
+    assert monotonic() - began < 30
+    watchdog.close()
+    connection.close()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", [server])  # it sleeps on

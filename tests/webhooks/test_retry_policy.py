@@ -1,0 +1,77 @@
+"""When a delivery is sent again, and when it is given up."""
+
+from datetime import timedelta
+from http.client import HTTPMessage
+
+import pytest
+
+from scheduler_api.webhooks.retry_policy import (
+    DELAYS,
+    MAX_ATTEMPTS,
+    Outcome,
+    Verdict,
+    delay_after,
+    judge,
+    wish_in,
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "attempts", "verdict"),
+    [
+        (200, 1, Verdict.DELIVERED),
+        (204, MAX_ATTEMPTS, Verdict.DELIVERED),
+        (299, 1, Verdict.DELIVERED),
+        (None, 1, Verdict.AGAIN),
+        (199, 1, Verdict.AGAIN),
+        (302, 1, Verdict.AGAIN),
+        (404, 1, Verdict.AGAIN),
+        (429, MAX_ATTEMPTS - 1, Verdict.AGAIN),
+        (500, MAX_ATTEMPTS, Verdict.DEAD),
+        (None, MAX_ATTEMPTS, Verdict.DEAD),
+        (410, 1, Verdict.GONE),
+    ],
+)
+def test_judge(status, attempts, verdict):
+    assert judge(Outcome(status=status), attempts=attempts) is verdict
+
+
+def test_a_delivery_is_tried_for_about_two_days():
+    waited = sum(DELAYS, timedelta(0))
+
+    assert timedelta(hours=44) < waited < timedelta(hours=52)
+    assert sorted(DELAYS) == DELAYS
+
+
+@pytest.mark.parametrize(("chance", "seconds"), [(0.0, 30), (1.0, 37.5)])
+def test_what_failed_together_is_not_sent_together(chance, seconds):
+    assert delay_after(Outcome(), attempts=2, chance=chance) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(("wish", "seconds"), [(None, 5), (1, 5), (60, 60)])
+def test_a_receiver_may_ask_for_a_longer_delay_and_for_no_shorter_one(wish, seconds):
+    outcome = Outcome(status=503, retry_after=wish and timedelta(seconds=wish))
+
+    assert delay_after(outcome, attempts=1, chance=0) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "seconds"),
+    [
+        (503, "120", 120),
+        (429, "120", 120),
+        (500, "120", None),
+        (503, None, None),
+        (503, "Fri, 31 Dec 1999 23:59:59 GMT", None),
+        (503, "-1", None),
+        (503, "²", None),
+        (503, "999999999", 86400),
+        (503, "9" * 5000, None),
+    ],
+)
+def test_how_long_a_receiver_wants_to_be_left_alone(status, text, seconds):
+    headers = HTTPMessage()
+    if text is not None:
+        headers["retry-after"] = text
+
+    assert wish_in(status, headers) == (seconds and timedelta(seconds=seconds))

@@ -1,0 +1,129 @@
+"""What a worker sends for each run: the same by the quick way as by Django's."""
+
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import DataError, OperationalError, connection, transaction
+
+from scheduler_api.runs import transitions
+from scheduler_api.runs.events import FailureStreak
+from scheduler_api.runs.models import Run
+from scheduler_api.worker.prepared_statements import Statement
+from tests.api.runs.examples import entered
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+NOON = datetime(2027, 6, 1, 12, 0, 0, 123456, tzinfo=UTC)
+A_SECOND = timedelta(seconds=1)
+RESULT = '["Grüße \\u0000 % $1 \'"]'
+RENAME = "UPDATE scheduler_api_run SET task = %(task)s WHERE id = %(id)s RETURNING task = 'new'"
+rename = Statement("rename_run", postgresql=RENAME, others=RENAME)
+
+
+@pytest.fixture(params=[nullcontext, transaction.atomic], ids=["by_itself", "in_a_transaction"])
+def way(request: Any) -> Any:
+    return request.param
+
+
+def queued(**columns: Any) -> str:
+    return str(entered(**{"periodic_task_id": 1, "state": "queued", **columns}).pk)
+
+
+@pytest.mark.parametrize("is_failing", [False, True])
+def test_a_run_starts_and_succeeds(way, is_failing):
+    run_id = queued()
+    if is_failing:
+        FailureStreak.objects.create(periodic_task_id=1, failures=1, since_at=NOON)
+
+    with way():
+        started = transitions.start(run_id, at=NOON, worker="celery@größe")
+    run = Run.objects.get()
+    assert started == (True, is_failing)
+    assert (run.state, run.started_at, run.worker, run.attempts) == (
+        "running",
+        NOON,
+        "celery@größe",
+        1,
+    )
+    remaining = run.lease_until - datetime.now(UTC)
+    assert transitions.LEASE / 2 < remaining <= transitions.LEASE + A_SECOND
+
+    with way():
+        ended = transitions.succeed(
+            run_id, at=NOON + A_SECOND, started_at=NOON, result=RESULT, is_result_truncated=True
+        )
+    run.refresh_from_db()
+    assert ended
+    assert (run.state, run.finished_at, run.lease_until) == ("succeeded", NOON + A_SECOND, None)
+    assert (run.result, run.is_result_truncated) == (RESULT, True)
+
+
+def test_what_finds_no_row_says_so(way):
+    run_id = queued(state="cancelled")
+
+    with way():
+        assert transitions.start(run_id, at=NOON, worker="celery@here") == (False, False)
+        assert not transitions.succeed(
+            run_id, at=NOON, started_at=NOON, result="1", is_result_truncated=False
+        )
+
+    assert Run.objects.get().state == "cancelled"
+
+
+def test_a_start_whose_answer_was_lost_is_asked_again(way):
+    run_id = queued()
+    assert transitions.start(run_id, at=NOON, worker="celery@here").is_to_start
+
+    with way():
+        assert transitions.start(run_id, at=NOON, worker="celery@here").is_to_start
+        assert not transitions.start(run_id, at=NOON, worker="celery@there").is_to_start
+        assert not transitions.start(run_id, at=NOON + A_SECOND, worker="celery@here").is_to_start
+
+    assert Run.objects.get().attempts == 1
+
+
+@pytest.mark.parametrize(("task", "answer"), [("new", True), ("other", False)])
+def test_it_returns_whether_something_is_so(way, task, answer):
+    run_id = queued()
+
+    with way():
+        assert rename(id=UUID(run_id), task=task) is answer
+
+
+def test_a_mistake_is_one_of_djangos_and_the_connection_goes_on(way):
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite takes a text of any length")
+    run_id = queued()
+
+    with pytest.raises(DataError, match="too long"), way():
+        rename(id=UUID(run_id), task="x" * 201)
+
+    assert rename(id=UUID(run_id), task="new") is True
+
+
+def test_after_a_lost_connection_it_is_prepared_anew(way):
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no server")
+    run_id = queued()
+    assert rename(id=UUID(run_id), task="new") is True
+    [pid] = the_row("SELECT pg_backend_pid()")
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
+    other.close()
+
+    with pytest.raises(OperationalError), way():
+        rename(id=UUID(run_id), task="other")
+    connection.close()
+
+    with way():
+        assert rename(id=UUID(run_id), task="other") is False
+
+
+def the_row(statement: str) -> tuple[Any, ...]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return tuple(cursor.fetchone())

@@ -1,0 +1,243 @@
+"""What a worker stores of itself."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import OperationalError
+
+from scheduler_api.catalogue.known import FORGOTTEN_AFTER, forget_old, known_tasks
+from scheduler_api.catalogue.models import TaskList, TaskSpec, Worker, told_alive
+from scheduler_api.worker import fork_lock as forking_module
+from scheduler_api.worker import registration
+from scheduler_api.worker.registration import Announcement, Announcer
+from tests.api.periodic_tasks.examples import stored
+from tests.catalogue.workers import (
+    BOOKS,
+    LONGER,
+    REPORT,
+    close_books,
+    kill,
+    seen,
+    send_report,
+    task_of,
+    worker,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def living() -> list[str]:
+    alive = told_alive(Worker.objects.order_by("name"))
+    return [each.name for each in alive if each.is_alive]
+
+
+def told(**parts) -> Announcement:
+    values = {
+        "name": "celery@one",
+        "queues": lambda: ["celery"],
+        "version": "1.2",
+        "pid": 4711,
+        "concurrency": 2,
+        "tasks": lambda: [task_of(send_report)],
+    }
+    return Announcement(**{**values, **parts})
+
+
+def test_a_worker_stores_itself_and_its_tasks():
+    one = worker(send_report, close_books, queues=("celery", "slow"))
+
+    assert (one.name, one.queues, one.version) == ("celery@one", ["celery", "slow"], "1.2")
+    assert (one.pid, one.concurrency, one.stopped_at) == (4711, 2, None)
+    assert one.started_at == one.last_seen_at
+    assert [spec.name for spec in one.task_list.specs.order_by("name")] == [BOOKS, REPORT]
+    assert TaskSpec.objects.get(name=REPORT).doc == "Send the report of a month."
+    assert living() == ["celery@one"]
+
+
+def test_workers_with_the_same_tasks_share_one_list(django_assert_max_num_queries):
+    worker(send_report, close_books)
+
+    with django_assert_max_num_queries(12):  # with savepoints, however many tasks it has
+        worker(send_report, close_books, name="celery@two")
+
+    assert TaskList.objects.count() == 1
+    assert TaskList.specs.through.objects.count() == 2
+    assert living() == ["celery@one", "celery@two"]
+
+
+def test_a_task_that_differs_is_as_the_last_worker_to_start_has_it():
+    worker(send_report, version="1")
+
+    def send_report_of_a_quarter(quarter: int) -> None: ...
+
+    registration.announce(
+        told(
+            name="celery@two",
+            version="2",
+            tasks=lambda: [task_of(send_report_of_a_quarter, REPORT)],
+        )
+    )
+
+    [task] = [known for known in known_tasks() if known.task.name == REPORT]
+    assert list(task.task.signature.named) == ["quarter"]
+    assert task.sighting.worker_count == 2
+    assert TaskList.objects.count() == 1
+
+
+def test_what_a_worker_no_longer_has_was_last_seen_with_it():
+    one = worker(send_report, close_books)
+    seen(one, ago=timedelta(hours=1))
+    last = Worker.objects.get().last_seen_at
+    TaskSpec.objects.update(last_seen_at=last - timedelta(days=1))
+
+    worker(send_report)
+
+    sightings = {known.task.name: known.sighting for known in known_tasks()}
+    assert (sightings[BOOKS].worker_count, sightings[BOOKS].last_seen_at) == (0, last)
+    assert sightings[REPORT].worker_count == 1
+    assert sightings[REPORT].last_seen_at > last
+
+
+def test_a_name_that_no_periodic_task_can_have_and_odd_text_are_no_trouble():
+    def odd() -> None:
+        """With a \0 in it."""
+
+    tasks = [task_of(odd), task_of(odd, "x" * 201)]
+    registration.announce(told(tasks=lambda: tasks))
+
+    assert [spec.doc for spec in TaskSpec.objects.all()] == ["With a  in it."]
+
+
+# --- The thread -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def beat(monkeypatch):
+    """What the thread does once, in that of the test, on its connection."""
+    monkeypatch.setattr(registration.connection, "close", lambda: None)
+    return lambda announcer: announcer._try(announcer._beat)
+
+
+def test_it_says_that_it_lives_and_what_it_listens_to_now(beat):
+    queues = ["celery"]
+    announcer = Announcer(told(queues=lambda: queues))
+    beat(announcer)
+    kill(Worker.objects.get())
+    queues.append("slow")
+
+    beat(announcer)
+
+    assert living() == ["celery@one"]
+    assert Worker.objects.get().queues == ["celery", "slow"]
+
+
+def test_a_worker_that_stops_says_so(beat):
+    announcer = Announcer(told())
+    beat(announcer)
+
+    announcer._try(announcer._leave)
+
+    assert Worker.objects.get().stopped_at is not None
+    assert living() == []
+
+
+def test_one_that_was_forgotten_tells_all_again(beat):
+    announcer = Announcer(told())
+    beat(announcer)
+    Worker.objects.all().delete()
+
+    beat(announcer)
+
+    assert living() == ["celery@one"]
+
+
+def test_one_that_stops_late_leaves_that_to_its_successor(beat):
+    old, new = Announcer(told(pid=1)), Announcer(told(pid=2))
+    beat(old)
+    beat(new)
+
+    beat(old)
+    old._try(old._leave)
+
+    assert (Worker.objects.get().pid, living()) == (2, ["celery@one"])
+
+
+def test_without_the_database_it_says_so_once_and_goes_on(beat, monkeypatch, caplog):
+    def away(*_):
+        raise OperationalError("the server\nis away")
+
+    announcer = Announcer(told())
+    with monkeypatch.context() as patch:
+        patch.setattr(registration, "announce", away)
+        beat(announcer)
+        beat(announcer)
+    beat(announcer)
+
+    warnings = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert warnings == ["The catalogue is told of this worker later: the server is away"]
+    assert living() == ["celery@one"]
+
+
+def test_a_fork_waits_for_the_thread_but_not_for_long(monkeypatch):
+    monkeypatch.setattr(forking_module, "FORK_SECONDS", 0.05)
+    forking = forking_module.Forking()
+
+    with forking:
+        forking._before()
+        forking._after()
+    forking._before()
+    assert not forking._lock.acquire(blocking=False)
+    forking._after()
+    assert forking._lock.acquire(blocking=False)
+    forking._renew()
+    with forking:  # free in the child
+        pass
+
+
+def test_the_thread_ends_when_it_is_told_to(monkeypatch):
+    beaten = threading.Event()
+    announcer = Announcer(told())
+    monkeypatch.setattr(announcer, "_beat", beaten.set)
+    monkeypatch.setattr(announcer, "_leave", lambda: None)
+    announcer.start()
+    assert beaten.wait(10)
+
+    announcer.stop()
+
+    assert not announcer.is_alive()
+
+
+# --- What is forgotten ------------------------------------------------------------------------
+
+
+def test_a_worker_that_nobody_has_seen_for_long_is_forgotten_and_what_it_alone_had():
+    worker(send_report, name="celery@now")
+    old = worker(send_report, close_books, name="celery@then")
+    seen(old, ago=FORGOTTEN_AFTER + LONGER)
+    past = Worker.objects.get(name="celery@then").last_seen_at
+    TaskSpec.objects.update(last_seen_at=past)
+
+    assert forget_old() == 1
+
+    assert [each.name for each in Worker.objects.all()] == ["celery@now"]
+    assert [spec.name for spec in TaskSpec.objects.all()] == [REPORT]
+    assert TaskList.objects.count() == 1
+
+
+def test_what_a_periodic_task_names_is_not_forgotten():
+    stored(task=BOOKS)
+    old = worker(send_report, close_books)
+    seen(old, ago=FORGOTTEN_AFTER + LONGER)
+    TaskSpec.objects.update(last_seen_at=Worker.objects.get().last_seen_at)
+
+    forget_old()
+
+    assert [spec.name for spec in TaskSpec.objects.all()] == [BOOKS]
+
+
+def test_one_seen_lately_stays():
+    seen(worker(send_report), ago=FORGOTTEN_AFTER - LONGER)
+
+    assert forget_old() == 0
+    assert Worker.objects.count() == 1
