@@ -112,11 +112,12 @@ def claim(
 def draw_up(writes: Writes, tasks: Sequence[DueTask], *, grace: timedelta, now: datetime) -> None:
     """Decide what becomes of each task."""
     slots = Slots(schedules=read_schedules(tasks))
-    overlapping: list[tuple[DueTask, Served]] = []
+    overlapping: list[tuple[DueTask, list[Sent]]] = []
     for task in tasks:
         try:
-            options = check(task, now=now)
+            options = options_of(task, now=now)
             served = serve(task, slots, grace=grace, now=now)
+            runs = list(each_sent(task, served, options))
         except Exception as error:  # noqa: BLE001 - whatever is written there, others go on
             writes.put_off.append(put_off(task.id, task.failures, error, now=now))
             continue
@@ -132,22 +133,25 @@ def draw_up(writes: Writes, tasks: Sequence[DueTask], *, grace: timedelta, now: 
         if served.missed:
             writes.others.append(missed_run(task, served, now=now))
         if task.overlap is None or task.overlap == Overlap.ALLOW:
-            writes.sent += each_sent(task, served, options)
+            writes.sent += runs
         else:
-            overlapping.append((task, served))
+            overlapping.append((task, runs))
     if overlapping:
         draw_up_overlapping(writes, overlapping, now=now)
 
 
-class NotSent(Exception):
-    """A periodic task that is not to be sent as it stands."""
+class UnsendableTask(Exception):
+    """The periodic task cannot be sent: its row breaks a rule of the API."""
 
 
-def check(task: DueTask, *, now: datetime) -> str:
-    """Return the options of a task's messages; raise NotSent for what the API would refuse."""
+def options_of(task: DueTask, *, now: datetime) -> str:
+    """Return the options of a task's messages; raise UnsendableTask if the API would refuse it.
+
+    It is called once per task and claim, where a refusal puts off this task alone.
+    """
     problem = messages.problem_with(task)
     if problem:
-        raise NotSent(problem)
+        raise UnsendableTask(problem)
     expires = task.expires
     if expires is None and task.expire_seconds is not None:
         expires = now + timedelta(seconds=task.expire_seconds)
@@ -169,12 +173,12 @@ def each_sent(task: DueTask, served: Served, options: str) -> Iterator[Sent]:
 
 
 def draw_up_overlapping(
-    writes: Writes, tasks: Sequence[tuple[DueTask, Served]], *, now: datetime
+    writes: Writes, tasks: Sequence[tuple[DueTask, list[Sent]]], *, now: datetime
 ) -> None:
     """Decide what becomes of runs that others of the same task may stand in the way of."""
     active = active_of({task.id: lease_start(task, now) for task, _ in tasks})
-    for task, served in tasks:
-        draw_up_behind(writes, task, served, active.get(task.id, []), now=now)
+    for task, runs in tasks:
+        draw_up_behind(writes, task, runs, active.get(task.id, []), now=now)
 
 
 def lease_start(task: DueTask, now: datetime) -> datetime:
@@ -185,14 +189,14 @@ def lease_start(task: DueTask, now: datetime) -> datetime:
 def draw_up_behind(
     writes: Writes,
     task: DueTask,
-    served: Served,
+    runs: Sequence[Sent],
     before: Sequence[tuple[str, bool]],
     *,
     now: datetime,
 ) -> None:
     """Decide what becomes of the runs of a task behind those before, given by id and is-held."""
     active = list(before)
-    for sent in each_sent(task, served, check(task, now=now)):
+    for sent in runs:
         held = sum(is_held for _, is_held in active)
         verdict = decide(task.overlap or Overlap.ALLOW, active=len(active), held=held)
         match verdict:

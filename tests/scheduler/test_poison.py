@@ -13,6 +13,8 @@ from django_celery_beat.models import (
 )
 
 from scheduler_api.periodic_tasks.agenda import Agenda
+from scheduler_api.periodic_tasks.models import ManagedTask
+from scheduler_api.runs import messages
 from tests.scheduler.engines import HOUR, MINUTE, NOON, SECOND, TestedEngine
 
 pytestmark = pytest.mark.django_db
@@ -83,6 +85,37 @@ def test_a_periodic_task_that_cannot_be_sent(beat, good, bad, columns):
 
     assert error_of(bad)
     assert {run.periodic_task_name for run in beat.publisher.sent} == {"good"}
+
+
+@pytest.mark.parametrize("overlap", ManagedTask.Overlap.values)
+def test_unsendable_task_of_each_overlap_policy_is_quarantined_alone(beat, good, bad, overlap):
+    ManagedTask.objects.create(periodic_task=bad, overlap=overlap)
+    PeriodicTask.objects.filter(pk=bad.pk).update(queue="nobody-declared-it")
+
+    assert others_run(beat)
+
+    assert error_of(bad)
+    assert {run.periodic_task_name for run in beat.publisher.sent} == {"good"}
+
+
+@pytest.mark.parametrize("overlap", ManagedTask.Overlap.values)
+def test_claim_checks_each_task_once(beat, good, bad, overlap, monkeypatch):
+    """A second check could refuse where nobody puts off one task: it would fail the whole tick."""
+    ManagedTask.objects.create(periodic_task=bad, overlap=overlap)
+    beat.run()
+    checked: list[str] = []
+
+    def problem_with(row: Any) -> str:
+        checked.append(row.name)
+        return "It was checked before." if checked.count(row.name) > 1 else ""
+
+    monkeypatch.setattr(messages, "problem_with", problem_with)
+
+    sent = beat.run(at=NOON + 10 * SECOND)
+
+    assert sent == [("bad", NOON + 10 * SECOND), ("good", NOON + 10 * SECOND)]
+    assert sorted(checked) == ["bad", "good"]
+    assert error_of(bad) == ""
 
 
 @pytest.mark.parametrize(
