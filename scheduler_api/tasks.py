@@ -8,7 +8,7 @@ from celery.utils.log import get_task_logger
 from django.conf import settings
 from pydantic import Field
 
-from scheduler_api.catalogue import known
+from scheduler_api.catalogue import task_lookup
 from scheduler_api.outbound.http_request import MAX_SECONDS, perform
 from scheduler_api.runs import events, retention
 from scheduler_api.webhooks import retention as webhook_retention
@@ -27,7 +27,7 @@ def prune_runs() -> None:
     webhook_retention.prune(at=now, older_than=age)
     count = retention.prune(at=now, older_than=age, kept_per_task=settings.RUNS_KEPT_PER_TASK)
     logger.info("Deleted %d runs from the ledger", count)
-    if forgotten := known.forget_old():
+    if forgotten := task_lookup.delete_stale_workers():
         logger.info("Forgot %d workers", forgotten)
 
 

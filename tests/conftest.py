@@ -35,9 +35,9 @@ def caller(name: str, **account: Any) -> ContractClient:
 @pytest.fixture(autouse=True)
 def _nothing_is_remembered_of_workers() -> None:
     """Forget what workers told in the test before."""
-    from scheduler_api.catalogue.known import told_names  # noqa: PLC0415 - after setup()
+    from scheduler_api.catalogue.task_lookup import announced_names  # noqa: PLC0415 - after setup()
 
-    told_names.forget()
+    announced_names.invalidate()
 
 
 # --- Secrets ----------------------------------------------------------------------------------

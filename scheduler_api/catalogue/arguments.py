@@ -74,7 +74,7 @@ def _check_missing(
 def _check_value(
     parameter: Parameter, value: object, *place: str | int
 ) -> Iterator[ArgumentError]:
-    for path, detail in parameter.refusals(value):
+    for path, detail in parameter.check_value(value):
         yield _error("invalid_argument", detail, *place, *path)
 
 

@@ -7,7 +7,7 @@ from django.db.models import BooleanField, Case, Exists, OuterRef, Q, QuerySet, 
 from django.db.models.functions import Now
 
 # A worker says more often than that that it lives.
-ALIVE = timedelta(seconds=60)
+ALIVE_TIMEOUT = timedelta(seconds=60)
 
 
 class TaskSpec(models.Model):
@@ -65,13 +65,13 @@ class Worker(models.Model):
 
 def alive(prefix: str = "") -> Q:
     """Select the workers that live, by the database's clock; `prefix` leads to them."""
-    return Q((f"{prefix}stopped_at", None), (f"{prefix}last_seen_at__gt", Now() - ALIVE))
+    return Q((f"{prefix}stopped_at", None), (f"{prefix}last_seen_at__gt", Now() - ALIVE_TIMEOUT))
 
 
 IS_ALIVE = alive()
 
 
-def told_alive(workers: QuerySet[Worker]) -> QuerySet[Worker]:
+def with_is_alive(workers: QuerySet[Worker]) -> QuerySet[Worker]:
     """Add `is_alive` to workers."""
     is_alive = Case(
         When(IS_ALIVE, then=Value(True)), default=Value(False), output_field=BooleanField()
@@ -79,7 +79,7 @@ def told_alive(workers: QuerySet[Worker]) -> QuerySet[Worker]:
     return workers.annotate(is_alive=is_alive)
 
 
-def was_told(name: str) -> Exists:
+def was_announced(name: str) -> Exists:
     """Whether a worker has, or had, the task whose name is in a column of the outer query."""
     return Exists(TaskSpec.objects.filter(name=OuterRef(name)))
 

@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from scheduler_api.catalogue.known import KnownTask
 from scheduler_api.catalogue.models import Worker
+from scheduler_api.catalogue.task_lookup import KnownTask
 from scheduler_api.http import fields
 from scheduler_api.http.serializers import StrictModelSerializer
 
@@ -110,10 +110,10 @@ class TaskSerializer(serializers.Serializer[KnownTask]):
         help_text="JSON Schema (2020-12) of the arguments, by the names of the parameters."
     )
     worker_count = serializers.IntegerField(
-        source="sighting.worker_count", help_text="How many workers have it that are alive."
+        source="availability.worker_count", help_text="How many workers have it that are alive."
     )
     last_seen_at = fields.Instant(
-        source="sighting.last_seen_at",
+        source="availability.last_seen_at",
         allow_null=True,
         help_text="When a worker was last seen that has it; null for none, ever.",
     )

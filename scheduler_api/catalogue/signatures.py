@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter
 
-from scheduler_api.catalogue.hints import Path, SchemaGenerator, adapter_for, refusals
-from scheduler_api.catalogue.schema_hints import SchemaHint
+from scheduler_api.catalogue.json_schema import SchemaValidator
+from scheduler_api.catalogue.type_hints import Path, SchemaGenerator, adapter_for, check_value
 
 Schema: TypeAlias = dict[str, Any]
 KIND = "x-parameter-kind"
@@ -31,15 +31,15 @@ class Kind(StrEnum):
 class Parameter:
     """One parameter.
 
-    ``refusals`` tells what is wrong with a single value, so with each one of ``*args`` by itself:
-    the path inside the value, and what is wrong there.
+    ``check_value`` returns the mistakes in a single value, so in each value of ``*args`` by
+    itself: the path inside the value, and the mistake there.
     """
 
     name: str
     kind: Kind
     position: int
     has_default: bool
-    refusals: Callable[[object], list[tuple[Path, str]]]
+    check_value: Callable[[object], list[tuple[Path, str]]]
 
     @property
     def by_position(self) -> bool:
@@ -112,7 +112,7 @@ def signature_of(function: Callable[..., object]) -> TaskSignature:
             kind=Kind(parameter.kind.name.lower()),
             position=position,
             has_default=parameter.default is not inspect.Parameter.empty,
-            refusals=partial(refusals, adapters[parameter.name]),
+            check_value=partial(check_value, adapters[parameter.name]),
         )
         for position, parameter in enumerate(declared.parameters.values())
     )
@@ -132,9 +132,9 @@ def signature_from(schema: Schema) -> TaskSignature:
             kind=(kind := Kind(value.get(KIND, Kind.ORDINARY))),
             position=position,
             has_default=name not in schema["required"],
-            refusals=SchemaHint(
+            check_value=SchemaValidator(
                 {**(value["items"] if kind is Kind.VAR_POSITIONAL else value), **definitions}
-            ).refusals,
+            ).check_value,
         )
         for position, (name, value) in enumerate(schema["properties"].items())
     ]
@@ -146,7 +146,7 @@ def signature_from(schema: Schema) -> TaskSignature:
                 kind=Kind.VAR_KEYWORD,
                 position=len(parameters),
                 has_default=False,
-                refusals=SchemaHint({**additional, **definitions}).refusals,
+                check_value=SchemaValidator({**additional, **definitions}).check_value,
             )
         )
     return TaskSignature(parameters=tuple(parameters), schema=schema)

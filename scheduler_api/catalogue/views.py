@@ -8,13 +8,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from scheduler_api.access.scopes import Scope
-from scheduler_api.catalogue.known import known_names, known_task, known_tasks
-from scheduler_api.catalogue.models import Worker, told_alive
+from scheduler_api.catalogue.models import Worker, with_is_alive
 from scheduler_api.catalogue.serializers import (
     TaskSerializer,
     WholeTaskSerializer,
     WorkerSerializer,
 )
+from scheduler_api.catalogue.task_lookup import known_names, known_task, known_tasks
 from scheduler_api.http.paging import KeysetPagination
 from scheduler_api.http.problems import NotFound
 from scheduler_api.http.serializers import unknown
@@ -69,7 +69,7 @@ class WorkerViewSet(ApiViewSet):
 
     resource = "worker"
     tag = "Workers"
-    queryset = told_alive(Worker.objects.all())
+    queryset = with_is_alive(Worker.objects.all())
     serializer_class = WorkerSerializer
     scopes: ClassVar = {"list": Scope.TASKS_READ}
     ordering_fields = ("name",)

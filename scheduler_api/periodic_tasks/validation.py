@@ -14,8 +14,8 @@ from scheduler_api.access.models import ServiceAccount
 from scheduler_api.access.permissions import may_name_queue, may_name_task
 from scheduler_api.access.redaction import leads_to_secret
 from scheduler_api.catalogue.arguments import check_arguments
-from scheduler_api.catalogue.known import find_task, known_names
 from scheduler_api.catalogue.registry import is_registered
+from scheduler_api.catalogue.task_lookup import find_task, known_names
 from scheduler_api.http.fields import read_json
 from scheduler_api.http.problems import Mistake, join
 from scheduler_api.http.serializers import unknown
@@ -141,11 +141,11 @@ def wrong_arguments(task: PeriodicTask) -> Iterator[Mistake]:
 def warnings_about(task: Any) -> list[Mistake]:
     """Return what is not wrong with a periodic task, and may yet keep it from running.
 
-    `task` has `was_told` and `has_worker` from catalogue.models.
+    `task` has `was_announced` and `has_worker` from catalogue.models.
     """
     if task.has_worker:
         return []
-    if task.was_told:
+    if task.was_announced:
         detail = "No worker that is alive has this task: its runs wait for one that has."
         return [Mistake(pointer="/task", code="no_worker", detail=detail)]
     if is_registered(task.task):

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from scheduler_api.access.ownership import visible_to
 from scheduler_api.access.permissions import account_of, caller_of
 from scheduler_api.access.scopes import Scope, crud
-from scheduler_api.catalogue.models import has_worker, was_told
+from scheduler_api.catalogue.models import has_worker, was_announced
 from scheduler_api.http.etags import RevisionMismatch, refuse_existing, refuse_missing
 from scheduler_api.http.parsing import MAX_BYTES_OF_MANY
 from scheduler_api.http.problems import Mistake, NotFound, ValidationFailed
@@ -56,7 +56,7 @@ class PeriodicTaskViewSet(CrudViewSet):
     # Of the owner only the name: an account for each row would take longer than the row.
     queryset = PeriodicTask.objects.select_related(*KINDS, "managed", "agenda").annotate(
         owner_name=F("managed__owner__name"),
-        was_told=was_told("task"),
+        was_announced=was_announced("task"),
         has_worker=has_worker("task"),
     )
     serializer_class = PeriodicTaskSerializer

@@ -13,7 +13,7 @@ from django.db import transaction
 from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.access.audit import Caller, Operation, note
-from scheduler_api.catalogue.known import told_names
+from scheduler_api.catalogue.task_lookup import announced_names
 from scheduler_api.http.problems import Problem
 from scheduler_api.periodic_tasks.models import managed_half
 from scheduler_api.runs import messages
@@ -89,7 +89,7 @@ def run_now(task: PeriodicTask, *, args: str, kwargs: str, now: datetime, by: Ca
 
 def refuse_unsendable(task: PeriodicTask, *, args: str, kwargs: str) -> None:
     """Raise NotSendable for a message that beat would not send."""
-    told_names.forget()  # a worker may just have told of the task
+    announced_names.invalidate()  # a worker may just have told of the task
     problem = messages.problem_with(task, args=args, kwargs=kwargs)
     if problem:
         raise NotSendable(problem)

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from django.conf import settings
 from django_celery_beat.models import PeriodicTask
 
-from scheduler_api.catalogue.known import known_names, told_names
 from scheduler_api.catalogue.registry import is_registered
+from scheduler_api.catalogue.task_lookup import announced_names, known_names
 from scheduler_api.http.fields import read_json
 from scheduler_api.http.problems import Mistake
 from scheduler_api.http.serializers import unknown
@@ -111,7 +111,9 @@ def _problem_beside_arguments(
 
 def is_known(task: str) -> bool:
     """Tell whether a task may be sent: this process has it, or a worker has told of it, ever."""
-    return is_registered(task) or settings.UNREGISTERED_TASKS == "allow" or told_names.has(task)
+    return (
+        is_registered(task) or settings.UNREGISTERED_TASKS == "allow" or announced_names.has(task)
+    )
 
 
 def _problem_with_task(task: str) -> str:

@@ -21,7 +21,7 @@ from scheduler_api.broker.argument_reprs import short_repr
 from scheduler_api.broker.capture import Message, Unsendable, _Catcher, capture
 from scheduler_api.broker.message_templates import Templates
 from scheduler_api.broker.outgoing import Outgoing
-from scheduler_api.catalogue import known
+from scheduler_api.catalogue import task_lookup
 from scheduler_api.runs.messages import options_of, problem_with
 from tests.catalogue.workers import REPORT, send_report, worker
 from tests.scheduler.examples import make_app, name_of, outgoing
@@ -395,7 +395,7 @@ def test_a_task_that_only_a_worker_has_is_no_problem(django_assert_num_queries):
 def test_nor_is_it_when_the_worker_has_told_of_it_since():
     assert problem(task=REPORT)
     worker(send_report)
-    known.told_names.forget()  # as after two seconds
+    task_lookup.announced_names.invalidate()  # as after two seconds
 
     assert problem(task=REPORT) == ""
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from django.db.models.functions import Now
 
-from scheduler_api.catalogue.models import ALIVE, Worker
+from scheduler_api.catalogue.models import ALIVE_TIMEOUT, Worker
 from scheduler_api.catalogue.registry import RegisteredTask
 from scheduler_api.catalogue.signatures import signature_of
 from scheduler_api.worker.registration import Announcement, announce
 
-LONGER = ALIVE + timedelta(seconds=1)
+LONGER = ALIVE_TIMEOUT + timedelta(seconds=1)
 
 
 def send_report(month: str, copies: int = 1, *, is_draft: bool = False) -> None:

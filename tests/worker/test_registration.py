@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from django.db import OperationalError
 
-from scheduler_api.catalogue.known import FORGOTTEN_AFTER, forget_old, known_tasks
-from scheduler_api.catalogue.models import TaskList, TaskSpec, Worker, told_alive
+from scheduler_api.catalogue.models import TaskList, TaskSpec, Worker, with_is_alive
+from scheduler_api.catalogue.task_lookup import WORKER_RETENTION, delete_stale_workers, known_tasks
 from scheduler_api.worker import fork_lock as forking_module
 from scheduler_api.worker import registration
 from scheduler_api.worker.registration import Announcement, Announcer
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db
 
 
 def living() -> list[str]:
-    alive = told_alive(Worker.objects.order_by("name"))
+    alive = with_is_alive(Worker.objects.order_by("name"))
     return [each.name for each in alive if each.is_alive]
 
 
@@ -81,7 +81,7 @@ def test_a_task_that_differs_is_as_the_last_worker_to_start_has_it():
 
     [task] = [known for known in known_tasks() if known.task.name == REPORT]
     assert list(task.task.signature.named) == ["quarter"]
-    assert task.sighting.worker_count == 2
+    assert task.availability.worker_count == 2
     assert TaskList.objects.count() == 1
 
 
@@ -93,10 +93,10 @@ def test_what_a_worker_no_longer_has_was_last_seen_with_it():
 
     worker(send_report)
 
-    sightings = {known.task.name: known.sighting for known in known_tasks()}
-    assert (sightings[BOOKS].worker_count, sightings[BOOKS].last_seen_at) == (0, last)
-    assert sightings[REPORT].worker_count == 1
-    assert sightings[REPORT].last_seen_at > last
+    availability = {known.task.name: known.availability for known in known_tasks()}
+    assert (availability[BOOKS].worker_count, availability[BOOKS].last_seen_at) == (0, last)
+    assert availability[REPORT].worker_count == 1
+    assert availability[REPORT].last_seen_at > last
 
 
 def test_a_name_that_no_periodic_task_can_have_and_odd_text_are_no_trouble():
@@ -214,11 +214,11 @@ def test_the_thread_ends_when_it_is_told_to(monkeypatch):
 def test_a_worker_that_nobody_has_seen_for_long_is_forgotten_and_what_it_alone_had():
     worker(send_report, name="celery@now")
     old = worker(send_report, close_books, name="celery@then")
-    seen(old, ago=FORGOTTEN_AFTER + LONGER)
+    seen(old, ago=WORKER_RETENTION + LONGER)
     past = Worker.objects.get(name="celery@then").last_seen_at
     TaskSpec.objects.update(last_seen_at=past)
 
-    assert forget_old() == 1
+    assert delete_stale_workers() == 1
 
     assert [each.name for each in Worker.objects.all()] == ["celery@now"]
     assert [spec.name for spec in TaskSpec.objects.all()] == [REPORT]
@@ -228,16 +228,16 @@ def test_a_worker_that_nobody_has_seen_for_long_is_forgotten_and_what_it_alone_h
 def test_what_a_periodic_task_names_is_not_forgotten():
     stored(task=BOOKS)
     old = worker(send_report, close_books)
-    seen(old, ago=FORGOTTEN_AFTER + LONGER)
+    seen(old, ago=WORKER_RETENTION + LONGER)
     TaskSpec.objects.update(last_seen_at=Worker.objects.get().last_seen_at)
 
-    forget_old()
+    delete_stale_workers()
 
     assert [spec.name for spec in TaskSpec.objects.all()] == [BOOKS]
 
 
 def test_one_seen_lately_stays():
-    seen(worker(send_report), ago=FORGOTTEN_AFTER - LONGER)
+    seen(worker(send_report), ago=WORKER_RETENTION - LONGER)
 
-    assert forget_old() == 0
+    assert delete_stale_workers() == 0
     assert Worker.objects.count() == 1

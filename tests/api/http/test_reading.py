@@ -49,7 +49,7 @@ def task(request):
     ManagedTask(periodic_task=task)
     Agenda(periodic_task=task, missed_count=3, last_error="Its zone is unknown.")
     task.owner_name = "crm"
-    task.was_told, task.has_worker = True, False
+    task.was_announced, task.has_worker = True, False
     return task
 
 

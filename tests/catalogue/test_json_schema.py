@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from scheduler_api.catalogue.arguments import check_arguments
-from scheduler_api.catalogue.schema_hints import SchemaHint
+from scheduler_api.catalogue.json_schema import SchemaValidator
 from scheduler_api.catalogue.signatures import TaskSignature, signature_from, signature_of
 
 
@@ -170,9 +170,9 @@ def test_it_agrees_with_the_code(function, args, kwargs):
 def test_what_no_schema_tells_is_left_to_the_worker(caplog):
     foreign = {"$ref": "https://127.0.0.1:1/schema.json"}
 
-    assert SchemaHint(foreign).refusals({"any": "thing"}) == []
-    assert SchemaHint({"pattern": "(?u"}).refusals("text") == []
-    assert SchemaHint({"type": "what"}).refusals(1) == []
+    assert SchemaValidator(foreign).check_value({"any": "thing"}) == []
+    assert SchemaValidator({"pattern": "(?u"}).check_value("text") == []
+    assert SchemaValidator({"type": "what"}).check_value(1) == []
 
     told = [record.getMessage() for record in caplog.records]
     assert told[-1] == "A JSON Schema cannot be evaluated, and lets pass: {'type': 'what'}"

@@ -16,7 +16,7 @@ from jsonschema.validators import extend
 from pydantic import TypeAdapter
 from referencing import Registry
 
-from scheduler_api.catalogue.hints import Path, Wrong, is_accepted, told
+from scheduler_api.catalogue.type_hints import Path, Violation, explain, is_accepted
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ _Validator: Any = extend(  # type: ignore[no-untyped-call]
 )
 
 
-class SchemaHint:
+class SchemaValidator:
     """A schema with its `$defs`, that judges values."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
@@ -88,7 +88,7 @@ class SchemaHint:
         # Of a registry of its own, so that no reference is looked up over the network.
         return _Validator(self.schema, registry=Registry(), format_checker=_formats)
 
-    def refusals(self, value: object) -> list[tuple[Path, str]]:
+    def check_value(self, value: object) -> list[tuple[Path, str]]:
         """Every mistake in a parsed JSON value: its path inside the value, what is wrong there."""
         try:
             errors = self._validator.iter_errors(value)
@@ -96,10 +96,10 @@ class SchemaHint:
         except Exception:  # a schema of somebody else's: only the worker can judge
             logger.exception("A JSON Schema cannot be evaluated, and lets pass: %r", self.schema)
             return []
-        return told(wrong, value)
+        return explain(wrong, value)
 
 
-def leaves(error: ValidationError) -> Iterator[Wrong]:
+def leaves(error: ValidationError) -> Iterator[Violation]:
     """What an error comes down to."""
     path, keyword = tuple(error.absolute_path), str(error.validator)
     wanted: Any = error.validator_value
@@ -110,15 +110,15 @@ def leaves(error: ValidationError) -> Iterator[Wrong]:
     elif keyword == "required":
         for name in wanted:
             if name not in value:
-                yield Wrong((*path, name), "is required")
+                yield Violation((*path, name), "is required")
     elif keyword == "additionalProperties":
         for name in value:
             if name not in schema.get("properties", ()):
-                yield Wrong((*path, name), "is not a known field")
+                yield Violation((*path, name), "is not a known field")
     elif keyword == "type":
-        yield Wrong(path, phrase_of_types(wanted, schema), is_of_type=True)
+        yield Violation(path, phrase_of_types(wanted, schema), is_of_type=True)
     else:
-        yield Wrong(path, phrase(keyword, wanted))
+        yield Violation(path, phrase(keyword, wanted))
 
 
 def phrase_of_types(wanted: str | list[str], schema: Mapping[str, Any]) -> str:

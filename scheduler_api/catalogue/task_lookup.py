@@ -13,7 +13,7 @@ from django.db.models import Count, Max
 from django.db.models.functions import Now
 from django_celery_beat.models import PeriodicTask
 
-from scheduler_api.catalogue.models import TaskList, TaskSpec, Worker, alive, told_alive
+from scheduler_api.catalogue.models import TaskList, TaskSpec, Worker, alive, with_is_alive
 from scheduler_api.catalogue.registry import (
     RegisteredTask,
     get_task,
@@ -23,12 +23,12 @@ from scheduler_api.catalogue.registry import (
 from scheduler_api.catalogue.signatures import TaskSignature, signature_from
 
 # A worker that nobody has seen for so long is forgotten, and so is what it alone could run.
-FORGOTTEN_AFTER = timedelta(days=30)
-MAX_AGE_SECONDS = 2.0  # of the names that the workers have told
+WORKER_RETENTION = timedelta(days=30)
+NAMES_CACHE_SECONDS = 2.0  # of the names that the workers have told
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sighting:
+class Availability:
     """Who has a task: how many workers that live, and when one was last seen that has, or had."""
 
     worker_count: int = 0
@@ -40,7 +40,7 @@ class KnownTask:
     """A task, and who has it; all of its workers only where somebody asks for this one."""
 
     task: RegisteredTask
-    sighting: Sighting
+    availability: Availability
     workers: list[Worker] = field(default_factory=list)
 
 
@@ -50,10 +50,10 @@ def find_task(name: str) -> RegisteredTask | None:
     if task is not None or is_registered(name):  # Celery's own
         return task
     spec = TaskSpec.objects.filter(name=name).first()
-    return described(spec) if spec else None
+    return task_from_spec(spec) if spec else None
 
 
-def described(spec: TaskSpec) -> RegisteredTask:
+def task_from_spec(spec: TaskSpec) -> RegisteredTask:
     """Return what a worker has told of a task."""
     return RegisteredTask(name=spec.name, doc=spec.doc, signature=_signature(spec.schema))
 
@@ -66,16 +66,16 @@ def _signature(schema: str) -> TaskSignature:
 def known_tasks() -> list[KnownTask]:
     """Return all of them, sorted by name; where this process has the code, as that has it."""
     specs = {spec.name: spec for spec in TaskSpec.objects.all()}
-    sightings = sightings_of(specs) if specs else {}
-    tasks = {name: described(spec) for name, spec in specs.items()}
+    availability = availability_by_name(specs) if specs else {}
+    tasks = {name: task_from_spec(spec) for name, spec in specs.items()}
     tasks |= {task.name: task for task in registered_tasks()}
     return [
-        KnownTask(task=tasks[name], sighting=sightings.get(name, Sighting()))
+        KnownTask(task=tasks[name], availability=availability.get(name, Availability()))
         for name in sorted(tasks)
     ]
 
 
-def sightings_of(specs: Mapping[str, TaskSpec]) -> dict[str, Sighting]:
+def availability_by_name(specs: Mapping[str, TaskSpec]) -> dict[str, Availability]:
     """Tell who has tasks. Workers that have the same are few rows, however many they are."""
     lists = {
         pk: (count, seen_at)
@@ -87,13 +87,13 @@ def sightings_of(specs: Mapping[str, TaskSpec]) -> dict[str, Sighting]:
     having: dict[int, list[tuple[int, datetime | None]]] = {}
     for list_id, spec_id in TaskList.specs.through.objects.values_list("tasklist", "taskspec"):
         having.setdefault(spec_id, []).append(lists.get(list_id, (0, None)))
-    return {name: sighting(spec, having.get(spec.pk, [])) for name, spec in specs.items()}
+    return {name: availability(spec, having.get(spec.pk, [])) for name, spec in specs.items()}
 
 
-def sighting(spec: TaskSpec, having: Sequence[tuple[int, datetime | None]]) -> Sighting:
+def availability(spec: TaskSpec, having: Sequence[tuple[int, datetime | None]]) -> Availability:
     """Sum up, of the lists that a task is on, how many workers live and when one was seen."""
     seen = [spec.last_seen_at, *(seen_at for _, seen_at in having if seen_at)]
-    return Sighting(worker_count=sum(count for count, _ in having), last_seen_at=max(seen))
+    return Availability(worker_count=sum(count for count, _ in having), last_seen_at=max(seen))
 
 
 def known_task(name: str) -> KnownTask | None:
@@ -103,11 +103,11 @@ def known_task(name: str) -> KnownTask | None:
         return None
     spec = TaskSpec.objects.filter(name=name).first()
     if spec is None:
-        return KnownTask(task=task, sighting=Sighting())
+        return KnownTask(task=task, availability=Availability())
     having = Worker.objects.filter(task_list__specs=spec).order_by("name")
-    workers: list[Any] = list(told_alive(having))  # with `is_alive`
+    workers: list[Any] = list(with_is_alive(having))  # with `is_alive`
     seen = [(int(worker.is_alive), worker.last_seen_at) for worker in workers]
-    return KnownTask(task=task, sighting=sighting(spec, seen), workers=workers)
+    return KnownTask(task=task, availability=availability(spec, seen), workers=workers)
 
 
 def known_names() -> list[str]:
@@ -116,7 +116,7 @@ def known_names() -> list[str]:
     return sorted({*told, *(task.name for task in registered_tasks())})
 
 
-class ToldNames:
+class AnnouncedNames:
     """The names that the workers have told, as they were a moment ago.
 
     For beat, which asks before it sends each run: a name that its own process does not have costs
@@ -124,32 +124,32 @@ class ToldNames:
     """
 
     def __init__(self) -> None:
-        self.forget()
+        self.invalidate()
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Ask the database next time."""
         self._names: frozenset[str] = frozenset()
         self._read_at = float("-inf")
 
     def has(self, name: str) -> bool:
         """Tell whether a worker has, or had, the task of that name."""
-        if time.monotonic() - self._read_at > MAX_AGE_SECONDS:
+        if time.monotonic() - self._read_at > NAMES_CACHE_SECONDS:
             self._names = frozenset(TaskSpec.objects.values_list("name", flat=True))
             self._read_at = time.monotonic()
         return name in self._names
 
 
-told_names = ToldNames()
+announced_names = AnnouncedNames()
 
 
 @transaction.atomic
-def forget_old() -> int:
+def delete_stale_workers() -> int:
     """Delete the workers that nobody has seen for long; return how many.
 
     With them goes what they alone could run, unless a periodic task names it: that is to wait for
     such a worker, not to be refused from one day to the next.
     """
-    limit = Now() - FORGOTTEN_AFTER
+    limit = Now() - WORKER_RETENTION
     count, _ = Worker.objects.filter(last_seen_at__lt=limit).delete()
     TaskList.objects.filter(workers=None).delete()
     gone = TaskSpec.objects.filter(lists=None, last_seen_at__lt=limit)

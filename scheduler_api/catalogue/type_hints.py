@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 Path: TypeAlias = tuple[str | int, ...]
 
-ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
+ANY_VALUE: TypeAdapter[Any] = TypeAdapter(Any)
 
 
 class SchemaGenerator(GenerateJsonSchema):
@@ -26,7 +26,7 @@ def adapter_for(
 ) -> TypeAdapter[Any]:
     """What checks values against an annotation, written out or as a string.
 
-    ``ANYTHING`` for one that cannot be resolved in ``namespace`` or says nothing of JSON: its
+    ``ANY_VALUE`` for one that cannot be resolved in ``namespace`` or says nothing of JSON: its
     task is as good as any other, and only its worker can judge the value.
     """
     annotated = SimpleNamespace(__annotations__={"value": annotation})
@@ -34,24 +34,24 @@ def adapter_for(
         hint = get_type_hints(annotated, dict(namespace), include_extras=True)["value"]
         adapter = TypeAdapter[Any](hint)
         if not adapter.json_schema(schema_generator=SchemaGenerator):
-            return ANYTHING
+            return ANY_VALUE
         return TypeAdapter(hint | None) if nullable else adapter
     except Exception:  # noqa: BLE001 - an annotation may be any expression of anybody's code
-        return ANYTHING
+        return ANY_VALUE
 
 
-def refusals(adapter: TypeAdapter[Any], value: object) -> list[tuple[Path, str]]:
+def check_value(adapter: TypeAdapter[Any], value: object) -> list[tuple[Path, str]]:
     """Every mistake in a parsed JSON value: its path inside the value and what is wrong there.
 
     Celery hands a task its arguments as they came, so nothing is coerced: this is pydantic's
     strict mode for JSON, where "5" is no integer, yet an ISO string is a datetime.
     """
-    if adapter is ANYTHING:
+    if adapter is ANY_VALUE:
         return []
     try:
         adapter.validate_json(json.dumps(value), strict=True)
     except ValidationError as refusal:
-        return _explain(refusal, value)
+        return _explain_refusal(refusal, value)
     except Exception as crash:  # noqa: BLE001 - a validator of the task's own, or a bottomless value
         return [((), f"cannot be checked: its type raised {type(crash).__name__}")]
     return []
@@ -59,10 +59,10 @@ def refusals(adapter: TypeAdapter[Any], value: object) -> list[tuple[Path, str]]
 
 def is_accepted(adapter: TypeAdapter[Any], value: object) -> bool:
     """Tell whether a parsed JSON value is what a hint says."""
-    return not refusals(adapter, value)
+    return not check_value(adapter, value)
 
 
-class Wrong(NamedTuple):
+class Violation(NamedTuple):
     """What was expected at a spot of a value: "must be an integer"; whether it is of its type."""
 
     path: Path
@@ -70,10 +70,10 @@ class Wrong(NamedTuple):
     is_of_type: bool = False
 
 
-def told(wrong: Iterable[Wrong], value: object) -> list[tuple[Path, str]]:
+def explain(violations: Iterable[Violation], value: object) -> list[tuple[Path, str]]:
     """Say it in a sentence for each spot."""
-    wrong_at: dict[Path, list[Wrong]] = {}
-    for each in wrong:
+    wrong_at: dict[Path, list[Violation]] = {}
+    for each in violations:
         wrong_at.setdefault(each.path, []).append(each)
     # A union reports all its branches: the one that got deepest is the one that was meant.
     passed = {path[:depth] for path in wrong_at for depth in range(len(path))}
@@ -84,10 +84,11 @@ def told(wrong: Iterable[Wrong], value: object) -> list[tuple[Path, str]]:
     ]
 
 
-def _explain(refusal: ValidationError, value: object) -> list[tuple[Path, str]]:
+def _explain_refusal(refusal: ValidationError, value: object) -> list[tuple[Path, str]]:
     errors = refusal.errors(include_url=False, include_context=False, include_input=False)
-    return told(
-        [Wrong(_path(error, value), _phrase(error), _is_of_type(error)) for error in errors], value
+    return explain(
+        [Violation(_path(error, value), _phrase(error), _is_of_type(error)) for error in errors],
+        value,
     )
 
 
@@ -149,7 +150,7 @@ _TYPES: dict[type, str] = {
 }
 
 
-def _sentence(wrong: list[Wrong], value: object) -> str:
+def _sentence(wrong: list[Violation], value: object) -> str:
     """What was expected at one spot, and what came: "must be an integer, not a string"."""
     first, *others = dict.fromkeys(each.phrase for each in wrong)
     expected = " or ".join([first, *(phrase.removeprefix("must be ") for phrase in others)])
