@@ -1,12 +1,10 @@
 """The thread that owns the connection to the broker, and publishes what it is handed."""
 
 import logging
-import os
 import select
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 from celery import Celery
 
@@ -14,6 +12,7 @@ from scheduler_api.broker.batches import Batch, Link, LinkLost
 from scheduler_api.broker.kombu_transport import KombuLink
 from scheduler_api.broker.outgoing import Outcome, Outgoing
 from scheduler_api.broker.rabbitmq_transport import AmqpLink
+from scheduler_api.self_pipe import SelfPipe
 
 # Seconds.
 FIRST_PAUSE, LONGEST_PAUSE = 1, 10  # between two tries to connect
@@ -44,10 +43,7 @@ class Publisher(threading.Thread):
         self._outcomes: list[Outcome] = []
         self._in_flight = 0
         self._deadline: float | None = None  # set when it is to end
-        self._bell_reads, bell = os.pipe()
-        os.set_blocking(self._bell_reads, False)
-        os.set_blocking(bell, False)
-        self._bell: int | None = bell  # None when nobody hears it any more
+        self._pipe = SelfPipe()  # closed when the thread takes no more batches
         # Of the thread alone.
         self._batches: list[Batch] = []
         self._connected = False
@@ -61,13 +57,13 @@ class Publisher(threading.Thread):
         """Hand over runs; each will be in an outcome of that batch."""
         batch = Batch(id=batch_id, runs=runs)
         with self._lock:
-            if self._bell is None:
+            if self._pipe.is_closed:
                 batch.give_up(THE_END)
                 self._outcomes.append(batch.outcome())
             else:
                 self._handed.append(batch)
                 self._in_flight += len(runs)
-        self._ring()
+        self._pipe.wake()
 
     def take_outcomes(self) -> list[Outcome]:
         """Return the batches that are done, and that no call has returned before."""
@@ -93,14 +89,9 @@ class Publisher(threading.Thread):
     def close(self, within: float) -> None:
         """Finish what is in flight, give up what is not done within so many seconds, and end."""
         self._deadline = time.monotonic() + within
-        self._ring()
+        self._pipe.wake()
         if self.is_alive():
             self.join(within + JOIN)
-
-    def _ring(self) -> None:
-        with self._lock, suppress(BlockingIOError):  # it rings already
-            if self._bell is not None:
-                os.write(self._bell, b"!")
 
     # --- The thread ---------------------------------------------------------------------------
 
@@ -112,8 +103,8 @@ class Publisher(threading.Thread):
                     self._connect(link)
                 has_more = self._feed(link)
                 self._settle()
-                link.turn(self._bell_reads, within=0 if has_more else self._patience())
-                self._hush()
+                link.turn(self._pipe.fileno(), within=0 if has_more else self._patience())
+                self._pipe.drain()
                 self._tell(
                     link.broker,
                     f"{link.broker} takes no messages: {link.blocked}" if link.blocked else "",
@@ -130,10 +121,7 @@ class Publisher(threading.Thread):
         self._settle()
         link.close(within=FAREWELL)
         with self._lock:
-            bell, self._bell = self._bell, None
-        for end in (bell, self._bell_reads):
-            if end is not None:
-                os.close(end)
+            self._pipe.close()
 
     def _is_over(self) -> bool:
         if self._deadline is None:
@@ -187,13 +175,8 @@ class Publisher(threading.Thread):
             self._settle()
 
     def _rest(self, seconds: float) -> None:
-        select.select([self._bell_reads], [], [], seconds)
-        self._hush()
-
-    def _hush(self) -> None:
-        with suppress(BlockingIOError):
-            while os.read(self._bell_reads, 4096):
-                pass
+        select.select([self._pipe], [], [], seconds)
+        self._pipe.drain()
 
     def _give_up(self, reason: str) -> None:
         self._take_over()

@@ -19,7 +19,7 @@ from scheduler_api.periodic_tasks.settings_entries import store_entries
 from scheduler_api.scheduler.engine import Engine
 from scheduler_api.scheduler.lost_messages import LostMessages, router_of
 from scheduler_api.scheduler.postgres_store import store_of_database
-from scheduler_api.scheduler.waker import Alarm
+from scheduler_api.scheduler.waker import Waker
 
 STOP_SECONDS = 10
 # A batch makes thousands of objects, none of which refers to itself: with Python's 700, looking
@@ -48,13 +48,13 @@ class DatabaseScheduler(Scheduler):
         registered_tasks(self.app)  # loads them, so that the first batch need not wait for it
         gc.freeze()  # what is there now stays
         gc.set_threshold(OBJECTS_UNTIL_COLLECTED, *gc.get_threshold()[1:])
-        alarm = Alarm()
-        publisher = Publisher(self.app, wake=alarm.ring)
+        waker = Waker()
+        publisher = Publisher(self.app, wake=waker.wake)
         publisher.start()
         self._engine = Engine(
             store=store_of_database(),
             publisher=publisher,
-            alarm=alarm,
+            waker=waker,
             revoke=self.revoke,
             grace=timedelta(seconds=settings.MISFIRE_GRACE),
             lost_messages=LostMessages(queue_of=router_of(self.app), gauge=Gauge(self.app)),
@@ -93,7 +93,7 @@ class DatabaseScheduler(Scheduler):
             raise SystemExit
         self._is_stopping = True
         if self._engine is not None:
-            self._engine.alarm.ring()
+            self._engine.waker.wake()
 
     def revoke(self, run_ids: Sequence[str]) -> None:
         """Ask the workers not to start runs, or to end them."""

@@ -22,7 +22,7 @@ from scheduler_api.scheduler.lost_messages import LostMessages
 from scheduler_api.scheduler.planning import plan, put_off
 from scheduler_api.scheduler.reaping import give_up_untold, reap
 from scheduler_api.scheduler.store import Glance, Store
-from scheduler_api.scheduler.waker import Alarm
+from scheduler_api.scheduler.waker import Waker
 from scheduler_api.scheduler.watchdog import Watchdog
 
 PLANNED_AT_ONCE = 1000
@@ -57,7 +57,7 @@ class Engine:
 
     store: Store
     publisher: Publisher
-    alarm: Alarm
+    waker: Waker
     revoke: Callable[[Sequence[str]], None]
     grace: timedelta
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
@@ -91,7 +91,7 @@ class Engine:
         else:
             self.find_all_well()
         if pause > NOTHING:
-            self.alarm.wait(pause.total_seconds())
+            self.waker.wait(pause.total_seconds())
 
     def work(self) -> timedelta:
         """Do one step of each kind; return how long nothing else is to be done."""
@@ -306,7 +306,7 @@ class Engine:
         if is_conflict(error):  # another transaction went first
             return SHORTEST_SLEEP
         connection.close()
-        self.alarm.deafen()
+        self.waker.stop_listening()
         if not self.backoff_seconds:
             logger.error("The database does not answer: %s", " ".join(str(error).split()))
         return self.back_off()
@@ -340,7 +340,7 @@ class Engine:
             logger.warning("Stopping without the database: %s", error)
         finally:
             self.watchdog.close()
-            self.alarm.close()
+            self.waker.close()
             connection.close()
 
 

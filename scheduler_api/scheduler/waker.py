@@ -1,8 +1,6 @@
-"""What wakes beat before its time: a change of a definition, an answer of the broker, a signal."""
+"""The wait of beat between two ticks, ended early by a change, the broker's reply or a signal."""
 
-import contextlib
 import logging
-import os
 import select
 from time import monotonic
 from typing import Any
@@ -11,48 +9,45 @@ import psycopg
 from django.db import connection
 
 from scheduler_api.periodic_tasks.triggers.postgresql import CHANNEL
+from scheduler_api.self_pipe import SelfPipe
 
-# A listener that could not be had is tried for again; the agenda is looked at each second anyhow.
+# Between two tries to listen. Without a listener, beat still looks at the agenda each second.
 RETRY_SECONDS = 5
 
 logger = logging.getLogger(__name__)
 
 
-class Alarm:
-    """Waits, until somebody rings. On PostgreSQL the triggers of the agenda ring, too."""
+class Waker:
+    """Waits for a time or a wake-up. On PostgreSQL, the triggers of the agenda wake it too."""
 
     def __init__(self) -> None:
-        self._ear, self._bell = os.pipe()
-        os.set_blocking(self._ear, False)
-        os.set_blocking(self._bell, False)
+        self._pipe = SelfPipe()
         self._listener: psycopg.Connection[Any] | None = None
         self._retry_at = 0.0
 
-    def ring(self) -> None:
-        """End the wait, or the next one: from any thread, or from a handler of a signal."""
-        with contextlib.suppress(BlockingIOError):  # it rings already
-            os.write(self._bell, b"!")
+    def wake(self) -> None:
+        """End the current wait, or the next one: from any thread or signal handler."""
+        self._pipe.wake()
 
     def wait(self, seconds: float) -> None:
-        """Wait so long, or until somebody rings."""
+        """Wait for this many seconds, or until a wake-up."""
         self._listen()
-        ears = [self._ear] + ([self._listener.fileno()] if self._listener else [])
-        heard, _, _ = select.select(ears, [], [], max(seconds, 0))
-        if self._ear in heard:
-            with contextlib.suppress(BlockingIOError):
-                while os.read(self._ear, 4096):
-                    pass
-        if len(heard) > 1 or (heard and self._ear not in heard):
+        sources: list[Any] = [self._pipe]
+        if self._listener:
+            sources.append(self._listener)
+        ready, _, _ = select.select(sources, [], [], max(seconds, 0))
+        if self._pipe in ready:
+            self._pipe.drain()
+        if self._listener in ready:
             self._take_notices()
 
     def close(self) -> None:
-        """Let go of all that it holds."""
-        self.deafen()
-        os.close(self._ear)
-        os.close(self._bell)
+        """Close the pipe and the connection."""
+        self.stop_listening()
+        self._pipe.close()
 
-    def deafen(self) -> None:
-        """Let go of the database; `wait` listens again."""
+    def stop_listening(self) -> None:
+        """Close the connection to the database; `wait` opens another."""
         if self._listener:
             self._listener.close()
             self._listener = None
@@ -69,7 +64,7 @@ class Alarm:
             self._listener.execute(f"LISTEN {CHANNEL}")
         except psycopg.Error as error:
             logger.debug("Cannot listen for changes: %s", error)
-            self.deafen()
+            self.stop_listening()
 
     def _take_notices(self) -> None:
         assert self._listener is not None
@@ -78,4 +73,4 @@ class Alarm:
                 pass
         except psycopg.Error as error:
             logger.debug("Cannot listen for changes: %s", error)
-            self.deafen()
+            self.stop_listening()

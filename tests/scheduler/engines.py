@@ -7,7 +7,7 @@ from scheduler_api.broker.outgoing import Fate, Outcome, Outgoing
 from scheduler_api.runs.models import Run
 from scheduler_api.scheduler.engine import Engine
 from scheduler_api.scheduler.postgres_store import store_of_database
-from scheduler_api.scheduler.waker import Alarm
+from scheduler_api.scheduler.waker import Waker
 
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -62,7 +62,7 @@ class TestedEngine:
         self.engine = Engine(
             store=store_of_database(clock=lambda: self.now),
             publisher=self.publisher,  # type: ignore[arg-type]
-            alarm=Alarm(),
+            waker=Waker(),
             revoke=self.revoked.extend,
             grace=10 * SECOND,
         )

@@ -9,7 +9,7 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connection
 from psycopg import errors
 
 from scheduler_api.scheduler.models import BeatHeartbeat
-from scheduler_api.scheduler.waker import Alarm
+from scheduler_api.scheduler.waker import Waker
 from scheduler_api.scheduler.watchdog import Watchdog
 from tests.scheduler.engines import NOON, SECOND, TestedEngine
 
@@ -27,7 +27,7 @@ def beat(db: None, monkeypatch: Any) -> TestedEngine:
 def waits(beat: TestedEngine, monkeypatch: Any) -> list[float]:
     """How long beat has slept, without sleeping."""
     slept: list[float] = []
-    monkeypatch.setattr(beat.engine.alarm, "wait", slept.append)
+    monkeypatch.setattr(beat.engine.waker, "wait", slept.append)
     return slept
 
 
@@ -100,43 +100,43 @@ def test_it_shows_that_it_lives_and_takes_that_away_when_it_stops(beat):
     assert not BeatHeartbeat.objects.exists()
 
 
-def test_a_ring_from_another_thread_ends_the_wait():
-    alarm = Alarm()
+def test_waker_woken_by_another_thread_ends_its_wait():
+    waker = Waker()
     began = monotonic()
-    threading.Timer(0.1, alarm.ring).start()
+    threading.Timer(0.1, waker.wake).start()
 
-    alarm.wait(30)
+    waker.wait(30)
 
     assert monotonic() - began < 10
-    alarm.close()
+    waker.close()
 
 
-def test_a_ring_before_the_wait_ends_it_too_and_once():
-    alarm = Alarm()
+def test_waker_woken_before_its_wait_ends_that_wait_alone():
+    waker = Waker()
     for _ in range(100_000):  # more than a pipe holds
-        alarm.ring()
+        waker.wake()
 
-    alarm.wait(30)
+    waker.wait(30)
     began = monotonic()
-    alarm.wait(0.2)
+    waker.wait(0.2)
 
     assert monotonic() - began >= 0.2
-    alarm.close()
+    waker.close()
 
 
 @on_postgres
 @pytest.mark.django_db(transaction=True)
-def test_a_notification_ends_the_wait():
-    alarm = Alarm()
-    alarm.wait(0)  # it listens from here on
+def test_waker_ends_its_wait_on_a_notification():
+    waker = Waker()
+    waker.wait(0)  # it listens from here on
     with connection.cursor() as cursor:
         cursor.execute("NOTIFY scheduler_api_agenda")
     began = monotonic()
 
-    alarm.wait(30)
+    waker.wait(30)
 
     assert monotonic() - began < 10
-    alarm.close()
+    waker.close()
 
 
 @on_postgres
