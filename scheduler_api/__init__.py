@@ -13,7 +13,7 @@ and a schedule.
    (`schedules.slots`).
 4. `periodic_tasks.validation` asks all that concerns several fields: does the task exist, do the
    arguments fit its signature (`catalogue`: by this process's code, or by what the workers have
-   told of theirs), will it ever run (`periodic_tasks.timing`)?
+   told of theirs), will it ever run (`periodic_tasks.slots`)?
 5. `periodic_tasks.actions` stores it in one transaction, on a schedule row that equal ones share,
    and `access.audit` notes who did it. A trigger marks it in the agenda
    (`periodic_tasks.agenda`), within the same transaction.
@@ -23,7 +23,7 @@ and a schedule.
 
 And then, in beat (`beat.engine`):
 
-7. `beat.planning` finds the next slot of what is marked, as `periodic_tasks.timing` has it.
+7. `beat.planning` finds the next slot of what is marked, as `periodic_tasks.slots` has it.
 8. `beat.claiming` takes what is due: `beat.serving` and `beat.policy` decide, `beat.store` writes
    the runs (`runs.models`) and the next slots in one commit.
 9. `beat.publishing` sends them, as `beat.templates` has learnt it from Celery; what the broker
@@ -32,7 +32,7 @@ And then, in beat (`beat.engine`):
 
 And where somebody is to hear of it, in a process of its own (`manage.py deliver_webhooks`):
 
-10. `webhooks.fanning_out` makes deliveries of what came of runs (`runs.events`), and
+10. `webhooks.fan_out` makes deliveries of what came of runs (`runs.events`), and
     `webhooks.sender` sends them, signed, to where `http.destinations` lets it.
 
 What the answers look like is written in openapi.yaml, made from these classes by `http.schema`.

@@ -17,7 +17,7 @@ class SchedulerApiConfig(AppConfig):
         What a worker takes, too, is told without its secrets, and recorded; and it tells what it
         can run. Triggers make way for migrations.
         """
-        from scheduler_api.periodic_tasks.messages import hide_secrets  # noqa: PLC0415
+        from scheduler_api.periodic_tasks.message_redaction import hide_secrets  # noqa: PLC0415
         from scheduler_api.periodic_tasks.triggers import migrating  # noqa: PLC0415
         from scheduler_api.schedules.zones import tolerate_unknown_zones  # noqa: PLC0415
         from scheduler_api.worker import registration, signals  # noqa: PLC0415
@@ -27,4 +27,4 @@ class SchedulerApiConfig(AppConfig):
         before_task_publish.connect(hide_secrets)
         signals.connect()
         registration.connect()
-        Task.Request = "scheduler_api.periodic_tasks.messages:DiscreetRequest"
+        Task.Request = "scheduler_api.periodic_tasks.message_redaction:RedactedRequest"

@@ -10,7 +10,7 @@ from celery import Celery, Task, signals
 from celery.app.routes import MapRoute, Router
 from kombu import Producer
 
-from scheduler_api.periodic_tasks.messages import hide_secrets
+from scheduler_api.periodic_tasks.message_redaction import hide_secrets
 
 PROTOCOL = 2
 UPSTREAM = tuple(f"{Path(str(package.__file__)).parent}/" for package in (celery, kombu))

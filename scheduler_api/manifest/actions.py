@@ -14,7 +14,7 @@ from scheduler_api.access.redaction import redacted
 from scheduler_api.http.problems import Mistake, ValidationFailed, join, mistakes_in
 from scheduler_api.periodic_tasks import actions
 from scheduler_api.periodic_tasks.actions import Draft, NameTaken, fields_of
-from scheduler_api.periodic_tasks.models import ManagedTask, managed_half
+from scheduler_api.periodic_tasks.models import ManagedTask, managed_settings
 from scheduler_api.periodic_tasks.serializers import PeriodicTaskSerializer
 
 MANIFEST = ManagedTask.ManagedBy.MANIFEST
@@ -56,7 +56,7 @@ def apply(
     outcome = Outcome()
     if prune:
         for name in sorted(stored.keys() - checked.keys()):
-            if managed_half(stored[name]).managed_by == MANIFEST:
+            if managed_settings(stored[name]).managed_by == MANIFEST:
                 actions.delete(stored[name], by=by)
                 outcome.deleted.append(name)
     for name in sorted(stored.keys() & checked.keys()):

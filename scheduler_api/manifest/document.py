@@ -11,7 +11,7 @@ from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.http.etags import etag_of
 from scheduler_api.http.serializers import read
-from scheduler_api.periodic_tasks.models import managed_half
+from scheduler_api.periodic_tasks.models import managed_settings
 from scheduler_api.periodic_tasks.serializers import PeriodicTaskSerializer
 from scheduler_api.schedules.rows import KINDS
 from scheduler_api.schedules.serializers import INLINE_SERIALIZERS
@@ -28,7 +28,7 @@ def document_of(tasks: Iterable[PeriodicTask]) -> dict[str, Any]:
 def tag_of(tasks: Iterable[PeriodicTask]) -> str:
     """Return the entity tag of a manifest; that a secret was changed over the API shows in it."""
     tasks = sorted(tasks, key=lambda task: str(task.name))
-    revisions = [managed_half(task).revision for task in tasks]
+    revisions = [managed_settings(task).revision for task in tasks]
     return etag_of({**document_of(tasks), "revisions": revisions})
 
 

@@ -17,10 +17,10 @@ from scheduler_api.periodic_tasks.models import (
     ManagedTask,
     is_enabled,
     is_paused,
-    managed_half,
+    managed_settings,
 )
 from scheduler_api.periodic_tasks.quotas import refuse_beyond_quota
-from scheduler_api.periodic_tasks.timing import schedule_row
+from scheduler_api.periodic_tasks.task_schedule import schedule_row
 from scheduler_api.schedules.rows import KINDS, kind_of, reuse, values_of
 
 Labels = Mapping[str, str]
@@ -76,7 +76,7 @@ def create(draft: Draft, *, by: Caller) -> None:
     task = draft.task
     follow(task, reuse(schedule_row(task)))
     _save(task)
-    managed_half_of_new(draft, managed_by=ManagedBy.API, by=by).save(force_insert=True)
+    new_managed_settings(draft, managed_by=ManagedBy.API, by=by).save(force_insert=True)
     note(Operation.CREATE, task, by=by, after=fields_of(task))
 
 
@@ -109,13 +109,13 @@ def _insert(drafts: Sequence[Draft], *, managed_by: ManagedBy, by: Caller) -> No
             raise
         raise name_taken(min(taken)) from error
     ManagedTask.objects.bulk_create(
-        managed_half_of_new(draft, managed_by=managed_by, by=by) for draft in drafts
+        new_managed_settings(draft, managed_by=managed_by, by=by) for draft in drafts
     )
     note_new({draft.task: fields_of(draft.task) for draft in drafts}, by=by)
     PeriodicTasks.update_changed()
 
 
-def managed_half_of_new(draft: Draft, *, managed_by: ManagedBy, by: Caller) -> ManagedTask:
+def new_managed_settings(draft: Draft, *, managed_by: ManagedBy, by: Caller) -> ManagedTask:
     """Return the other half, not stored yet, of a task that has just been."""
     return ManagedTask(
         periodic_task=draft.task,
@@ -137,7 +137,7 @@ def change(
     would be overdue and start at once. One that runs once may do so once more.
     """
     fields_before, after = fields_of(before), draft.task
-    after.managed = managed = managed_half(before)
+    after.managed = managed = managed_settings(before)
     follow(after, reuse(schedule_row(after)))
     if is_paused(before):
         managed.enabled_on_resume, after.enabled = after.enabled, False
@@ -171,7 +171,7 @@ def pause(task: PeriodicTask, *, why: str, until: datetime | None, by: Caller) -
     One that is paused already gets the new note and end.
     """
     fields_before = fields_of(task)
-    managed = managed_half(task)
+    managed = managed_settings(task)
     if not is_paused(task):
         _begin_pause(task, at=datetime.now(UTC))
     managed.paused_until, managed.pause_note = until, why
@@ -182,7 +182,7 @@ def pause(task: PeriodicTask, *, why: str, until: datetime | None, by: Caller) -
 
 
 @transaction.atomic
-def pause_for(task_id: int, *, why: str, at: datetime) -> bool:
+def pause_by_policy(task_id: int, *, why: str, at: datetime) -> bool:
     """Pause a periodic task that its policy stops; False where it is none, or does not run.
 
     Nobody has asked: no revision.
@@ -191,7 +191,7 @@ def pause_for(task_id: int, *, why: str, at: datetime) -> bool:
     task = enabled.select_related("managed").select_for_update(of=("self",)).first()
     if task is None:
         return False
-    managed = managed_half(task)
+    managed = managed_settings(task)
     _begin_pause(task, at=at)
     managed.paused_until, managed.pause_note = None, why
     managed.save()
@@ -204,7 +204,7 @@ def resume(task: PeriodicTask, *, by: Caller) -> None:
     if not is_paused(task):
         return
     fields_before = fields_of(task)
-    managed_half(task).revision += 1
+    managed_settings(task).revision += 1
     _end_pause(task, at=datetime.now(UTC))
     note(Operation.RESUME, task, by=by, before=fields_before, after=fields_of(task))
 
@@ -217,21 +217,21 @@ def resume_due(*, at: datetime) -> list[PeriodicTask]:
         paused.select_related("managed").select_for_update(of=("self",), skip_locked=True)
     )
     for task in tasks:
-        until = managed_half(task).paused_until
+        until = managed_settings(task).paused_until
         assert until is not None
         _end_pause(task, at=until)
     return tasks
 
 
 def _begin_pause(task: PeriodicTask, *, at: datetime) -> None:
-    managed = managed_half(task)
+    managed = managed_settings(task)
     managed.enabled_on_resume, managed.paused_at = task.enabled, at
     task.enabled = False
     _save(task, columns=["enabled", "date_changed"])
 
 
 def _end_pause(task: PeriodicTask, *, at: datetime) -> None:
-    managed = managed_half(task)
+    managed = managed_settings(task)
     task.enabled = managed.enabled_on_resume
     _save(task, columns=["enabled", "date_changed"])
     managed.paused_at = managed.paused_until = None
@@ -253,14 +253,14 @@ def fields_of(task: PeriodicTask) -> dict[str, object]:
         **{name: getattr(task, name) for name in AUDITED_COLUMNS},
         "enabled": is_enabled(task),
         "paused": is_paused(task),
-        **{name: getattr(managed_half(task), name) for name in AUDITED_OF_PAUSE},
+        **{name: getattr(managed_settings(task), name) for name in AUDITED_OF_PAUSE},
         "schedule": row and {"type": kind_of(row).name, "id": row.pk, **values_of(row)},
         "args": read_json(task.args, list),
         "kwargs": read_json(task.kwargs, dict),
         "headers": read_json(task.headers, dict),
-        **{name: getattr(managed_half(task), name) for name in POLICIES},
-        "labels": managed_half(task).labels,
-        "managed_by": managed_half(task).managed_by,
+        **{name: getattr(managed_settings(task), name) for name in POLICIES},
+        "labels": managed_settings(task).labels,
+        "managed_by": managed_settings(task).managed_by,
     }
 
 

@@ -67,10 +67,10 @@ class Agenda(models.Model):
         return f"{self.periodic_task_id} at {self.slot_at}"
 
 
-NOTHING_YET = Agenda()
+UNPLANNED = Agenda()
 
 
 def agenda_of(task: PeriodicTask) -> Agenda:
     """Return where a periodic task stands; of one that has lost its row, nothing yet."""
-    agenda: Agenda = getattr(task, "agenda", NOTHING_YET)
+    agenda: Agenda = getattr(task, "agenda", UNPLANNED)
     return agenda

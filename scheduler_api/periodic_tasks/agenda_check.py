@@ -8,8 +8,8 @@ from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 from django_celery_beat.models import PeriodicTask
 
-from scheduler_api.periodic_tasks import timing
 from scheduler_api.periodic_tasks.agenda import Agenda
+from scheduler_api.periodic_tasks.task_schedule import timing_digest
 from scheduler_api.periodic_tasks.triggers.installation import (
     Faults,
     adopt,
@@ -89,7 +89,7 @@ def _outdated(using: str) -> Iterator[list[int]]:
         # Both tables by a range: else PostgreSQL reads the whole of one of them each time.
         here = {"pk__gte": pks[0], "pk__lte": pks[-1]}
         tasks = planned.filter(**here, **{f"agenda__{bound}": pk for bound, pk in here.items()})
-        yield [task.pk for task in tasks if task.agenda.timing != timing.digest_of(task)]
+        yield [task.pk for task in tasks if task.agenda.timing != timing_digest(task)]
         latest = pks[-1]
 
 

@@ -7,9 +7,9 @@ from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.access.redaction import redacted
 from scheduler_api.http import fields
-from scheduler_api.periodic_tasks import timing
 from scheduler_api.periodic_tasks.agenda import agenda_of
 from scheduler_api.periodic_tasks.models import is_enabled
+from scheduler_api.periodic_tasks.task_schedule import schedule_row
 from scheduler_api.periodic_tasks.validation import HEADER_NAME
 from scheduler_api.schedules.inline import InlineSchedule
 
@@ -57,13 +57,13 @@ class FollowedSchedule(InlineSchedule):
 
     def get_attribute(self, instance: PeriodicTask) -> Any:
         """Return the one of four references that is set."""
-        return timing.schedule_row(instance)
+        return schedule_row(instance)
 
     def to_internal_value(self, data: Any) -> Any:
         """Take back what was read, even if its time has passed or others have spoilt it."""
         assert self.parent is not None
         task = self.parent.instance
-        current = timing.schedule_row(task) if task else None
+        current = schedule_row(task) if task else None
         if current is not None and data == self.to_representation(current):
             return current
         return super().to_internal_value(data)

@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.http.filtering import FlagFilter, IdFilter, InstantFilter, TextFilter
-from scheduler_api.periodic_tasks.labels import FILTER_HELP, with_labels
+from scheduler_api.periodic_tasks.labels import FILTER_HELP, filter_by_labels
 from scheduler_api.schedules.rows import KINDS
 
 PAUSED = Q(enabled=False, managed__paused_at__isnull=False)
@@ -80,7 +80,7 @@ class PeriodicTaskFilter(django_filters.FilterSet):
 
     def has_labels(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Select by labels, all of which must be there."""
-        return with_labels(rows, value, column="managed__labels")
+        return filter_by_labels(rows, value, column="managed__labels")
 
     def follows(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Select by the kind of schedule."""

@@ -10,7 +10,7 @@ from django_celery_beat.models import PeriodicTask
 from rest_framework import serializers
 
 from scheduler_api.http.fields import as_it_is
-from scheduler_api.periodic_tasks.models import managed_half
+from scheduler_api.periodic_tasks.models import managed_settings
 
 KEY = re.compile(r"[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?")
 MAX_LABELS = 32
@@ -23,13 +23,13 @@ def has_labels(labels: Mapping[str, str], wanted: str) -> bool:
 
     As the filter of periodic tasks reads it, which asks the database. An empty text asks for none.
     """
-    for key, value in wanted_in(wanted):
+    for key, value in parse_selector(wanted):
         if key not in labels or (value is not None and labels[key] != value):
             return False
     return True
 
 
-def wanted_in(text: str) -> Iterator[tuple[str, str | None]]:
+def parse_selector(text: str) -> Iterator[tuple[str, str | None]]:
     """Yield the keys that a text asks for, with their values, or None where any will do."""
     for label in text.split(",") if text else ():
         key, is_pair, value = label.partition("=")
@@ -56,7 +56,7 @@ class Labels(serializers.DictField):
 
     def get_attribute(self, instance: PeriodicTask) -> dict[str, str]:
         """Return the labels, which the other half of a periodic task has."""
-        labels: dict[str, str] = managed_half(instance).labels
+        labels: dict[str, str] = managed_settings(instance).labels
         return labels
 
     to_representation = as_it_is
@@ -76,9 +76,9 @@ class Labels(serializers.DictField):
         return dict(sorted(data.items()))
 
 
-def with_labels(rows: QuerySet[Any], wanted: str, *, column: str = "labels") -> QuerySet[Any]:
+def filter_by_labels(rows: QuerySet[Any], wanted: str, *, column: str = "labels") -> QuerySet[Any]:
     """Select rows by labels, all of which must be there: `team=billing,tier`."""
-    for number, (key, value) in enumerate(wanted_in(wanted)):
+    for number, (key, value) in enumerate(parse_selector(wanted)):
         stored = {f"label_{number}": KeyTransform(key, column)}
         condition = (
             {f"label_{number}__isnull": False} if value is None else {f"label_{number}": value}

@@ -137,7 +137,7 @@ class ManagedTask(models.Model):
         return f"{self.periodic_task_id} of {self.owner}"
 
 
-def managed_half(task: PeriodicTask) -> ManagedTask:
+def managed_settings(task: PeriodicTask) -> ManagedTask:
     """Return the other half of a periodic task; that of one which has none, not stored.
 
     It is nobody's then, and written by whoever wrote the row: the settings or Django's admin.
@@ -159,15 +159,15 @@ def max_attempts_of(periodic_task_id: str) -> Coalesce:
 
 def is_paused(task: PeriodicTask) -> bool:
     """Tell whether a task is paused; whoever enables the row past the API ends the pause."""
-    return not task.enabled and managed_half(task).paused_at is not None
+    return not task.enabled and managed_settings(task).paused_at is not None
 
 
 def is_enabled(task: PeriodicTask) -> bool:
     """Tell whether a task runs, but for a pause."""
-    return managed_half(task).enabled_on_resume if is_paused(task) else bool(task.enabled)
+    return managed_settings(task).enabled_on_resume if is_paused(task) else bool(task.enabled)
 
 
 def end_of_pause(task: PeriodicTask) -> datetime | None:
     """Return when the latest pause ended or is to end; None without one, or with no end."""
-    managed = managed_half(task)
+    managed = managed_settings(task)
     return managed.paused_until if is_paused(task) else managed.resumed_at

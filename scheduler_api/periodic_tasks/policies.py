@@ -7,8 +7,8 @@ from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.http import fields
 from scheduler_api.http.problems import Mistake
-from scheduler_api.periodic_tasks.models import managed_half
-from scheduler_api.periodic_tasks.timing import schedule_row
+from scheduler_api.periodic_tasks.models import managed_settings
+from scheduler_api.periodic_tasks.task_schedule import schedule_row
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.gaps import shortest_gap
 from scheduler_api.schedules.rows import schedule_of
@@ -22,13 +22,13 @@ _ANY_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
 class PolicyName(fields.OfAnotherRow, fields.Choice):
     """A policy by its name, which the other half of a periodic task has."""
 
-    row_of = staticmethod(managed_half)
+    row_of = staticmethod(managed_settings)
 
 
 class PolicyNumber(fields.OfAnotherRow, fields.WholeNumber):
     """A policy that is a whole number, which the other half of a periodic task has."""
 
-    row_of = staticmethod(managed_half)
+    row_of = staticmethod(managed_settings)
 
 
 def wrong_jitter(task: PeriodicTask, jitter_seconds: int) -> Iterator[Mistake]:

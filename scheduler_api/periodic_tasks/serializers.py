@@ -23,7 +23,6 @@ from scheduler_api.http import fields
 from scheduler_api.http.problems import Mistake, ValidationFailed
 from scheduler_api.http.serializers import StrictModelSerializer, StrictSerializer
 from scheduler_api.openapi.bodies import examples
-from scheduler_api.periodic_tasks import timing
 from scheduler_api.periodic_tasks.actions import Draft, follow
 from scheduler_api.periodic_tasks.examples import ANSWER, EXAMPLE
 from scheduler_api.periodic_tasks.fields import (
@@ -42,7 +41,7 @@ from scheduler_api.periodic_tasks.models import (
     ManagedTask,
     is_enabled,
     is_paused,
-    managed_half,
+    managed_settings,
 )
 from scheduler_api.periodic_tasks.policies import (
     DAY_SECONDS,
@@ -52,6 +51,8 @@ from scheduler_api.periodic_tasks.policies import (
     PolicyNumber,
     wrong_jitter,
 )
+from scheduler_api.periodic_tasks.slots import next_run_at
+from scheduler_api.periodic_tasks.task_schedule import schedule_row
 from scheduler_api.periodic_tasks.validation import mistakes_in, warnings_about
 from scheduler_api.schedules.rows import KINDS, are_equal, kind_of
 
@@ -272,12 +273,12 @@ class PeriodicTaskSerializer(StrictModelSerializer):
     @extend_schema_field(fields.Instant(allow_null=True))
     def get_paused_until(self, task: PeriodicTask) -> str | None:
         """Return when it resumes by itself."""
-        until = managed_half(task).paused_until if is_paused(task) else None
+        until = managed_settings(task).paused_until if is_paused(task) else None
         return fields.in_utc(until) if until else None
 
     def get_pause_note(self, task: PeriodicTask) -> str:
         """Return why it is paused."""
-        return managed_half(task).pause_note if is_paused(task) else ""
+        return managed_settings(task).pause_note if is_paused(task) else ""
 
     def get_owner(self, task: Any) -> str | None:
         """Return the name, which the view has fetched, of the account whose it is."""
@@ -286,16 +287,16 @@ class PeriodicTaskSerializer(StrictModelSerializer):
 
     def get_managed_by(self, task: PeriodicTask) -> str:
         """Return who writes it."""
-        return managed_half(task).managed_by
+        return managed_settings(task).managed_by
 
     def get_revision(self, task: PeriodicTask) -> int:
         """Return how often it was written over the API."""
-        return managed_half(task).revision
+        return managed_settings(task).revision
 
     @extend_schema_field(fields.Instant(allow_null=True))
     def get_next_run_at(self, task: PeriodicTask) -> Any:
         """Return the slot that beat waits for."""
-        slot = timing.next_run_at(task)
+        slot = next_run_at(task)
         return slot and fields.in_utc(slot)
 
     @extend_schema_field(WarningSerializer(many=True))
@@ -344,9 +345,9 @@ class PeriodicTaskSerializer(StrictModelSerializer):
         }
         for field, value in attrs.items():
             setattr(task, field, value)
-        if timing.schedule_row(task) != timing.schedule_row(before):
+        if schedule_row(task) != schedule_row(before):
             changed.add("schedule")
-        stored_jitter = managed_half(before).jitter_seconds
+        stored_jitter = managed_settings(before).jitter_seconds
         jitter = policies.get("jitter_seconds", stored_jitter)
         if "schedule" in changed or jitter != stored_jitter:
             mistakes += wrong_jitter(task, jitter)
@@ -372,7 +373,7 @@ class PeriodicTaskSerializer(StrictModelSerializer):
             if inline is not None and not are_equal(inline, row):
                 return None, [ambiguous(kind)]
             return row, []
-        current = timing.schedule_row(self.instance) if self.instance else None
+        current = schedule_row(self.instance) if self.instance else None
         if inline is not None and current is not None and are_equal(inline, current):
             return current, []
         keeps = self.partial and current is not None and kind_of(current).name not in sent

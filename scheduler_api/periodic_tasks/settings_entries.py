@@ -10,7 +10,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import ModelEntry
 
-from scheduler_api.periodic_tasks.models import ManagedTask, managed_half
+from scheduler_api.periodic_tasks.models import ManagedTask, managed_settings
 
 ManagedBy = ManagedTask.ManagedBy
 # As in django_celery_beat.schedulers.DatabaseScheduler.install_default_entries.
@@ -52,7 +52,7 @@ def take_over(names: Collection[str]) -> None:
     """
     tasks = PeriodicTask.objects.select_related("managed").filter(name__in=names)
     for task in tasks.exclude(managed__managed_by=ManagedBy.SETTINGS):
-        managed = managed_half(task)
+        managed = managed_settings(task)
         if not managed._state.adding and managed.owner_id is None:
             _switch(task, managed, on=True)
         managed.managed_by = ManagedBy.SETTINGS
@@ -65,7 +65,7 @@ def let_go(names: Collection[str]) -> list[PeriodicTask]:
     tasks = PeriodicTask.objects.select_related("managed").select_for_update(of=("self",))
     gone = list(tasks.filter(managed__managed_by=ManagedBy.SETTINGS).exclude(name__in=names))
     for task in gone:
-        managed = managed_half(task)
+        managed = managed_settings(task)
         _switch(task, managed, on=False)
         managed.managed_by = ManagedBy.ADMIN
         managed.save()

@@ -15,16 +15,18 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django_celery_beat.models import PeriodicTask
 
-from scheduler_api.periodic_tasks import timing
 from scheduler_api.periodic_tasks.agenda import agenda_of
-from scheduler_api.periodic_tasks.due import due_at
-from scheduler_api.periodic_tasks.models import managed_half
+from scheduler_api.periodic_tasks.jitter import due_at
+from scheduler_api.periodic_tasks.models import managed_settings
+from scheduler_api.periodic_tasks.slots import next_run_at, slots
+from scheduler_api.periodic_tasks.task_schedule import schedule_row
 from scheduler_api.schedules.errors import InvalidSchedule
+from scheduler_api.schedules.slots import EPOCH, ONE_MICROSECOND
 
 READ_AT_ONCE = 500
 # So many are told by their definitions, which takes longer: beat plans as many in a second or two.
 MAX_UNPLANNED = 2000
-EARLIEST = timing.LONG_AGO
+EARLIEST = EPOCH
 # When something is due, and of which periodic task: the order of all there is.
 Place = tuple[datetime, int]
 # The place of a slot, and the slot.
@@ -42,7 +44,7 @@ class Upcoming:
     @property
     def schedule(self) -> Any:
         """Return the row of the schedule that its periodic task follows."""
-        return timing.schedule_row(self.task)
+        return schedule_row(self.task)
 
 
 def upcoming_of(
@@ -139,10 +141,10 @@ def beyond(place: Place, dues: Iterator[Due]) -> Iterator[Due]:
 
 def all_due(task: PeriodicTask, *, at: datetime) -> Iterator[Due]:
     """Yield the slots of a periodic task, from about a moment on, and when each is due."""
-    slot_at = timing.next_run_at(task)
+    slot_at = next_run_at(task)
     if slot_at is None:
         return
-    jitter = managed_half(task).jitter_seconds
+    jitter = managed_settings(task).jitter_seconds
     agenda = agenda_of(task)
     is_planned = not agenda.stale and agenda.slot_at == slot_at and agenda.due_at
     due = agenda.due_at if is_planned else due_at(task.pk, slot_at, jitter)
@@ -151,8 +153,8 @@ def all_due(task: PeriodicTask, *, at: datetime) -> Iterator[Due]:
     if task.one_off:
         return
     # Nothing that is due later has an earlier slot.
-    after = max(at, due, EARLIEST) - timedelta(seconds=jitter) - timing.AN_INSTANT
-    for slot in timing.slots(task, after=max(slot_at, after)):
+    after = max(at, due, EARLIEST) - timedelta(seconds=jitter) - ONE_MICROSECOND
+    for slot in slots(task, after=max(slot_at, after)):
         later = due_at(task.pk, slot, jitter)
         if later > due:
             due = later

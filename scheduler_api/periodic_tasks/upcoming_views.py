@@ -21,7 +21,7 @@ from scheduler_api.http.paging import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Place
 from scheduler_api.http.serializers import StrictSerializer
 from scheduler_api.http.viewsets import ApiViewSet
 from scheduler_api.periodic_tasks.examples import ANSWER
-from scheduler_api.periodic_tasks.labels import FILTER_HELP, with_labels
+from scheduler_api.periodic_tasks.labels import FILTER_HELP, filter_by_labels
 from scheduler_api.periodic_tasks.upcoming import (
     MAX_UNPLANNED,
     Upcoming,
@@ -97,7 +97,7 @@ class UpcomingFilter(django_filters.FilterSet):
 
     def has_labels(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Select by labels, all of which must be there."""
-        return with_labels(rows, value, column="managed__labels")
+        return filter_by_labels(rows, value, column="managed__labels")
 
 
 class UpcomingRunSerializer(serializers.Serializer[Upcoming]):

@@ -20,7 +20,8 @@ from scheduler_api.http.fields import read_json
 from scheduler_api.http.problems import Mistake, join
 from scheduler_api.http.serializers import unknown
 from scheduler_api.outbound import http_request
-from scheduler_api.periodic_tasks.timing import schedule_row, slots
+from scheduler_api.periodic_tasks.slots import slots
+from scheduler_api.periodic_tasks.task_schedule import schedule_row
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.gaps import too_often
 

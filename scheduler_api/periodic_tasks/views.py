@@ -21,7 +21,7 @@ from scheduler_api.http.etags import RevisionMismatch, refuse_existing, refuse_m
 from scheduler_api.http.parsing import MAX_BYTES_OF_MANY
 from scheduler_api.http.problems import Mistake, NotFound, ValidationFailed
 from scheduler_api.http.viewsets import CrudViewSet
-from scheduler_api.periodic_tasks import actions, timing
+from scheduler_api.periodic_tasks import actions
 from scheduler_api.periodic_tasks.batch import Batch, Outcome, refuse_failed
 from scheduler_api.periodic_tasks.batch_serializers import (
     BatchAnswerSerializer,
@@ -37,6 +37,7 @@ from scheduler_api.periodic_tasks.serializers import (
     PauseSerializer,
     PeriodicTaskSerializer,
 )
+from scheduler_api.periodic_tasks.slots import schedule_of_task, upcoming_slots
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.preview import (
     UpcomingQuery,
@@ -112,7 +113,7 @@ class PeriodicTaskViewSet(CrudViewSet):
     def slots_of(self, row: PeriodicTask, *, count: int) -> list[datetime]:
         """Return the slots at which a periodic task will run."""
         try:
-            return timing.upcoming_slots(row, after=datetime.now(UTC), count=count)
+            return upcoming_slots(row, after=datetime.now(UTC), count=count)
         except InvalidSchedule:  # others have spoilt it, and this write is about something else
             return []
 
@@ -240,10 +241,10 @@ class PeriodicTaskViewSet(CrudViewSet):
         task = self.get_object()
         after = moment(query.get("after"))
         try:
-            schedule = timing.schedule_of_task(task)
+            schedule = schedule_of_task(task)
         except InvalidSchedule as error:
             return Response(tell_why_never(error))
-        slots = timing.upcoming_slots(task, after=after, count=query["count"])
+        slots = upcoming_slots(task, after=after, count=query["count"])
         return Response(tell(schedule, slots))
 
 

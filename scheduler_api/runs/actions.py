@@ -15,7 +15,7 @@ from django_celery_beat.models import PeriodicTask
 from scheduler_api.access.audit import Caller, Operation, note
 from scheduler_api.catalogue.task_lookup import announced_names
 from scheduler_api.http.problems import Problem
-from scheduler_api.periodic_tasks.models import managed_half
+from scheduler_api.periodic_tasks.models import managed_settings
 from scheduler_api.runs import messages
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.outbox import put_out, wake_beat
@@ -73,7 +73,7 @@ def run_now(task: PeriodicTask, *, args: str, kwargs: str, now: datetime, by: Ca
         id=uuid4(),
         periodic_task_id=task.pk,
         periodic_task_name=task.name,
-        owner_id=managed_half(task).owner_id,
+        owner_id=managed_settings(task).owner_id,
         task=task.task,
         trigger=Run.Trigger.MANUAL,
         due_at=now,

@@ -19,10 +19,11 @@ from django_celery_beat.models import PeriodicTask
 from scheduler_api.access.audit import Caller, Operation, note
 from scheduler_api.http.fields import in_utc
 from scheduler_api.http.problems import Mistake, ValidationFailed
-from scheduler_api.periodic_tasks import timing
 from scheduler_api.periodic_tasks.agenda import Agenda
-from scheduler_api.periodic_tasks.due import due_at, run_id
-from scheduler_api.periodic_tasks.models import managed_half
+from scheduler_api.periodic_tasks.jitter import due_at
+from scheduler_api.periodic_tasks.models import managed_settings
+from scheduler_api.periodic_tasks.run_ids import run_id
+from scheduler_api.periodic_tasks.slots import next_run_at, schedule_of_task, slot_after
 from scheduler_api.runs import messages
 from scheduler_api.runs.actions import NotSendable, refuse_unsendable
 from scheduler_api.runs.models import Run
@@ -30,6 +31,7 @@ from scheduler_api.runs.outbox import wake_beat
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.kinds import Interval, Schedule
 from scheduler_api.schedules.rows import KINDS
+from scheduler_api.schedules.slots import ONE_MICROSECOND
 
 # The run of a slot that was missed, and has a row which says so.
 OF_A_MISSED_SLOT = b":backfill"
@@ -72,7 +74,7 @@ def backfill(
         raise NotSendable(str(error)) from error
     if len(slots) > settings.MAX_BACKFILL:
         raise ValidationFailed(errors=[too_many(slots[-1])])
-    waits_for = timing.next_run_at(task)
+    waits_for = next_run_at(task)
     passed = [slot for slot in slots if waits_for is None or slot < waits_for]
     runs = [new_run(task, pk, slot_at, now=now) for pk, slot_at in free_of(task.pk, passed)]
     Run.objects.bulk_create(runs, batch_size=ADDED_AT_ONCE)
@@ -105,12 +107,10 @@ def slots_between(
 
     Also those from before it was. One more than `most` at most; raise InvalidSchedule.
     """
-    schedule = back_to(start, timing.schedule_of_task(task))
+    schedule = back_to(start, schedule_of_task(task))
     slots: list[datetime] = []
-    after = start - timing.AN_INSTANT
-    while slot := timing.slot_after(
-        schedule, after, start_time=task.start_time, expires=task.expires
-    ):
+    after = start - ONE_MICROSECOND
+    while slot := slot_after(schedule, after, start_time=task.start_time, expires=task.expires):
         if slot >= end:
             break
         slots.append(slot)
@@ -155,7 +155,7 @@ def new_run(task: PeriodicTask, pk: str, slot_at: datetime, *, now: datetime) ->
 
     Its message does not expire: nobody knows when its turn comes.
     """
-    half = managed_half(task)
+    half = managed_settings(task)
     return Run(
         id=pk,
         periodic_task_id=task.pk,

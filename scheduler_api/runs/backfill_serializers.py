@@ -9,9 +9,9 @@ from rest_framework import serializers
 from scheduler_api.http import fields
 from scheduler_api.http.problems import ValidationFailed
 from scheduler_api.http.serializers import StrictSerializer
-from scheduler_api.periodic_tasks.timing import LONG_AGO
 from scheduler_api.periodic_tasks.validation import beyond_account, wrong_arguments
 from scheduler_api.runs.models import Run
+from scheduler_api.schedules.slots import EPOCH
 
 # The ids of so many runs are told.
 MAX_TOLD = 1000
@@ -50,9 +50,9 @@ class BackfillSerializer(StrictSerializer):
             raise serializers.ValidationError(
                 {"until": "Must be later than `from`."}, code="empty_range"
             )
-        if start < LONG_AGO:
+        if start < EPOCH:
             raise serializers.ValidationError(
-                {"from": f"Must be {fields.in_utc(LONG_AGO)} or later."}, code="too_early"
+                {"from": f"Must be {fields.in_utc(EPOCH)} or later."}, code="too_early"
             )
         task, account = self.context["task"], self.context["account"]
         if mistakes := [*wrong_arguments(task), *beyond_account(task, account)]:

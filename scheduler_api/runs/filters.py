@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from scheduler_api.access.ownership import visible_to
 from scheduler_api.access.permissions import account_of
 from scheduler_api.http.filtering import ChoicesFilter, IdFilter, InstantFilter, TextFilter
-from scheduler_api.periodic_tasks.labels import FILTER_HELP, with_labels
+from scheduler_api.periodic_tasks.labels import FILTER_HELP, filter_by_labels
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs.models import Run
 
@@ -100,7 +100,7 @@ class RunsOfPeriodicTaskFilter(django_filters.FilterSet):
     def has_labels(self, rows: QuerySet[Run], name: str, value: str) -> QuerySet[Run]:
         """Select those whose periodic task has these labels now, and is the caller's to see."""
         tasks = ManagedTask.objects.filter(visible_to(account_of(self.request), owner="owner_id"))
-        ids = with_labels(tasks, value).values_list("pk", flat=True)
+        ids = filter_by_labels(tasks, value).values_list("pk", flat=True)
         few: list[Any] = list(ids[: MAX_IDS + 1])
         return rows.filter(periodic_task_id__in=few if len(few) <= MAX_IDS else ids)
 

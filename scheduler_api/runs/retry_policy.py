@@ -12,7 +12,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 
-from scheduler_api.periodic_tasks.actions import pause_for
+from scheduler_api.periodic_tasks.actions import pause_by_policy
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs import transitions
 from scheduler_api.runs.events import FailureStreak, RunEvent, tell
@@ -148,7 +148,7 @@ def grow(periodic_task_id: int, more: int, *, at: datetime) -> int:
 def pause(run: Run, failures: int, *, at: datetime) -> None:
     """Pause a periodic task after the last of its failures; when it is resumed, it counts anew."""
     why = f"{failures} runs in a row have failed or were lost."
-    if pause_for(run.periodic_task_id, why=why, at=at):
+    if pause_by_policy(run.periodic_task_id, why=why, at=at):
         FailureStreak.objects.filter(pk=run.periodic_task_id).update(failures=0)
         tell(Kind.PAUSED, [run], at=at)
 

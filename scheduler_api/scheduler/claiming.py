@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from scheduler_api.broker.outgoing import Outgoing
-from scheduler_api.periodic_tasks.due import due_at, run_id
+from scheduler_api.periodic_tasks.jitter import due_at
 from scheduler_api.periodic_tasks.models import MAX_RUNTIME_SECONDS
+from scheduler_api.periodic_tasks.run_ids import run_id
 from scheduler_api.runs import messages
 from scheduler_api.runs.events import RunEvent, tell
 from scheduler_api.runs.models import Run

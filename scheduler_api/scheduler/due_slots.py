@@ -6,14 +6,13 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
-from scheduler_api.periodic_tasks.due import due_at
+from scheduler_api.periodic_tasks.jitter import due_at
 from scheduler_api.periodic_tasks.models import ManagedTask
-from scheduler_api.periodic_tasks.timing import AN_INSTANT, LONG_AGO
 from scheduler_api.runs.models import Run
 from scheduler_api.scheduler.policy import MAX_CATCHUP, missed_among
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.kinds import Interval, Schedule
-from scheduler_api.schedules.slots import next_interval_slot, next_slot
+from scheduler_api.schedules.slots import EPOCH, ONE_MICROSECOND, next_interval_slot, next_slot
 
 # So many slots of a task are looked at in one step; after a long outage it takes several.
 MAX_PASSED = 10_000
@@ -151,9 +150,9 @@ class Slots:
             raise schedule
         if task.one_off:
             return None
-        after = max(slot_at, task.since_at or LONG_AGO)
+        after = max(slot_at, task.since_at or EPOCH)
         if task.start_time and task.start_time > after:
-            after = task.start_time - AN_INSTANT
+            after = task.start_time - ONE_MICROSECOND
         slot: datetime | None
         if isinstance(schedule, Interval):
             slot = next_interval_slot(schedule.every, task.anchor_at or slot_at, after)

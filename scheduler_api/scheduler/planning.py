@@ -8,10 +8,17 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django_celery_beat.models import PeriodicTask
 
-from scheduler_api.periodic_tasks import timing
 from scheduler_api.periodic_tasks.agenda import Agenda
-from scheduler_api.periodic_tasks.due import due_at, run_id
-from scheduler_api.periodic_tasks.models import managed_half
+from scheduler_api.periodic_tasks.jitter import due_at
+from scheduler_api.periodic_tasks.models import managed_settings
+from scheduler_api.periodic_tasks.run_ids import run_id
+from scheduler_api.periodic_tasks.slot_cursor import SlotCursor, slot_cursor_of
+from scheduler_api.periodic_tasks.slots import first_slot, is_done
+from scheduler_api.periodic_tasks.task_schedule import (
+    DISABLED_DIGEST,
+    schedule_from,
+    timing_digest,
+)
 from scheduler_api.runs.models import Run
 from scheduler_api.scheduler.store import Quarantine, Store
 from scheduler_api.schedules.errors import InvalidSchedule
@@ -69,27 +76,27 @@ def plan(store: Store, now: datetime, *, ids: Sequence[int] | None = None, limit
 def plan_one(task: PeriodicTask) -> None:
     """Write the next slot into a task's place in the agenda, in memory; raise InvalidSchedule."""
     standing: Agenda = task.agenda
-    digest = timing.digest_of(task)
-    if digest == timing.OFF:
+    digest = timing_digest(task)
+    if digest == DISABLED_DIGEST:
         standing.slot_at = standing.due_at = None
         standing.since_at = standing.stale_at
     else:
-        start = timing.start_of(task)
-        standing.slot_at = slot_at = timing.first_slot(task, start)
+        start = slot_cursor_of(task)
+        standing.slot_at = slot_at = first_slot(task, start)
         if slot_at is None:
             refuse_never_due(task, start)
-        jitter = managed_half(task).jitter_seconds
+        jitter = managed_settings(task).jitter_seconds
         standing.due_at = slot_at and due_at(task.pk, slot_at, jitter)
         standing.anchor_at, standing.since_at = start.anchor_at, start.since_at
     standing.timing = digest
     standing.failures, standing.last_error = 0, ""
 
 
-def refuse_never_due(task: PeriodicTask, start: timing.Start) -> None:
+def refuse_never_due(task: PeriodicTask, start: SlotCursor) -> None:
     """Raise InvalidSchedule for a schedule without any slot; one may just have had its last."""
-    if timing.is_done(task) or task.clocked:
+    if is_done(task) or task.clocked:
         return
-    schedule = timing.schedule_from(task, start.anchor_at)
+    schedule = schedule_from(task, start.anchor_at)
     if next_slot(schedule, start.after) is None:
         raise InvalidSchedule(
             "This schedule has no slot in the future: it would never run.",
@@ -122,7 +129,7 @@ def missed_run(task: PeriodicTask, *, slot_at: datetime, now: datetime, reason: 
         id=run_id(task.pk, slot_at),
         periodic_task_id=task.pk,
         periodic_task_name=task.name,
-        owner_id=managed_half(task).owner_id,
+        owner_id=managed_settings(task).owner_id,
         task=task.task,
         slot_at=slot_at,
         due_at=slot_at,

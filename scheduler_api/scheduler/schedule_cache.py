@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
-from scheduler_api.periodic_tasks.timing import LONG_AGO
 from scheduler_api.scheduler.due_slots import DueTask, ScheduleKey
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.kinds import Schedule
 from scheduler_api.schedules.rows import KINDS, Kind, schedule_of
+from scheduler_api.schedules.slots import EPOCH
 
 MAX_KNOWN = 16_384
 # A schedule that says something else has another key: whoever writes it makes its tasks stale, and
@@ -49,6 +49,6 @@ def schedule_of_values(kind: Kind, values: Iterable[Any]) -> Schedule | InvalidS
     """Return what the columns of a schedule mean; why not, where they mean nothing."""
     columns = dict(zip(kind.columns, values, strict=True))
     try:
-        return schedule_of(kind.model(**columns), anchor=LONG_AGO)
+        return schedule_of(kind.model(**columns), anchor=EPOCH)
     except InvalidSchedule as error:
         return error

@@ -25,10 +25,10 @@ from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.broker.outgoing import Outgoing
 from scheduler_api.periodic_tasks.agenda import Agenda
-from scheduler_api.periodic_tasks.timing import AN_INSTANT
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.outbox import Outbox, put_out
 from scheduler_api.scheduler.due_slots import DueTask, Sent
+from scheduler_api.schedules.slots import ONE_MICROSECOND
 
 State = Run.State
 
@@ -277,7 +277,7 @@ class Store:
         )
         Agenda.objects.filter(pk__in=missed.values("periodic_task_id")).update(
             served_at=ExpressionWrapper(
-                Subquery(totals.values("first")) - AN_INSTANT, output_field=DateTimeField()
+                Subquery(totals.values("first")) - ONE_MICROSECOND, output_field=DateTimeField()
             ),
             missed_count=F("missed_count") - Subquery(totals.values("slots")),
             slot_at=None,

@@ -6,6 +6,9 @@ from scheduler_api.schedules.crontab import next_crontab_slot
 from scheduler_api.schedules.kinds import Clocked, Crontab, Interval, Schedule, Solar
 from scheduler_api.schedules.solar import next_solar_slot
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The resolution of slots.
+ONE_MICROSECOND = timedelta(microseconds=1)
 # Every zone can tell the time of any instant from here on.
 _SECOND_DAY = datetime(1, 1, 2, tzinfo=UTC)
 

@@ -18,7 +18,7 @@ from scheduler_api.outbound.address_guard import Refused
 from scheduler_api.outbound.client import NotSent, is_success, send
 from scheduler_api.webhooks import deliveries, signing
 from scheduler_api.webhooks.concurrency import THREADS, Room
-from scheduler_api.webhooks.fanning_out import fan_out
+from scheduler_api.webhooks.fan_out import fan_out
 from scheduler_api.webhooks.models import Delivery
 from scheduler_api.webhooks.retry_policy import Outcome, Verdict, wish_in
 

@@ -18,7 +18,7 @@ from scheduler_api.http import fields
 from scheduler_api.http.serializers import StrictModelSerializer, StrictSerializer
 from scheduler_api.openapi.bodies import examples
 from scheduler_api.outbound.address_guard import Refused, Unresolvable, addresses_of, read_url
-from scheduler_api.periodic_tasks.labels import KEY, wanted_in
+from scheduler_api.periodic_tasks.labels import KEY, parse_selector
 from scheduler_api.runs.events import RunEvent
 from scheduler_api.webhooks.models import Delivery, Webhook
 from scheduler_api.webhooks.payloads import PING
@@ -126,7 +126,7 @@ class WebhookFields(StrictModelSerializer):
 
     def validate_label(self, label: str) -> str:
         """Refuse what no label can be."""
-        for key, _ in wanted_in(label):
+        for key, _ in parse_selector(label):
             if not KEY.fullmatch(key):
                 detail = f"{key!r} cannot be the key of a label: write team=billing,tier=1."
                 raise ValidationError([ErrorDetail(detail, "invalid_label")])

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from scheduler_api.runs.events import RunEvent
-from scheduler_api.webhooks.fanning_out import fan_out
+from scheduler_api.webhooks.fan_out import fan_out
 from scheduler_api.webhooks.models import Delivery
 from tests.api.runs.examples import NOON
 from tests.client import ContractClient, contract

@@ -8,8 +8,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from scheduler_api.periodic_tasks import agenda_check, timing
+from scheduler_api.periodic_tasks import agenda_check
 from scheduler_api.periodic_tasks.agenda import Agenda
+from scheduler_api.periodic_tasks.task_schedule import timing_digest
 from scheduler_api.periodic_tasks.triggers.installation import faults_of, remove
 from tests.api.periodic_tasks.examples import stored
 from tests.scheduler.agenda import ids, settle, stale_names
@@ -32,7 +33,7 @@ def _planned() -> None:
 def plan() -> None:
     settle()
     for row in Agenda.objects.select_related("periodic_task"):
-        Agenda.objects.filter(pk=row.pk).update(timing=timing.digest_of(row.periodic_task))
+        Agenda.objects.filter(pk=row.pk).update(timing=timing_digest(row.periodic_task))
 
 
 def check(*options: str) -> list[str]:

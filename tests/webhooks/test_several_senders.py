@@ -9,10 +9,9 @@ import pytest
 from django.db import connection
 
 from scheduler_api.runs.events import RunEvent
-from scheduler_api.webhooks import fanning_out
 from scheduler_api.webhooks.concurrency import PER_WEBHOOK, THREADS, Room
 from scheduler_api.webhooks.deliveries import take
-from scheduler_api.webhooks.fanning_out import fan_out
+from scheduler_api.webhooks.fan_out import fan_out
 from scheduler_api.webhooks.models import Delivery
 from tests.api.runs.examples import NOON
 from tests.webhooks.examples import account, happened, task_of, to_be_sent, webhook_of
@@ -58,7 +57,7 @@ def test_each_delivery_is_taken_by_one() -> None:
 
 
 def test_each_event_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fanning_out, "BATCH", 5)
+    monkeypatch.setattr("scheduler_api.webhooks.fan_out.BATCH", 5)
     owner = account()
     webhook_of(owner)
     task = task_of(owner)

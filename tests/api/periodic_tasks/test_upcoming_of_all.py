@@ -14,10 +14,11 @@ from django_celery_beat.models import (
 )
 from time_machine import travel
 
-from scheduler_api.periodic_tasks import timing, upcoming
+from scheduler_api.periodic_tasks import upcoming
 from scheduler_api.periodic_tasks.agenda import Agenda
-from scheduler_api.periodic_tasks.due import due_at
+from scheduler_api.periodic_tasks.jitter import due_at
 from scheduler_api.periodic_tasks.models import ManagedTask
+from scheduler_api.periodic_tasks.slots import upcoming_slots
 from scheduler_api.scheduler.planning import plan
 from scheduler_api.scheduler.postgres_store import store_of_database
 from tests.api.access.callers import account_of, service
@@ -76,7 +77,7 @@ def expected(*, until: datetime, after: datetime = NOON) -> list[tuple[str, int]
     every_slot = []
     for task in PeriodicTask.objects.all():
         jitter = ManagedTask.objects.filter(pk=task.pk).values_list("jitter_seconds", flat=True)
-        for slot in timing.upcoming_slots(task, after=after - HOUR, count=10_000):
+        for slot in upcoming_slots(task, after=after - HOUR, count=10_000):
             due = due_at(task.pk, slot, jitter[0] if jitter else 0)
             if after < due <= until:
                 every_slot.append((due, task.pk))

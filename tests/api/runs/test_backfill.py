@@ -9,8 +9,9 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from time_machine import travel
 
 from scheduler_api.access.models import AuditEntry
-from scheduler_api.periodic_tasks.due import due_at, run_id
+from scheduler_api.periodic_tasks.jitter import due_at
 from scheduler_api.periodic_tasks.models import ManagedTask
+from scheduler_api.periodic_tasks.run_ids import run_id
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.outbox import Outbox
 from scheduler_api.scheduler.planning import plan

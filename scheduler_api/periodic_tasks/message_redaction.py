@@ -25,7 +25,7 @@ def hide_secrets(body: object, headers: dict[str, object], **_: object) -> None:
                 headers["kwargsrepr"] = saferepr(redacted(kwargs), AMQP.kwargsrepr_maxsize)
 
 
-class DiscreetRequest(Request):
+class RedactedRequest(Request):
     """A task that a worker has taken, and of which it tells no secret.
 
     Celery's Request.info is what `celery inspect active`, `reserved`, `scheduled` and `query_task`

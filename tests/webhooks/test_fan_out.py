@@ -6,10 +6,9 @@ import pytest
 from django.db import transaction
 
 from scheduler_api.runs.events import RunEvent
-from scheduler_api.webhooks import fanning_out
-from scheduler_api.webhooks.fanning_out import fan_out
+from scheduler_api.webhooks.fan_out import fan_out
 from scheduler_api.webhooks.models import Delivery
-from scheduler_api.webhooks.payloads import MAX_TEXT
+from scheduler_api.webhooks.payloads import MAX_TEXT, data_of
 from tests.api.runs.examples import NOON
 from tests.webhooks.examples import account, happened, task_of, webhook_of
 
@@ -186,12 +185,11 @@ def test_one_that_cannot_be_told_stops_no_other(monkeypatch, caplog):
     owner = account()
     webhook_of(owner)
     broken, whole = happened(task_of(owner)), happened(task_of(owner))
-    data_of = fanning_out.data_of
 
     def tell(run):
         return data_of(run) if run.pk == whole.pk else 1 / 0
 
-    monkeypatch.setattr(fanning_out, "data_of", tell)
+    monkeypatch.setattr("scheduler_api.webhooks.fan_out.data_of", tell)
     assert fan_out(now=NOON) == 2
 
     assert Delivery.objects.get().run_id == whole.pk
@@ -199,7 +197,7 @@ def test_one_that_cannot_be_told_stops_no_other(monkeypatch, caplog):
 
 
 def test_there_may_be_more_events_than_are_read_at_once(monkeypatch):
-    monkeypatch.setattr(fanning_out, "BATCH", 2)
+    monkeypatch.setattr("scheduler_api.webhooks.fan_out.BATCH", 2)
     owner = account()
     webhook_of(owner)
     task = task_of(owner)

@@ -13,14 +13,14 @@ from django_celery_beat.models import (
     SolarSchedule,
 )
 
-from scheduler_api.periodic_tasks.timing import (
+from scheduler_api.periodic_tasks.slots import (
     is_done,
     next_run_at,
     schedule_of_task,
-    schedule_row,
     slots,
     upcoming_slots,
 )
+from scheduler_api.periodic_tasks.task_schedule import schedule_row
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.kinds import Interval
 
