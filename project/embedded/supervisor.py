@@ -11,12 +11,15 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
+
+from scheduler_api.backoff import backoff
 
 logger = logging.getLogger(__name__)
 
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-LONGEST_PAUSE = 30
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(seconds=30)
 # Who ran for so many seconds did not fail at its start: its pauses begin anew.
 STEADY_AFTER = 60
 prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
@@ -50,9 +53,9 @@ class Child:
         """Note a failure; the more of them in a row, the longer the pause."""
         if time.monotonic() - self.started_at >= STEADY_AFTER:
             self.failures = 0
-        pause = min(2**self.failures, LONGEST_PAUSE)
-        self.start_at = time.monotonic() + pause
         self.failures += 1
+        pause = backoff(self.failures, first=FIRST_PAUSE, longest=LONGEST_PAUSE).total_seconds()
+        self.start_at = time.monotonic() + pause
         logger.warning("%s %s: starting it again in %d s", self.name, happened, pause)
 
     def ended(self) -> str:

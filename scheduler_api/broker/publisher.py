@@ -5,17 +5,20 @@ import select
 import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 from celery import Celery
 
+from scheduler_api.backoff import backoff
 from scheduler_api.broker.batches import Batch, Link, LinkLost
 from scheduler_api.broker.kombu_transport import KombuLink
 from scheduler_api.broker.outgoing import Outcome, Outgoing
 from scheduler_api.broker.rabbitmq_transport import AmqpLink
 from scheduler_api.self_pipe import SelfPipe
 
+# Between two tries to connect.
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(seconds=10)
 # Seconds.
-FIRST_PAUSE, LONGEST_PAUSE = 1, 10  # between two tries to connect
 TURN = 1.0
 FAREWELL = 1.0
 JOIN = 5.0
@@ -47,7 +50,7 @@ class Publisher(threading.Thread):
         # Of the thread alone.
         self._batches: list[Batch] = []
         self._connected = False
-        self._pause = FIRST_PAUSE
+        self._losses = 0  # of the connection, in a row
         self._state = "new"
         self._trouble = "The broker has not been asked yet."
 
@@ -135,7 +138,7 @@ class Publisher(threading.Thread):
     def _connect(self, link: Link) -> None:
         link.connect()
         self._connected = True
-        self._pause = FIRST_PAUSE
+        self._losses = 0
         self._tell(link.broker, "", state="ready")
 
     def _feed(self, link: Link) -> bool:
@@ -167,8 +170,9 @@ class Publisher(threading.Thread):
         self._give_up(trouble)
         self._settle()
         self._tell(link.broker, trouble, state=state)
-        end = time.monotonic() + self._pause
-        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        self._losses += 1
+        pause = backoff(self._losses, first=FIRST_PAUSE, longest=LONGEST_PAUSE)
+        end = time.monotonic() + pause.total_seconds()
         while (left := end - time.monotonic()) > 0 and not self._is_over():
             self._rest(min(left, self._patience()))
             self._give_up(trouble)

@@ -12,6 +12,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 
+from scheduler_api.backoff import backoff
 from scheduler_api.periodic_tasks.actions import pause_by_policy
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs import transitions
@@ -22,8 +23,8 @@ from scheduler_api.runs.outbox import put_out
 State = Run.State
 Kind = RunEvent.Kind
 
-LONGEST_BACKOFF = timedelta(hours=6)
-# Runs that have failed together are not to come back together.
+LONGEST_DELAY = timedelta(hours=6)
+# The share of a delay by which it may be longer: runs that failed together come back apart.
 JITTER = 0.25
 KINDS = {State.FAILED: Kind.FAILED, State.LOST: Kind.LOST}
 # Nothing is known of these, so that a periodic task without its other half has them.
@@ -99,8 +100,8 @@ def attempts_of(run: Run, state: str) -> int:
 
 def try_again(run: Run, policy: ManagedTask, *, at: datetime) -> None:
     """Have a run start again, in memory but for the outbox."""
-    chance = random.Random(f"{run.pk}")  # noqa: S311 - no secret
-    wait = backoff(run.attempts, seconds=policy.retry_backoff_seconds, chance=chance)
+    rng = random.Random(f"{run.pk}")  # noqa: S311 - no secret
+    wait = retry_delay(run.attempts, seconds=policy.retry_backoff_seconds, rng=rng)
     told = (run.reason or f"{run.error_type}: {run.error_message}").rstrip(".")
     run.reason = (
         f"Attempt {run.attempts} of {policy.max_attempts}: {told[:1000]}. It starts again."
@@ -110,14 +111,10 @@ def try_again(run: Run, policy: ManagedTask, *, at: datetime) -> None:
     put_out([str(run.pk)], now=at, retry_at=at + wait)
 
 
-def backoff(attempts: int, *, seconds: float, chance: random.Random) -> timedelta:
-    """Return how long to wait after so many attempts: twice as long each time, and by chance more.
-
-    With a fresh `chance` of the same seed, the same run waits equally long.
-    """
-    doubled = seconds * float(2 ** min(attempts - 1, 32))
-    wait = min(doubled, LONGEST_BACKOFF.total_seconds())
-    return timedelta(seconds=wait * (1 + JITTER * chance.random()))
+def retry_delay(attempts: int, *, seconds: float, rng: random.Random) -> timedelta:
+    """Return the wait before the next attempt: it doubles with each attempt, and is jittered."""
+    first = timedelta(seconds=seconds)
+    return backoff(attempts, first=first, longest=LONGEST_DELAY, jitter=JITTER, rng=rng)
 
 
 # --- Streaks ----------------------------------------------------------------------------------

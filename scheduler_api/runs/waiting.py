@@ -1,15 +1,17 @@
 """Callers who wait for the end of a run: each takes a thread of the API meanwhile."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from threading import BoundedSemaphore
 from time import monotonic, sleep
 
 from django.conf import settings
 
+from scheduler_api.backoff import backoff
 from scheduler_api.runs.models import Run
 
 MAX_SECONDS = 60
-FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.05, 1.0, 1.5
+FIRST_PAUSE, LONGEST_PAUSE, GROWTH = timedelta(seconds=0.05), timedelta(seconds=1), 1.5
 # The other half of a process's threads goes on answering.
 seats = BoundedSemaphore(max(settings.API_THREADS // 2, 1))
 
@@ -23,11 +25,12 @@ def when_ended(read: Callable[[], Run], *, within: float) -> Run:
     if run.state not in Run.ACTIVE or not within or not seats.acquire(blocking=False):
         return run
     try:
-        pause = FIRST_PAUSE
+        reads = 1
         while run.state in Run.ACTIVE and (left := end - monotonic()) > 0:
-            sleep(min(pause, left))
-            pause = min(GROWTH * pause, LONGEST_PAUSE)
+            pause = backoff(reads, first=FIRST_PAUSE, longest=LONGEST_PAUSE, factor=GROWTH)
+            sleep(min(pause.total_seconds(), left))
             run = read()
+            reads += 1
     finally:
         seats.release()
     return run

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 
+from scheduler_api.backoff import backoff
 from scheduler_api.broker.outgoing import Fate, Outcome, Outgoing
 from scheduler_api.broker.publisher import Publisher
 from scheduler_api.periodic_tasks.actions import resume_due
@@ -39,7 +40,7 @@ BACKFILL_EVERY = timedelta(seconds=1)
 # A clock that is set back by less is an adjustment, and waited for.
 STEP = timedelta(seconds=5)
 # Short enough that what waits is served within 15 seconds of the end of an outage.
-FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 1, 10
+FIRST_BACKOFF, LONGEST_BACKOFF = timedelta(seconds=1), timedelta(seconds=10)
 NOTHING = timedelta(0)
 # What the driver, Django or Python say of a row that somebody has spoilt.
 UNREADABLE = (DatabaseError, ValueError, ArithmeticError, TypeError)
@@ -70,7 +71,7 @@ class Engine:
     place: tuple[datetime, int] | None = None
     lag: timedelta = NOTHING
     last_now: datetime | None = None
-    backoff_seconds: int = 0
+    failed_ticks: int = 0  # in a row
     reap_at: datetime | None = None
     repeats: int = 0  # batches of messages that were sent again
     release_at: datetime | None = None
@@ -307,21 +308,20 @@ class Engine:
             return SHORTEST_SLEEP
         connection.close()
         self.waker.stop_listening()
-        if not self.backoff_seconds:
+        if not self.failed_ticks:
             logger.error("The database does not answer: %s", " ".join(str(error).split()))
         return self.back_off()
 
     def back_off(self) -> timedelta:
-        """Return how long to wait before the next try: twice as long as before that one."""
-        doubled = 2 * self.backoff_seconds or FIRST_BACKOFF_SECONDS
-        self.backoff_seconds = min(doubled, LONGEST_BACKOFF_SECONDS)
-        return timedelta(seconds=self.backoff_seconds)
+        """Return the wait after one more failed tick."""
+        self.failed_ticks += 1
+        return backoff(self.failed_ticks, first=FIRST_BACKOFF, longest=LONGEST_BACKOFF)
 
     def find_all_well(self) -> None:
         """Say so, once, when a tick has succeeded again."""
-        if self.backoff_seconds:
+        if self.failed_ticks:
             logger.info("The database answers again")
-            self.backoff_seconds = 0
+            self.failed_ticks = 0
             self.reap_at = None
 
     def show(self, now: datetime) -> None:

@@ -24,6 +24,7 @@ from celery.app.routes import MapRoute
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from scheduler_api.backoff import backoff
 from scheduler_api.broker.outgoing import Outgoing
 from scheduler_api.broker.queue_depths import Depth, Gauge
 from scheduler_api.catalogue.models import IS_ALIVE, TaskSpec, Worker
@@ -154,7 +155,7 @@ def repeat(ids: Collection[UUID], queue: str, now: datetime) -> list[Outgoing]:
 def repeated(run_id: UUID, queue: str, before: Repeat | None, now: datetime) -> Repeat:
     """Return the row of a run that is sent once more."""
     count = before.count if before else 0
-    pause = min(PATIENCE * 2 ** min(count, 10), LONGEST_PAUSE)
+    pause = backoff(count + 1, first=PATIENCE, longest=LONGEST_PAUSE)
     return Repeat(run_id=run_id, queue=queue, count=count + 1, again_at=now + pause)
 
 

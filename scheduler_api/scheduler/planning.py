@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django_celery_beat.models import PeriodicTask
 
+from scheduler_api.backoff import backoff
 from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.periodic_tasks.jitter import due_at
 from scheduler_api.periodic_tasks.models import managed_settings
@@ -141,12 +142,12 @@ def missed_run(task: PeriodicTask, *, slot_at: datetime, now: datetime, reason: 
 
 def put_off(task_id: int, failures: int, error: object, *, now: datetime) -> Quarantine:
     """Return when a task is tried again that could not be planned or sent, and why it was not."""
-    backoff = min(FIRST_BACKOFF * 2 ** min(failures, 20), LONGEST_BACKOFF)
+    wait = backoff(failures + 1, first=FIRST_BACKOFF, longest=LONGEST_BACKOFF)
     why = " ".join(str(error).split()) or type(error).__name__
-    logger.warning("Periodic task %s is put off for %s: %s", task_id, backoff, why)
+    logger.warning("Periodic task %s is put off for %s: %s", task_id, wait, why)
     return Quarantine(
         task_id=task_id,
         failures=failures + 1,
         last_error=why[:MAX_ERROR_LENGTH],
-        retry_at=now + backoff,
+        retry_at=now + wait,
     )

@@ -80,8 +80,8 @@ def note(delivery: Delivery, outcome: Outcome, *, now: datetime) -> Verdict:
         case Verdict.DELIVERED:
             columns |= {"state": Delivery.State.DELIVERED, "delivered_at": now}
         case Verdict.AGAIN:
-            chance = random.random()  # noqa: S311 - no secret
-            delay = delay_after(outcome, attempts=delivery.attempts, chance=chance)
+            rng = random.Random()  # noqa: S311 - no secret
+            delay = delay_after(outcome, attempts=delivery.attempts, rng=rng)
             columns |= {"next_attempt_at": now + delay}
         case _:
             columns |= {"state": Delivery.State.DEAD}

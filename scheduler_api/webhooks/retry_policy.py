@@ -1,10 +1,12 @@
 """When a delivery that has failed is sent again, and when it is given up."""
 
+import random
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from http.client import HTTPMessage
 
+from scheduler_api.backoff import jittered
 from scheduler_api.outbound.client import is_success
 
 DELAYS = [
@@ -55,10 +57,10 @@ def judge(outcome: Outcome, *, attempts: int) -> Verdict:
     return Verdict.AGAIN if attempts < MAX_ATTEMPTS else Verdict.DEAD
 
 
-def delay_after(outcome: Outcome, *, attempts: int, chance: float) -> timedelta:
-    """Return how long to wait after so many attempts; `chance` is from 0 to 1."""
+def delay_after(outcome: Outcome, *, attempts: int, rng: random.Random) -> timedelta:
+    """Return how long to wait after so many attempts."""
     delay = DELAYS[min(attempts, len(DELAYS)) - 1]
-    return max(delay, outcome.retry_after or delay) * (1 + JITTER * chance)
+    return jittered(max(delay, outcome.retry_after or delay), jitter=JITTER, rng=rng)
 
 
 def wish_in(status: int, headers: HTTPMessage) -> timedelta | None:

@@ -8,12 +8,13 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from queue import Empty, SimpleQueue
 from urllib.parse import urlsplit
 
 from django.db import DatabaseError, InterfaceError, connection
 
+from scheduler_api.backoff import backoff
 from scheduler_api.outbound.address_guard import Refused
 from scheduler_api.outbound.client import NotSent, is_success, send
 from scheduler_api.webhooks import deliveries, signing
@@ -24,7 +25,7 @@ from scheduler_api.webhooks.retry_policy import Outcome, Verdict, wish_in
 
 SEND_SECONDS = 15
 IDLE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 30.0
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(seconds=30)
 # After a request to stop: as long as what is on its way may take, and its end be written down.
 STOP_SECONDS = 2 * SEND_SECONDS
 
@@ -53,18 +54,19 @@ class Sender:
 
     def run(self) -> None:
         """Send until asked to stop; a database that is away is waited for."""
-        pause = IDLE_SECONDS
+        failures = 0  # of the database, in a row
         while not self.is_done():
             try:
                 self.tick(now=datetime.now(UTC))
-                pause = IDLE_SECONDS
+                failures = 0
             except (DatabaseError, InterfaceError) as error:
+                failures += 1
+                pause = backoff(failures, first=FIRST_PAUSE, longest=LONGEST_PAUSE).total_seconds()
                 logger.warning(
                     "The database does not answer, trying again in %g s: %s", pause, error
                 )
                 connection.close()
                 self.wait(pause, is_patient=True)
-                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
                 continue
             self.wait(IDLE_SECONDS)
         self.threads.shutdown(wait=False, cancel_futures=True)

@@ -5,6 +5,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -322,7 +323,7 @@ def test_a_stock_worker_runs_what_is_published(start, rabbitmq_url, queue, monke
 def impatient(monkeypatch: Any) -> None:
     monkeypatch.setattr(rabbitmq_transport, "PATIENCE", 1)
     monkeypatch.setattr(connection, "CONNECT_TIMEOUT", 1)
-    monkeypatch.setattr(publisher_module, "FIRST_PAUSE", 0.1)
+    monkeypatch.setattr(publisher_module, "FIRST_PAUSE", timedelta(seconds=0.1))
     monkeypatch.setattr(publisher_module, "TURN", 0.1)
 
 

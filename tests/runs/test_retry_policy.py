@@ -152,8 +152,8 @@ def test_what_was_given_up_and_fails_after_all_is_told_once():
     assert told() == []
 
 
-def test_the_back_off_doubles_up_to_six_hours_and_a_quarter():
-    waits = [retry_policy.backoff(n, seconds=10, chance=random.Random(1)) for n in (1, 2, 3, 100)]
+def test_retry_delay_doubles_up_to_six_hours_and_a_quarter():
+    waits = [retry_policy.retry_delay(n, seconds=10, rng=random.Random(1)) for n in (1, 2, 3, 100)]
 
     factor = waits[0] / timedelta(seconds=10)
     assert 1 <= factor <= 1.25
@@ -161,8 +161,8 @@ def test_the_back_off_doubles_up_to_six_hours_and_a_quarter():
     assert seconds == pytest.approx([10, 20, 40, 6 * 60 * 60])
 
 
-def test_runs_that_have_failed_together_do_not_come_back_together():
-    waits = {retry_policy.backoff(1, seconds=10, chance=random.Random(n)) for n in range(20)}
+def test_retry_delays_of_runs_that_failed_together_differ():
+    waits = {retry_policy.retry_delay(1, seconds=10, rng=random.Random(n)) for n in range(20)}
 
     assert len(waits) == 20
 

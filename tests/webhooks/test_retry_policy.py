@@ -1,5 +1,6 @@
 """When a delivery is sent again, and when it is given up."""
 
+import random
 from datetime import timedelta
 from http.client import HTTPMessage
 
@@ -43,16 +44,29 @@ def test_a_delivery_is_tried_for_about_two_days():
     assert sorted(DELAYS) == DELAYS
 
 
-@pytest.mark.parametrize(("chance", "seconds"), [(0.0, 30), (1.0, 37.5)])
-def test_what_failed_together_is_not_sent_together(chance, seconds):
-    assert delay_after(Outcome(), attempts=2, chance=chance) == timedelta(seconds=seconds)
+class FixedRandom(random.Random):
+    """Draws the same number each time."""
+
+    def __init__(self, drawn: float) -> None:
+        super().__init__()
+        self.drawn = drawn
+
+    def random(self) -> float:
+        return self.drawn
+
+
+@pytest.mark.parametrize(("drawn", "seconds"), [(0.0, 30), (1.0, 37.5)])
+def test_what_failed_together_is_not_sent_together(drawn, seconds):
+    delay = delay_after(Outcome(), attempts=2, rng=FixedRandom(drawn))
+
+    assert delay == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize(("wish", "seconds"), [(None, 5), (1, 5), (60, 60)])
 def test_a_receiver_may_ask_for_a_longer_delay_and_for_no_shorter_one(wish, seconds):
     outcome = Outcome(status=503, retry_after=wish and timedelta(seconds=wish))
 
-    assert delay_after(outcome, attempts=1, chance=0) == timedelta(seconds=seconds)
+    assert delay_after(outcome, attempts=1, rng=FixedRandom(0)) == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize(
