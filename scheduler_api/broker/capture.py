@@ -40,13 +40,13 @@ class Message:
     content: Any
 
 
-class _Caught(Exception):
+class _Captured(Exception):
     def __init__(self, **parts: Any) -> None:
         super().__init__()
         self.parts = parts
 
 
-class _Catcher(Producer):
+class _CapturingProducer(Producer):
     """A producer that has no channel: what it is to publish, it raises.
 
     Overrides kombu's Producer._publish, the last step before a channel. Raising keeps Celery from
@@ -61,8 +61,8 @@ class _Catcher(Producer):
     def publish(self, body: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().publish(body, *args, **kwargs)
-        except _Caught as caught:
-            caught.parts["content"] = body
+        except _Captured as captured:
+            captured.parts["content"] = body
             raise
 
     def _publish(  # type: ignore[override]  # noqa: PLR0917 - as upstream
@@ -80,7 +80,7 @@ class _Catcher(Producer):
         declare: Any,
         *_: Any,
     ) -> NoReturn:
-        raise _Caught(
+        raise _Captured(
             exchange=exchange or "",
             routing_key=routing_key or "",
             body=body.encode() if isinstance(body, str) else body,
@@ -94,8 +94,8 @@ class _Catcher(Producer):
 
 
 @cache
-def _catcher(app: Celery) -> _Catcher:
-    return _Catcher(app)
+def _capturing_producer(app: Celery) -> _CapturingProducer:
+    return _CapturingProducer(app)
 
 
 def capture(app: Celery, run: Outgoing) -> Message:
@@ -106,17 +106,17 @@ def capture(app: Celery, run: Outgoing) -> Message:
     try:
         # As in a worker: no result backend is to listen for a result that nobody waits for.
         with denied_join_result():
-            send(app, run, producer=_catcher(app), retry=False)
-    except _Caught as caught:
-        return Message(task=run.task, **caught.parts)
+            send(app, run, producer=_capturing_producer(app), retry=False)
+    except _Captured as captured:
+        return Message(task=run.task, **captured.parts)
     except Unsendable:
         raise
     except Exception as error:
-        raise Unsendable(reason_of(error)) from error
+        raise Unsendable(refusal_reason(error)) from error
     raise Unsendable("Celery did not send it: is task_always_eager on?")
 
 
-def reason_of(error: Exception) -> str:
+def refusal_reason(error: Exception) -> str:
     """Say why Celery cannot send a run; not what others say, which may have a secret in it."""
     told = f": {error}" if isinstance(error, TypeError | CeleryError) else ""
     return f"Celery cannot send it: {type(error).__name__}{told}"
@@ -148,7 +148,7 @@ def send(app: Celery, run: Outgoing, **more: Any) -> None:
         task.apply_async(args, kwargs, **options)
 
 
-def announce(app: Celery, message: Message) -> None:
+def send_publish_signals(app: Celery, message: Message) -> None:
     """Tell what Celery tells once the broker has a message: a signal, and an event if it is to.
 
     The part of celery.app.amqp.AMQP.send_task_message that comes after its publish().

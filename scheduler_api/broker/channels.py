@@ -7,9 +7,9 @@ written to. All that was unanswered there is lost with it.
 from struct import Struct
 
 from scheduler_api.broker.batches import Batch
-from scheduler_api.broker.frames import Mould, method
-from scheduler_api.broker.message_templates import Template
-from scheduler_api.broker.outgoing import Fate
+from scheduler_api.broker.frames import FrameTemplate, method
+from scheduler_api.broker.message_templates import MessageTemplate
+from scheduler_api.broker.outgoing import PublishFailure
 
 OPEN, CLOSE, CLOSE_OK = (20, 10), (20, 40), (20, 41)
 CONFIRM_SELECT = (85, 10)
@@ -18,30 +18,39 @@ NOT_FOUND, ACCESS_REFUSED = 404, 403
 tag_of = Struct(">Q").unpack_from
 
 
-class Lane:
+class Channel:
     """A channel in confirm mode, and what is unanswered on it, by delivery tag."""
 
-    __slots__ = ("channel", "key", "moulds", "pending", "returned", "returning", "suspect", "tag")
+    __slots__ = (
+        "channel_number",
+        "frame_templates",
+        "key",
+        "pending",
+        "returned",
+        "returning",
+        "suspect",
+        "tag",
+    )
 
-    def __init__(self, key: tuple[str, str], channel: int) -> None:
+    def __init__(self, key: tuple[str, str], channel_number: int) -> None:
         """`key` is an exchange, and the one run that is published here, or "" for all."""
         self.key = key
         self.suspect = key[1]
-        self.channel = channel
+        self.channel_number = channel_number
         self.tag = 0  # of the last message
         self.pending: dict[int, tuple[Batch, str]] = {}
         self.returned: dict[str, str] = {}  # by run: why the broker returned it
         self.returning = ""  # why the message is returned whose header is to come
-        self.moulds: dict[Template, Mould] = {}
+        self.frame_templates: dict[MessageTemplate, FrameTemplate] = {}
 
     def opening(self) -> bytes:
         """Return what opens the channel; the answers need not be waited for."""
-        return method(self.channel, OPEN, "s", "") + method(
-            self.channel, CONFIRM_SELECT, "b", False
+        return method(self.channel_number, OPEN, "s", "") + method(
+            self.channel_number, CONFIRM_SELECT, "b", False
         )
 
     def closing(self) -> bytes:
-        return method(self.channel, CLOSE, "BsBB", 0, "", 0, 0)
+        return method(self.channel_number, CLOSE, "BsBB", 0, "", 0, 0)
 
     def add(self, batch: Batch, run_id: str) -> None:
         """Note the next message of the channel."""
@@ -70,7 +79,7 @@ class Lane:
         confirmed = []
         for batch, run_id in entries:
             if reason := self.returned.pop(run_id, ""):
-                batch.fail(run_id, Fate.UNROUTABLE, reason)
+                batch.fail(run_id, PublishFailure.UNROUTABLE, reason)
             else:
                 confirmed.append((batch, run_id))
         return confirmed
@@ -85,11 +94,13 @@ class Lane:
         reason = f"RabbitMQ does not take it: {text}"
         for batch, run_id in entries:
             if code in {NOT_FOUND, ACCESS_REFUSED}:  # of the exchange
-                batch.fail(run_id, Fate.UNROUTABLE, reason)
+                batch.fail(run_id, PublishFailure.UNROUTABLE, reason)
             elif self.suspect:
-                batch.fail(run_id, Fate.REFUSED, reason)
+                batch.fail(run_id, PublishFailure.REFUSED, reason)
             else:
-                batch.fail(run_id, Fate.UNANSWERED, f"RabbitMQ has closed the channel: {text}")
+                batch.fail(
+                    run_id, PublishFailure.UNANSWERED, f"RabbitMQ has closed the channel: {text}"
+                )
         is_clear = self.suspect or code in {NOT_FOUND, ACCESS_REFUSED}
         return [] if is_clear else [run_id for _, run_id in entries]
 

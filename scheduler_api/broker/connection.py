@@ -11,24 +11,27 @@ from amqp.exceptions import AMQPError
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from scheduler_api.broker.batches import LinkLost
+from scheduler_api.broker.batches import BrokerConnectionLost
 from scheduler_api.broker.frames import END, HEARTBEAT, frame, frame_head, method
 
 # Seconds.
-CONNECT_TIMEOUT = 5
-ANSWER_TIMEOUT = 10  # while it connects
-HEARTBEAT_INTERVAL = 10
-GLANCE = 0.1
+CONNECT_TIMEOUT_SECONDS = 5
+HANDSHAKE_TIMEOUT_SECONDS = 10  # while it connects
+HEARTBEAT_INTERVAL_SECONDS = 10
+CLOSE_POLL_SECONDS = 0.1
 
-MAX_READ = 1 << 18  # bytes
+MAX_READ_BYTES = 1 << 18  # bytes
 CONNECTION_CLOSE = (10, 50)
 
 
 def connection_to(app: Celery, **options: Any) -> Any:
     """Return a connection of kombu that is open, to the first host of the URL that answers."""
     connection = app.connection_for_write(
-        connect_timeout=CONNECT_TIMEOUT,
-        transport_options={"read_timeout": ANSWER_TIMEOUT, "write_timeout": ANSWER_TIMEOUT},
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        transport_options={
+            "read_timeout": HANDSHAKE_TIMEOUT_SECONDS,
+            "write_timeout": HANDSHAKE_TIMEOUT_SECONDS,
+        },
         **options,
     )
     try:
@@ -36,16 +39,16 @@ def connection_to(app: Celery, **options: Any) -> Any:
             max_retries=max(1, len(connection.alt) - 1), interval_start=0, interval_step=0
         )
     except (OperationalError, AMQPError, OSError) as error:
-        raise LinkLost(" ".join(str(error).split())) from error
+        raise BrokerConnectionLost(" ".join(str(error).split())) from error
     return connection
 
 
-class Wire:
+class Connection:
     """An open connection that py-amqp has made, and no longer reads or writes."""
 
     def __init__(self, app: Celery) -> None:
-        """Connect; raises LinkLost."""
-        self._raw = connection_to(app, heartbeat=HEARTBEAT_INTERVAL).connection
+        """Connect; raises BrokerConnectionLost."""
+        self._raw = connection_to(app, heartbeat=HEARTBEAT_INTERVAL_SECONDS).connection
         self._sock = self._raw.transport.sock
         self._sock.settimeout(0)
         self._poll = select.poll()
@@ -76,65 +79,65 @@ class Wire:
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 return
             except OSError as error:
-                raise LinkLost(str(error)) from error
+                raise BrokerConnectionLost(str(error)) from error
             self._writing = self._writing[sent:]
             self._written_at = time.monotonic()
 
-    def wait(self, wake: int, within: float) -> None:
+    def wait(self, wake: int, timeout_seconds: float) -> None:
         """Wait until there is something to read, or room to write, or for `wake`."""
         if getattr(self._sock, "pending", int)():  # read from TLS, and not from it
             return
         mask = select.POLLIN | (select.POLLOUT if self._writing else 0)
         self._poll.register(self._sock, mask)
         self._poll.register(wake, select.POLLIN)
-        self._poll.poll(within * 1000)
+        self._poll.poll(timeout_seconds * 1000)
 
     def read(self) -> Iterator[tuple[int, int, bytes]]:
         """Yield the frames that are there, as type, channel and payload."""
         try:
-            data = self._sock.recv(MAX_READ)
+            data = self._sock.recv(MAX_READ_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
         except OSError as error:
-            raise LinkLost(str(error)) from error
+            raise BrokerConnectionLost(str(error)) from error
         if not data:
-            raise LinkLost("It has closed the connection.")
+            raise BrokerConnectionLost("It has closed the connection.")
         self._read_at = time.monotonic()
         data = self._unread + data if self._unread else data
         at, end = 0, len(data)
         while end - at >= frame_head.size:
-            kind, channel, size = frame_head.unpack_from(data, at)
+            kind, channel_number, size = frame_head.unpack_from(data, at)
             after = at + frame_head.size + size + len(END)
             if after > end:
                 break
-            yield kind, channel, data[at + frame_head.size : after - len(END)]
+            yield kind, channel_number, data[at + frame_head.size : after - len(END)]
             at = after
         self._unread = data[at:]
 
-    def leave_to_py_amqp(self, kind: int, payload: bytes) -> None:
+    def pass_to_py_amqp(self, kind: int, payload: bytes) -> None:
         """Let py-amqp take a frame of the connection itself; it raises when that is closed."""
         self._raw.on_inbound_frame((kind, 0, payload))
 
     def keep_alive(self, now: float) -> None:
-        """Write a heartbeat where it is time to; raise LinkLost where none comes."""
+        """Write a heartbeat where it is time to; raise BrokerConnectionLost where none comes."""
         interval = self._raw.heartbeat
         if interval and now - self._read_at > 2 * interval:
-            raise LinkLost(f"Nothing came from it for {2 * interval:g} seconds.")
+            raise BrokerConnectionLost(f"Nothing came from it for {2 * interval:g} seconds.")
         # A broker that reads nothing, since it is blocked, waits for no heartbeat either.
         if interval and now - self._written_at > interval / 2 and not self._writing:
             self.put(frame(HEARTBEAT, 0, b""))
 
-    def close(self, *, within: float) -> None:
+    def close(self, *, timeout_seconds: float) -> None:
         """Leave, in the order of the protocol where that is soon."""
-        end = time.monotonic() + within
-        with suppress(LinkLost, AMQPError, OSError):
+        end = time.monotonic() + timeout_seconds
+        with suppress(BrokerConnectionLost, AMQPError, OSError):
             self.put(method(0, CONNECTION_CLOSE, "BsBB", 200, "", 0, 0))
             while self._raw.connected and time.monotonic() < end:
                 self.write()
                 self._poll.register(self._sock, select.POLLIN)
-                self._poll.poll(GLANCE * 1000)
-                for kind, channel, payload in self.read():
-                    if channel == 0:
-                        self.leave_to_py_amqp(kind, payload)
+                self._poll.poll(CLOSE_POLL_SECONDS * 1000)
+                for kind, channel_number, payload in self.read():
+                    if channel_number == 0:
+                        self.pass_to_py_amqp(kind, payload)
         with suppress(Exception):
             self._raw.collect()

@@ -16,16 +16,16 @@ from amqp.exceptions import FrameSyntaxError
 from amqp.serialization import dumps
 
 from scheduler_api.broker.capture import Message, Unsendable
-from scheduler_api.broker.message_templates import Template, Words
+from scheduler_api.broker.message_templates import MessageFields, MessageTemplate
 
 METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
 END = b"\xce"
-OVERHEAD = 8  # bytes of a frame beyond its payload
+FRAME_OVERHEAD_BYTES = 8  # bytes of a frame beyond its payload
 BASIC, PUBLISH = 60, 40
 # Milliseconds: beyond it RabbitMQ closes the channel. The worker looks at the header `expires`.
-MAX_EXPIRATION = 2**32 - 1
-MAX_SHORT = 255  # bytes of a short string, and the largest octet
-MAX_BODY = 16 * 1024 * 1024  # bytes: RabbitMQ's default `max_message_size`, beyond it closes
+MAX_EXPIRATION_MILLISECONDS = 2**32 - 1
+MAX_SHORT_STRING_BYTES = 255  # bytes of a short string, and the largest octet
+MAX_BODY_BYTES = 16 * 1024 * 1024  # bytes: RabbitMQ's default `max_message_size`, beyond it closes
 
 NAME_KEY = b"\x12periodic_task_nameS"
 
@@ -36,37 +36,37 @@ long = Struct(">I").pack
 HEADER_START = header_head.size - frame_head.size
 
 
-def frame(kind: int, channel: int, payload: bytes) -> bytes:
-    return frame_head.pack(kind, channel, len(payload)) + payload + END
+def frame(kind: int, channel_number: int, payload: bytes) -> bytes:
+    return frame_head.pack(kind, channel_number, len(payload)) + payload + END
 
 
-def method(channel: int, signature: tuple[int, int], types: str = "", *args: Any) -> bytes:
+def method(channel_number: int, signature: tuple[int, int], types: str = "", *args: Any) -> bytes:
     """Return the frame of a method; `types` as amqp.serialization.dumps takes them."""
     head = signature[0].to_bytes(2, "big") + signature[1].to_bytes(2, "big")
-    return frame(METHOD, channel, head + dumps(types, args))
+    return frame(METHOD, channel_number, head + dumps(types, args))
 
 
-def encode(message: Message, *, channel: int, frame_max: int) -> bytes:
+def encode(message: Message, *, channel_number: int, frame_max: int) -> bytes:
     """Return all frames of a message: mandatory, so that one without a queue is returned.
 
     Raises Unsendable where AMQP has no words for it.
     """
     try:
-        publish, properties = encode_publish(message, channel), encode_properties(message)
+        publish, properties = encode_publish(message, channel_number), encode_properties(message)
     except (struct.error, FrameSyntaxError, ValueError) as error:
         raise Unsendable(unencodable(message)) from error
     check_size(HEADER_START + len(properties), len(message.body), frame_max)
     head = header_head.pack(
-        HEADER, channel, HEADER_START + len(properties), BASIC, 0, len(message.body)
+        HEADER, channel_number, HEADER_START + len(properties), BASIC, 0, len(message.body)
     )
     return b"".join(
-        (publish, head, properties, END, body_frames(message.body, channel, frame_max))
+        (publish, head, properties, END, body_frames(message.body, channel_number, frame_max))
     )
 
 
-def encode_publish(message: Message, channel: int) -> bytes:
+def encode_publish(message: Message, channel_number: int) -> bytes:
     args = (0, message.exchange, message.routing_key, True, False)
-    return method(channel, (BASIC, PUBLISH), "Bssbb", *args)
+    return method(channel_number, (BASIC, PUBLISH), "Bssbb", *args)
 
 
 def encode_properties(message: Message) -> bytes:
@@ -94,41 +94,44 @@ def encode_headers(headers: tuple[tuple[str, str], ...]) -> bytes:
 def within_limit(expiration: str) -> str:
     """Return an expiration that RabbitMQ takes: 49 days at most."""
     is_number = expiration.isascii() and expiration.isdecimal()
-    return str(min(int(expiration), MAX_EXPIRATION)) if is_number else expiration
+    return str(min(int(expiration), MAX_EXPIRATION_MILLISECONDS)) if is_number else expiration
 
 
-def body_frames(body: bytes, channel: int, frame_max: int) -> bytes:
-    most = frame_max - OVERHEAD
+def body_frames(body: bytes, channel_number: int, frame_max: int) -> bytes:
+    most = frame_max - FRAME_OVERHEAD_BYTES
     if 0 < len(body) <= most:
-        return frame_head.pack(BODY, channel, len(body)) + body + END
+        return frame_head.pack(BODY, channel_number, len(body)) + body + END
     chunks = (body[start : start + most] for start in range(0, len(body), most))
-    return b"".join(frame(BODY, channel, chunk) for chunk in chunks)
+    return b"".join(frame(BODY, channel_number, chunk) for chunk in chunks)
 
 
 def check_size(header: int, body: int, frame_max: int) -> None:
     """Raise Unsendable where RabbitMQ would close the connection, or the channel, over a size."""
-    if header + OVERHEAD > frame_max:
+    if header + FRAME_OVERHEAD_BYTES > frame_max:
         raise Unsendable(f"Its headers take more than the {frame_max} bytes of an AMQP frame.")
-    if body > MAX_BODY:
-        raise Unsendable(f"Its arguments take more than {MAX_BODY} bytes as JSON.")
+    if body > MAX_BODY_BYTES:
+        raise Unsendable(f"Its arguments take more than {MAX_BODY_BYTES} bytes as JSON.")
 
 
 def unencodable(message: Message) -> str:
     """Say why a message cannot be encoded."""
     for name in ("exchange", "routing_key"):
-        if len(getattr(message, name).encode(errors="surrogatepass")) > MAX_SHORT:
+        if len(getattr(message, name).encode(errors="surrogatepass")) > MAX_SHORT_STRING_BYTES:
             return f"Its {name} takes more than the 255 bytes that AMQP has for one."
-    if not 0 <= (message.priority or 0) <= MAX_SHORT:
+    if not 0 <= (message.priority or 0) <= MAX_SHORT_STRING_BYTES:
         return "Its priority is not between 0 and 255."
-    if any(len(str(name).encode(errors="surrogatepass")) > MAX_SHORT for name in message.headers):
+    if any(
+        len(str(name).encode(errors="surrogatepass")) > MAX_SHORT_STRING_BYTES
+        for name in message.headers
+    ):
         return "The name of a header takes more than the 255 bytes that AMQP has for one."
     return "A header or a property of it has a value that AMQP has no type for."
 
 
-class Mould:
-    """The frames of a template's messages: only what Words has is written for each."""
+class FrameTemplate:
+    """The frames of a template's messages: only what MessageFields has is written for each."""
 
-    def __init__(self, template: Template, *, channel: int, frame_max: int) -> None:
+    def __init__(self, template: MessageTemplate, *, channel_number: int, frame_max: int) -> None:
         """Encode a message with marks for words, and cut it at the marks.
 
         Raises Unsendable as encode() does.
@@ -136,9 +139,9 @@ class Mould:
         # Fields: id, expires, root_id, argsrepr, kwargsrepr, periodic_task_name; id, expiration.
         marks = [f"mark {uuid4()}" for _ in range(5)]
         id_, name, argsrepr, kwargsrepr, expires = marks
-        words = Words(id_, name, b"", argsrepr, kwargsrepr, (), expires, expires)
+        words = MessageFields(id_, name, b"", argsrepr, kwargsrepr, (), expires, expires)
         message = template.fill(words)
-        encode(message, channel=channel, frame_max=frame_max)
+        encode(message, channel_number=channel_number, frame_max=frame_max)
         rest = encode_properties(message)
         table = 2 + 1 + len(message.content_type.encode()) + 1
         table += len(message.content_encoding.encode())
@@ -165,11 +168,11 @@ class Mould:
         # All but the words: the lengths before them are pieces.
         lengths = 4 + 4 * len(in_table) + 1 + self.expires
         self._size = HEADER_START + sum(map(len, pieces)) + len(NAME_KEY) + lengths
-        self._publish = encode_publish(message, channel)
-        self._channel = channel
+        self._publish = encode_publish(message, channel_number)
+        self._channel_number = channel_number
         self._frame_max = frame_max
 
-    def cast(self, words: Words) -> bytes:
+    def render(self, words: MessageFields) -> bytes:
         """Return all frames of a message; raises Unsendable."""
         id_text, name_text, body, args_text, kwargs_text, own, *expiry = words
         try:
@@ -181,31 +184,31 @@ class Mould:
                 for text in (id_text, name_text, args_text, kwargs_text)
             )
         id_size = len(id_)
-        if id_size > MAX_SHORT:
+        if id_size > MAX_SHORT_STRING_BYTES:
             raise Unsendable("Its id takes more than the 255 bytes that AMQP has for one.")
         headers = encode_headers(own) if own else b""
-        words_size = 2 * id_size + len(argsrepr) + len(kwargsrepr) + len(headers) + len(name)
+        fields_size = 2 * id_size + len(argsrepr) + len(kwargsrepr) + len(headers) + len(name)
         expires = expiration = b""
         size = self._size + id_size
         if self.expires:
             expires_text, expiration_text = expiry
             plain = (expires_text or "").encode()
-            words_size += len(plain)
+            fields_size += len(plain)
             expires = long(len(plain)) + plain
             plain = within_limit(expiration_text or "").encode()
             size += len(plain)
             expiration = bytes((len(plain),)) + plain
-        size += words_size
-        body_size, channel, frame_max = len(body), self._channel, self._frame_max
-        if size + OVERHEAD > frame_max or body_size > MAX_BODY:
+        size += fields_size
+        body_size, channel_number, frame_max = len(body), self._channel_number, self._frame_max
+        if size + FRAME_OVERHEAD_BYTES > frame_max or body_size > MAX_BODY_BYTES:
             check_size(size, body_size, frame_max)
         p0, p1, p2, p3, p4, p5, p6, p7, p8, p9 = self._pieces
         id_in_table = long(id_size) + id_
         parts = (
             self._publish,
-            header_head.pack(HEADER, channel, size, BASIC, 0, body_size),
+            header_head.pack(HEADER, channel_number, size, BASIC, 0, body_size),
             p0,
-            long(self._table + words_size),
+            long(self._table + fields_size),
             p1,
             id_in_table,
             p2,
@@ -231,9 +234,9 @@ class Mould:
             p9,
             END,
         )
-        if 0 < body_size <= frame_max - OVERHEAD:
-            return b"".join((*parts, frame_head.pack(BODY, channel, body_size), body, END))
-        return b"".join((*parts, body_frames(body, channel, frame_max)))
+        if 0 < body_size <= frame_max - FRAME_OVERHEAD_BYTES:
+            return b"".join((*parts, frame_head.pack(BODY, channel_number, body_size), body, END))
+        return b"".join((*parts, body_frames(body, channel_number, frame_max)))
 
 
 def _cut(encoded: bytes, mark: bytes) -> tuple[bytes, bytes]:

@@ -9,15 +9,15 @@ from celery import Celery
 from celery.result import denied_join_result
 from kombu.exceptions import OperationalError
 
-from scheduler_api.broker.batches import Batch, LinkLost
-from scheduler_api.broker.capture import Unsendable, reason_of, send
-from scheduler_api.broker.outgoing import Fate, Outgoing
+from scheduler_api.broker.batches import Batch, BrokerConnectionLost
+from scheduler_api.broker.capture import Unsendable, refusal_reason, send
+from scheduler_api.broker.outgoing import Outgoing, PublishFailure
 
-CONNECT_TIMEOUT = 5  # seconds
-WINDOW = 50  # messages
+CONNECT_TIMEOUT_SECONDS = 5  # seconds
+MAX_UNCONFIRMED = 50  # messages
 
 
-class KombuLink:
+class KombuTransport:
     """A connection of kombu, and a producer on it."""
 
     broker = "The broker"
@@ -29,7 +29,7 @@ class KombuLink:
         self._errors: tuple[type[BaseException], ...] = ()
 
     def connect(self) -> None:
-        connection = self._app.connection_for_write(connect_timeout=CONNECT_TIMEOUT)
+        connection = self._app.connection_for_write(connect_timeout=CONNECT_TIMEOUT_SECONDS)
         own: tuple[type[BaseException], ...] = connection.connection_errors
         self._errors = (*own, *connection.channel_errors, OperationalError, OSError)
         try:
@@ -40,11 +40,11 @@ class KombuLink:
                 connection.default_channel, auto_declare=False
             )
         except self._errors as error:
-            raise LinkLost(" ".join(str(error).split())) from error
+            raise BrokerConnectionLost(" ".join(str(error).split())) from error
         self._connection = connection
 
-    def room(self) -> int:
-        return WINDOW
+    def capacity(self) -> int:
+        return MAX_UNCONFIRMED
 
     def publish(self, batch: Batch, runs: Sequence[Outgoing]) -> None:
         for run in runs:
@@ -52,18 +52,18 @@ class KombuLink:
                 with denied_join_result():
                     send(self._app, run, producer=self._producer, retry=False)
             except self._errors as error:
-                raise LinkLost(" ".join(str(error).split())) from error
+                raise BrokerConnectionLost(" ".join(str(error).split())) from error
             except Unsendable as error:
-                batch.fail(run.id, Fate.REFUSED, str(error))
+                batch.fail(run.id, PublishFailure.REFUSED, str(error))
             except Exception as error:  # noqa: BLE001 - of one run, and of no other
-                batch.fail(run.id, Fate.REFUSED, reason_of(error))
+                batch.fail(run.id, PublishFailure.REFUSED, refusal_reason(error))
             else:
                 batch.confirm(run.id)
 
-    def turn(self, wake: int, *, within: float) -> None:
-        select.select([wake], [], [], within)
+    def poll(self, wake: int, *, timeout_seconds: float) -> None:
+        select.select([wake], [], [], timeout_seconds)
 
-    def close(self, *, within: float) -> None:
+    def close(self, *, timeout_seconds: float) -> None:
         if self._connection is not None:
             with suppress(Exception):
                 self._connection.release()

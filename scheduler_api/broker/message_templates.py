@@ -15,17 +15,17 @@ from scheduler_api.access.redaction import is_secret, redacted
 from scheduler_api.broker.argument_reprs import short_repr
 from scheduler_api.broker.capture import Message, Unsendable, capture
 from scheduler_api.broker.outgoing import Outgoing
-from scheduler_api.broker.template_eligibility import are_hidden, is_heard, is_plain
+from scheduler_api.broker.template_eligibility import has_listeners, hides_secrets, is_templatable
 from scheduler_api.periodic_tasks.validation import HEADER_NAME
 
 MAX_TEMPLATES = 4096
 MAX_ARGUMENTS = 8192
-LONG = 1024  # characters: arguments that are longer are hardly the same for many runs
+MAX_CACHED_LENGTH = 1024  # characters: arguments that are longer are hardly the same for many runs
 DEFAULT_MAX_LEVELS = 3
 EMBED = b', {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
-# `headers`, `expires` and `expiration` of Words.
-More: TypeAlias = tuple[tuple[tuple[str, str], ...], str | None, str | None]
-NOTHING_MORE: More = ((), None, None)
+# `headers`, `expires` and `expiration` of MessageFields.
+RowOptions: TypeAlias = tuple[tuple[tuple[str, str], ...], str | None, str | None]
+NO_ROW_OPTIONS: RowOptions = ((), None, None)
 
 
 class Argument(NamedTuple):
@@ -36,7 +36,7 @@ class Argument(NamedTuple):
     repr: str
 
 
-class Words(NamedTuple):
+class MessageFields(NamedTuple):
     """In what a run's message differs from others of its template.
 
     `headers` are those of the row. `expires` is ISO 8601, `expiration` whole milliseconds; None
@@ -53,7 +53,7 @@ class Words(NamedTuple):
     expiration: str | None
 
 
-class Template:
+class MessageTemplate:
     """The message of all runs of one task with the same options, but for headers and expiry."""
 
     __slots__ = ("check", "expires", "message")
@@ -69,7 +69,7 @@ class Template:
         self.check = check
         self.expires = expires
 
-    def fill(self, words: Words) -> Message:
+    def fill(self, words: MessageFields) -> Message:
         """Return the whole message: `content` is left out, for nobody listens."""
         id_, name, body, argsrepr, kwargsrepr, own_headers, expires, expiration = words
         headers = {
@@ -91,7 +91,7 @@ class Template:
         )
 
 
-class Templates:
+class MessageTemplates:
     """The templates of an app. For one thread: Celery names the thread in `reply_to`."""
 
     def __init__(self, app: Celery) -> None:
@@ -102,40 +102,40 @@ class Templates:
             list: amqp.argsrepr_maxsize,
             dict: amqp.kwargsrepr_maxsize,
         }
-        self._known: OrderedDict[tuple[str, str], Template | None] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str], MessageTemplate | None] = OrderedDict()
         self._argument = lru_cache(MAX_ARGUMENTS)(self._read)
-        self._hidden: tuple[str, ...] | None = None
+        self._redacted_names: tuple[str, ...] | None = None
 
-    def is_heard(self) -> bool:
+    def has_listeners(self) -> bool:
         """Tell whether somebody listens to what is sent: only Celery can tell them.
 
         To be asked before each batch.
         """
-        hidden = tuple(settings.REDACTED_KWARGS) if are_hidden() else None
-        if hidden != self._hidden:
-            self._hidden = hidden
+        hidden = tuple(settings.REDACTED_KWARGS) if hides_secrets() else None
+        if hidden != self._redacted_names:
+            self._redacted_names = hidden
             self._argument.cache_clear()
             self._known.clear()
-        return is_heard(self._app)
+        return has_listeners(self._app)
 
-    def of(self, run: Outgoing) -> tuple[Template, Words] | None:
+    def of(self, run: Outgoing) -> tuple[MessageTemplate, MessageFields] | None:
         """Return template and words of a run; None where only Celery can write its message.
 
         Raises Unsendable.
         """
         options = run.options
-        more: More | None = NOTHING_MORE
+        row_options: RowOptions | None = NO_ROW_OPTIONS
         if '"headers"' in options or '"expires"' in options:
-            options, more = split(options)
+            options, row_options = split(options)
         arguments = self._arguments(run)
-        if arguments is None or more is None:
+        if arguments is None or row_options is None:
             return None
         key = run.task, options
         try:
             template = self._known[key]
             self._known.move_to_end(key)
         except KeyError:
-            template = self._known[key] = self._make(run, arguments, more)
+            template = self._known[key] = self._make(run, arguments, row_options)
             if len(self._known) > MAX_TEMPLATES:
                 self._known.popitem(last=False)
         if template is None:
@@ -146,13 +146,17 @@ class Templates:
                 template.check(*args.value, **kwargs.value)
             except TypeError as error:
                 raise Unsendable(f"Celery cannot send it: TypeError: {error}") from error
-        return template, words_of(run, arguments, more)
+        return template, fields_of(run, arguments, row_options)
 
     def _arguments(self, run: Outgoing) -> tuple[Argument, Argument] | None:
         text = run.args
-        args = self._argument(text, list) if len(text) < LONG else self._read(text, list)
+        args = (
+            self._argument(text, list) if len(text) < MAX_CACHED_LENGTH else self._read(text, list)
+        )
         text = run.kwargs
-        kwargs = self._argument(text, dict) if len(text) < LONG else self._read(text, dict)
+        kwargs = (
+            self._argument(text, dict) if len(text) < MAX_CACHED_LENGTH else self._read(text, dict)
+        )
         return None if args is None or kwargs is None else (args, kwargs)
 
     def _read(self, text: str, kind: type) -> Argument | None:
@@ -165,7 +169,11 @@ class Templates:
         if type(value) is not kind or b"__type__" in encoded:
             return None
         told = value
-        if self._hidden and b"{" in encoded and may_tell(value, encoded, self._hidden):
+        if (
+            self._redacted_names
+            and b"{" in encoded
+            and may_hold_secrets(value, encoded, self._redacted_names)
+        ):
             told = redacted(value)
         # hide_secrets() has no max_levels: it takes Celery's default.
         max_levels = self._max_levels if told == value else DEFAULT_MAX_LEVELS
@@ -181,34 +189,38 @@ class Templates:
         )
 
     def _make(
-        self, run: Outgoing, arguments: tuple[Argument, Argument], more: More
-    ) -> Template | None:
+        self, run: Outgoing, arguments: tuple[Argument, Argument], row_options: RowOptions
+    ) -> MessageTemplate | None:
         """Let Celery write the message of a run, and see whether a template gives the same."""
         task = self._app.tasks.get(run.task)
-        if not is_plain(self._app, task):
+        if not is_templatable(self._app, task):
             return None
         message = capture(self._app, run)
-        own_headers, expires, _ = more
+        own_headers, expires, _ = row_options
         if not expires and message.headers["expires"] is not None:
             return None  # the task class says after how many seconds
         common = {**message.headers}
         for name, _ in own_headers:
             common.pop(name, None)
         check = task.__header__ if task and task.typing else None  # type: ignore[attr-defined]
-        template = Template(
+        template = MessageTemplate(
             replace(message, headers=common), check=check, expires=expires is not None
         )
-        filled = template.fill(words_of(run, arguments, more))
-        return template if is_same(filled, message) else None
+        filled = template.fill(fields_of(run, arguments, row_options))
+        return template if is_equivalent(filled, message) else None
 
 
-def words_of(run: Outgoing, arguments: tuple[Argument, Argument], more: More) -> Words:
+def fields_of(
+    run: Outgoing, arguments: tuple[Argument, Argument], row_options: RowOptions
+) -> MessageFields:
     args, kwargs = arguments
     body = b"[%b, %b%b" % (args.json, kwargs.json, EMBED)
-    return Words(run.id, run.periodic_task_name, body, args.repr, kwargs.repr, *more)
+    return MessageFields(
+        run.id, run.periodic_task_name, body, args.repr, kwargs.repr, *row_options
+    )
 
 
-def split(options: str) -> tuple[str, More | None]:
+def split(options: str) -> tuple[str, RowOptions | None]:
     """Return options without what differs between rows, and that.
 
     None where a header could stand for one of Celery's own.
@@ -230,7 +242,7 @@ def split(options: str) -> tuple[str, More | None]:
     return f"expires {rest}", (tuple(headers.items()), expires, expiration)
 
 
-def is_same(ours: Message, theirs: Message) -> bool:
+def is_equivalent(ours: Message, theirs: Message) -> bool:
     """Tell whether two messages are the same to a broker and a worker, but for the moment."""
 
     def parts(message: Message) -> list[Any]:
@@ -247,7 +259,7 @@ def is_same(ours: Message, theirs: Message) -> bool:
     return parts(ours) == parts(theirs)
 
 
-def may_tell(value: Any, encoded: bytes, patterns: tuple[str, ...]) -> bool:
+def may_hold_secrets(value: Any, encoded: bytes, patterns: tuple[str, ...]) -> bool:
     """Tell, soon, whether arguments can have a secret: by the names of a flat object."""
     is_flat = type(value) is dict and encoded.count(b"{") == 1
     return not is_flat or _has_secret(tuple(value), patterns)

@@ -22,7 +22,7 @@ class Outgoing:
     options: str
 
 
-class Fate(Enum):
+class PublishFailure(Enum):
     """What the broker, or nobody, said of a message that will not be confirmed."""
 
     UNROUTABLE = "unroutable"  # no queue takes it, or there is no such exchange
@@ -31,9 +31,9 @@ class Fate(Enum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
+class BatchResult:
     """What became of a batch: each of its runs is in one of the two."""
 
     batch_id: int
     confirmed: Sequence[str]
-    failed: Mapping[str, tuple[Fate, str]] = field(default_factory=dict)
+    failed: Mapping[str, tuple[PublishFailure, str]] = field(default_factory=dict)

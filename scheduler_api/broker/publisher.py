@@ -10,22 +10,22 @@ from datetime import timedelta
 from celery import Celery
 
 from scheduler_api.backoff import backoff
-from scheduler_api.broker.batches import Batch, Link, LinkLost
-from scheduler_api.broker.kombu_transport import KombuLink
-from scheduler_api.broker.outgoing import Outcome, Outgoing
-from scheduler_api.broker.rabbitmq_transport import AmqpLink
+from scheduler_api.broker.batches import Batch, BrokerConnectionLost, Transport
+from scheduler_api.broker.kombu_transport import KombuTransport
+from scheduler_api.broker.outgoing import BatchResult, Outgoing
+from scheduler_api.broker.rabbitmq_transport import RabbitMQTransport
 from scheduler_api.self_pipe import SelfPipe
 
 # Between two tries to connect.
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(seconds=10)
+MIN_RECONNECT_SECONDS, MAX_RECONNECT_SECONDS = timedelta(seconds=1), timedelta(seconds=10)
 # Seconds.
-TURN = 1.0
-FAREWELL = 1.0
-JOIN = 5.0
+POLL_SECONDS = 1.0
+CLOSE_TIMEOUT_SECONDS = 1.0
+JOIN_TIMEOUT_SECONDS = 5.0
 
-CHUNK = 500  # runs that are written at once
-MAX_CHUNK = 4 * 1024 * 1024  # characters of their arguments
-THE_END = "Beat has ended."
+MAX_CHUNK_RUNS = 500  # runs that are written at once
+MAX_CHUNK_CHARACTERS = 4 * 1024 * 1024  # characters of their arguments
+STOPPED = "Beat has ended."
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +42,8 @@ class Publisher(threading.Thread):
         self._app = app
         self._wake = wake
         self._lock = threading.Lock()
-        self._handed: list[Batch] = []
-        self._outcomes: list[Outcome] = []
+        self._submitted: list[Batch] = []
+        self._results: list[BatchResult] = []
         self._in_flight = 0
         self._deadline: float | None = None  # set when it is to end
         self._pipe = SelfPipe()  # closed when the thread takes no more batches
@@ -61,17 +61,17 @@ class Publisher(threading.Thread):
         batch = Batch(id=batch_id, runs=runs)
         with self._lock:
             if self._pipe.is_closed:
-                batch.give_up(THE_END)
-                self._outcomes.append(batch.outcome())
+                batch.give_up(STOPPED)
+                self._results.append(batch.result())
             else:
-                self._handed.append(batch)
+                self._submitted.append(batch)
                 self._in_flight += len(runs)
         self._pipe.wake()
 
-    def take_outcomes(self) -> list[Outcome]:
+    def take_results(self) -> list[BatchResult]:
         """Return the batches that are done, and that no call has returned before."""
         with self._lock:
-            taken, self._outcomes = self._outcomes, []
+            taken, self._results = self._results, []
         return taken
 
     @property
@@ -89,40 +89,48 @@ class Publisher(threading.Thread):
         """Return how many runs were handed over and have no outcome."""
         return self._in_flight
 
-    def close(self, within: float) -> None:
+    def close(self, timeout_seconds: float) -> None:
         """Finish what is in flight, give up what is not done within so many seconds, and end."""
-        self._deadline = time.monotonic() + within
+        self._deadline = time.monotonic() + timeout_seconds
         self._pipe.wake()
         if self.is_alive():
-            self.join(within + JOIN)
+            self.join(timeout_seconds + JOIN_TIMEOUT_SECONDS)
 
     # --- The thread ---------------------------------------------------------------------------
 
     def run(self) -> None:
-        link = make_link(self._app)
+        transport = transport_for(self._app)
         while not self._is_over():
             try:
                 if not self._connected:
-                    self._connect(link)
-                has_more = self._feed(link)
-                self._settle()
-                link.turn(self._pipe.fileno(), within=0 if has_more else self._patience())
-                self._pipe.drain()
-                self._tell(
-                    link.broker,
-                    f"{link.broker} takes no messages: {link.blocked}" if link.blocked else "",
-                    state="blocked" if link.blocked else "ready",
+                    self._connect(transport)
+                has_more = self._feed(transport)
+                self._collect_results()
+                transport.poll(
+                    self._pipe.fileno(), timeout_seconds=0 if has_more else self._poll_timeout()
                 )
-            except LinkLost as error:
-                self._lose(link, f"{link.broker} does not answer: {error}", state="away")
+                self._pipe.drain()
+                self._set_status(
+                    transport.broker,
+                    f"{transport.broker} takes no messages: {transport.blocked}"
+                    if transport.blocked
+                    else "",
+                    state="blocked" if transport.blocked else "ready",
+                )
+            except BrokerConnectionLost as error:
+                self._disconnect(
+                    transport, f"{transport.broker} does not answer: {error}", state="away"
+                )
             except Exception as error:
                 if self._state != "broken":
                     logger.exception("The publisher starts anew")
-                self._lose(link, f"The publisher failed: {type(error).__name__}", state="broken")
-            self._settle()
-        self._give_up(THE_END)
-        self._settle()
-        link.close(within=FAREWELL)
+                self._disconnect(
+                    transport, f"The publisher failed: {type(error).__name__}", state="broken"
+                )
+            self._collect_results()
+        self._give_up(STOPPED)
+        self._collect_results()
+        transport.close(timeout_seconds=CLOSE_TIMEOUT_SECONDS)
         with self._lock:
             self._pipe.close()
 
@@ -131,74 +139,74 @@ class Publisher(threading.Thread):
             return False
         return not self._in_flight or time.monotonic() >= self._deadline
 
-    def _patience(self) -> float:
-        left = TURN if self._deadline is None else self._deadline - time.monotonic()
-        return min(TURN, max(left, 0.0))
+    def _poll_timeout(self) -> float:
+        left = POLL_SECONDS if self._deadline is None else self._deadline - time.monotonic()
+        return min(POLL_SECONDS, max(left, 0.0))
 
-    def _connect(self, link: Link) -> None:
-        link.connect()
+    def _connect(self, transport: Transport) -> None:
+        transport.connect()
         self._connected = True
         self._losses = 0
-        self._tell(link.broker, "", state="ready")
+        self._set_status(transport.broker, "", state="ready")
 
-    def _feed(self, link: Link) -> bool:
+    def _feed(self, transport: Transport) -> bool:
         """Give the link as much as it takes now; tell whether there is more that it would take."""
-        self._take_over()
+        self._accept_submitted()
         for batch in self._batches:
             left = len(batch.runs) - batch.published
             if not left:
                 continue
-            size = min(left, CHUNK, link.room())
+            size = min(left, MAX_CHUNK_RUNS, transport.capacity())
             if size <= 0:
                 return False
             start = batch.published
-            runs = up_to(MAX_CHUNK, batch.runs[start : start + size])
+            runs = up_to(MAX_CHUNK_CHARACTERS, batch.runs[start : start + size])
             batch.published += len(runs)
-            link.publish(batch, runs)
+            transport.publish(batch, runs)
             return True
         return False
 
-    def _take_over(self) -> None:
+    def _accept_submitted(self) -> None:
         with self._lock:
-            self._batches.extend(self._handed)
-            self._handed.clear()
+            self._batches.extend(self._submitted)
+            self._submitted.clear()
 
-    def _lose(self, link: Link, trouble: str, *, state: str) -> None:
+    def _disconnect(self, transport: Transport, trouble: str, *, state: str) -> None:
         """Give up the connection and all that is on it, and pause."""
-        link.close(within=0)
+        transport.close(timeout_seconds=0)
         self._connected = False
         self._give_up(trouble)
-        self._settle()
-        self._tell(link.broker, trouble, state=state)
+        self._collect_results()
+        self._set_status(transport.broker, trouble, state=state)
         self._losses += 1
-        pause = backoff(self._losses, first=FIRST_PAUSE, longest=LONGEST_PAUSE)
+        pause = backoff(self._losses, first=MIN_RECONNECT_SECONDS, longest=MAX_RECONNECT_SECONDS)
         end = time.monotonic() + pause.total_seconds()
         while (left := end - time.monotonic()) > 0 and not self._is_over():
-            self._rest(min(left, self._patience()))
+            self._sleep(min(left, self._poll_timeout()))
             self._give_up(trouble)
-            self._settle()
+            self._collect_results()
 
-    def _rest(self, seconds: float) -> None:
+    def _sleep(self, seconds: float) -> None:
         select.select([self._pipe], [], [], seconds)
         self._pipe.drain()
 
     def _give_up(self, reason: str) -> None:
-        self._take_over()
+        self._accept_submitted()
         for batch in self._batches:
             batch.give_up(reason)
 
-    def _settle(self) -> None:
+    def _collect_results(self) -> None:
         """Let others have the outcome of the batches that are done."""
         done = [batch for batch in self._batches if batch.is_done]
         if not done:
             return
         self._batches = [batch for batch in self._batches if not batch.is_done]
         with self._lock:
-            self._outcomes.extend(batch.outcome() for batch in done)
+            self._results.extend(batch.result() for batch in done)
             self._in_flight -= sum(len(batch.runs) for batch in done)
         self._wake()
 
-    def _tell(self, broker: str, trouble: str, *, state: str) -> None:
+    def _set_status(self, broker: str, trouble: str, *, state: str) -> None:
         """Say how it is; in the log, when that is another state than before."""
         self._trouble = trouble
         if state == self._state:
@@ -220,7 +228,7 @@ def up_to(characters: int, runs: Sequence[Outgoing]) -> Sequence[Outgoing]:
     return runs
 
 
-def make_link(app: Celery) -> Link:
+def transport_for(app: Celery) -> Transport:
     """Return the link for the broker of the settings."""
     is_amqp = app.connection_for_write().transport.driver_name == "py-amqp"
-    return AmqpLink(app) if is_amqp else KombuLink(app)
+    return RabbitMQTransport(app) if is_amqp else KombuTransport(app)

@@ -11,10 +11,10 @@ from amqp.exceptions import NotFound
 from celery import Celery
 from kombu.exceptions import ChannelError
 
-from scheduler_api.broker.connection import CONNECT_TIMEOUT, connection_to
+from scheduler_api.broker.connection import CONNECT_TIMEOUT_SECONDS, connection_to
 
 # An answer that takes longer tells how it was, not how it is.
-FRESH_SECONDS = 30.0
+MAX_ANSWER_AGE_SECONDS = 30.0
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Depth:
 
 
 @dataclass(kw_only=True)
-class Question:
+class DepthRequest:
     """Which queues were asked about, and what the broker has answered."""
 
     queues: Collection[str]
@@ -37,40 +37,40 @@ class Question:
     depths: Mapping[str, Depth] = field(default_factory=dict)
 
 
-class Gauge:
+class QueueDepthProbe:
     """Asks for depths, one question at a time."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        self._question: Question | None = None
+        self._request: DepthRequest | None = None
 
     def ask(self, queues: Collection[str]) -> None:
         """Ask about queues."""
-        question = self._question = Question(queues=queues)
-        threading.Thread(target=self._answer, args=(question,), name="gauge", daemon=True).start()
+        request = self._request = DepthRequest(queues=queues)
+        threading.Thread(target=self._answer, args=(request,), name="gauge", daemon=True).start()
 
     def take(self) -> Mapping[str, Depth] | None:
         """Return what was answered, once: nothing of a queue that is not there, or too late.
 
         None while the broker may still answer.
         """
-        question = self._question
-        if question is None:
+        request = self._request
+        if request is None:
             return {}
-        is_fresh = time.monotonic() - question.asked_at < FRESH_SECONDS
-        if is_fresh and not question.answered.is_set():
+        is_fresh = time.monotonic() - request.asked_at < MAX_ANSWER_AGE_SECONDS
+        if is_fresh and not request.answered.is_set():
             return None
-        self._question = None
-        return question.depths if is_fresh else {}
+        self._request = None
+        return request.depths if is_fresh else {}
 
-    def _answer(self, question: Question) -> None:
+    def _answer(self, request: DepthRequest) -> None:
         try:
-            question.depths = measure(self._app, question.queues)
+            request.depths = measure(self._app, request.queues)
         except Exception as error:  # noqa: BLE001 - kombu has many; it is asked again
             reason = " ".join(str(error).split()) or type(error).__name__
             logger.debug("The broker does not tell how long its queues are: %s", reason)
         finally:
-            question.answered.set()
+            request.answered.set()
 
 
 def measure(app: Celery, queues: Collection[str]) -> dict[str, Depth]:
@@ -98,6 +98,6 @@ def open_connection(app: Celery, *, is_amqp: bool) -> Any:
     """Return a connection that is open."""
     if is_amqp:
         return connection_to(app)
-    connection = app.connection_for_write(connect_timeout=CONNECT_TIMEOUT)
+    connection = app.connection_for_write(connect_timeout=CONNECT_TIMEOUT_SECONDS)
     connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
     return connection

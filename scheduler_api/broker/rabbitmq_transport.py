@@ -16,20 +16,26 @@ from amqp.serialization import decode_properties_basic
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from scheduler_api.broker.batches import Batch, LinkLost
-from scheduler_api.broker.capture import Message, Unsendable, announce, capture, reason_of
-from scheduler_api.broker.channels import CLOSE_OK, Lane, read_close, read_return
-from scheduler_api.broker.connection import Wire, connection_to
-from scheduler_api.broker.frames import HEADER, METHOD, Mould, encode, method
-from scheduler_api.broker.message_templates import Templates
-from scheduler_api.broker.outgoing import Fate, Outgoing
+from scheduler_api.broker.batches import Batch, BrokerConnectionLost
+from scheduler_api.broker.capture import (
+    Message,
+    Unsendable,
+    capture,
+    refusal_reason,
+    send_publish_signals,
+)
+from scheduler_api.broker.channels import CLOSE_OK, Channel, read_close, read_return
+from scheduler_api.broker.connection import Connection, connection_to
+from scheduler_api.broker.frames import HEADER, METHOD, FrameTemplate, encode, method
+from scheduler_api.broker.message_templates import MessageTemplates
+from scheduler_api.broker.outgoing import Outgoing, PublishFailure
 
-PATIENCE = 10  # seconds with a batch of which the broker says nothing
+CONFIRM_TIMEOUT_SECONDS = 10  # seconds with a batch of which the broker says nothing
 
-WINDOW = 5000  # unanswered messages
-MAX_UNWRITTEN = 1 << 19  # bytes
-MAX_LANES = 64  # beyond it, those that nothing is on are closed
-MAX_CHANNEL = 2047
+MAX_UNCONFIRMED = 5000  # unanswered messages
+MAX_UNWRITTEN_BYTES = 1 << 19  # bytes
+MAX_IDLE_CHANNELS = 64  # beyond it, those that nothing is on are closed
+MAX_CHANNEL_NUMBER = 2047
 
 ACK, NACK = b"\x00\x3c\x00\x50", b"\x00\x3c\x00\x78"
 RETURN = b"\x00\x3c\x00\x32"
@@ -43,122 +49,134 @@ class NoChannel(Exception):
     """As many channels are open as RabbitMQ lets one connection have."""
 
 
-class AmqpLink:
+class RabbitMQTransport:
     """The connection, and its channels."""
 
     broker = "RabbitMQ"
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        self._templates = Templates(app)
+        self._templates = MessageTemplates(app)
         self._undeclarable: set[str] = set()
         self._suspects: set[str] = set()
         self._reset()
 
     def _reset(self) -> None:
         self.blocked = ""
-        self._wire: Any = None
-        self._lanes: dict[tuple[str, str], Lane] = {}
-        self._channels: dict[int, Lane] = {}
+        self._connection: Any = None
+        self._channels: dict[tuple[str, str], Channel] = {}
+        self._channels_by_number: dict[int, Channel] = {}
         self._closing: set[int] = set()
         self._declared: set[str] = set()
         self._batches: set[Batch] = set()
-        self._heard: dict[tuple[int, str], Message] = {}
+        self._captured: dict[tuple[int, str], Message] = {}
 
     def connect(self) -> None:
         self._reset()
-        self._wire = Wire(self._app)
+        self._connection = Connection(self._app)
         self._answered_at = time.monotonic()
         # Those of the settings now: the first message need not wait for it.
         self._declare(self._app.amqp.queues.values())
 
     # --- Publishing ---------------------------------------------------------------------------
 
-    def room(self) -> int:
-        if self.blocked or self._wire.unwritten > MAX_UNWRITTEN:
+    def capacity(self) -> int:
+        if self.blocked or self._connection.unwritten > MAX_UNWRITTEN_BYTES:
             return 0
-        return WINDOW - sum(len(lane.pending) for lane in self._lanes.values())
+        return MAX_UNCONFIRMED - sum(len(channel.pending) for channel in self._channels.values())
 
     def publish(self, batch: Batch, runs: Sequence[Outgoing]) -> None:
         """Write runs; those that cannot be written are refused."""
         self._batches.add(batch)
-        batch.touched_at = time.monotonic()
-        heard = self._templates.is_heard()
+        batch.last_activity_at = time.monotonic()
+        has_listeners = self._templates.has_listeners()
         template = None  # of the run before
-        lane: Any = None
-        mould: Any = None
-        put = self._wire.put
+        channel: Any = None
+        frame_template: Any = None
+        put = self._connection.put
         for run in runs:
             try:
-                found = None if heard or run.id in self._suspects else self._templates.of(run)
+                found = (
+                    None if has_listeners or run.id in self._suspects else self._templates.of(run)
+                )
                 if found is None:
-                    self._publish_captured(batch, run, heard=heard)
+                    self._publish_captured(batch, run, has_listeners=has_listeners)
                     template = None
                     continue
                 if found[0] is not template:
                     template = found[0]
-                    lane = self._lane(template.message.exchange)
-                    mould = lane.moulds.get(template) or self._mould(lane, template)
-                put(mould.cast(found[1]))
-                lane.tag += 1
-                lane.pending[lane.tag] = batch, run.id
-            except LinkLost:
+                    channel = self._channel_for(template.message.exchange)
+                    frame_template = channel.frame_templates.get(
+                        template
+                    ) or self._frame_template_for(channel, template)
+                put(frame_template.render(found[1]))
+                channel.tag += 1
+                channel.pending[channel.tag] = batch, run.id
+            except BrokerConnectionLost:
                 raise
             except NoChannel:
                 template = None
-                batch.fail(run.id, Fate.UNANSWERED, "RabbitMQ has no channel left for it.")
+                batch.fail(
+                    run.id, PublishFailure.UNANSWERED, "RabbitMQ has no channel left for it."
+                )
             except Unsendable as error:
                 template = None
-                batch.fail(run.id, Fate.REFUSED, str(error))
+                batch.fail(run.id, PublishFailure.REFUSED, str(error))
             except Exception as error:  # noqa: BLE001 - of one run, and of no other
                 template = None
-                batch.fail(run.id, Fate.REFUSED, reason_of(error))
-        self._wire.write()
+                batch.fail(run.id, PublishFailure.REFUSED, refusal_reason(error))
+        self._connection.write()
 
-    def _publish_captured(self, batch: Batch, run: Outgoing, *, heard: bool) -> None:
+    def _publish_captured(self, batch: Batch, run: Outgoing, *, has_listeners: bool) -> None:
         message = capture(self._app, run)
         self._declare(message.declare)
-        lane = self._lane(message.exchange, run.id if run.id in self._suspects else "")
-        frames = encode(message, channel=lane.channel, frame_max=self._wire.frame_max)
-        self._wire.put(frames)
-        lane.add(batch, run.id)
-        if heard:
-            self._heard[batch.id, run.id] = message
+        channel = self._channel_for(message.exchange, run.id if run.id in self._suspects else "")
+        frames = encode(
+            message, channel_number=channel.channel_number, frame_max=self._connection.frame_max
+        )
+        self._connection.put(frames)
+        channel.add(batch, run.id)
+        if has_listeners:
+            self._captured[batch.id, run.id] = message
 
-    def _mould(self, lane: Lane, template: Any) -> Mould:
+    def _frame_template_for(self, channel: Channel, template: Any) -> FrameTemplate:
         self._declare(template.message.declare)
-        mould = Mould(template, channel=lane.channel, frame_max=self._wire.frame_max)
-        lane.moulds[template] = mould
-        return mould
+        frame_template = FrameTemplate(
+            template, channel_number=channel.channel_number, frame_max=self._connection.frame_max
+        )
+        channel.frame_templates[template] = frame_template
+        return frame_template
 
-    def _lane(self, exchange: str, suspect: str = "") -> Lane:
+    def _channel_for(self, exchange: str, suspect: str = "") -> Channel:
         """Return the channel for an exchange, opened where it is not; or that of one suspect."""
         key = exchange, suspect
-        lane = self._lanes.get(key)
-        if lane is None:
-            if len(self._lanes) >= MAX_LANES:
-                self._close_idle_lanes()
-            taken = self._channels.keys() | self._closing
-            most = min(self._wire.channel_max, MAX_CHANNEL)
-            channel = next((n for n in range(1, most + 1) if n not in taken), None)
-            if channel is None:
+        channel = self._channels.get(key)
+        if channel is None:
+            if len(self._channels) >= MAX_IDLE_CHANNELS:
+                self._close_idle_channels()
+            taken = self._channels_by_number.keys() | self._closing
+            most = min(self._connection.channel_max, MAX_CHANNEL_NUMBER)
+            channel_number = next((n for n in range(1, most + 1) if n not in taken), None)
+            if channel_number is None:
                 raise NoChannel
-            lane = self._lanes[key] = self._channels[channel] = Lane(key, channel)
-            self._wire.put(lane.opening())
-        return lane
+            channel = self._channels[key] = self._channels_by_number[channel_number] = Channel(
+                key, channel_number
+            )
+            self._connection.put(channel.opening())
+        return channel
 
-    def _close_idle_lanes(self) -> None:
-        for lane in [lane for lane in self._lanes.values() if not lane.pending]:
-            self._close_lane(lane)
+    def _close_idle_channels(self) -> None:
+        for channel in [channel for channel in self._channels.values() if not channel.pending]:
+            self._close_channel(channel)
 
-    def _close_lane(self, lane: Lane) -> None:
-        self._closing.add(lane.channel)
-        self._wire.put(lane.closing())
-        self._forget(lane)
+    def _close_channel(self, channel: Channel) -> None:
+        self._closing.add(channel.channel_number)
+        self._connection.put(channel.closing())
+        self._forget(channel)
 
-    def _forget(self, lane: Lane) -> None:
-        del self._lanes[lane.key]
-        del self._channels[lane.channel]
+    def _forget(self, channel: Channel) -> None:
+        del self._channels[channel.key]
+        del self._channels_by_number[channel.channel_number]
 
     def _declare(self, entities: Iterable[Any]) -> None:
         """Declare queues as Celery would, once per connection; on one of its own.
@@ -175,7 +193,7 @@ class AmqpLink:
                 for entity in new:
                     self._declare_one(entity, connection)
         except (OperationalError, AMQPError, OSError) as error:
-            raise LinkLost(" ".join(str(error).split())) from error
+            raise BrokerConnectionLost(" ".join(str(error).split())) from error
 
     def _declare_one(self, entity: Any, connection: Any) -> None:
         channel = connection.channel()
@@ -193,97 +211,103 @@ class AmqpLink:
 
     # --- Writing and reading ------------------------------------------------------------------
 
-    def turn(self, wake: int, *, within: float) -> None:
-        wire = self._wire
+    def poll(self, wake: int, *, timeout_seconds: float) -> None:
+        connection = self._connection
         try:
-            wire.write()
-            wire.wait(wake, within)
-            wire.write()
-            for kind, channel, payload in wire.read():
-                self._take(kind, channel, payload)
+            connection.write()
+            connection.wait(wake, timeout_seconds)
+            connection.write()
+            for kind, channel_number, payload in connection.read():
+                self._handle_frame(kind, channel_number, payload)
         except (AMQPError, OSError) as error:
-            raise LinkLost(" ".join(str(error).split()) or type(error).__name__) from error
-        self._look_after(time.monotonic())
+            raise BrokerConnectionLost(
+                " ".join(str(error).split()) or type(error).__name__
+            ) from error
+        self._check_timeouts(time.monotonic())
 
-    def _take(self, kind: int, channel: int, payload: bytes) -> None:
+    def _handle_frame(self, kind: int, channel_number: int, payload: bytes) -> None:
         """Take a frame."""
         signature = payload[:4] if kind == METHOD else b""
-        lane = self._channels.get(channel)
-        if channel == 0:
-            self._take_from_connection(kind, signature, payload)
-        elif lane is None:
+        channel = self._channels_by_number.get(channel_number)
+        if channel_number == 0:
+            self._handle_connection_frame(kind, signature, payload)
+        elif channel is None:
             if signature == CHANNEL_CLOSE_OK:
-                self._closing.discard(channel)
+                self._closing.discard(channel_number)
         elif signature == ACK:
-            self._confirm(lane.acked(payload))
-            if lane.suspect and not lane.pending:
-                self._suspects.discard(lane.suspect)
-                self._close_lane(lane)
+            self._confirm(channel.acked(payload))
+            if channel.suspect and not channel.pending:
+                self._suspects.discard(channel.suspect)
+                self._close_channel(channel)
         elif signature == NACK:
             self._answered_at = time.monotonic()
-            for batch, run_id in lane.answered(payload):
-                batch.fail(run_id, Fate.UNANSWERED, "RabbitMQ could not take it: basic.nack.")
+            for batch, run_id in channel.answered(payload):
+                batch.fail(
+                    run_id, PublishFailure.UNANSWERED, "RabbitMQ could not take it: basic.nack."
+                )
         elif signature == RETURN:
-            lane.returning = read_return(payload)
-        elif kind == HEADER and lane.returning:
+            channel.returning = read_return(payload)
+        elif kind == HEADER and channel.returning:
             properties, _ = decode_properties_basic(payload, 12)
-            lane.returned[properties.get("correlation_id", "")] = lane.returning
-            lane.returning = ""
+            channel.returned[properties.get("correlation_id", "")] = channel.returning
+            channel.returning = ""
         elif signature == CHANNEL_CLOSE:
-            self._suspects.update(lane.lost(*read_close(payload)))
-            self._suspects.discard(lane.suspect)
-            self._wire.put(method(channel, CLOSE_OK))
-            self._forget(lane)
+            self._suspects.update(channel.lost(*read_close(payload)))
+            self._suspects.discard(channel.suspect)
+            self._connection.put(method(channel_number, CLOSE_OK))
+            self._forget(channel)
 
-    def _take_from_connection(self, kind: int, signature: bytes, payload: bytes) -> None:
+    def _handle_connection_frame(self, kind: int, signature: bytes, payload: bytes) -> None:
         if signature == BLOCKED:
             self.blocked = payload[5:].decode(errors="replace") or "no reason given"
         elif signature == UNBLOCKED:
             self.blocked = ""
-            self._start_patience(time.monotonic())
+            self._restart_timeouts(time.monotonic())
         else:
-            self._wire.leave_to_py_amqp(kind, payload)
+            self._connection.pass_to_py_amqp(kind, payload)
 
     def _confirm(self, entries: list[tuple[Batch, str]]) -> None:
         now = self._answered_at = time.monotonic()
         for batch, run_id in entries:
             batch.confirm(run_id)
-            batch.touched_at = now
-        if self._heard:
+            batch.last_activity_at = now
+        if self._captured:
             for batch, run_id in entries:
-                if message := self._heard.pop((batch.id, run_id), None):
-                    self._announce(message)
+                if message := self._captured.pop((batch.id, run_id), None):
+                    self._send_publish_signals(message)
 
-    def _announce(self, message: Message) -> None:
+    def _send_publish_signals(self, message: Message) -> None:
         try:
-            announce(self._app, message)
+            send_publish_signals(self._app, message)
         except (OperationalError, OSError) as error:
             logger.warning("The event task-sent cannot be sent: %s", error)
 
     # --- Time ---------------------------------------------------------------------------------
 
-    def _start_patience(self, now: float) -> None:
+    def _restart_timeouts(self, now: float) -> None:
         self._answered_at = now
         for batch in self._batches:
-            batch.touched_at = now
+            batch.last_activity_at = now
 
-    def _look_after(self, now: float) -> None:
+    def _check_timeouts(self, now: float) -> None:
         """Keep the connection alive, and give up what is not."""
-        self._wire.keep_alive(now)
+        self._connection.keep_alive(now)
         self._batches = {batch for batch in self._batches if not batch.is_done}
         if self.blocked:
             # It reads nothing, and says that it lives.
             return
         for batch in self._batches:
-            if now - batch.touched_at > PATIENCE:
-                if now - self._answered_at > PATIENCE:
-                    raise LinkLost(f"It answered no message for {PATIENCE} seconds.")
+            if now - batch.last_activity_at > CONFIRM_TIMEOUT_SECONDS:
+                if now - self._answered_at > CONFIRM_TIMEOUT_SECONDS:
+                    raise BrokerConnectionLost(
+                        f"It answered no message for {CONFIRM_TIMEOUT_SECONDS} seconds."
+                    )
                 # Others it did answer: a queue that takes nothing must not stop them.
-                batch.give_up(f"RabbitMQ did not answer for {PATIENCE} seconds.")
-                for lane in self._lanes.values():
-                    lane.forget(batch)
+                batch.give_up(f"RabbitMQ did not answer for {CONFIRM_TIMEOUT_SECONDS} seconds.")
+                for channel in self._channels.values():
+                    channel.forget(batch)
 
-    def close(self, *, within: float) -> None:
-        if self._wire is not None:
-            self._wire.close(within=within)
+    def close(self, *, timeout_seconds: float) -> None:
+        if self._connection is not None:
+            self._connection.close(timeout_seconds=timeout_seconds)
         self._reset()

@@ -16,8 +16,8 @@ PROTOCOL = 2
 UPSTREAM = tuple(f"{Path(str(package.__file__)).parent}/" for package in (celery, kombu))
 
 
-def is_plain(app: Celery, task: Any) -> bool:
-    """Tell whether nothing but the words of Words can differ between runs of a task.
+def is_templatable(app: Celery, task: Any) -> bool:
+    """Tell whether nothing but the values in MessageFields can differ between runs of a task.
 
     `task` is None for one that only the workers know.
     """
@@ -54,18 +54,18 @@ def is_upstream(*functions: Any) -> bool:
     return all(code and code.co_filename.startswith(UPSTREAM) for code in codes)
 
 
-def is_heard(app: Celery) -> bool:
+def has_listeners(app: Celery) -> bool:
     """Tell whether somebody listens to what is sent, but those who hide its secrets."""
     listeners = (
         *_receivers(signals.before_task_publish),
         *_receivers(signals.after_task_publish),
         *_receivers(signals.task_sent),
     )
-    heard = any(listener is not hide_secrets for listener in listeners)
-    return heard or bool(app.conf.task_send_sent_event)
+    has_listeners = any(listener is not hide_secrets for listener in listeners)
+    return has_listeners or bool(app.conf.task_send_sent_event)
 
 
-def are_hidden() -> bool:
+def hides_secrets() -> bool:
     """Tell whether the project hides secrets: scheduler_api.apps has it do so."""
     return any(listener is hide_secrets for listener in _receivers(signals.before_task_publish))
 

@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 
 from scheduler_api.periodic_tasks.models import max_attempts_of
 from scheduler_api.runs.models import Run
-from scheduler_api.worker.prepared_statements import Call, Statement
+from scheduler_api.worker.prepared_statements import BoundStatement, PreparedStatement
 
 State = Run.State
 
@@ -41,7 +41,7 @@ RETURNING EXISTS (
     WHERE streak.periodic_task_id = scheduler_api_run.periodic_task_id
 )
 """
-start_fresh = Statement(
+start_fresh = PreparedStatement(
     "start_run",
     postgresql=START.format(lease_until=f"statement_timestamp() + interval '{LEASE}'"),
     others=START.format(lease_until="%(lease_until)s"),
@@ -57,7 +57,7 @@ RETURNING {done}
 """
 # It need not be on the disk before the next run starts: what a crash of PostgreSQL takes away of
 # the last second, the recorder writes again.
-end_well = Statement(
+end_well = PreparedStatement(
     "end_run_well",
     postgresql=SUCCEED.format(done="set_config('synchronous_commit', 'off', true) = 'off'"),
     others=SUCCEED.format(done="true"),
@@ -96,7 +96,7 @@ def start(
     return Start(is_mine or not run.exists())
 
 
-def first_start(run_id: str, *, at: datetime, worker: str) -> Call | None:
+def first_start(run_id: str, *, at: datetime, worker: str) -> BoundStatement | None:
     """Return the statement that notes that a run starts which never has; None for no id of ours.
 
     It returns whether earlier runs have failed.
@@ -106,7 +106,9 @@ def first_start(run_id: str, *, at: datetime, worker: str) -> Call | None:
     except ValueError:
         return None
     lease_until = datetime.now(UTC) + LEASE
-    return Call(start_fresh, {"id": pk, "at": at, "worker": worker, "lease_until": lease_until})
+    return BoundStatement(
+        start_fresh, {"id": pk, "at": at, "worker": worker, "lease_until": lease_until}
+    )
 
 
 def start_again(run: QuerySet[Run], *, at: datetime, worker: str, is_lost: bool) -> bool:
@@ -134,13 +136,13 @@ def start_again(run: QuerySet[Run], *, at: datetime, worker: str, is_lost: bool)
 # --- End --------------------------------------------------------------------------------------
 
 
-def success(run_id: str, **values: Any) -> Call:
+def success(run_id: str, **values: Any) -> BoundStatement:
     """Return the statement that notes that a run of which the start is known has succeeded.
 
     `values` are `at`, `started_at`, `result`, which is JSON, and `is_result_truncated`. The one
     who started it knows better than who has given it up.
     """
-    return Call(end_well, {"id": UUID(run_id), **values})
+    return BoundStatement(end_well, {"id": UUID(run_id), **values})
 
 
 def succeed(run_id: str, **values: Any) -> bool:

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
 from scheduler_api.broker.publisher import Publisher
-from scheduler_api.broker.queue_depths import Gauge
+from scheduler_api.broker.queue_depths import QueueDepthProbe
 from scheduler_api.catalogue.registry import registered_tasks
 from scheduler_api.periodic_tasks.settings_entries import store_entries
 from scheduler_api.scheduler.engine import Engine
@@ -57,7 +57,9 @@ class DatabaseScheduler(Scheduler):
             waker=waker,
             revoke=self.revoke,
             grace=timedelta(seconds=settings.MISFIRE_GRACE),
-            lost_messages=LostMessages(queue_of=router_of(self.app), gauge=Gauge(self.app)),
+            lost_messages=LostMessages(
+                queue_of=router_of(self.app), depth_probe=QueueDepthProbe(self.app)
+            ),
         )
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 
 from scheduler_api.backoff import backoff
-from scheduler_api.broker.outgoing import Fate, Outcome, Outgoing
+from scheduler_api.broker.outgoing import BatchResult, Outgoing, PublishFailure
 from scheduler_api.broker.publisher import Publisher
 from scheduler_api.periodic_tasks.actions import resume_due
 from scheduler_api.runs.models import Run
@@ -65,7 +65,7 @@ class Engine:
     watchdog: Watchdog = field(default_factory=Watchdog)
     lost_messages: LostMessages | None = None
     # What the broker has answered, and the ledger does not know yet.
-    unsettled: deque[Outcome] = field(default_factory=deque)
+    unsettled: deque[BatchResult] = field(default_factory=deque)
     in_flight: set[int] = field(default_factory=set)
     # Where this pass through the agenda has come to; a new one begins at its head.
     place: tuple[datetime, int] | None = None
@@ -246,23 +246,27 @@ class Engine:
 
     def settle(self, now: datetime) -> None:
         """Write down what the broker has answered."""
-        self.unsettled += self.publisher.take_outcomes()
+        self.unsettled += self.publisher.take_results()
         while self.unsettled:
-            outcome = self.unsettled[0]
-            unsent = [pk for pk, (fate, _) in outcome.failed.items() if fate is Fate.UNANSWERED]
+            result = self.unsettled[0]
+            unsent = [
+                pk
+                for pk, (failure, _) in result.failed.items()
+                if failure is PublishFailure.UNANSWERED
+            ]
             self.store.settle(
-                outcome.batch_id,
-                queued=outcome.confirmed,
+                result.batch_id,
+                queued=result.confirmed,
                 ended={
                     pk: (Run.State.UNROUTABLE, why)
-                    for pk, (fate, why) in outcome.failed.items()
-                    if fate is not Fate.UNANSWERED
+                    for pk, (failure, why) in result.failed.items()
+                    if failure is not PublishFailure.UNANSWERED
                 },
                 unsent=unsent,
                 retry_at=now + RELAY_AFTER,
                 now=now,
             )
-            self.in_flight.discard(outcome.batch_id)
+            self.in_flight.discard(result.batch_id)
             self.unsettled.popleft()
 
     def reap(self, now: datetime) -> bool:
@@ -332,7 +336,7 @@ class Engine:
 
     def stop(self, *, within: float) -> None:
         """Finish what is with the broker, as far as it answers in so many seconds."""
-        self.publisher.close(within=within)
+        self.publisher.close(timeout_seconds=within)
         try:
             self.settle(self.store.now())
             self.heartbeat.stop()

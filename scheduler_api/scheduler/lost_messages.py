@@ -26,7 +26,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from scheduler_api.backoff import backoff
 from scheduler_api.broker.outgoing import Outgoing
-from scheduler_api.broker.queue_depths import Depth, Gauge
+from scheduler_api.broker.queue_depths import Depth, QueueDepthProbe
 from scheduler_api.catalogue.models import IS_ALIVE, TaskSpec, Worker
 from scheduler_api.runs.models import Run
 from scheduler_api.scheduler.models import Repeat
@@ -54,7 +54,7 @@ class LostMessages:
     """What one beat knows of them. `queue_of` tells where a run was sent; None for who knows."""
 
     queue_of: Callable[[str, str], str | None]
-    gauge: Gauge
+    depth_probe: QueueDepthProbe
     # By queue, the runs that are missed there, and that the broker was asked about.
     missed: dict[str, list[UUID]] = field(default_factory=dict)
     # Where the last look ended, so that a long queue does not hide the others.
@@ -62,13 +62,13 @@ class LostMessages:
 
     def look(self, now: datetime) -> list[Outgoing]:
         """Return runs that are to be sent again, and ask about others: their turn is next time."""
-        depths = self.gauge.take()
+        depths = self.depth_probe.take()
         if depths is None:
             return []
         again = self.judge(depths, now) if depths else []
         self.missed = self.find(now)
         if self.missed:
-            self.gauge.ask(self.missed.keys())
+            self.depth_probe.ask(self.missed.keys())
         return again
 
     def find(self, now: datetime) -> dict[str, list[UUID]]:

@@ -8,21 +8,21 @@ import os
 import threading
 
 # For which a fork waits: longer than it takes to give up a connection that is not made.
-FORK_SECONDS = 10
+FORK_TIMEOUT_SECONDS = 10
 
 
-class Forking:
+class ForkLock:
     """A lock that a fork waits for, though not for long, and that is free in the child."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._is_held = False
+        self._is_acquired = False
         os.register_at_fork(
             before=self._before, after_in_parent=self._after, after_in_child=self._renew
         )
 
     @property
-    def is_put_off(self) -> bool:
+    def is_locked(self) -> bool:
         """Whether a fork would have to wait."""
         return self._lock.locked()
 
@@ -33,14 +33,14 @@ class Forking:
         self._lock.release()
 
     def _before(self) -> None:
-        self._is_held = self._lock.acquire(timeout=FORK_SECONDS)
+        self._is_acquired = self._lock.acquire(timeout=FORK_TIMEOUT_SECONDS)
 
     def _after(self) -> None:
-        if self._is_held:
+        if self._is_acquired:
             self._lock.release()
 
     def _renew(self) -> None:
         self._lock = threading.Lock()
 
 
-forking = Forking()
+fork_lock = ForkLock()

@@ -24,7 +24,7 @@ Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 VALUE = re.compile(r"%\((\w+)\)s")
 
 
-class Statement:
+class PreparedStatement:
     """An UPDATE of one row, with `%(name)s` for its values, that returns whether something is so.
 
     On PostgreSQL it is prepared once per connection and given to libpq as it is: the cursors of
@@ -62,7 +62,7 @@ class Statement:
                 if result.status != ExecStatus.COMMAND_OK:
                     raise error_of(driver, result)
                 self._prepared.add(driver)
-            return answer_of(driver, driver.pgconn.exec_prepared(self._name, values))
+            return value_of(driver, driver.pgconn.exec_prepared(self._name, values))
 
     def is_prepared(self, driver: psycopg.Connection[Any]) -> bool:
         """Tell whether a connection has it, so that it can be sent."""
@@ -72,29 +72,29 @@ class Statement:
         """Send it by a connection that has it, and do not wait for the answer."""
         driver.pgconn.send_query_prepared(self._name, self._as_texts(values))
         while driver.pgconn.flush():  # a long result is more than the socket takes at once
-            await_more(driver.pgconn, until, EVENT_READ | EVENT_WRITE)
+            wait_for_socket(driver.pgconn, until, EVENT_READ | EVENT_WRITE)
 
     def _as_texts(self, values: dict[str, Any]) -> list[bytes]:
         return [as_text(values[name]) for name in self._values]
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class BoundStatement:
     """A statement with its values, to be sent by whatever connection."""
 
-    statement: Statement
+    prepared: PreparedStatement
     values: dict[str, Any]
 
     def __call__(self) -> bool | None:
         """Send it by Django's connection, and return what it returns."""
-        return self.statement(**self.values)
+        return self.prepared(**self.values)
 
     def send(self, driver: psycopg.Connection[Any], *, until: float) -> None:
         """Send it by a connection that has it prepared, until a moment of `monotonic()`.
 
         Raises TimeoutError.
         """
-        self.statement.send(driver, until=until, **self.values)
+        self.prepared.send(driver, until=until, **self.values)
 
 
 def receive(driver: psycopg.Connection[Any], *, until: float | None = None) -> bool | None:
@@ -110,14 +110,14 @@ def receive(driver: psycopg.Connection[Any], *, until: float | None = None) -> b
     results: list[PGresult] = []
     while True:
         if pgconn.is_busy():
-            await_more(pgconn, until, EVENT_READ)
+            wait_for_socket(pgconn, until, EVENT_READ)
         elif result := pgconn.get_result():
             results.append(result)
         else:
-            return answer_of(driver, results[0]) if results else None
+            return value_of(driver, results[0]) if results else None
 
 
-def await_more(pgconn: PGconn, until: float | None, events: int) -> None:
+def wait_for_socket(pgconn: PGconn, until: float | None, events: int) -> None:
     """Wait until the socket gives more, or takes more, and read what there is."""
     left = None if until is None else max(0.0, until - monotonic())
     with Selector() as selector:
@@ -127,7 +127,7 @@ def await_more(pgconn: PGconn, until: float | None, events: int) -> None:
     pgconn.consume_input()
 
 
-def answer_of(driver: psycopg.Connection[Any], result: PGresult) -> bool | None:
+def value_of(driver: psycopg.Connection[Any], result: PGresult) -> bool | None:
     if result.status != ExecStatus.TUPLES_OK:
         raise error_of(driver, result)
     return result.get_value(0, 0) == b"t" if result.ntuples else None

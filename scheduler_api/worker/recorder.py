@@ -23,16 +23,16 @@ from billiard.process import current_process
 from django.db import InterfaceError, OperationalError
 
 from scheduler_api.runs import transitions
-from scheduler_api.worker.prepared_statements import Call
-from scheduler_api.worker.recorder_connection import Job, Line
+from scheduler_api.worker.prepared_statements import BoundStatement
+from scheduler_api.worker.recorder_connection import Job, RecorderConnection
 
-RENEW_SECONDS = transitions.LEASE.total_seconds() / 3
-LOOK_SECONDS = 3  # from one look for what was cancelled to the next
-RETRY_SECONDS = 1
-PATIENCE_SECONDS = 5  # of a task, with the database
-TELL_SECONDS = 1  # of a task that has ended, with the recorder
-STOP_SECONDS = 10
-MAX_KEPT = 10_000
+LEASE_RENEWAL_SECONDS = transitions.LEASE.total_seconds() / 3
+CANCELLATION_CHECK_SECONDS = 3  # from one look for what was cancelled to the next
+RETRY_INTERVAL_SECONDS = 1
+EXECUTE_TIMEOUT_SECONDS = 5  # of a task, with the database
+SEND_TIMEOUT_SECONDS = 1  # of a task that has ended, with the recorder
+STOP_TIMEOUT_SECONDS = 10
+MAX_BACKLOG = 10_000
 
 logger = logging.getLogger(__name__)
 
@@ -46,15 +46,15 @@ class Recorder(threading.Thread):
         """`ongoing` has the ids of the runs of this process, now and later."""
         super().__init__(name="recorder", daemon=True)
         self._ongoing = ongoing
-        self._asked: queue.SimpleQueue[tuple[Job, Future[Any] | None] | None]
-        self._asked = queue.SimpleQueue()
-        self._is_over = False
-        self._kept: deque[Job] = deque(maxlen=MAX_KEPT)
-        self._line = Line(self._on_refusal)
+        self._jobs: queue.SimpleQueue[tuple[Job, Future[Any] | None] | None]
+        self._jobs = queue.SimpleQueue()
+        self._is_stopping = False
+        self._backlog: deque[Job] = deque(maxlen=MAX_BACKLOG)
+        self._connection = RecorderConnection(self._on_failure)
         self._tried_at = 0.0
-        self._renewed_at = self._looked_at = monotonic()
+        self._renewed_at = self._cancellation_checked_at = monotonic()
 
-    def ask(self, job: Callable[[], Result]) -> Result:
+    def execute(self, job: Callable[[], Result]) -> Result:
         """Have something written, and return what it returns.
 
         Raises:
@@ -63,10 +63,10 @@ class Recorder(threading.Thread):
 
         """
         future: Future[Result] = Future()
-        self._asked.put((job, future))
-        return future.result(PATIENCE_SECONDS)
+        self._jobs.put((job, future))
+        return future.result(EXECUTE_TIMEOUT_SECONDS)
 
-    def ask_directly(self, call: Call) -> bool | None:
+    def execute_directly(self, statement: BoundStatement) -> bool | None:
         """Send a statement from this thread, where that is possible, and return what it returns.
 
         None where it is not, or finds no row.
@@ -76,108 +76,114 @@ class Recorder(threading.Thread):
 
         """
         try:
-            return self._line.ask(call, seconds=PATIENCE_SECONDS)
+            return self._connection.execute(statement, seconds=EXECUTE_TIMEOUT_SECONDS)
         except TimeoutError:
-            self._asked.put((call, Future()))  # should the connection not survive that
+            self._jobs.put((statement, Future()))  # should the connection not survive that
             raise
 
-    def tell(self, job: Job) -> None:
+    def enqueue(self, job: Job) -> None:
         """Have something written that nobody waits for; twice does no harm."""
-        if not (isinstance(job, Call) and self._line.send(job, seconds=TELL_SECONDS)):
-            self._asked.put((job, None))
+        if not (
+            isinstance(job, BoundStatement)
+            and self._connection.send(job, seconds=SEND_TIMEOUT_SECONDS)
+        ):
+            self._jobs.put((job, None))
 
-    def keep(self, job: Job) -> None:
+    def retry_later(self, job: Job) -> None:
         """Have something written, when the database answers again."""
-        self._kept.append(job)
-        self._asked.put(None)  # it may be in a longer pause
+        self._backlog.append(job)
+        self._jobs.put(None)  # it may be in a longer pause
 
     def stop(self) -> None:
         """End it when it has done what it was asked to, as far as the database answers."""
-        self._is_over = True
-        self._asked.put(None)
-        self.join(STOP_SECONDS)
+        self._is_stopping = True
+        self._jobs.put(None)
+        self.join(STOP_TIMEOUT_SECONDS)
 
     def run(self) -> None:
         # Signals are for the main thread. It holds back SIGTERM while it has a lock of the pool;
         # one that came to this thread would end the process all the same, and nobody got the lock.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        while not (self._is_over and self._asked.empty()):
+        while not (self._is_stopping and self._jobs.empty()):
             try:
-                self._turn()
+                self._do_next()
             except Exception:
                 logger.exception("The recorder goes on")
-        with self._line.held():
-            self._line.give_up()
+        with self._connection.exclusive():
+            self._connection.give_up()
 
-    def _turn(self) -> None:
+    def _do_next(self) -> None:
         asked = None
         with suppress(queue.Empty):
-            asked = self._asked.get(timeout=self._pause())
-        with self._line.held():
+            asked = self._jobs.get(timeout=self._seconds_until_due())
+        with self._connection.exclusive():
             if asked:
-                self._answer(*asked)
-            if not self._pause():
+                self._do_job(*asked)
+            if not self._seconds_until_due():
                 self._catch_up()
 
-    def _pause(self) -> float:
+    def _seconds_until_due(self) -> float:
         """Return how long there is nothing to catch up with."""
-        at = min(self._renewed_at + RENEW_SECONDS, self._looked_at + LOOK_SECONDS)
-        if self._kept:
+        at = min(
+            self._renewed_at + LEASE_RENEWAL_SECONDS,
+            self._cancellation_checked_at + CANCELLATION_CHECK_SECONDS,
+        )
+        if self._backlog:
             at = 0.0
-        return max(0.0, max(at, self._tried_at + RETRY_SECONDS) - monotonic())
+        return max(0.0, max(at, self._tried_at + RETRY_INTERVAL_SECONDS) - monotonic())
 
-    def _answer(self, job: Job, future: Future[Any] | None) -> None:
+    def _do_job(self, job: Job, future: Future[Any] | None) -> None:
         """Do a job, on a new connection where the old one turns out to be gone."""
         try:
             try:
                 result = job()
             except (OperationalError, InterfaceError):
-                self._do_without()
+                self._drop_connection()
                 result = job()
         except Exception as error:  # noqa: BLE001 - who has asked is told of it, or the log
-            self._do_without()
+            self._drop_connection()
             if future:
                 future.set_exception(error)
             else:
-                self._on_refusal(job, error)
+                self._on_failure(job, error)
         else:
             if future:
                 future.set_result(result)
             else:
-                self._line.remember(job)
+                self._connection.add_unflushed(job)
 
-    def _on_refusal(self, job: Job, error: Exception) -> None:
+    def _on_failure(self, job: Job, error: Exception) -> None:
         """Keep what nobody waits for until the database takes it, if that may ever be."""
         if isinstance(error, OperationalError | InterfaceError):
             logger.warning("An end is written later: %s", " ".join(str(error).split()))
-            self._kept.append(job)
+            self._backlog.append(job)
         else:
             logger.error("What could not be written is left out", exc_info=error)
 
-    def _do_without(self) -> None:
+    def _drop_connection(self) -> None:
         """Give the connection up: what PostgreSQL may have lost with it is written again."""
-        self._kept.extend(self._line.give_up())
+        self._backlog.extend(self._connection.give_up())
 
     def _catch_up(self) -> None:
         """Write what was kept, say which runs live, and look for what was cancelled."""
         self._tried_at = monotonic()
         try:
-            while self._kept:
-                self._write_kept(self._kept[0])
-                self._kept.popleft()
-            if self._tried_at - self._renewed_at >= RENEW_SECONDS:
+            while self._backlog:
+                self._write_from_backlog(self._backlog[0])
+                self._backlog.popleft()
+            if self._tried_at - self._renewed_at >= LEASE_RENEWAL_SECONDS:
                 if run_ids := list(self._ongoing):
                     transitions.renew(run_ids)
                 self._renewed_at = self._tried_at
-            if self._tried_at - self._looked_at >= LOOK_SECONDS:
-                self._line.settle()
-                self._look()
-                self._looked_at = self._tried_at
+            if self._tried_at - self._cancellation_checked_at >= CANCELLATION_CHECK_SECONDS:
+                self._connection.check_flushed()
+                self._stop_if_cancelled()
+                self._cancellation_checked_at = self._tried_at
         except (OperationalError, InterfaceError) as error:
-            self._do_without()
+            self._drop_connection()
             logger.warning("The ledger is written later: %s", " ".join(str(error).split()))
 
-    def _look(self) -> None:
+    def _stop_if_cancelled(self) -> None:
         """End this process, where it is a child of a worker, when its run was cancelled.
 
         The worker makes another. Where several runs share a process, none is ended. It ends where
@@ -193,7 +199,7 @@ class Recorder(threading.Thread):
             logger.warning("Ending this process: its run %s was cancelled", *run_ids)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def _write_kept(self, job: Job) -> None:
+    def _write_from_backlog(self, job: Job) -> None:
         try:
             job()
         except (OperationalError, InterfaceError):

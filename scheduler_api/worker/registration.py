@@ -24,9 +24,9 @@ from django.db.models.functions import Now
 
 from scheduler_api.catalogue.models import IS_ALIVE, TaskList, TaskSpec, Worker
 from scheduler_api.catalogue.registry import RegisteredTask, registered_tasks
-from scheduler_api.worker.fork_lock import forking
+from scheduler_api.worker.fork_lock import fork_lock
 
-BEAT_SECONDS = 20
+HEARTBEAT_SECONDS = 20
 STOP_SECONDS = 5  # for which a worker that stops waits for the database
 MAX_VERSION_LENGTH = 100
 MAX_NAME_LENGTH = 200  # of what a periodic task can name
@@ -62,7 +62,7 @@ class Announcer(threading.Thread):
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while True:
             self._try(self._beat)
-            if self._is_over.wait(BEAT_SECONDS):
+            if self._is_over.wait(HEARTBEAT_SECONDS):
                 break
         self._try(self._leave)
 
@@ -73,7 +73,7 @@ class Announcer(threading.Thread):
 
     def _try(self, tell: Callable[[], None]) -> None:
         """Tell something, unless the database does not answer or is not prepared."""
-        with forking:
+        with fork_lock:
             try:
                 tell()
                 self._is_away = False

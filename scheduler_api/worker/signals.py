@@ -23,12 +23,12 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from scheduler_api.runs import retry_policy, transitions
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.results import error_columns, hide, result_columns
-from scheduler_api.worker.fork_lock import forking
+from scheduler_api.worker.fork_lock import fork_lock
 from scheduler_api.worker.recorder import Recorder
 
-AWAY = (DatabaseError, InterfaceError, TimeoutError)
+DATABASE_ERRORS = (DatabaseError, InterfaceError, TimeoutError)
 # So long after the moment at which it was to be tried again, a run that nobody tells of is lost.
-RETRY_PATIENCE = timedelta(hours=1)
+RETRY_START_TIMEOUT = timedelta(hours=1)
 HARD_LIMIT = "It ran longer than its hard time limit, and its process was killed."
 REVOKED = "It was revoked before it started."
 TERMINATED = "It was terminated while it ran."
@@ -88,7 +88,7 @@ def before_start(task: Task[Any, Any], task_id: str, args: object, kwargs: objec
     does not answer.
     """
     request: Any = task.request
-    if not is_of_beat(request):
+    if not is_sent_by_beat(request):
         return
     at = datetime.now(UTC)
     worker = request.hostname or socket.gethostname()
@@ -102,16 +102,18 @@ def before_start(task: Task[Any, Any], task_id: str, args: object, kwargs: objec
         is_redelivered=bool((request.delivery_info or {}).get("redelivered")),
     )
     try:
-        is_failing = recorder().ask_directly(first) if first else None
+        is_failing = recorder().execute_directly(first) if first else None
         answer = (
-            recorder().ask(start) if is_failing is None else transitions.Start(True, is_failing)
+            recorder().execute(start)
+            if is_failing is None
+            else transitions.Start(True, is_failing)
         )
-    except AWAY as error:
-        logger.warning("Starting %s without telling the ledger: %s", task_id, told(error))
+    except DATABASE_ERRORS as error:
+        logger.warning("Starting %s without telling the ledger: %s", task_id, one_line(error))
         ongoing[task_id] = Started(None)
         if not isinstance(error, TimeoutError):  # that start is told later
-            until = at + RETRY_PATIENCE
-            recorder().keep(partial(transitions.start_unseen, task_id, until=until))
+            until = at + RETRY_START_TIMEOUT
+            recorder().retry_later(partial(transitions.start_unseen, task_id, until=until))
         return
     if not answer.is_to_start:
         logger.info("Dropping a message of %s: its run has started, or was cancelled", task_id)
@@ -120,7 +122,7 @@ def before_start(task: Task[Any, Any], task_id: str, args: object, kwargs: objec
     ongoing[task_id] = Started(at, answer.is_failing)
 
 
-def is_of_beat(request: Any) -> bool:
+def is_sent_by_beat(request: Any) -> bool:
     """Tell whether beat has sent a message."""
     return getattr(request, "periodic_task_name", None) is not None
 
@@ -128,7 +130,7 @@ def is_of_beat(request: Any) -> bool:
 def on_success(sender: Task[Any, Any], result: object, **_: object) -> None:
     """Note a result."""
     request: Any = sender.request
-    if not is_of_beat(request):
+    if not is_sent_by_beat(request):
         return
     started = ongoing.pop(request.id, Started(None))
     at = datetime.now(UTC)
@@ -138,9 +140,9 @@ def on_success(sender: Task[Any, Any], result: object, **_: object) -> None:
         return
     values = {"at": at, "started_at": started.at, **columns}
     if started.is_failing:
-        recorder().tell(partial(retry_policy.recover, request.id, **values))
+        recorder().enqueue(partial(retry_policy.recover, request.id, **values))
     else:
-        recorder().tell(transitions.success(request.id, **values))
+        recorder().enqueue(transitions.success(request.id, **values))
 
 
 def on_failure(
@@ -157,11 +159,13 @@ def on_failure(
     traceback = getattr(einfo, "traceback", "")
     columns = error_columns(exception, traceback, arguments=(args, kwargs))
     if isinstance(exception, WorkerLostError):
-        finish_elsewhere(retry_policy.fail, task_id, state=Run.State.LOST, reason=LOST, **columns)
+        finish_in_main_process(
+            retry_policy.fail, task_id, state=Run.State.LOST, reason=LOST, **columns
+        )
     elif isinstance(exception, TimeLimitExceeded):
         columns["reason"] = HARD_LIMIT
-        finish_elsewhere(retry_policy.fail, task_id, state=Run.State.FAILED, **columns)
-    elif task_id in ongoing or is_of_beat(sender.request):
+        finish_in_main_process(retry_policy.fail, task_id, state=Run.State.FAILED, **columns)
+    elif task_id in ongoing or is_sent_by_beat(sender.request):
         finish(retry_policy.fail, task_id, state=Run.State.FAILED, reason="", **columns)
 
 
@@ -176,12 +180,12 @@ def on_retry(sender: Task[Any, Any], request: Any, reason: Any, **_: object) -> 
         transitions.wait_again,
         request.id,
         started_at=started.at,
-        until=moment_of(reason.when) + RETRY_PATIENCE,
+        until=retry_due_at(reason.when) + RETRY_START_TIMEOUT,
         reason=hide(text, (request.args, request.kwargs))[:1000],
     )
 
 
-def moment_of(when: Any) -> datetime:
+def retry_due_at(when: Any) -> datetime:
     """Return when a retry is due: Celery tells seconds from now, or a moment, or nothing."""
     now = datetime.now(UTC)
     if isinstance(when, datetime):
@@ -198,7 +202,7 @@ def on_postrun(task_id: str, task: Task[Any, Any], state: str, **_: object) -> N
     elif state == states.REJECTED:
         started = ongoing.pop(task_id)
         if started.at:
-            until = datetime.now(UTC) + RETRY_PATIENCE
+            until = datetime.now(UTC) + RETRY_START_TIMEOUT
             write(
                 transitions.wait_again,
                 task_id,
@@ -224,17 +228,17 @@ def write(move: Callable[..., bool], run_id: str, **values: Any) -> None:
     """Make a move in the ledger; what the database does not take is written later."""
     job = partial(move, run_id, **values)
     try:
-        recorder().ask(job)
+        recorder().execute(job)
     except TimeoutError:
         logger.warning("The end of %s is written when the database answers", run_id)
     except (OperationalError, InterfaceError) as error:
-        logger.warning("The end of %s is written later: %s", run_id, told(error))
-        recorder().keep(job)
+        logger.warning("The end of %s is written later: %s", run_id, one_line(error))
+        recorder().retry_later(job)
     except DatabaseError:
         logger.exception("The end of %s cannot be written", run_id)
 
 
-def told(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -243,13 +247,17 @@ def told(error: Exception) -> str:
 
 def on_revoked(request: Any, terminated: bool, expired: bool, **_: object) -> None:
     """Note that a run will not start, or was ended."""
-    if not is_of_beat(request):
+    if not is_sent_by_beat(request):
         return
     if expired:
-        finish_elsewhere(transitions.end, request.id, state=Run.State.EXPIRED, reason=TOO_OLD)
+        finish_in_main_process(
+            transitions.end, request.id, state=Run.State.EXPIRED, reason=TOO_OLD
+        )
     else:
         reason = TERMINATED if terminated else REVOKED
-        finish_elsewhere(transitions.end, request.id, state=Run.State.CANCELLED, reason=reason)
+        finish_in_main_process(
+            transitions.end, request.id, state=Run.State.CANCELLED, reason=reason
+        )
 
 
 def on_unknown(message: Any, exc: Exception, name: str, id: str, **_: object) -> None:  # noqa: A002
@@ -257,10 +265,10 @@ def on_unknown(message: Any, exc: Exception, name: str, id: str, **_: object) ->
     if "periodic_task_name" in message.headers:
         columns = error_columns(NotRegistered(name), "")
         columns["reason"] = UNKNOWN.format(name)
-        finish_elsewhere(retry_policy.fail, id, state=Run.State.FAILED, **columns)
+        finish_in_main_process(retry_policy.fail, id, state=Run.State.FAILED, **columns)
 
 
-def finish_elsewhere(
+def finish_in_main_process(
     move: Callable[..., bool], run_id: str, *, state: str, **columns: Any
 ) -> None:
     """Note how a run has ended that another process, or none, has run.
@@ -268,10 +276,10 @@ def finish_elsewhere(
     At once, and without a thread: the main process forks.
     """
     ongoing.pop(run_id, None)
-    with forking:
+    with fork_lock:
         try:
             move(run_id, at=datetime.now(UTC), state=state, **columns)
         except (DatabaseError, InterfaceError) as error:
-            logger.warning("The ledger is not told of the end of %s: %s", run_id, told(error))
+            logger.warning("The ledger is not told of the end of %s: %s", run_id, one_line(error))
         finally:
             connection.close()

@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler_api.broker.capture import Message, Unsendable, capture
-from scheduler_api.broker.frames import MAX_BODY, Mould, encode
-from scheduler_api.broker.message_templates import Templates
+from scheduler_api.broker.frames import MAX_BODY_BYTES, FrameTemplate, encode
+from scheduler_api.broker.message_templates import MessageTemplates
 from scheduler_api.broker.outgoing import Outgoing
 from tests.scheduler.examples import make_app, name_of, outgoing
 
 APP = make_app()
-CHANNEL, FRAME_MAX = 3, 4096
+CHANNEL_NUMBER, FRAME_MAX = 3, 4096
 SOON = {"expires": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
 
 
@@ -37,18 +37,18 @@ def written_by_py_amqp(message: Message, frame_max: int = FRAME_MAX) -> bytes:
         **message.properties,
     )
     publish = dumps("Bssbb", (0, message.exchange, message.routing_key, True, False))
-    frame_writer(connection, transport)(1, CHANNEL, (60, 40), publish, content)
+    frame_writer(connection, transport)(1, CHANNEL_NUMBER, (60, 40), publish, content)
     return b"".join(written)
 
 
 def encoded(message: Message, frame_max: int = FRAME_MAX) -> bytes:
-    return encode(message, channel=CHANNEL, frame_max=frame_max)
+    return encode(message, channel_number=CHANNEL_NUMBER, frame_max=frame_max)
 
 
-def cast(run: Outgoing, frame_max: int = FRAME_MAX) -> tuple[bytes, Message]:
+def render(run: Outgoing, frame_max: int = FRAME_MAX) -> tuple[bytes, Message]:
     """Return the frames of a run, from the mould of another one where it has one; the message."""
-    templates = Templates(APP)
-    assert not templates.is_heard()
+    templates = MessageTemplates(APP)
+    assert not templates.has_listeners()
     another = {**json.loads(run.options), "headers": {"x-first": "one"}}
     templates.of(replace(run, id="first", args="[0]", options=json.dumps(another)))
     found = templates.of(run)
@@ -56,8 +56,8 @@ def cast(run: Outgoing, frame_max: int = FRAME_MAX) -> tuple[bytes, Message]:
         message = capture(APP, run)
         return encoded(message, frame_max), message
     template, words = found
-    mould = Mould(template, channel=CHANNEL, frame_max=frame_max)
-    return mould.cast(words), template.fill(words)
+    frame_template = FrameTemplate(template, channel_number=CHANNEL_NUMBER, frame_max=frame_max)
+    return frame_template.render(words), template.fill(words)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def cast(run: Outgoing, frame_max: int = FRAME_MAX) -> tuple[bytes, Message]:
     ids=name_of,
 )
 def test_the_frames_are_those_of_py_amqp(run):
-    frames, message = cast(run)
+    frames, message = render(run)
 
     assert frames == encoded(message)
     assert frames == written_by_py_amqp(message)
@@ -87,7 +87,7 @@ def test_the_frames_are_those_of_py_amqp(run):
 @settings(derandomize=True, max_examples=200, deadline=None)
 @given(st.lists(st.text()), st.text(max_size=200), st.integers(1, 6000))
 def test_the_frames_are_those_of_py_amqp_at_any_length(args, name, size):
-    frames, message = cast(outgoing("any", *args, "x" * size, periodic_task_name=name))
+    frames, message = render(outgoing("any", *args, "x" * size, periodic_task_name=name))
 
     assert frames == written_by_py_amqp(message)
 
@@ -126,7 +126,7 @@ def test_what_amqp_cannot_say_is_refused(options, reason):
     with pytest.raises(Unsendable, match=reason):
         encoded(capture(APP, run))
     with pytest.raises(Unsendable, match=reason):
-        cast(run)
+        render(run)
 
 
 @pytest.mark.parametrize(
@@ -134,9 +134,9 @@ def test_what_amqp_cannot_say_is_refused(options, reason):
     [
         ({"id": LONG_TEXT}, "id takes more than the 255"),
         ({"periodic_task_name": "x" * FRAME_MAX}, "headers take more than the 4096 bytes"),
-        ({"args": f'["{"x" * MAX_BODY}"]'}, "arguments take more than"),
+        ({"args": f'["{"x" * MAX_BODY_BYTES}"]'}, "arguments take more than"),
     ],
 )
 def test_words_that_amqp_cannot_say_are_refused(words, reason):
     with pytest.raises(Unsendable, match=reason):
-        cast(outgoing("any", **words))
+        render(outgoing("any", **words))

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from kombu import Producer
 
 from scheduler_api.broker.argument_reprs import short_repr
-from scheduler_api.broker.capture import Message, Unsendable, _Catcher, capture
-from scheduler_api.broker.message_templates import Templates
+from scheduler_api.broker.capture import Message, Unsendable, _CapturingProducer, capture
+from scheduler_api.broker.message_templates import MessageTemplates
 from scheduler_api.broker.outgoing import Outgoing
 from scheduler_api.catalogue import task_lookup
 from scheduler_api.runs.messages import options_of, problem_with
@@ -43,11 +43,11 @@ ALL_JSON = st.recursive(
 
 
 def from_template(
-    app: Celery, run: Outgoing, templates: Templates | None = None
+    app: Celery, run: Outgoing, templates: MessageTemplates | None = None
 ) -> Message | None:
     """Return the message that a template gives which another run has made."""
-    templates = templates or Templates(app)
-    if templates.is_heard():
+    templates = templates or MessageTemplates(app)
+    if templates.has_listeners():
         return None
     options = json.loads(run.options)
     templates.of(outgoing(run.task, 1, 2, options={**options, "headers": {"x-first": "one"}}))
@@ -117,7 +117,7 @@ def test_a_template_gives_what_celery_writes_for_any_json(args, kwargs, name):
     assert parts(ours) == parts(capture(APP, run))
 
 
-TEMPLATES = Templates(APP)
+TEMPLATES = MessageTemplates(APP)
 
 
 # --- As stock beat --------------------------------------------------------------------------
@@ -128,7 +128,9 @@ def sent_by_stock_beat(row: PeriodicTask) -> Message:
     row.interval = IntervalSchedule(every=1, period="hours")
     scheduler = Scheduler(app=APP, lazy=True)
     with pytest.raises(SchedulingError) as raised:
-        scheduler.apply_async(ModelEntry(row, app=APP), producer=_Catcher(APP), advance=False)
+        scheduler.apply_async(
+            ModelEntry(row, app=APP), producer=_CapturingProducer(APP), advance=False
+        )
     return Message(task=row.task, **raised.value.__context__.parts)
 
 
@@ -258,13 +260,13 @@ def test_where_somebody_has_put_a_function_of_their_own_there_is_no_template(
 
 
 def test_what_a_listener_changes_is_sent_and_nobody_hears_of_it_too_early():
-    heard: list[object] = []
+    received: list[object] = []
 
     def change(headers: dict[str, Any], **_: object) -> None:
         headers["x-traced"] = "yes"
 
     def listen(**_: object) -> None:
-        heard.append(1)
+        received.append(1)
 
     signals.before_task_publish.connect(change)
     signals.after_task_publish.connect(listen)
@@ -275,7 +277,7 @@ def test_what_a_listener_changes_is_sent_and_nobody_hears_of_it_too_early():
         signals.after_task_publish.disconnect(listen)
 
     assert message.headers["x-traced"] == "yes"
-    assert heard == []
+    assert received == []
 
 
 @pytest.mark.parametrize(
@@ -291,7 +293,7 @@ def test_what_a_listener_changes_is_sent_and_nobody_hears_of_it_too_early():
     ],
 )
 def test_what_cannot_be_sent_says_so_without_a_value(run, reason):
-    templates = Templates(APP)
+    templates = MessageTemplates(APP)
     templates.of(outgoing("add", 1))
 
     with pytest.raises(Unsendable, match=reason) as raised:

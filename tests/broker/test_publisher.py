@@ -17,15 +17,15 @@ from kombu import Connection, Exchange, Queue
 from project import celery_app
 from scheduler_api.broker import connection, frames, rabbitmq_transport
 from scheduler_api.broker import publisher as publisher_module
-from scheduler_api.broker.channels import Lane
+from scheduler_api.broker.channels import Channel
 from scheduler_api.broker.frames import METHOD, frame
-from scheduler_api.broker.outgoing import Fate, Outcome, Outgoing
+from scheduler_api.broker.outgoing import BatchResult, Outgoing, PublishFailure
 from scheduler_api.broker.publisher import Publisher
 from tests.broker.proxy import Proxy
 from tests.scheduler.examples import make_app, outgoing
 
 FAR_AWAY = {"expires": "2100-01-01T00:00:00+00:00"}
-PATIENCE = 20  # seconds that a test waits
+WAIT_SECONDS = 20
 WAKE = threading.Condition()
 
 
@@ -34,8 +34,8 @@ def wake() -> None:
         WAKE.notify_all()
 
 
-def wait_until(condition: Callable[[], Any], *, within: float = PATIENCE) -> None:
-    end = time.monotonic() + within
+def wait_until(condition: Callable[[], Any], *, timeout_seconds: float = WAIT_SECONDS) -> None:
+    end = time.monotonic() + timeout_seconds
     with WAKE:
         while not condition():
             assert time.monotonic() < end, "it took too long"
@@ -91,18 +91,20 @@ def proxied_app(proxy: Proxy, rabbitmq_url: str, queue: str) -> Celery:
     return make_app(url.geturl(), queue=queue)
 
 
-def publish(publisher: Publisher, *runs: Outgoing, within: float = PATIENCE) -> Outcome:
+def publish(
+    publisher: Publisher, *runs: Outgoing, timeout_seconds: float = WAIT_SECONDS
+) -> BatchResult:
     """Return the outcome of a batch, when it is the only one."""
     publisher.submit(7, runs)
-    wait_until(lambda: not publisher.in_flight, within=within)
-    [outcome] = publisher.take_outcomes()
-    assert outcome.batch_id == 7
-    assert len(outcome.confirmed) + len(outcome.failed) == len(runs)
-    return outcome
+    wait_until(lambda: not publisher.in_flight, timeout_seconds=timeout_seconds)
+    [result] = publisher.take_results()
+    assert result.batch_id == 7
+    assert len(result.confirmed) + len(result.failed) == len(runs)
+    return result
 
 
-def fates(outcome: Outcome) -> dict[str, Fate]:
-    return {run_id: fate for run_id, (fate, _) in outcome.failed.items()}
+def failures(result: BatchResult) -> dict[str, PublishFailure]:
+    return {run_id: failure for run_id, (failure, _) in result.failed.items()}
 
 
 def received(app: Celery, name: str) -> list[Any]:
@@ -121,9 +123,9 @@ def received(app: Celery, name: str) -> list[Any]:
 def test_each_message_is_confirmed_and_there_once(start, app, queue):
     runs = [outgoing("any", number, periodic_task_name=f"Täsk {number}") for number in range(2500)]
 
-    outcome = publish(start(app), *runs)
+    result = publish(start(app), *runs)
 
-    assert sorted(outcome.confirmed) == sorted(run.id for run in runs)
+    assert sorted(result.confirmed) == sorted(run.id for run in runs)
     messages = received(app, queue)
     assert [message.headers["id"] for message in messages] == [run.id for run in runs]
     assert messages[3].payload[0] == [3]
@@ -139,8 +141,8 @@ def test_batches_follow_one_another_without_waiting(start, app):
         publisher.submit(number, runs)
     wait_until(lambda: not publisher.in_flight)
 
-    outcomes = publisher.take_outcomes()
-    assert {outcome.batch_id: [*outcome.confirmed] for outcome in outcomes} == {
+    results = publisher.take_results()
+    assert {result.batch_id: [*result.confirmed] for result in results} == {
         number: [run.id for run in runs] for number, runs in batches.items()
     }
 
@@ -153,8 +155,8 @@ def test_a_batch_that_is_handed_over_twice_has_two_outcomes(start, app):
     publisher.submit(1, [run])
     wait_until(lambda: not publisher.in_flight)
 
-    outcomes = publisher.take_outcomes()
-    assert [(outcome.batch_id, outcome.confirmed) for outcome in outcomes] == [(1, [run.id])] * 2
+    results = publisher.take_results()
+    assert [(result.batch_id, result.confirmed) for result in results] == [(1, [run.id])] * 2
 
 
 def test_what_goes_wrong_with_a_message_does_not_touch_its_neighbours(start, app, queue):
@@ -174,23 +176,23 @@ def test_what_goes_wrong_with_a_message_does_not_touch_its_neighbours(start, app
     }  # fmt: skip
     more = [outgoing("any", n) for n in range(3)]
 
-    outcome = publish(start(app), *good, *wrong.values(), *more)
+    result = publish(start(app), *good, *wrong.values(), *more)
 
-    assert sorted(outcome.confirmed) == sorted(run.id for run in (*good, *more))
+    assert sorted(result.confirmed) == sorted(run.id for run in (*good, *more))
     names = {run.id: name for name, run in wrong.items()}
-    assert {names[run_id]: fate for run_id, fate in fates(outcome).items()} == {
-        "no queue": Fate.UNROUTABLE,
-        "no exchange": Fate.UNROUTABLE,
-        "another one": Fate.UNROUTABLE,
-        "not allowed": Fate.UNROUTABLE,
-        "arguments": Fate.REFUSED,
-        "too deep": Fate.REFUSED,
-        "no options": Fate.REFUSED,
-        "unknown queue": Fate.REFUSED,
-        "too long": Fate.REFUSED,
-        "too large": Fate.REFUSED,
+    assert {names[run_id]: failure for run_id, failure in failures(result).items()} == {
+        "no queue": PublishFailure.UNROUTABLE,
+        "no exchange": PublishFailure.UNROUTABLE,
+        "another one": PublishFailure.UNROUTABLE,
+        "not allowed": PublishFailure.UNROUTABLE,
+        "arguments": PublishFailure.REFUSED,
+        "too deep": PublishFailure.REFUSED,
+        "no options": PublishFailure.REFUSED,
+        "unknown queue": PublishFailure.REFUSED,
+        "too long": PublishFailure.REFUSED,
+        "too large": PublishFailure.REFUSED,
     }
-    reasons = {names[run_id]: reason for run_id, (_, reason) in outcome.failed.items()}
+    reasons = {names[run_id]: reason for run_id, (_, reason) in result.failed.items()}
     assert "leads 'b' to no queue" in reasons["no queue"]
     assert "no exchange 'none'" in reasons["no exchange"]
     assert "255 bytes" in reasons["too long"]
@@ -203,11 +205,11 @@ def test_a_queue_that_is_gone_makes_its_messages_unroutable(start, app, queue):
         connection.default_channel.queue_delete(queue)
     run, other = outgoing("any"), outgoing("any", options={"queue": f"{queue}.topic"})
 
-    outcome = publish(publisher, run, other)
+    result = publish(publisher, run, other)
 
-    assert outcome.confirmed == [other.id]
-    assert fates(outcome) == {run.id: Fate.UNROUTABLE}
-    assert f"no queue '{queue}'" in outcome.failed[run.id][1]
+    assert result.confirmed == [other.id]
+    assert failures(result) == {run.id: PublishFailure.UNROUTABLE}
+    assert f"no queue '{queue}'" in result.failed[run.id][1]
 
 
 def test_the_queues_of_the_settings_are_there_before_the_first_message(start, app, queue):
@@ -232,7 +234,7 @@ def test_what_makes_rabbitmq_close_the_channel_is_refused_when_it_comes_again(
     start, app, monkeypatch
 ):
     """RabbitMQ does not say which message it was: each is tried again by itself."""
-    monkeypatch.setattr(frames, "MAX_EXPIRATION", 2**40)
+    monkeypatch.setattr(frames, "MAX_EXPIRATION_MILLISECONDS", 2**40)
     publisher = start(app)
     bad = outgoing("any", options=FAR_AWAY)
     good = [outgoing("any", n) for n in range(3)]
@@ -241,9 +243,9 @@ def test_what_makes_rabbitmq_close_the_channel_is_refused_when_it_comes_again(
     again = [run for run in (*good, bad) if run.id in first.failed]
     second = publish(publisher, *again)
 
-    assert set(fates(first).values()) == {Fate.UNANSWERED}
+    assert set(failures(first).values()) == {PublishFailure.UNANSWERED}
     assert bad in again
-    assert fates(second) == {bad.id: Fate.REFUSED}
+    assert failures(second) == {bad.id: PublishFailure.REFUSED}
     assert publish(publisher, *good).confirmed == [run.id for run in good]
 
 
@@ -255,24 +257,24 @@ def test_what_expires_later_than_rabbitmq_can_say_is_taken(start, app, queue):
     assert message.headers["expires"] == FAR_AWAY["expires"]
 
 
-@pytest.mark.parametrize("heard", [signals.after_task_publish, signals.before_task_publish])
-def test_those_who_listen_hear_of_it(start, app, heard):
+@pytest.mark.parametrize("signal", [signals.after_task_publish, signals.before_task_publish])
+def test_those_who_listen_hear_of_it(start, app, signal):
     publisher = start(app)
     told: list[tuple[str, str]] = []
 
     def listen(sender: str, headers: dict[str, Any], **_: object) -> None:
         told.append((sender, headers["id"]))
 
-    heard.connect(listen)
+    signal.connect(listen)
     try:
         good, bad = outgoing("any"), outgoing("any", options={"exchange": "none",
                                                               "routing_key": "a"})  # fmt: skip
         assert publish(publisher, good, bad).confirmed == [good.id]
     finally:
-        heard.disconnect(listen)
+        signal.disconnect(listen)
 
     sent = [("any", good.id), ("any", bad.id)]
-    assert told == (sent[:1] if heard is signals.after_task_publish else sent)
+    assert told == (sent[:1] if signal is signals.after_task_publish else sent)
 
 
 def test_the_event_task_sent_is_sent_where_it_is_to_be(start, rabbitmq_url, queue):
@@ -285,7 +287,7 @@ def test_the_event_task_sent_is_sent_where_it_is_to_be(start, rabbitmq_url, queu
         with receiver.consumer_context() as (connected, _, _):
             assert publish(start(app), run).confirmed
             while run.id not in {event["uuid"] for event in told}:
-                connected.drain_events(timeout=PATIENCE)
+                connected.drain_events(timeout=WAIT_SECONDS)
 
     [event] = [event for event in told if event["uuid"] == run.id]
     assert (event["name"], event["queue"], event["args"]) == ("any", queue, "[1]")
@@ -321,10 +323,10 @@ def test_a_stock_worker_runs_what_is_published(start, rabbitmq_url, queue, monke
 
 @pytest.fixture
 def impatient(monkeypatch: Any) -> None:
-    monkeypatch.setattr(rabbitmq_transport, "PATIENCE", 1)
-    monkeypatch.setattr(connection, "CONNECT_TIMEOUT", 1)
-    monkeypatch.setattr(publisher_module, "FIRST_PAUSE", timedelta(seconds=0.1))
-    monkeypatch.setattr(publisher_module, "TURN", 0.1)
+    monkeypatch.setattr(rabbitmq_transport, "CONFIRM_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(connection, "CONNECT_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(publisher_module, "MIN_RECONNECT_SECONDS", timedelta(seconds=0.1))
+    monkeypatch.setattr(publisher_module, "POLL_SECONDS", 0.1)
 
 
 def test_a_connection_that_is_cut_gives_up_what_is_on_it_and_comes_back(
@@ -341,11 +343,11 @@ def test_a_connection_that_is_cut_gives_up_what_is_on_it_and_comes_back(
     proxy.cut()
     wait_until(lambda: not publisher.is_ready)
 
-    [outcome] = publisher.take_outcomes()
-    assert set(fates(outcome).values()) == {Fate.UNANSWERED}
-    assert len(outcome.failed) == 100
+    [result] = publisher.take_results()
+    assert set(failures(result).values()) == {PublishFailure.UNANSWERED}
+    assert len(result.failed) == 100
     assert publisher.trouble.startswith("RabbitMQ does not answer: ")
-    assert fates(publish(publisher, runs[0])) == {runs[0].id: Fate.UNANSWERED}
+    assert failures(publish(publisher, runs[0])) == {runs[0].id: PublishFailure.UNANSWERED}
 
     proxy.thaw()
     proxy.refuse(False)
@@ -364,9 +366,9 @@ def test_a_frozen_link_is_noticed_by_what_is_unanswered(start, proxied_app, prox
     publisher = start(proxied_app)
     proxy.freeze()
 
-    outcome = publish(publisher, *(outgoing("any") for _ in range(10)))
+    result = publish(publisher, *(outgoing("any") for _ in range(10)))
 
-    assert set(fates(outcome).values()) == {Fate.UNANSWERED}
+    assert set(failures(result).values()) == {PublishFailure.UNANSWERED}
     wait_until(lambda: not publisher.is_ready)
     proxy.cut()
     proxy.thaw()
@@ -377,7 +379,7 @@ def test_a_frozen_link_is_noticed_by_what_is_unanswered(start, proxied_app, prox
 def test_a_frozen_link_is_noticed_while_nothing_is_published(
     start, proxied_app, proxy, impatient, monkeypatch
 ):
-    monkeypatch.setattr(connection, "HEARTBEAT_INTERVAL", 1)
+    monkeypatch.setattr(connection, "HEARTBEAT_INTERVAL_SECONDS", 1)
     publisher = start(proxied_app)
     time.sleep(3)  # longer than it would take to miss two heartbeats
     assert publisher.is_ready
@@ -391,32 +393,32 @@ def test_a_frozen_link_is_noticed_while_nothing_is_published(
 def test_a_message_that_is_never_answered_does_not_stop_others(start, app, impatient, monkeypatch):
     """As with a quorum queue that has lost its majority."""
     mute = outgoing("any")
-    monkeypatch.setattr(Lane, "acked", all_but(mute.id, Lane.acked))
+    monkeypatch.setattr(Channel, "acked", all_but(mute.id, Channel.acked))
     publisher = start(app)
     publisher.submit(1, [mute, outgoing("any")])
-    outcomes: dict[int, Outcome] = {}
+    results: dict[int, BatchResult] = {}
 
     for number in range(2, 1000):
         publisher.submit(number, [outgoing("any")])
         wait_until(lambda: publisher.in_flight <= 2)
-        outcomes |= {outcome.batch_id: outcome for outcome in publisher.take_outcomes()}
-        if 1 in outcomes:
+        results |= {result.batch_id: result for result in publisher.take_results()}
+        if 1 in results:
             break
         time.sleep(0.01)
 
-    assert fates(outcomes.pop(1)) == {mute.id: Fate.UNANSWERED}
-    assert all(outcome.confirmed for outcome in outcomes.values())
+    assert failures(results.pop(1)) == {mute.id: PublishFailure.UNANSWERED}
+    assert all(result.confirmed for result in results.values())
     assert publisher.is_ready
 
 
 def all_but(run_id: str, acked: Any) -> Any:
     """RabbitMQ says nothing of a run."""
 
-    def acked_but(lane: Lane, payload: bytes) -> list[Any]:
-        entries = acked(lane, payload)
+    def acked_but(channel: Channel, payload: bytes) -> list[Any]:
+        entries = acked(channel, payload)
         for entry in entries:
             if entry[1] == run_id:
-                lane.pending[-1] = entry
+                channel.pending[-1] = entry
         return [entry for entry in entries if entry[1] != run_id]
 
     return acked_but
@@ -438,7 +440,7 @@ def test_while_the_broker_is_blocked_nothing_is_given_up(start, proxied_app, pro
     proxy.thaw()
     proxy.say(frame(METHOD, 0, b"\x00\x0a\x00\x3d"))
     wait_until(lambda: not publisher.in_flight)
-    assert [outcome.confirmed for outcome in publisher.take_outcomes()] == [[run.id]]
+    assert [result.confirmed for result in publisher.take_results()] == [[run.id]]
     assert publisher.is_ready
 
 
@@ -450,10 +452,10 @@ def test_a_nack_leaves_a_message_unanswered(start, app, queue):
     app.conf.task_queues = [full]
     runs = [outgoing("any", n) for n in range(3)]
 
-    outcome = publish(start(app), *runs)
+    result = publish(start(app), *runs)
 
-    assert outcome.confirmed == [runs[0].id]
-    assert set(fates(outcome).values()) == {Fate.UNANSWERED}
+    assert result.confirmed == [runs[0].id]
+    assert set(failures(result).values()) == {PublishFailure.UNANSWERED}
 
 
 def test_nobody_is_there_at_all(start, impatient, caplog):
@@ -461,7 +463,7 @@ def test_nobody_is_there_at_all(start, impatient, caplog):
     wait_until(lambda: "does not answer" in publisher.trouble)
 
     run = outgoing("any")
-    assert fates(publish(publisher, run)) == {run.id: Fate.UNANSWERED}
+    assert failures(publish(publisher, run)) == {run.id: PublishFailure.UNANSWERED}
     assert not publisher.is_ready
     assert caplog.text.count("does not answer") == 1
 
@@ -476,10 +478,10 @@ def test_closing_finishes_what_is_in_flight(start, app):
     publisher = start(app)
     publisher.submit(1, [outgoing("any") for _ in range(1000)])
 
-    publisher.close(PATIENCE)
+    publisher.close(WAIT_SECONDS)
 
-    [outcome] = publisher.take_outcomes()
-    assert len(outcome.confirmed) == 1000
+    [result] = publisher.take_results()
+    assert len(result.confirmed) == 1000
 
 
 def test_closing_gives_up_what_takes_too_long(start, proxied_app, proxy):
@@ -490,26 +492,26 @@ def test_closing_gives_up_what_takes_too_long(start, proxied_app, proxy):
 
     publisher.close(0.2)
 
-    [outcome] = publisher.take_outcomes()
-    assert set(fates(outcome).values()) == {Fate.UNANSWERED}
+    [result] = publisher.take_results()
+    assert set(failures(result).values()) == {PublishFailure.UNANSWERED}
     assert not publisher.is_alive()
 
 
 def test_what_is_handed_over_after_the_end_is_given_up(start, app):
     publisher = start(app)
-    publisher.close(PATIENCE)
+    publisher.close(WAIT_SECONDS)
     run = outgoing("any")
 
-    assert fates(publish(publisher, run)) == {run.id: Fate.UNANSWERED}
+    assert failures(publish(publisher, run)) == {run.id: PublishFailure.UNANSWERED}
 
 
 def test_a_link_that_breaks_is_made_anew_and_told_once(start, app, impatient, monkeypatch, caplog):
     publisher = start(app)
     with monkeypatch.context() as broken:
-        broken.setattr(rabbitmq_transport.AmqpLink, "turn", lambda *_, **__: 1 / 0)
+        broken.setattr(rabbitmq_transport.RabbitMQTransport, "poll", lambda *_, **__: 1 / 0)
         wait_until(lambda: "ZeroDivisionError" in publisher.trouble)
         run = outgoing("any")
-        assert fates(publish(publisher, run)) == {run.id: Fate.UNANSWERED}
+        assert failures(publish(publisher, run)) == {run.id: PublishFailure.UNANSWERED}
 
     wait_until(lambda: publisher.is_ready)
     assert publish(publisher, run).confirmed
@@ -517,7 +519,7 @@ def test_a_link_that_breaks_is_made_anew_and_told_once(start, app, impatient, mo
 
 
 def test_large_arguments_are_not_all_in_memory_at_once(start, app, monkeypatch):
-    monkeypatch.setattr(publisher_module, "MAX_CHUNK", 1000)
+    monkeypatch.setattr(publisher_module, "MAX_CHUNK_CHARACTERS", 1000)
     runs = [outgoing("any", "x" * size) for size in (600, 600, 2000, 0, 0)]
 
     assert publish(start(app), *runs).confirmed == [run.id for run in runs]
@@ -550,10 +552,10 @@ def test_other_brokers_get_the_same_messages(start, other_app):
     runs = [outgoing("any", number) for number in range(120)]
     wrong = outgoing("add")
 
-    outcome = publish(start(app), *runs, wrong)
+    result = publish(start(app), *runs, wrong)
 
-    assert outcome.confirmed == [run.id for run in runs]
-    assert fates(outcome) == {wrong.id: Fate.REFUSED}
+    assert result.confirmed == [run.id for run in runs]
+    assert failures(result) == {wrong.id: PublishFailure.REFUSED}
     messages = received(app, queue)
     assert [message.headers["id"] for message in messages] == [run.id for run in runs]
     assert messages[0].headers["periodic_task_name"] == "Example"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from scheduler_api.broker.outgoing import Fate, Outcome, Outgoing
+from scheduler_api.broker.outgoing import BatchResult, Outgoing, PublishFailure
 from scheduler_api.runs.models import Run
 from scheduler_api.scheduler.engine import Engine
 from scheduler_api.scheduler.postgres_store import store_of_database
@@ -22,9 +22,9 @@ class FakePublisher:
         self.is_ready = True
         self.trouble = ""
         self.sent: list[Outgoing] = []
-        self.fates: dict[str, tuple[Fate, str]] = {}
+        self.failures: dict[str, tuple[PublishFailure, str]] = {}
         self.is_silent = False
-        self._outcomes: list[Outcome] = []
+        self._results: list[BatchResult] = []
 
     @property
     def in_flight(self) -> int:
@@ -35,16 +35,16 @@ class FakePublisher:
         if self.is_silent:
             return
         failed = {
-            run.id: self.fates[run.periodic_task_name]
+            run.id: self.failures[run.periodic_task_name]
             for run in runs
-            if run.periodic_task_name in self.fates
+            if run.periodic_task_name in self.failures
         }
         confirmed = [run.id for run in runs if run.id not in failed]
-        self._outcomes.append(Outcome(batch_id=batch_id, confirmed=confirmed, failed=failed))
+        self._results.append(BatchResult(batch_id=batch_id, confirmed=confirmed, failed=failed))
 
-    def take_outcomes(self) -> list[Outcome]:
-        outcomes, self._outcomes = self._outcomes, []
-        return outcomes
+    def take_results(self) -> list[BatchResult]:
+        results, self._results = self._results, []
+        return results
 
     def close(self, *, within: float) -> None:
         pass

@@ -12,7 +12,7 @@ from django_celery_beat.models import (
     PeriodicTask,
 )
 
-from scheduler_api.broker.outgoing import Fate
+from scheduler_api.broker.outgoing import PublishFailure
 from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs.models import Run
@@ -119,7 +119,7 @@ def test_a_month_of_missed_seconds_is_one_stretch_after_another(beat):
 
 def test_what_is_unroutable_says_so_and_is_not_tried_again(beat):
     every(10)
-    beat.publisher.fates["often"] = (Fate.UNROUTABLE, "no queue takes it")
+    beat.publisher.failures["often"] = (PublishFailure.UNROUTABLE, "no queue takes it")
     beat.run()
 
     beat.run(at=NOON + 10 * SECOND)
@@ -132,11 +132,11 @@ def test_what_is_unroutable_says_so_and_is_not_tried_again(beat):
 
 def test_what_nobody_answered_is_published_again_under_its_id(beat):
     every(3600)
-    beat.publisher.fates["often"] = (Fate.UNANSWERED, "connection lost")
+    beat.publisher.failures["often"] = (PublishFailure.UNANSWERED, "connection lost")
     beat.run()
     beat.run(at=NOON + HOUR)
     assert Run.objects.get().state == "pending"
-    beat.publisher.fates.clear()
+    beat.publisher.failures.clear()
 
     beat.run(at=NOON + HOUR + 2 * SECOND)
 
@@ -162,7 +162,7 @@ def test_what_a_crash_left_is_published_again_after_15_seconds(beat):
 
 def test_what_is_too_old_when_the_broker_is_back_is_not_sent(beat):
     every(3600, expire_seconds=60)
-    beat.publisher.fates["often"] = (Fate.UNANSWERED, "connection lost")
+    beat.publisher.failures["often"] = (PublishFailure.UNANSWERED, "connection lost")
     beat.run()
     beat.run(at=NOON + HOUR)
     assert len(beat.publisher.sent) == 1

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from kombu import Connection
 
-from scheduler_api.broker.queue_depths import Depth, Gauge, measure
+from scheduler_api.broker.queue_depths import Depth, QueueDepthProbe, measure
 from scheduler_api.catalogue.models import TaskSpec, Worker
 from scheduler_api.runs import transitions
 from scheduler_api.runs.models import Run
@@ -35,7 +35,7 @@ LOOK = 10 * SECOND
 EMPTY = Depth(ready=0, consumers=1)
 
 
-class FakeGauge:
+class FakeDepthProbe:
     """Answers at once, as the test wants."""
 
     def __init__(self) -> None:
@@ -54,10 +54,10 @@ class Beat(TestedEngine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.gauge = FakeGauge()
+        self.depth_probe = FakeDepthProbe()
         self.engine.lost_messages = LostMessages(
             queue_of=lambda task, options: None if "exchange" in options else "celery",
-            gauge=self.gauge,  # type: ignore[arg-type]
+            depth_probe=self.depth_probe,  # type: ignore[arg-type]
         )
         self.run()
 
@@ -107,11 +107,11 @@ def test_the_worker_that_gets_it_starts_it_once(beat):
 
 
 def test_a_long_queue_is_left_alone(beat):
-    beat.gauge.depths["celery"] = Depth(ready=1, consumers=1)
+    beat.depth_probe.depths["celery"] = Depth(ready=1, consumers=1)
     queued()
 
     assert beat.look(30) == []
-    assert beat.gauge.asked
+    assert beat.depth_probe.asked
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_without_a_worker_that_tells_of_runs_nothing_is_sent(beat):
 
 
 def test_where_others_take_from_the_queue_nothing_is_sent(beat):
-    beat.gauge.depths["celery"] = Depth(ready=0, consumers=2)
+    beat.depth_probe.depths["celery"] = Depth(ready=0, consumers=2)
     queued()
     assert beat.look(3) == []
 
@@ -225,18 +225,18 @@ def test_a_message_that_is_too_old_is_not_sent(beat):
 
 
 def test_a_queue_that_is_not_there_or_not_told_of_is_left_alone(beat):
-    beat.gauge.depths = {}
+    beat.depth_probe.depths = {}
     queued()
 
     assert beat.look(3) == []
 
 
 def test_while_the_broker_has_not_answered_nobody_asks_again(beat, monkeypatch):
-    monkeypatch.setattr(beat.gauge, "take", lambda: None)
+    monkeypatch.setattr(beat.depth_probe, "take", lambda: None)
     queued()
 
     assert beat.look(3) == []
-    assert beat.gauge.asked == []
+    assert beat.depth_probe.asked == []
 
 
 def test_while_the_broker_is_away_nobody_looks(beat):
@@ -350,39 +350,39 @@ def test_redis_tells_how_many_wait(redis_url: str, queue: str) -> None:
 
 
 def test_the_gauge_answers_later_and_once() -> None:
-    gauge = Gauge(make_app("memory://"))
-    assert gauge.take() == {}
+    depth_probe = QueueDepthProbe(make_app("memory://"))
+    assert depth_probe.take() == {}
 
-    gauge.ask(["celery"])
+    depth_probe.ask(["celery"])
     told: list[Mapping[str, Depth]] = []
 
     def has_answered() -> bool:
-        answer = gauge.take()
+        answer = depth_probe.take()
         if answer is not None:
             told.append(answer)
         return answer is not None
 
     wait_for(has_answered, seconds=30)
     assert told == [{"celery": Depth(ready=0, consumers=None)}]
-    assert gauge.take() == {}
+    assert depth_probe.take() == {}
 
 
 def test_a_broker_that_is_away_tells_nothing() -> None:
-    gauge = Gauge(make_app("amqp://guest:guest@127.0.0.1:1//"))
+    depth_probe = QueueDepthProbe(make_app("amqp://guest:guest@127.0.0.1:1//"))
 
-    gauge.ask(["celery"])
-    wait_for(lambda: gauge.take() == {}, seconds=60)
+    depth_probe.ask(["celery"])
+    wait_for(lambda: depth_probe.take() == {}, seconds=60)
 
-    assert gauge.take() == {}
+    assert depth_probe.take() == {}
 
 
 def test_an_answer_that_comes_late_is_not_used(monkeypatch) -> None:
-    monkeypatch.setattr("scheduler_api.broker.queue_depths.FRESH_SECONDS", 0.0)
-    gauge = Gauge(make_app("memory://"))
+    monkeypatch.setattr("scheduler_api.broker.queue_depths.MAX_ANSWER_AGE_SECONDS", 0.0)
+    depth_probe = QueueDepthProbe(make_app("memory://"))
 
-    gauge.ask(["celery"])
+    depth_probe.ask(["celery"])
 
-    assert gauge.take() == {}
+    assert depth_probe.take() == {}
 
 
 def test_living_workers_are_counted_by_queue(db) -> None:

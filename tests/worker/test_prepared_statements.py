@@ -11,7 +11,7 @@ from django.db import DataError, OperationalError, connection, transaction
 from scheduler_api.runs import transitions
 from scheduler_api.runs.events import FailureStreak
 from scheduler_api.runs.models import Run
-from scheduler_api.worker.prepared_statements import Statement
+from scheduler_api.worker.prepared_statements import PreparedStatement
 from tests.api.runs.examples import entered
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -20,7 +20,7 @@ NOON = datetime(2027, 6, 1, 12, 0, 0, 123456, tzinfo=UTC)
 A_SECOND = timedelta(seconds=1)
 RESULT = '["Grüße \\u0000 % $1 \'"]'
 RENAME = "UPDATE scheduler_api_run SET task = %(task)s WHERE id = %(id)s RETURNING task = 'new'"
-rename = Statement("rename_run", postgresql=RENAME, others=RENAME)
+rename = PreparedStatement("rename_run", postgresql=RENAME, others=RENAME)
 
 
 @pytest.fixture(params=[nullcontext, transaction.atomic], ids=["by_itself", "in_a_transaction"])

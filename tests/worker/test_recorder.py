@@ -22,9 +22,9 @@ def ongoing() -> list[str]:
 
 
 @pytest.fixture
-def started(ongoing: list[str], monkeypatch: Any) -> Iterator[Recorder]:
-    monkeypatch.setattr(recorder, "RETRY_SECONDS", 0.02)
-    monkeypatch.setattr(recorder, "PATIENCE_SECONDS", 0.5)
+def recorder_thread(ongoing: list[str], monkeypatch: Any) -> Iterator[Recorder]:
+    monkeypatch.setattr(recorder, "RETRY_INTERVAL_SECONDS", 0.02)
+    monkeypatch.setattr(recorder, "EXECUTE_TIMEOUT_SECONDS", 0.5)
     thread = Recorder(ongoing)
     thread.start()
     yield thread
@@ -52,98 +52,98 @@ class Job:
         return True
 
 
-def test_a_job_is_done_in_its_thread(started):
+def test_a_job_is_done_in_its_thread(recorder_thread):
     job = Job()
 
-    assert started.ask(job)
+    assert recorder_thread.execute(job)
 
     assert job.threads == ["recorder"]
 
 
-def test_a_connection_that_has_gone_is_made_anew_at_once(started):
+def test_a_connection_that_has_gone_is_made_anew_at_once(recorder_thread):
     job = Job(OperationalError("gone"))
 
-    assert started.ask(job)
+    assert recorder_thread.execute(job)
 
     assert len(job.threads) == 2
 
 
-def test_a_database_that_does_not_answer_is_an_error_for_the_one_who_asks(started):
+def test_a_database_that_does_not_answer_is_an_error_for_the_one_who_asks(recorder_thread):
     with pytest.raises(OperationalError, match="still gone"):
-        started.ask(Job(OperationalError("gone"), OperationalError("still gone")))
-    assert started.ask(Job()), "the thread goes on"
+        recorder_thread.execute(Job(OperationalError("gone"), OperationalError("still gone")))
+    assert recorder_thread.execute(Job()), "the thread goes on"
 
 
-def test_a_mistake_is_no_reason_to_ask_again(started):
+def test_a_mistake_is_no_reason_to_ask_again(recorder_thread):
     job = Job(IntegrityError("twice"))
 
     with pytest.raises(IntegrityError):
-        started.ask(job)
+        recorder_thread.execute(job)
 
     assert len(job.threads) == 1
 
 
-def test_nobody_waits_longer_than_they_can(started):
+def test_nobody_waits_longer_than_they_can(recorder_thread):
     released = threading.Event()
 
     with pytest.raises(TimeoutError):
-        started.ask(lambda: released.wait(10))
+        recorder_thread.execute(lambda: released.wait(10))
 
     released.set()
-    assert started.ask(Job())
+    assert recorder_thread.execute(Job())
 
 
-def test_a_call_that_takes_too_long_is_made_all_the_same(started, monkeypatch):
-    call = Job()
-    monkeypatch.setattr(started._line, "ask", Mock(side_effect=TimeoutError))
+def test_a_call_that_takes_too_long_is_made_all_the_same(recorder_thread, monkeypatch):
+    statement = Job()
+    monkeypatch.setattr(recorder_thread._connection, "execute", Mock(side_effect=TimeoutError))
 
     with pytest.raises(TimeoutError):
-        started.ask_directly(call)
+        recorder_thread.execute_directly(statement)
 
-    wait_until(lambda: call.threads == ["recorder"])
-    started.ask(Job(OperationalError("gone")))
-    assert len(call.threads) == 1, "it might start what waits for its next attempt"
+    wait_until(lambda: statement.threads == ["recorder"])
+    recorder_thread.execute(Job(OperationalError("gone")))
+    assert len(statement.threads) == 1, "it might start what waits for its next attempt"
 
 
-def test_nobody_waits_for_what_is_told(started):
+def test_nobody_waits_for_what_is_told(recorder_thread):
     released, job = threading.Event(), Job()
 
-    started.tell(lambda: released.wait(10))
-    started.tell(job)
+    recorder_thread.enqueue(lambda: released.wait(10))
+    recorder_thread.enqueue(job)
     assert not job.threads
 
     released.set()
     wait_until(lambda: job.threads)
 
 
-def test_what_is_told_is_written_later_when_the_database_is_away(started, caplog):
+def test_what_is_told_is_written_later_when_the_database_is_away(recorder_thread, caplog):
     job = Job(*(OperationalError("gone") for _ in range(3)))
 
-    started.tell(job)
+    recorder_thread.enqueue(job)
 
     wait_until(lambda: len(job.threads) == 4)
     assert "An end is written later: gone" in caplog.text
 
 
-def test_what_is_told_and_wrong_is_left_out(started, caplog):
+def test_what_is_told_and_wrong_is_left_out(recorder_thread, caplog):
     job = Job(IntegrityError("twice"))
 
-    started.tell(job)
-    assert started.ask(Job())
+    recorder_thread.enqueue(job)
+    assert recorder_thread.execute(Job())
 
     assert len(job.threads) == 1
     assert "What could not be written is left out" in caplog.text
 
 
-def test_what_a_crash_of_the_database_may_have_forgotten_is_written_again(started):
+def test_what_a_crash_of_the_database_may_have_forgotten_is_written_again(recorder_thread):
     told, asked = Job(), Job()
-    started.tell(told)
-    started.ask(asked)
+    recorder_thread.enqueue(told)
+    recorder_thread.execute(asked)
 
-    started.ask(Job(OperationalError("gone")))
+    recorder_thread.execute(Job(OperationalError("gone")))
 
     wait_until(lambda: len(told.threads) == 2)
-    assert started.ask(Job(OperationalError("gone")))
+    assert recorder_thread.execute(Job(OperationalError("gone")))
     assert (len(told.threads), len(asked.threads)) == (2, 1)
 
 
@@ -152,27 +152,27 @@ def test_what_was_told_before_the_end_is_written_before_it(ongoing):
     thread.start()
 
     for job in jobs:
-        thread.tell(job)
+        thread.enqueue(job)
     thread.stop()
 
     assert all(job.threads for job in jobs)
 
 
-def test_what_is_kept_is_written_in_its_order_when_the_database_answers(started):
+def test_what_is_kept_is_written_in_its_order_when_the_database_answers(recorder_thread):
     done: list[str] = []
     away = Job(*(OperationalError("gone") for _ in range(3)))
 
-    started.keep(lambda: away() and done.append("first") is None)
-    started.keep(lambda: done.append("second") is None)
+    recorder_thread.retry_later(lambda: away() and done.append("first") is None)
+    recorder_thread.retry_later(lambda: done.append("second") is None)
 
     wait_until(lambda: done == ["first", "second"])
 
 
-def test_what_cannot_be_written_does_not_hold_up_the_rest(started, caplog):
+def test_what_cannot_be_written_does_not_hold_up_the_rest(recorder_thread, caplog):
     last = Job()
 
-    started.keep(Job(IntegrityError("twice")))
-    started.keep(last)
+    recorder_thread.retry_later(Job(IntegrityError("twice")))
+    recorder_thread.retry_later(last)
 
     wait_until(lambda: last.threads)
     assert "What could not be written is left out" in caplog.text
@@ -181,8 +181,8 @@ def test_what_cannot_be_written_does_not_hold_up_the_rest(started, caplog):
 @pytest.mark.parametrize(("is_child", "ended"), [(True, [signal.SIGKILL]), (False, [])])
 def test_it_ends_its_process_when_its_run_was_cancelled(ongoing, monkeypatch, is_child, ended):
     looked, sent = [], []
-    monkeypatch.setattr(recorder, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(recorder, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(recorder, "CANCELLATION_CHECK_SECONDS", 0.02)
+    monkeypatch.setattr(recorder, "RETRY_INTERVAL_SECONDS", 0.01)
     monkeypatch.setattr(transitions, "end_asked_for", lambda run_ids, at: bool(run_ids))
     monkeypatch.setattr(recorder.os, "kill", lambda _, number: sent.append(number))
     monkeypatch.setattr(
@@ -206,8 +206,8 @@ def test_it_does_not_end_its_process_when_the_run_ends_meanwhile(ongoing, monkey
         ongoing.clear()
         return True
 
-    monkeypatch.setattr(recorder, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(recorder, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(recorder, "CANCELLATION_CHECK_SECONDS", 0.02)
+    monkeypatch.setattr(recorder, "RETRY_INTERVAL_SECONDS", 0.01)
     monkeypatch.setattr(transitions, "end_asked_for", look)
     monkeypatch.setattr(recorder.os, "kill", lambda _, number: sent.append(number))
     monkeypatch.setattr(recorder, "current_process", lambda: SimpleNamespace(daemon=True))
@@ -223,8 +223,8 @@ def test_it_does_not_end_its_process_when_the_run_ends_meanwhile(ongoing, monkey
 
 def test_it_says_which_runs_live(ongoing, monkeypatch):
     said: list[list[str]] = []
-    monkeypatch.setattr(recorder, "RENEW_SECONDS", 0.02)
-    monkeypatch.setattr(recorder, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(recorder, "LEASE_RENEWAL_SECONDS", 0.02)
+    monkeypatch.setattr(recorder, "RETRY_INTERVAL_SECONDS", 0.01)
     monkeypatch.setattr(transitions, "renew", said.append)
     thread = Recorder(ongoing)
     thread.start()
@@ -236,9 +236,11 @@ def test_it_says_which_runs_live(ongoing, monkeypatch):
     assert said[:2] == [["a run"], ["a run"]]
 
 
-def test_it_leaves_signals_to_the_main_thread(started):
+def test_it_leaves_signals_to_the_main_thread(recorder_thread):
     blocked: list[signal.Signals] = []
 
-    started.ask(lambda: bool(blocked.extend(signal.pthread_sigmask(signal.SIG_BLOCK, []))))
+    recorder_thread.execute(
+        lambda: bool(blocked.extend(signal.pthread_sigmask(signal.SIG_BLOCK, [])))
+    )
 
     assert signal.SIGTERM in blocked

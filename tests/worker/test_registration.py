@@ -8,7 +8,7 @@ from django.db import OperationalError
 
 from scheduler_api.catalogue.models import TaskList, TaskSpec, Worker, with_is_alive
 from scheduler_api.catalogue.task_lookup import WORKER_RETENTION, delete_stale_workers, known_tasks
-from scheduler_api.worker import fork_lock as forking_module
+from scheduler_api.worker import fork_lock as fork_lock_module
 from scheduler_api.worker import registration
 from scheduler_api.worker.registration import Announcement, Announcer
 from tests.api.periodic_tasks.examples import stored
@@ -180,18 +180,18 @@ def test_without_the_database_it_says_so_once_and_goes_on(beat, monkeypatch, cap
 
 
 def test_a_fork_waits_for_the_thread_but_not_for_long(monkeypatch):
-    monkeypatch.setattr(forking_module, "FORK_SECONDS", 0.05)
-    forking = forking_module.Forking()
+    monkeypatch.setattr(fork_lock_module, "FORK_TIMEOUT_SECONDS", 0.05)
+    fork_lock = fork_lock_module.ForkLock()
 
-    with forking:
-        forking._before()
-        forking._after()
-    forking._before()
-    assert not forking._lock.acquire(blocking=False)
-    forking._after()
-    assert forking._lock.acquire(blocking=False)
-    forking._renew()
-    with forking:  # free in the child
+    with fork_lock:
+        fork_lock._before()
+        fork_lock._after()
+    fork_lock._before()
+    assert not fork_lock._lock.acquire(blocking=False)
+    fork_lock._after()
+    assert fork_lock._lock.acquire(blocking=False)
+    fork_lock._renew()
+    with fork_lock:  # free in the child
         pass
 
 

@@ -18,7 +18,7 @@ from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs import transitions
 from scheduler_api.runs.models import Run
 from scheduler_api.worker import signals
-from scheduler_api.worker.fork_lock import forking
+from scheduler_api.worker.fork_lock import fork_lock
 from tests.api.periodic_tasks.examples import stored
 from tests.api.runs.examples import NOON, entered
 
@@ -36,18 +36,18 @@ class Inline:
         self.kept: list[Callable[[], bool]] = []
         self.is_away = False
 
-    def ask(self, job: Callable[[], bool]) -> bool:
+    def execute(self, job: Callable[[], bool]) -> bool:
         if self.is_away:
             raise OperationalError("gone")
         return job()
 
-    def ask_directly(self, call: Callable[[], bool | None]) -> bool | None:
-        return None if self.is_away else call()
+    def execute_directly(self, statement: Callable[[], bool | None]) -> bool | None:
+        return None if self.is_away else statement()
 
-    def tell(self, job: Callable[[], bool]) -> None:
+    def enqueue(self, job: Callable[[], bool]) -> None:
         job()
 
-    def keep(self, job: Callable[[], bool]) -> None:
+    def retry_later(self, job: Callable[[], bool]) -> None:
         self.kept.append(job)
 
 
@@ -411,13 +411,13 @@ def test_nothing_is_forked_while_the_main_process_writes(deliver, monkeypatch):
 
     def look(*_: Any, **__: Any) -> bool:
         # What `os.fork` waits for.
-        seen.append(forking.is_put_off)
+        seen.append(fork_lock.is_locked)
         return True
 
-    signals.finish_elsewhere(look, run(state="running"), state="lost")
+    signals.finish_in_main_process(look, run(state="running"), state="lost")
 
     assert seen == [True]
-    assert not forking.is_put_off
+    assert not fork_lock.is_locked
 
 
 def test_a_task_that_the_worker_does_not_know(deliver):
@@ -439,19 +439,19 @@ def test_a_task_that_the_worker_does_not_know(deliver):
 
 
 @pytest.mark.parametrize(
-    ("told", "state", "reason"),
+    ("flags", "state", "reason"),
     [
         ({"terminated": False, "expired": True}, "expired", signals.TOO_OLD),
         ({"terminated": False, "expired": False}, "cancelled", signals.REVOKED),
         ({"terminated": True, "expired": False}, "cancelled", signals.TERMINATED),
     ],
 )
-def test_a_message_that_was_revoked(deliver, told, state, reason):
+def test_a_message_that_was_revoked(deliver, flags, state, reason):
     run_id = run()
 
     for request in (Context(id=run_id, **OF_BEAT), Context(id="of-somebody-else")):
         celery_signals.task_revoked.send(
-            sender=current_app.tasks["tests.noted"], request=request, signum=None, **told
+            sender=current_app.tasks["tests.noted"], request=request, signum=None, **flags
         )
 
     assert (the_run().state, the_run().reason) == (state, reason)
