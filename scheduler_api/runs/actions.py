@@ -16,7 +16,7 @@ from scheduler_api.access.audit import Caller, Operation, note
 from scheduler_api.catalogue.task_lookup import announced_names
 from scheduler_api.http.problems import Problem
 from scheduler_api.periodic_tasks.models import managed_settings
-from scheduler_api.runs import messages
+from scheduler_api.runs import message_options
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.outbox import put_out, wake_beat
 
@@ -80,7 +80,7 @@ def run_now(task: PeriodicTask, *, args: str, kwargs: str, now: datetime, by: Ca
         created_at=now,
         args=args,
         kwargs=kwargs,
-        options=messages.options_of_task(task, now=now),
+        options=message_options.options_of_task(task, now=now),
     )
     send(run, now=now)
     note_of(Operation.RUN, run, by=by, args=json.loads(args), kwargs=json.loads(kwargs))
@@ -90,7 +90,7 @@ def run_now(task: PeriodicTask, *, args: str, kwargs: str, now: datetime, by: Ca
 def refuse_unsendable(task: PeriodicTask, *, args: str, kwargs: str) -> None:
     """Raise NotSendable for a message that beat would not send."""
     announced_names.invalidate()  # a worker may just have told of the task
-    problem = messages.problem_with(task, args=args, kwargs=kwargs)
+    problem = message_options.problem_with(task, args=args, kwargs=kwargs)
     if problem:
         raise NotSendable(problem)
 

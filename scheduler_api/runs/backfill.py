@@ -24,7 +24,7 @@ from scheduler_api.periodic_tasks.jitter import due_at
 from scheduler_api.periodic_tasks.models import managed_settings
 from scheduler_api.periodic_tasks.run_ids import run_id
 from scheduler_api.periodic_tasks.slots import next_run_at, schedule_of_task, slot_after
-from scheduler_api.runs import messages
+from scheduler_api.runs import message_options
 from scheduler_api.runs.actions import NotSendable, refuse_unsendable
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.outbox import wake_beat
@@ -170,7 +170,7 @@ def new_run(task: PeriodicTask, pk: str, slot_at: datetime, *, now: datetime) ->
         created_at=now,
         args=task.args or "[]",
         kwargs=task.kwargs or "{}",
-        options=messages.options_of(
+        options=message_options.options_of(
             task.queue, task.exchange, task.routing_key, task.priority, task.headers, None
         ),
     )

@@ -10,7 +10,7 @@ from scheduler_api.broker.outgoing import Outgoing
 from scheduler_api.periodic_tasks.jitter import due_at
 from scheduler_api.periodic_tasks.models import MAX_RUNTIME_SECONDS
 from scheduler_api.periodic_tasks.run_ids import run_id
-from scheduler_api.runs import messages
+from scheduler_api.runs import message_options
 from scheduler_api.runs.events import RunEvent, tell
 from scheduler_api.runs.models import Run
 from scheduler_api.scheduler.buffered_runs import active_of
@@ -150,13 +150,13 @@ def options_of(task: DueTask, *, now: datetime) -> str:
 
     It is called once per task and claim, where a refusal puts off this task alone.
     """
-    problem = messages.problem_with(task)
+    problem = message_options.problem_with(task)
     if problem:
         raise UnsendableTask(problem)
     expires = task.expires
     if expires is None and task.expire_seconds is not None:
         expires = now + timedelta(seconds=task.expire_seconds)
-    return messages.options_of(
+    return message_options.options_of(
         task.queue, task.exchange, task.routing_key, task.priority, task.headers, expires
     )
 

@@ -22,7 +22,7 @@ from scheduler_api.broker.capture import Message, Unsendable, _CapturingProducer
 from scheduler_api.broker.message_templates import MessageTemplates
 from scheduler_api.broker.outgoing import Outgoing
 from scheduler_api.catalogue import task_lookup
-from scheduler_api.runs.messages import options_of, problem_with
+from scheduler_api.runs.message_options import options_of, problem_with
 from tests.catalogue.workers import REPORT, send_report, worker
 from tests.scheduler.examples import make_app, name_of, outgoing
 

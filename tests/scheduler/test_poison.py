@@ -14,7 +14,7 @@ from django_celery_beat.models import (
 
 from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.periodic_tasks.models import ManagedTask
-from scheduler_api.runs import messages
+from scheduler_api.runs import message_options
 from tests.scheduler.engines import HOUR, MINUTE, NOON, SECOND, TestedEngine
 
 pytestmark = pytest.mark.django_db
@@ -109,7 +109,7 @@ def test_claim_checks_each_task_once(beat, good, bad, overlap, monkeypatch):
         checked.append(row.name)
         return "It was checked before." if checked.count(row.name) > 1 else ""
 
-    monkeypatch.setattr(messages, "problem_with", problem_with)
+    monkeypatch.setattr(message_options, "problem_with", problem_with)
 
     sent = beat.run(at=NOON + 10 * SECOND)
 
