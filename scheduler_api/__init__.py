@@ -9,7 +9,7 @@ and a schedule.
    before what has been sent before; `http.parsing` reads the body, strictly.
 3. `periodic_tasks.serializers` takes the fields, each of one JSON type (`http.fields`). The
    schedule inline goes to `schedules.inline`, and on to the serializer of its kind, which builds
-   a row of django-celery-beat's (`schedules.rows`) and asks whether it has a next slot
+   a row of django-celery-beat's (`schedules.tables`) and asks whether it has a next slot
    (`schedules.slots`).
 4. `periodic_tasks.validation` asks all that concerns several fields: does the task exist, do the
    arguments fit its signature (`catalogue`: by this process's code, or by what the workers have

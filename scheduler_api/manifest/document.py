@@ -13,8 +13,8 @@ from scheduler_api.http.etags import etag_of
 from scheduler_api.http.serializers import read
 from scheduler_api.periodic_tasks.models import managed_settings
 from scheduler_api.periodic_tasks.serializers import PeriodicTaskSerializer
-from scheduler_api.schedules.rows import KINDS
 from scheduler_api.schedules.serializers import INLINE_SERIALIZERS
+from scheduler_api.schedules.tables import KINDS
 
 VERSION = 1
 

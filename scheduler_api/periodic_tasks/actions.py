@@ -21,7 +21,7 @@ from scheduler_api.periodic_tasks.models import (
 )
 from scheduler_api.periodic_tasks.quotas import refuse_beyond_quota
 from scheduler_api.periodic_tasks.task_schedule import schedule_row
-from scheduler_api.schedules.rows import KINDS, kind_of, reuse, values_of
+from scheduler_api.schedules.tables import KINDS, get_or_store, kind_of, values_of
 
 Labels = Mapping[str, str]
 ManagedBy = ManagedTask.ManagedBy
@@ -74,7 +74,7 @@ def create(draft: Draft, *, by: Caller) -> None:
     """Store a new periodic task, and its schedule unless an equal one is stored already."""
     refuse_beyond_quota(by.account, more=1)
     task = draft.task
-    follow(task, reuse(schedule_row(task)))
+    follow(task, get_or_store(schedule_row(task)))
     _save(task)
     new_managed_settings(draft, managed_by=ManagedBy.API, by=by).save(force_insert=True)
     note(Operation.CREATE, task, by=by, after=fields_of(task))
@@ -92,7 +92,7 @@ def create_all(
     for draft in drafts:
         row = schedule_row(draft.task)
         key = (kind_of(row).name, row.pk, *values_of(row).values())
-        rows[key] = rows.get(key) or reuse(row)
+        rows[key] = rows.get(key) or get_or_store(row)
         follow(draft.task, rows[key])
     _insert(drafts, managed_by=managed_by, by=by)
 
@@ -138,7 +138,7 @@ def change(
     """
     fields_before, after = fields_of(before), draft.task
     after.managed = managed = managed_settings(before)
-    follow(after, reuse(schedule_row(after)))
+    follow(after, get_or_store(schedule_row(after)))
     if is_paused(before):
         managed.enabled_on_resume, after.enabled = after.enabled, False
     else:

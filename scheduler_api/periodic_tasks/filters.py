@@ -8,7 +8,7 @@ from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.http.filtering import FlagFilter, IdFilter, InstantFilter, TextFilter
 from scheduler_api.periodic_tasks.labels import FILTER_HELP, filter_by_labels
-from scheduler_api.schedules.rows import KINDS
+from scheduler_api.schedules.tables import KINDS
 
 PAUSED = Q(enabled=False, managed__paused_at__isnull=False)
 

@@ -10,8 +10,8 @@ from scheduler_api.http.problems import Mistake
 from scheduler_api.periodic_tasks.models import managed_settings
 from scheduler_api.periodic_tasks.task_schedule import schedule_row
 from scheduler_api.schedules.errors import InvalidSchedule
-from scheduler_api.schedules.gaps import shortest_gap
-from scheduler_api.schedules.rows import schedule_of
+from scheduler_api.schedules.spacing import shortest_spacing
+from scheduler_api.schedules.tables import schedule_of
 
 DAY_SECONDS = 24 * 60 * 60
 WEEK_SECONDS = 7 * DAY_SECONDS
@@ -40,7 +40,7 @@ def wrong_jitter(task: PeriodicTask, jitter_seconds: int) -> Iterator[Mistake]:
     if not jitter_seconds or row is None:
         return
     try:
-        gap = shortest_gap(schedule_of(row, anchor=_ANY_MOMENT))
+        gap = shortest_spacing(schedule_of(row, anchor=_ANY_MOMENT))
     except InvalidSchedule:
         return
     if gap is not None and timedelta(seconds=jitter_seconds) > gap:

@@ -54,7 +54,7 @@ from scheduler_api.periodic_tasks.policies import (
 from scheduler_api.periodic_tasks.slots import next_run_at
 from scheduler_api.periodic_tasks.task_schedule import schedule_row
 from scheduler_api.periodic_tasks.validation import mistakes_in, warnings_about
-from scheduler_api.schedules.rows import KINDS, are_equal, kind_of
+from scheduler_api.schedules.tables import KINDS, are_equal, kind_of
 
 LARGEST_INTEGER = 2**31 - 1
 MAX_NAME_LENGTH = 200

@@ -17,8 +17,8 @@ from scheduler_api.periodic_tasks.task_schedule import (
     timing_digest,
 )
 from scheduler_api.schedules.kinds import Interval
-from scheduler_api.schedules.rows import schedule_of
 from scheduler_api.schedules.slots import EPOCH
+from scheduler_api.schedules.tables import schedule_of
 
 
 @dataclass(frozen=True, kw_only=True)

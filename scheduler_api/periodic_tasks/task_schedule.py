@@ -8,7 +8,7 @@ from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.kinds import Schedule
-from scheduler_api.schedules.rows import kind_of, schedule_of, values_of
+from scheduler_api.schedules.tables import kind_of, schedule_of, values_of
 
 DISABLED_DIGEST = "off"
 

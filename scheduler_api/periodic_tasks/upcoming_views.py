@@ -29,7 +29,7 @@ from scheduler_api.periodic_tasks.upcoming import (
     upcoming_of,
 )
 from scheduler_api.schedules.inline import InlineSchedule
-from scheduler_api.schedules.rows import KINDS
+from scheduler_api.schedules.tables import KINDS
 
 DEFAULT_RANGE = timedelta(days=1)
 ORDERING = "due_at"

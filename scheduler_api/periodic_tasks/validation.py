@@ -23,7 +23,7 @@ from scheduler_api.outbound import http_request
 from scheduler_api.periodic_tasks.slots import slots
 from scheduler_api.periodic_tasks.task_schedule import schedule_row
 from scheduler_api.schedules.errors import InvalidSchedule
-from scheduler_api.schedules.gaps import too_often
+from scheduler_api.schedules.spacing import spacing_errors
 
 MAX_ARGUMENT_BYTES = 64 * 1024
 MAX_SHORTSTR_BYTES = 255
@@ -55,7 +55,7 @@ def mistakes_in(
     if WHAT_RUNS & set(changed) or (task.enabled and {"schedule", "enabled"} & set(changed)):
         yield from beyond_account(task, by)
     if task.enabled and (WHAT_RUNS | {"schedule", "enabled"}) & set(changed):
-        yield from too_often(schedule_row(task), by, pointer="/schedule")
+        yield from spacing_errors(schedule_row(task), by, pointer="/schedule")
 
 
 def wrong_repetition(task: PeriodicTask) -> Iterator[Mistake]:

@@ -42,11 +42,11 @@ from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.preview import (
     UpcomingQuery,
     UpcomingSerializer,
-    moment,
-    tell,
-    tell_why_never,
+    moment_or_now,
+    serialize_never,
+    serialize_upcoming,
 )
-from scheduler_api.schedules.rows import KINDS
+from scheduler_api.schedules.tables import KINDS
 
 
 class PeriodicTaskViewSet(CrudViewSet):
@@ -239,13 +239,13 @@ class PeriodicTaskViewSet(CrudViewSet):
         """
         query = self.read_query()
         task = self.get_object()
-        after = moment(query.get("after"))
+        after = moment_or_now(query.get("after"))
         try:
             schedule = schedule_of_task(task)
         except InvalidSchedule as error:
-            return Response(tell_why_never(error))
+            return Response(serialize_never(error))
         slots = upcoming_slots(task, after=after, count=query["count"])
-        return Response(tell(schedule, slots))
+        return Response(serialize_upcoming(schedule, slots))
 
 
 def not_the_address(name: str) -> Mistake:

@@ -30,8 +30,8 @@ from scheduler_api.runs.models import Run
 from scheduler_api.runs.outbox import wake_beat
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.kinds import Interval, Schedule
-from scheduler_api.schedules.rows import KINDS
 from scheduler_api.schedules.slots import ONE_MICROSECOND
+from scheduler_api.schedules.tables import KINDS
 
 # The run of a slot that was missed, and has a row which says so.
 OF_A_MISSED_SLOT = b":backfill"

@@ -23,8 +23,8 @@ from scheduler_api.periodic_tasks.task_schedule import (
 from scheduler_api.runs.models import Run
 from scheduler_api.scheduler.store import Quarantine, Store
 from scheduler_api.schedules.errors import InvalidSchedule
-from scheduler_api.schedules.rows import KINDS
 from scheduler_api.schedules.slots import next_slot
+from scheduler_api.schedules.tables import KINDS
 
 FIRST_BACKOFF = timedelta(seconds=30)
 LONGEST_BACKOFF = timedelta(hours=1)

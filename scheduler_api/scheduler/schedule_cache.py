@@ -6,8 +6,8 @@ from typing import Any
 from scheduler_api.scheduler.due_slots import DueTask, ScheduleKey
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.kinds import Schedule
-from scheduler_api.schedules.rows import KINDS, Kind, schedule_of
 from scheduler_api.schedules.slots import EPOCH
+from scheduler_api.schedules.tables import KINDS, ScheduleKind, schedule_of
 
 MAX_KNOWN = 16_384
 # A schedule that says something else has another key: whoever writes it makes its tasks stale, and
@@ -37,7 +37,7 @@ def read_schedules(tasks: Iterable[DueTask]) -> dict[ScheduleKey, Schedule | Inv
     return found | new
 
 
-def rows_of(kind: Kind, ids: Iterable[int]) -> Iterable[tuple[Any, ...]]:
+def rows_of(kind: ScheduleKind, ids: Iterable[int]) -> Iterable[tuple[Any, ...]]:
     """Return schedules of a kind: their ids, and the columns that say when."""
     if not ids:
         return ()
@@ -45,7 +45,7 @@ def rows_of(kind: Kind, ids: Iterable[int]) -> Iterable[tuple[Any, ...]]:
     return rows.values_list("pk", *kind.columns)
 
 
-def schedule_of_values(kind: Kind, values: Iterable[Any]) -> Schedule | InvalidSchedule:
+def schedule_of_values(kind: ScheduleKind, values: Iterable[Any]) -> Schedule | InvalidSchedule:
     """Return what the columns of a schedule mean; why not, where they mean nothing."""
     columns = dict(zip(kind.columns, values, strict=True))
     try:

@@ -7,9 +7,9 @@ from django.db import IntegrityError, transaction
 from scheduler_api.access.audit import Caller, Operation, note
 from scheduler_api.access.ownership import visible_to
 from scheduler_api.http.problems import Problem, ValidationFailed
-from scheduler_api.schedules.gaps import too_often
 from scheduler_api.schedules.models import ScheduleRevision
-from scheduler_api.schedules.rows import are_equal, kind_of, stored_equal, values_of
+from scheduler_api.schedules.spacing import spacing_errors
+from scheduler_api.schedules.tables import are_equal, find_equal, kind_of, values_of
 
 NAMES_SHOWN = 100
 
@@ -43,7 +43,7 @@ class ScheduleExists(Problem):
     example = {"detail": "Use the one with the id 1.", "instance": "/api/v1/solar-schedules/"}
 
 
-class ScheduleOfOthers(Problem):
+class ScheduleUsedByOthers(Problem):
     """Periodic tasks of other accounts use this schedule, so it cannot be changed."""
 
     status_code = 409
@@ -58,7 +58,7 @@ class ScheduleOfOthers(Problem):
 def store(row: Any, *, by: Caller) -> None:
     """Save a new schedule, or new values of one; its periodic tasks follow it.
 
-    Raise ScheduleOfOthers rather than change it under somebody else's periodic task,
+    Raise ScheduleUsedByOthers rather than change it under somebody else's periodic task,
     ValidationFailed where those that run would run too often for the caller's account, and
     ScheduleExists where django-celery-beat's tables want them unique (solar).
     """
@@ -68,8 +68,8 @@ def store(row: Any, *, by: Caller) -> None:
             return
         others = row.periodictask_set.exclude(visible_to(by.account))
         if not by.account.is_admin and others.exists():
-            raise ScheduleOfOthers("Store a schedule of your own and follow that.")
-        mistakes = list(too_often(row, by.account, pointer=""))
+            raise ScheduleUsedByOthers("Store a schedule of your own and follow that.")
+        mistakes = list(spacing_errors(row, by.account, pointer=""))
         if mistakes and row.periodictask_set.filter(enabled=True).exists():
             raise ValidationFailed(errors=mistakes)
         ScheduleRevision.bump(kind_of(row).name, row.pk)
@@ -77,7 +77,7 @@ def store(row: Any, *, by: Caller) -> None:
         with transaction.atomic():
             row.save()
     except IntegrityError as error:
-        equal = stored_equal(row)
+        equal = find_equal(row)
         if equal is None:
             raise
         raise ScheduleExists(f"Use the one with the id {equal.pk}.") from error

@@ -16,7 +16,7 @@ from calendar import monthrange
 from datetime import MAXYEAR, UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from scheduler_api.schedules.crontab_fields import CrontabValues, read
+from scheduler_api.schedules.crontab_fields import CrontabValues, parse_fields
 from scheduler_api.schedules.kinds import Crontab
 
 _SECOND = timedelta(seconds=1)
@@ -25,7 +25,7 @@ _DAY = timedelta(days=1)
 
 
 def next_crontab_slot(crontab: Crontab, after: datetime) -> datetime | None:
-    values = read(crontab.fields)
+    values = parse_fields(crontab.fields)
     if values.every_nth_hour:
         return _next_in_elapsed_time(values, crontab.timezone, after)
     return _next_fixed_wall_time(values, crontab.timezone, after)

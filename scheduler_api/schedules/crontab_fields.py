@@ -105,7 +105,7 @@ _FIELDS = (
 
 
 @lru_cache(maxsize=4096)
-def read(fields: CrontabFields) -> CrontabValues:
+def parse_fields(fields: CrontabFields) -> CrontabValues:
     """Return what the fields stand for.
 
     Raises:
@@ -134,19 +134,19 @@ def read(fields: CrontabFields) -> CrontabValues:
     )
 
 
-def patterns() -> CrontabFields:
+def field_patterns() -> CrontabFields:
     """Return for each field a regular expression that all its texts match, and few others do."""
     return CrontabFields(*map(_pattern, _FIELDS))
 
 
-def normalized(fields: CrontabFields) -> CrontabFields:
+def normalize_fields(fields: CrontabFields) -> CrontabFields:
     """Return a spelling that means the same and that every reader of the database takes.
 
     Stock Celery refuses Sunday as 7. The validators of django-celery-beat refuse long names
     ("monday") and ranges that wrap around ("22-2") or go from a name to a number ("mon-5"). A
     column has a width. A field that all of them take is left as it is.
     """
-    read(fields)
+    parse_fields(fields)
     return CrontabFields(
         *(
             text if _stock_takes(field, text) else _spelled(_read_field(field, text))

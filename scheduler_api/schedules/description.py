@@ -9,7 +9,7 @@ from datetime import UTC, timedelta
 from decimal import Decimal
 from typing import Final
 
-from scheduler_api.schedules.crontab_fields import CrontabValues, consecutive_runs, read
+from scheduler_api.schedules.crontab_fields import CrontabValues, consecutive_runs, parse_fields
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.kinds import Clocked, Crontab, Interval, Schedule, Solar
 
@@ -44,7 +44,7 @@ _MOST_TIMES_LISTED = 6
 _SHORTEST_RANGE = 3
 
 
-def never(error: InvalidSchedule) -> str:
+def describe_never(error: InvalidSchedule) -> str:
     """Return the sentence for a row of which no schedule can be made."""
     return f"Never: {error}"
 
@@ -54,7 +54,7 @@ def describe(schedule: Schedule) -> str:
         case Interval():
             return _describe_interval(schedule.every)
         case Crontab():
-            return f"{_describe_crontab(read(schedule.fields))} ({schedule.timezone})"
+            return f"{_describe_crontab(parse_fields(schedule.fields))} ({schedule.timezone})"
         case Solar():
             return (
                 f"At {_SUN[schedule.event]} at latitude {_degrees(schedule.latitude)}, "

@@ -1,4 +1,4 @@
-"""A schedule inside another document: one of four kinds, told apart by `type`."""
+"""A schedule inside another document: one of four kinds, serialized_row apart by `type`."""
 
 import copy
 import json
@@ -14,12 +14,12 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from scheduler_api.http.serializers import read
 from scheduler_api.openapi.bodies import one_of
-from scheduler_api.schedules.rows import KINDS, kind_of, values_of
 from scheduler_api.schedules.serializers import INLINE_SERIALIZERS
+from scheduler_api.schedules.tables import KINDS, kind_of, values_of
 
 
 @lru_cache(maxsize=4096)
-def told(kind: str, **columns: Any) -> dict[str, Any]:
+def serialized_row(kind: str, **columns: Any) -> dict[str, Any]:
     """Describe a row by its columns, which many periodic tasks have in common."""
     return read(INLINE_SERIALIZERS[kind], KINDS[kind].model(**columns))
 
@@ -39,7 +39,7 @@ class InlineSchedule(serializers.Field[Any, Any, Any, Any]):
 
     def to_representation(self, value: Any) -> dict[str, Any]:
         """Return the row as its kind describes it."""
-        return dict(told(kind_of(value).name, id=value.pk, **values_of(value)))
+        return dict(serialized_row(kind_of(value).name, id=value.pk, **values_of(value)))
 
     def to_internal_value(self, data: Any) -> Any:
         """Check the object as its type asks."""
@@ -73,6 +73,6 @@ class InlineScheduleSchema(OpenApiSerializerFieldExtension):
             INLINE_SERIALIZERS,
             told_by="type",
             name="Schedule",
-            description="When: one of four kinds, told apart by `type`.",
+            description="When: one of four kinds, serialized_row apart by `type`.",
             direction=direction,
         )

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from scheduler_api.schedules.crontab_fields import CrontabFields, read
+from scheduler_api.schedules.crontab_fields import CrontabFields, parse_fields
 from scheduler_api.schedules.errors import InvalidSchedule
 
 __all__ = [
@@ -77,7 +77,7 @@ class Crontab:
     timezone: ZoneInfo
 
     def __post_init__(self) -> None:
-        read(self.fields)
+        parse_fields(self.fields)
 
     @cached_property
     def fields(self) -> CrontabFields:

@@ -8,8 +8,8 @@ from rest_framework import serializers
 
 from scheduler_api.http import fields
 from scheduler_api.http.serializers import StrictSerializer
-from scheduler_api.schedules.crontab_fields import read
-from scheduler_api.schedules.description import describe, never
+from scheduler_api.schedules.crontab_fields import parse_fields
+from scheduler_api.schedules.description import describe, describe_never
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.inline import InlineSchedule
 from scheduler_api.schedules.kinds import Crontab, Schedule
@@ -100,7 +100,7 @@ class UpcomingSerializer(serializers.Serializer[Any]):
     )
 
 
-def tell(schedule: Schedule, slots: list[datetime]) -> Any:
+def serialize_upcoming(schedule: Schedule, slots: list[datetime]) -> Any:
     """Return the answer to "when?" as JSON."""
     return UpcomingSerializer(
         {
@@ -111,19 +111,25 @@ def tell(schedule: Schedule, slots: list[datetime]) -> Any:
     ).data
 
 
-def tell_why_never(error: InvalidSchedule) -> Any:
+def serialize_never(error: InvalidSchedule) -> Any:
     """Return the answer for a stored row that cannot run."""
     return UpcomingSerializer(
-        {"upcoming": [], "description": never(error), "clock_changes": "There are no slots."}
+        {
+            "upcoming": [],
+            "description": describe_never(error),
+            "clock_changes": "There are no slots.",
+        }
     ).data
 
 
 def clock_changes(schedule: Schedule) -> str:
     """State the rule that this schedule follows when the clock changes."""
-    is_wall_time = isinstance(schedule, Crontab) and not read(schedule.fields).every_nth_hour
+    is_wall_time = (
+        isinstance(schedule, Crontab) and not parse_fields(schedule.fields).every_nth_hour
+    )
     return WALL_TIME if is_wall_time else ELAPSED_TIME
 
 
-def moment(value: datetime | None) -> datetime:
+def moment_or_now(value: datetime | None) -> datetime:
     """Return the moment that was asked for, or now."""
     return value or datetime.now(UTC)

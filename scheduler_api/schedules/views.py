@@ -28,11 +28,10 @@ from scheduler_api.schedules.preview import (
     PreviewSerializer,
     UpcomingQuery,
     UpcomingSerializer,
-    moment,
-    tell,
-    tell_why_never,
+    moment_or_now,
+    serialize_never,
+    serialize_upcoming,
 )
-from scheduler_api.schedules.rows import KIND_OF_MODEL, schedule_of
 from scheduler_api.schedules.serializers import (
     ClockedScheduleSerializer,
     CrontabScheduleSerializer,
@@ -40,6 +39,7 @@ from scheduler_api.schedules.serializers import (
     SolarScheduleSerializer,
 )
 from scheduler_api.schedules.slots import upcoming
+from scheduler_api.schedules.tables import KIND_OF_MODEL, schedule_of
 
 
 class ScheduleViewSet(CrudViewSet):
@@ -54,8 +54,8 @@ class ScheduleViewSet(CrudViewSet):
     volatile_fields = frozenset({"used_by", "used_by_count"})
     has_slots = True
     problems: ClassVar = {
-        "update": (actions.ScheduleOfOthers,),
-        "partial_update": (actions.ScheduleOfOthers,),
+        "update": (actions.ScheduleUsedByOthers,),
+        "partial_update": (actions.ScheduleUsedByOthers,),
         "destroy": (actions.ScheduleInUse,),
     }
 
@@ -101,12 +101,14 @@ class ScheduleViewSet(CrudViewSet):
         An interval counts from the moment asked about: only a periodic task anchors it.
         """
         query = self.read_query()
-        after = moment(query.get("after"))
+        after = moment_or_now(query.get("after"))
         try:
             schedule = schedule_of(self.get_object(), anchor=after)
         except InvalidSchedule as error:
-            return Response(tell_why_never(error))
-        return Response(tell(schedule, upcoming(schedule, after=after, count=query["count"])))
+            return Response(serialize_never(error))
+        return Response(
+            serialize_upcoming(schedule, upcoming(schedule, after=after, count=query["count"]))
+        )
 
 
 class IntervalScheduleViewSet(ScheduleViewSet):
@@ -134,8 +136,8 @@ class SolarScheduleViewSet(ScheduleViewSet):
     problems: ClassVar = {
         **ScheduleViewSet.problems,
         "create": (actions.ScheduleExists,),
-        "update": (actions.ScheduleExists, actions.ScheduleOfOthers),
-        "partial_update": (actions.ScheduleExists, actions.ScheduleOfOthers),
+        "update": (actions.ScheduleExists, actions.ScheduleUsedByOthers),
+        "partial_update": (actions.ScheduleExists, actions.ScheduleUsedByOthers),
     }
 
 
@@ -166,6 +168,8 @@ class PreviewViewSet(ApiViewSet):
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         question = serializer.validated_data
-        after = moment(question.get("after"))
+        after = moment_or_now(question.get("after"))
         schedule = schedule_of(question["schedule"], anchor=after)
-        return Response(tell(schedule, upcoming(schedule, after=after, count=question["count"])))
+        return Response(
+            serialize_upcoming(schedule, upcoming(schedule, after=after, count=question["count"]))
+        )

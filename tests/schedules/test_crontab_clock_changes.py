@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler_api.schedules.crontab_fields import CrontabFields, read
+from scheduler_api.schedules.crontab_fields import CrontabFields, parse_fields
 from scheduler_api.schedules.kinds import Crontab
 from scheduler_api.schedules.slots import next_slot, upcoming
 from tests.schedules.crontabs import crontab, texts
@@ -188,7 +188,7 @@ def clock_around(zone: ZoneInfo, day: str) -> dict[datetime, datetime]:
 
 def slots_by_the_minute(schedule: Crontab, clock: dict[datetime, datetime]) -> list[datetime]:
     """The rule, word by word: look at every minute of the clock, or of the calendar."""
-    values = read(schedule.fields)
+    values = parse_fields(schedule.fields)
 
     def matches(wall: datetime) -> bool:
         return (

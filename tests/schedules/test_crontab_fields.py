@@ -7,7 +7,12 @@ from django_celery_beat import validators
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from scheduler_api.schedules.crontab_fields import CrontabFields, normalized, patterns, read
+from scheduler_api.schedules.crontab_fields import (
+    CrontabFields,
+    field_patterns,
+    normalize_fields,
+    parse_fields,
+)
 from scheduler_api.schedules.kinds import InvalidSchedule
 from tests.schedules.crontabs import MONTHS, WEEKDAYS, all_fields, texts
 
@@ -36,13 +41,13 @@ def values_of_celery(fields: CrontabFields) -> tuple[tuple[int, ...], ...]:
 
 
 def values_of_ours(fields: CrontabFields) -> tuple[tuple[int, ...], ...]:
-    values = read(fields)
+    values = parse_fields(fields)
     return values.minutes, values.hours, values.days_of_month, values.months, values.weekdays
 
 
 def refusal_of(fields: CrontabFields) -> str | None:
     try:
-        read(fields)
+        parse_fields(fields)
     except InvalidSchedule as refusal:
         return refusal.code
     return None
@@ -63,7 +68,7 @@ def test_fields_are_read_as_celery_reads_them(fields):
 @given(all_fields)
 @settings(derandomize=True, max_examples=500, deadline=None)
 def test_what_is_read_matches_the_pattern(fields):
-    for pattern, text in zip(patterns(), fields, strict=True):
+    for pattern, text in zip(field_patterns(), fields, strict=True):
         assert re.search(pattern, text)
 
 
@@ -71,7 +76,7 @@ def test_what_is_read_matches_the_pattern(fields):
 @given(data=st.data())
 @settings(derandomize=True, max_examples=50, deadline=None)
 def test_of_what_matches_the_pattern_little_is_refused(field, data):
-    text = data.draw(st.from_regex(getattr(patterns(), field), fullmatch=True))
+    text = data.draw(st.from_regex(getattr(field_patterns(), field), fullmatch=True))
 
     has_names = re.search("[A-Za-z]", text) is not None
     refusals = {None, "too_long", "step_out_of_range", *({"malformed"} if has_names else ())}
@@ -95,7 +100,7 @@ def test_of_what_matches_the_pattern_little_is_refused(field, data):
     ],
 )
 def test_sunday_is_also_seven(day_of_week, weekdays):
-    assert read(CrontabFields(day_of_week=day_of_week)).weekdays == weekdays
+    assert parse_fields(CrontabFields(day_of_week=day_of_week)).weekdays == weekdays
 
 
 @pytest.mark.parametrize(
@@ -112,7 +117,7 @@ def test_sunday_is_also_seven(day_of_week, weekdays):
     ],
 )
 def test_only_a_star_alone_is_every_nth_hour(hour, every_nth_hour):
-    assert read(CrontabFields(hour=hour)).every_nth_hour is every_nth_hour
+    assert parse_fields(CrontabFields(hour=hour)).every_nth_hour is every_nth_hour
 
 
 REFUSALS = [
@@ -169,14 +174,14 @@ REFUSALS = [
 @pytest.mark.parametrize(("field", "text", "code"), REFUSALS)
 def test_a_wrong_field_is_refused_by_name(field, text, code):
     with pytest.raises(InvalidSchedule, match=field) as refusal:
-        read(CrontabFields(**{field: text}))
+        parse_fields(CrontabFields(**{field: text}))
 
     assert (refusal.value.field, refusal.value.code) == (field, code)
 
 
 def test_a_refusal_says_how_to_mend_it():
     with pytest.raises(InvalidSchedule) as refusal:
-        read(CrontabFields(minute="61"))
+        parse_fields(CrontabFields(minute="61"))
 
     assert str(refusal.value) == "minute '61' is out of range: use 0 to 59, for example '*/5'"
 
@@ -223,7 +228,7 @@ def test_a_day_that_never_comes_is_refused(day_of_month, month_of_year, possible
 def test_only_what_stock_beat_refuses_is_spelled_anew(field, text, spelling):
     fields = CrontabFields(**{field: text})
 
-    assert normalized(fields) == fields._replace(**{field: spelling})
+    assert normalize_fields(fields) == fields._replace(**{field: spelling})
 
 
 @given(
@@ -240,14 +245,14 @@ def test_only_what_stock_beat_refuses_is_spelled_anew(field, text, spelling):
 def test_a_normalized_spelling_means_the_same_to_all(fields):
     assume(is_possible(fields))
 
-    spelling = normalized(fields)
+    spelling = normalize_fields(fields)
 
-    assert read(spelling) == read(fields)
+    assert parse_fields(spelling) == parse_fields(fields)
     assert values_of_celery(spelling) == values_of_ours(fields)
     for validate, text, column in zip(VALIDATORS, spelling, COLUMNS, strict=True):
         validate(text)
         assert len(text) <= column
-    assert normalized(spelling) == spelling
+    assert normalize_fields(spelling) == spelling
 
 
 @pytest.mark.parametrize(
@@ -261,6 +266,6 @@ def test_a_normalized_spelling_means_the_same_to_all(fields):
     ],
 )
 def test_the_widest_spelling_fits_its_column(fields):
-    spelling = normalized(fields)
+    spelling = normalize_fields(fields)
 
     assert all(len(text) <= column for text, column in zip(spelling, COLUMNS, strict=True))

@@ -11,7 +11,7 @@ from cronsim import CronSim
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from scheduler_api.schedules.crontab_fields import CrontabFields, read
+from scheduler_api.schedules.crontab_fields import CrontabFields, parse_fields
 from scheduler_api.schedules.kinds import Crontab, InvalidSchedule
 from scheduler_api.schedules.slots import next_slot, upcoming
 from tests.schedules.crontabs import UTC_ZONE, all_fields, crontab, texts
@@ -30,7 +30,7 @@ def possible(fields: CrontabFields, zone: ZoneInfo) -> Crontab:
 
 def plain(schedule: Crontab) -> tuple[str, ...]:
     """The fields in a spelling all programs share: stars, or else lists of numbers."""
-    values = read(schedule.fields)
+    values = parse_fields(schedule.fields)
     numbers = (
         *(values.minutes, values.hours),
         *(values.days_of_month, values.months, values.weekdays),

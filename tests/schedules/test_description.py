@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import assume, given, settings
 
-from scheduler_api.schedules.crontab_fields import read
+from scheduler_api.schedules.crontab_fields import parse_fields
 from scheduler_api.schedules.description import describe
 from scheduler_api.schedules.kinds import Clocked, Crontab, Interval, InvalidSchedule, Solar
 from tests.schedules.crontabs import UTC_ZONE, all_fields, crontab
@@ -111,7 +111,7 @@ def test_two_crontabs_with_one_sentence_mean_the_same():
             schedule = Crontab(**fields._asdict(), timezone=UTC_ZONE)
         except InvalidSchedule:
             assume(False)
-        values = read(fields)
+        values = parse_fields(fields)
         meaning = (
             values.minutes,
             values.hours,

@@ -11,9 +11,9 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from scheduler_api.http import fields
 from scheduler_api.http.serializers import StrictModelSerializer
-from scheduler_api.schedules.description import describe, never
+from scheduler_api.schedules.description import describe, describe_never
 from scheduler_api.schedules.errors import InvalidSchedule
-from scheduler_api.schedules.rows import KINDS, check, kind_of, schedule_of, values_of
+from scheduler_api.schedules.tables import KINDS, check_row, kind_of, schedule_of, values_of
 
 
 class TypeName(fields.Choice):
@@ -29,13 +29,13 @@ class TypeName(fields.Choice):
 
 
 @lru_cache(maxsize=4096)
-def sentence(kind: str, **values: Any) -> str:
+def cached_description(kind: str, **values: Any) -> str:
     """Describe a schedule by its columns, which many periodic tasks have in common."""
     row = KINDS[kind].model(**values)
     try:
         return describe(schedule_of(row, anchor=datetime.now(UTC)))
     except InvalidSchedule as error:
-        return never(error)
+        return describe_never(error)
 
 
 class ScheduleSerializer(StrictModelSerializer):
@@ -44,45 +44,45 @@ class ScheduleSerializer(StrictModelSerializer):
     What it validates is a row that is not stored yet, `row`, with nothing wrong about it.
     """
 
-    description = serializers.SerializerMethodField(help_text="The schedule as a sentence.")
+    description = serializers.SerializerMethodField(help_text="The schedule in words.")
     row: Model
     Meta: Any
 
     def get_description(self, row: Any) -> str:
         """Say when, for people; say what is wrong with a row that others have spoilt."""
-        return sentence(kind_of(row).name, **values_of(row))
+        return cached_description(kind_of(row).name, **values_of(row))
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a schedule that Celery cannot build, or that has no slot to come."""
         attrs.pop("type", None)
         try:
-            row = self.row_with(self.as_stored(attrs))
+            row = self.build_row(self.to_columns(attrs))
         except InvalidSchedule as error:
-            place = self.place_of(error.field, attrs)
+            place = self.error_field(error.field, attrs)
             raise ValidationError({place: [ErrorDetail(str(error), error.code)]}) from error
         self.row = row
         return attrs
 
-    def row_with(self, columns: Mapping[str, Any]) -> Any:
+    def build_row(self, columns: Mapping[str, Any]) -> Any:
         """Return the row, new or changed, with these columns; raise InvalidSchedule."""
         if self.instance is None:
             # Not made empty first: for the default of a time zone the disk is read.
             row: Any = self.Meta.model(**columns)
-            check(row, now=datetime.now(UTC))
+            check_row(row, now=datetime.now(UTC))
             return row
         before = values_of(self.instance)
         for column, value in columns.items():
             setattr(self.instance, column, value)
         # What was read may be sent back, even if its time has passed.
         if values_of(self.instance) != before:
-            check(self.instance, now=datetime.now(UTC))
+            check_row(self.instance, now=datetime.now(UTC))
         return self.instance
 
-    def as_stored(self, attrs: dict[str, Any]) -> dict[str, Any]:
+    def to_columns(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return the columns for the fields that were sent."""
         return attrs
 
-    def place_of(self, field: str, attrs: Mapping[str, Any]) -> str:
+    def error_field(self, field: str, attrs: Mapping[str, Any]) -> str:
         """Return the JSON field in which a mistake stands."""
         return field if field in self.fields else "non_field_errors"
 
@@ -105,5 +105,5 @@ class StoredScheduleSerializer(serializers.Serializer[Any]):
         return [task.name for task in row.followers]
 
 
-BY_ITSELF = ("revision", "used_by", "used_by_count")
-NEW: Mapping[str, Any] = {"revision": 1, "used_by": [], "used_by_count": 0}
+STORED_FIELDS = ("revision", "used_by", "used_by_count")
+NEW_STORED_VALUES: Mapping[str, Any] = {"revision": 1, "used_by": [], "used_by_count": 0}

@@ -8,8 +8,8 @@ from drf_spectacular.utils import extend_schema_serializer
 
 from scheduler_api.openapi.bodies import examples
 from scheduler_api.schedules.serializers.base import (
-    BY_ITSELF,
-    NEW,
+    NEW_STORED_VALUES,
+    STORED_FIELDS,
     ScheduleSerializer,
     StoredScheduleSerializer,
     TypeName,
@@ -26,7 +26,7 @@ class InlineClockedSerializer(ScheduleSerializer):
         fields: ClassVar[tuple[str, ...]] = ("id", "type", "clocked_time", "description")
         extra_kwargs: ClassVar[dict[str, Any]] = {"clocked_time": {"help_text": "The moment."}}
 
-    def place_of(self, field: str, attrs: Mapping[str, Any]) -> str:
+    def error_field(self, field: str, attrs: Mapping[str, Any]) -> str:
         """There is but one."""
         return "clocked_time"
 
@@ -41,7 +41,7 @@ class InlineClockedSerializer(ScheduleSerializer):
             "type": "clocked",
             "clocked_time": "2030-01-01T00:00:00Z",
             "description": "Once, at 2030-01-01 00:00:00 UTC",
-            **NEW,
+            **NEW_STORED_VALUES,
         },
     )
 )
@@ -51,4 +51,4 @@ class ClockedScheduleSerializer(InlineClockedSerializer, StoredScheduleSerialize
     type = TypeName("clocked", required=False)
 
     class Meta(InlineClockedSerializer.Meta):
-        fields: ClassVar[tuple[str, ...]] = (*InlineClockedSerializer.Meta.fields, *BY_ITSELF)
+        fields: ClassVar[tuple[str, ...]] = (*InlineClockedSerializer.Meta.fields, *STORED_FIELDS)

@@ -12,12 +12,12 @@ from drf_spectacular.utils import extend_schema_serializer
 from scheduler_api.http import fields
 from scheduler_api.http.serializers import unknown
 from scheduler_api.openapi.bodies import examples
-from scheduler_api.schedules.crontab_fields import CrontabFields, normalized, patterns
+from scheduler_api.schedules.crontab_fields import CrontabFields, field_patterns, normalize_fields
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.expression import parse_expression
 from scheduler_api.schedules.serializers.base import (
-    BY_ITSELF,
-    NEW,
+    NEW_STORED_VALUES,
+    STORED_FIELDS,
     ScheduleSerializer,
     StoredScheduleSerializer,
     TypeName,
@@ -77,7 +77,7 @@ class InlineCrontabSerializer(ScheduleSerializer):
 
     in_requests: Mapping[str, Any] = {
         "properties": {
-            field: {"pattern": pattern} for field, pattern in patterns()._asdict().items()
+            field: {"pattern": pattern} for field, pattern in field_patterns()._asdict().items()
         },
         # The expression stands for all five fields.
         "not": {
@@ -110,7 +110,7 @@ class InlineCrontabSerializer(ScheduleSerializer):
             field: {"validators": [], "help_text": text} for field, text in CRONTAB_TEXTS.items()
         }
 
-    def as_stored(self, attrs: dict[str, Any]) -> dict[str, Any]:
+    def to_columns(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Take the fields from the expression if there is one; spell them as stock beat can."""
         columns = dict(attrs)
         if expression := columns.pop("expression", None):
@@ -125,11 +125,11 @@ class InlineCrontabSerializer(ScheduleSerializer):
             field: columns.get(field, getattr(self.instance, field, "*"))
             for field in CRONTAB_FIELDS
         }
-        return columns | normalized(CrontabFields(**given))._asdict()
+        return columns | normalize_fields(CrontabFields(**given))._asdict()
 
-    def place_of(self, field: str, attrs: Mapping[str, Any]) -> str:
+    def error_field(self, field: str, attrs: Mapping[str, Any]) -> str:
         """Blame the expression for the fields that were read from it."""
-        return "expression" if "expression" in attrs else super().place_of(field, attrs)
+        return "expression" if "expression" in attrs else super().error_field(field, attrs)
 
 
 @extend_schema_serializer(
@@ -153,7 +153,7 @@ class InlineCrontabSerializer(ScheduleSerializer):
             "day_of_week": "mon-fri",
             "timezone": "Europe/Berlin",
             "description": "At 07:30, Monday through Friday (Europe/Berlin)",
-            **NEW,
+            **NEW_STORED_VALUES,
         },
     )
     + examples(
@@ -170,7 +170,7 @@ class InlineCrontabSerializer(ScheduleSerializer):
             "day_of_week": "*",
             "timezone": "UTC",
             "description": "Every 5 minutes (UTC)",
-            **NEW,
+            **NEW_STORED_VALUES,
         },
     )
 )
@@ -180,4 +180,4 @@ class CrontabScheduleSerializer(InlineCrontabSerializer, StoredScheduleSerialize
     type = TypeName("crontab", required=False)
 
     class Meta(InlineCrontabSerializer.Meta):
-        fields: ClassVar[tuple[str, ...]] = (*InlineCrontabSerializer.Meta.fields, *BY_ITSELF)
+        fields: ClassVar[tuple[str, ...]] = (*InlineCrontabSerializer.Meta.fields, *STORED_FIELDS)

@@ -7,8 +7,8 @@ from drf_spectacular.utils import extend_schema_serializer
 
 from scheduler_api.openapi.bodies import examples
 from scheduler_api.schedules.serializers.base import (
-    BY_ITSELF,
-    NEW,
+    NEW_STORED_VALUES,
+    STORED_FIELDS,
     ScheduleSerializer,
     StoredScheduleSerializer,
     TypeName,
@@ -46,7 +46,7 @@ class InlineIntervalSerializer(ScheduleSerializer):
             "every": 5,
             "period": "minutes",
             "description": "Every 5 minutes",
-            **NEW,
+            **NEW_STORED_VALUES,
         },
     )
 )
@@ -56,4 +56,4 @@ class IntervalScheduleSerializer(InlineIntervalSerializer, StoredScheduleSeriali
     type = TypeName("interval", required=False)
 
     class Meta(InlineIntervalSerializer.Meta):
-        fields: ClassVar[tuple[str, ...]] = (*InlineIntervalSerializer.Meta.fields, *BY_ITSELF)
+        fields: ClassVar[tuple[str, ...]] = (*InlineIntervalSerializer.Meta.fields, *STORED_FIELDS)

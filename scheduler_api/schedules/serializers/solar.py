@@ -9,8 +9,8 @@ from drf_spectacular.utils import extend_schema_serializer
 from scheduler_api.http import fields
 from scheduler_api.openapi.bodies import examples
 from scheduler_api.schedules.serializers.base import (
-    BY_ITSELF,
-    NEW,
+    NEW_STORED_VALUES,
+    STORED_FIELDS,
     ScheduleSerializer,
     StoredScheduleSerializer,
     TypeName,
@@ -41,7 +41,7 @@ class InlineSolarSerializer(ScheduleSerializer):
         extra_kwargs: ClassVar[dict[str, Any]] = {"event": {"help_text": "What the sun does."}}
         validators: ClassVar[list[Any]] = []  # equal ones are reused, or refused by the action
 
-    def as_stored(self, attrs: dict[str, Any]) -> dict[str, Any]:
+    def to_columns(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Round to the six decimals (11 cm) that the table holds."""
         degrees = {
             name: round(Decimal(str(attrs[name])), 6)
@@ -63,7 +63,7 @@ class InlineSolarSerializer(ScheduleSerializer):
             "latitude": 52.52,
             "longitude": 13.405,
             "description": "At sunset at latitude 52.52, longitude 13.405",
-            **NEW,
+            **NEW_STORED_VALUES,
         },
     )
 )
@@ -73,4 +73,4 @@ class SolarScheduleSerializer(InlineSolarSerializer, StoredScheduleSerializer):
     type = TypeName("solar", required=False)
 
     class Meta(InlineSolarSerializer.Meta):
-        fields: ClassVar[tuple[str, ...]] = (*InlineSolarSerializer.Meta.fields, *BY_ITSELF)
+        fields: ClassVar[tuple[str, ...]] = (*InlineSolarSerializer.Meta.fields, *STORED_FIELDS)

@@ -29,7 +29,7 @@ from scheduler_api.schedules.zones import UnknownZone
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class ScheduleKind:
     """One kind of schedule: its table, and the columns that say when."""
 
     name: str
@@ -40,8 +40,8 @@ class Kind:
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind(name="interval", model=IntervalSchedule, columns=("every", "period")),
-        Kind(
+        ScheduleKind(name="interval", model=IntervalSchedule, columns=("every", "period")),
+        ScheduleKind(
             name="crontab",
             model=CrontabSchedule,
             columns=(
@@ -53,14 +53,16 @@ KINDS = {
                 "timezone",
             ),
         ),
-        Kind(name="solar", model=SolarSchedule, columns=("event", "latitude", "longitude")),
-        Kind(name="clocked", model=ClockedSchedule, columns=("clocked_time",)),
+        ScheduleKind(
+            name="solar", model=SolarSchedule, columns=("event", "latitude", "longitude")
+        ),
+        ScheduleKind(name="clocked", model=ClockedSchedule, columns=("clocked_time",)),
     )
 }
 KIND_OF_MODEL = {kind.model: kind for kind in KINDS.values()}
 
 
-def kind_of(row: Model) -> Kind:
+def kind_of(row: Model) -> ScheduleKind:
     """Return the kind of a row of one of the four tables."""
     return KIND_OF_MODEL[type(row)]
 
@@ -69,7 +71,7 @@ def schedule_of(row: Any, *, anchor: datetime) -> Schedule:
     """Return what a row means; an interval counts from `anchor`. Raise InvalidSchedule."""
     match row:
         case IntervalSchedule():
-            return Interval(every=length_of(row.every, row.period), anchor=anchor)
+            return Interval(every=interval_length(row.every, row.period), anchor=anchor)
         case CrontabSchedule():
             if isinstance(row.timezone, UnknownZone):
                 raise InvalidSchedule(
@@ -77,7 +79,7 @@ def schedule_of(row: Any, *, anchor: datetime) -> Schedule:
                     field="timezone",
                     code="unknown_zone",
                 )
-            return crontab_of(**values_of(row))
+            return cached_crontab(**values_of(row))
         case SolarSchedule():
             return Solar(event=row.event, latitude=row.latitude, longitude=row.longitude)
         case ClockedSchedule():
@@ -86,11 +88,11 @@ def schedule_of(row: Any, *, anchor: datetime) -> Schedule:
 
 
 # Many periodic tasks have one in common.
-crontab_of = lru_cache(maxsize=4096)(Crontab)
+cached_crontab = lru_cache(maxsize=4096)(Crontab)
 
 
 @lru_cache(maxsize=4096)
-def length_of(every: int, period: str) -> timedelta:
+def interval_length(every: int, period: str) -> timedelta:
     """Return the length of an interval; raise InvalidSchedule out of 1 second to 10 years."""
     try:
         unit = timedelta(**{period: 1})
@@ -111,7 +113,7 @@ def length_of(every: int, period: str) -> timedelta:
     return every * unit
 
 
-def check(row: Any, *, now: datetime) -> None:
+def check_row(row: Any, *, now: datetime) -> None:
     """Raise InvalidSchedule unless Celery can build the schedule and it has a next slot."""
     schedule = schedule_of(row, anchor=now)
     try:
@@ -136,25 +138,25 @@ def are_equal(one: Any, other: Any) -> bool:
     return type(one) is type(other) and values_of(one) == values_of(other)
 
 
-def reuse(row: Any) -> Any:
+def get_or_store(row: Any) -> Any:
     """Return a stored row equal to this one, which is stored if there is none.
 
     Equal schedules share a row, so that a million periodic tasks need not have a million.
     """
     if row.pk is not None:
         return row
-    if equal := stored_equal(row):
+    if equal := find_equal(row):
         return equal
     try:
         with transaction.atomic():
             row.save()
     except IntegrityError:  # solar schedules are unique, and another request was faster
-        if equal := stored_equal(row):
+        if equal := find_equal(row):
             return equal
         raise
     return row
 
 
-def stored_equal(row: Any) -> Any:
+def find_equal(row: Any) -> Any:
     """Return the first of the stored rows that are equal to this one, or None."""
     return type(row)._default_manager.filter(**values_of(row)).order_by("pk").first()

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler_api.schedules.crontab_fields import CrontabFields, read
-from scheduler_api.schedules.gaps import shortest_gap
+from scheduler_api.schedules.crontab_fields import CrontabFields, parse_fields
 from scheduler_api.schedules.kinds import Clocked, Interval, Solar
 from scheduler_api.schedules.slots import upcoming
+from scheduler_api.schedules.spacing import shortest_spacing
 from tests.schedules.crontabs import UTC_ZONE, all_fields, crontab
 from tests.schedules.test_crontab_oracles import moments, possible
 
@@ -31,7 +31,7 @@ DAY = timedelta(days=1)
     ],
 )
 def test_the_gap_of_the_other_kinds(schedule, gap):
-    assert shortest_gap(schedule) == gap
+    assert shortest_spacing(schedule) == gap
 
 
 @pytest.mark.parametrize(
@@ -77,13 +77,13 @@ def test_the_gap_of_the_other_kinds(schedule, gap):
     ],
 )
 def test_the_gap_of_a_crontab(expression, gap):
-    assert shortest_gap(crontab(expression)) == gap
+    assert shortest_spacing(crontab(expression)) == gap
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Australia/Lord_Howe"])
 @pytest.mark.parametrize("expression", ["0 0,23 * * *", "0 */2 * * *", "30 1,3 * * *"])
 def test_that_the_clock_changes_is_left_out(expression, zone):
-    assert shortest_gap(crontab(expression, zone)) == shortest_gap(crontab(expression))
+    assert shortest_spacing(crontab(expression, zone)) == shortest_spacing(crontab(expression))
 
 
 @given(fields=all_fields, after=moments)
@@ -93,7 +93,7 @@ def test_no_two_slots_are_closer_together(fields, after):
 
     slots = upcoming(schedule, after=after, count=100)
 
-    assert all(later - earlier >= shortest_gap(schedule) for earlier, later in pairwise(slots))
+    assert all(later - earlier >= shortest_spacing(schedule) for earlier, later in pairwise(slots))
 
 
 @cache
@@ -109,7 +109,7 @@ def calendar() -> list[tuple[int, date, int]]:
 def test_some_two_days_are_that_close_together(fields, hour):
     once_a_day = CrontabFields("0", hour, *fields[2:])
     schedule = possible(once_a_day, UTC_ZONE)
-    values = read(once_a_day)
+    values = parse_fields(once_a_day)
 
     days = [
         number
@@ -119,4 +119,4 @@ def test_some_two_days_are_that_close_together(fields, hour):
         and weekday in values.weekdays
     ]
 
-    assert shortest_gap(schedule) == min(b - a for a, b in pairwise(days)) * DAY
+    assert shortest_spacing(schedule) == min(b - a for a, b in pairwise(days)) * DAY

@@ -9,10 +9,10 @@ from typing import Any
 
 from scheduler_api.access.models import ServiceAccount
 from scheduler_api.http.problems import Mistake
-from scheduler_api.schedules.crontab_fields import CrontabFields, CrontabValues, read
+from scheduler_api.schedules.crontab_fields import CrontabFields, CrontabValues, parse_fields
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.kinds import Clocked, Crontab, Interval, Schedule, Solar
-from scheduler_api.schedules.rows import schedule_of
+from scheduler_api.schedules.tables import schedule_of
 
 _ANY_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
@@ -24,7 +24,7 @@ _EACH_KIND_OF_YEAR = range(2000, 2029)
 _EACH_YEAR = range(2000, 2441)
 
 
-def shortest_gap(schedule: Schedule) -> timedelta | None:
+def shortest_spacing(schedule: Schedule) -> timedelta | None:
     """Return the shortest time from a slot to the next; None for a schedule with one slot.
 
     Of a crontab it is what the clock and the calendar have, exactly, in whichever year; that the
@@ -35,20 +35,20 @@ def shortest_gap(schedule: Schedule) -> timedelta | None:
         case Interval():
             return schedule.every
         case Crontab():
-            return _shortest_gap_of_crontab(schedule.fields)
+            return _shortest_crontab_spacing(schedule.fields)
         case Solar():
             return _DAY
         case Clocked():
             return None
 
 
-def too_often(row: Any, account: ServiceAccount, *, pointer: str) -> Iterator[Mistake]:
+def spacing_errors(row: Any, account: ServiceAccount, *, pointer: str) -> Iterator[Mistake]:
     """Refuse a schedule whose slots are closer together than the account's may be."""
     minimum = account.min_interval_seconds
     if minimum is None or row is None:
         return
     try:
-        gap = shortest_gap(schedule_of(row, anchor=_ANY_MOMENT))
+        gap = shortest_spacing(schedule_of(row, anchor=_ANY_MOMENT))
     except InvalidSchedule:  # which others refuse
         return
     if gap is not None and gap < timedelta(seconds=minimum):
@@ -61,8 +61,8 @@ def too_often(row: Any, account: ServiceAccount, *, pointer: str) -> Iterator[Mi
 
 
 @lru_cache(maxsize=4096)
-def _shortest_gap_of_crontab(fields: CrontabFields) -> timedelta:
-    values = read(fields)
+def _shortest_crontab_spacing(fields: CrontabFields) -> timedelta:
+    values = parse_fields(fields)
     times = [60 * hour + minute for hour in values.hours for minute in values.minutes]
     gaps = [later - earlier for earlier, later in pairwise(times)]
     over_night = _MINUTES_OF_A_DAY - times[-1] + times[0]
