@@ -14,8 +14,9 @@ from celery._state import get_current_task
 from django.views.debug import SafeExceptionReporterFilter
 
 from scheduler_api.http.middleware import current_request_id
+from scheduler_api.log_events import EventLogger, LogEvent
 
-logger = logging.getLogger(__name__)
+logger = EventLogger(__name__)
 
 # Up to the last @ before a slash: a password may have one, and URLs are read so.
 CREDENTIALS = re.compile(r"(://[^\s/:@]*):[^\s/]+@")
@@ -109,4 +110,8 @@ def log_uncaught(
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, traceback)
     else:
-        logger.critical("Uncaught exception", exc_info=(kind, error, traceback))
+        logger.critical(
+            LogEvent.UNCAUGHT_EXCEPTION,
+            "Uncaught exception",
+            exc_info=error.with_traceback(traceback),
+        )

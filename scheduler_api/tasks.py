@@ -4,16 +4,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from celery import shared_task
-from celery.utils.log import get_task_logger
 from django.conf import settings
 from pydantic import Field
 
 from scheduler_api.catalogue import task_lookup
+from scheduler_api.log_events import EventLogger, LogEvent
 from scheduler_api.outbound.http_request import MAX_SECONDS, perform
 from scheduler_api.runs import events, retention
 from scheduler_api.webhooks import retention as webhook_retention
 
-logger = get_task_logger(__name__)
+logger = EventLogger(__name__)
 
 
 @shared_task
@@ -26,9 +26,13 @@ def prune_runs() -> None:
     events.forget(at=now)
     webhook_retention.prune(at=now, older_than=age)
     count = retention.prune(at=now, older_than=age, kept_per_task=settings.RUNS_KEPT_PER_TASK)
-    logger.info("Deleted %d runs from the ledger", count)
+    logger.info(LogEvent.RUNS_PRUNED, "Deleted %(count)d runs from the ledger", count=count)
     if forgotten := task_lookup.delete_stale_workers():
-        logger.info("Forgot %d workers", forgotten)
+        logger.info(
+            LogEvent.WORKERS_FORGOTTEN,
+            "Deleted %(count)d workers that were not seen for long",
+            count=forgotten,
+        )
 
 
 @shared_task

@@ -11,7 +11,7 @@ from django.conf import settings
 from tests.canaries import LOGS, Secrets, found_in_test_database, make_canary, secret_part
 from tests.client import ContractClient
 
-pytest_plugins = ["tests.services"]
+pytest_plugins = ["tests.processes", "tests.services"]
 
 
 @pytest.fixture

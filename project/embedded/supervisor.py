@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import logging
 import os
 import select
 import signal
@@ -15,8 +14,9 @@ from datetime import timedelta
 from functools import partial
 
 from scheduler_api.backoff import backoff
+from scheduler_api.log_events import EventLogger, LogEvent
 
-logger = logging.getLogger(__name__)
+logger = EventLogger(__name__)
 
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(seconds=30)
@@ -56,7 +56,13 @@ class Child:
         self.failures += 1
         pause = backoff(self.failures, first=FIRST_PAUSE, longest=LONGEST_PAUSE).total_seconds()
         self.start_at = time.monotonic() + pause
-        logger.warning("%s %s: starting it again in %d s", self.name, happened, pause)
+        logger.warning(
+            LogEvent.PROCESS_RESTARTED,
+            "%(process)s %(reason)s: starting it again in %(retry_in_seconds)d s",
+            process=self.name,
+            reason=happened,
+            retry_in_seconds=pause,
+        )
 
     def ended(self) -> str:
         """Return how the process has ended, once; nothing while it runs."""
@@ -94,7 +100,12 @@ class Supervisor:
                     self.press_on()
             for child in self.running:
                 if (how := child.ended()) and self.stop_requests:
-                    logger.info("%s %s", child.name, how)
+                    logger.info(
+                        LogEvent.PROCESS_ENDED,
+                        "%(process)s %(reason)s",
+                        process=child.name,
+                        reason=how,
+                    )
                 elif how:
                     child.start_later(how)
             if self.stop_requests == 1 and self.running:
@@ -119,9 +130,15 @@ class Supervisor:
         self.stop_requests += 1
         match self.stop_requests:
             case 1:
-                logger.info("Stopping; running tasks may finish, another Ctrl-C ends them")
+                logger.info(
+                    LogEvent.STOPPING,
+                    "Stopping; running tasks may finish, another Ctrl-C ends them",
+                )
             case 2:
-                logger.warning("Ending running tasks; another Ctrl-C kills what is left")
+                logger.warning(
+                    LogEvent.STOPPING_AT_ONCE,
+                    "Ending running tasks; another Ctrl-C kills every process",
+                )
                 for child in self.running:
                     child.send(signal.SIGQUIT)  # the cold shutdown of Celery and of gunicorn
             case _:

@@ -1,7 +1,6 @@
 """What `make up` runs: prepare the database, then supervise."""
 
 import errno
-import logging
 import shlex
 import signal
 import socket
@@ -17,8 +16,9 @@ from project.celery import app
 from project.embedded.supervisor import Child, Supervisor
 from project.environment import refuse
 from project.logs import masked
+from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 
-logger = logging.getLogger(__name__)
+logger = EventLogger(__name__)
 
 # In the order in which they stop: nothing new is sent or asked for while the worker finishes, and
 # webhooks are told of that.
@@ -84,7 +84,7 @@ def migrate() -> None:
     try:
         call_command("migrate", interactive=False)
     except OperationalError as error:
-        reason = f"names a database that cannot be used ({in_one_line(error)})"
+        reason = f"names a database that cannot be used ({masked(in_one_line(error))})"
         refuse("DATABASE_URL", reason, "mend it, or leave the variable out to use SQLite")
     connection.close()
 
@@ -103,15 +103,12 @@ def warn_of_silent_broker() -> None:
             broker.connect()
         except (*broker.connection_errors, *broker.channel_errors) as error:
             logger.warning(
-                "BROKER_URL is %s, which cannot be used yet (%s): beat and worker keep trying",
-                broker.as_uri(),
-                in_one_line(error),
+                LogEvent.BROKER_UNAVAILABLE,
+                "BROKER_URL is %(broker)s, which cannot be used yet (%(error)s): beat and worker "
+                "keep trying",
+                broker=broker.as_uri(),
+                error=in_one_line(error),
             )
-
-
-def in_one_line(error: BaseException) -> str:
-    """Return the message of an error of a driver, which may have several lines."""
-    return masked(" ".join(str(error).split()))
 
 
 def banner() -> str:

@@ -1,6 +1,5 @@
 """The thread that owns the connection to the broker, and publishes what it is handed."""
 
-import logging
 import select
 import threading
 import time
@@ -14,6 +13,7 @@ from scheduler_api.broker.batches import Batch, BrokerConnectionLost, Transport
 from scheduler_api.broker.kombu_transport import KombuTransport
 from scheduler_api.broker.outgoing import BatchResult, Outgoing
 from scheduler_api.broker.rabbitmq_transport import RabbitMQTransport
+from scheduler_api.log_events import EventLogger, LogEvent
 from scheduler_api.self_pipe import SelfPipe
 
 # Between two tries to connect.
@@ -27,7 +27,7 @@ MAX_CHUNK_RUNS = 500  # runs that are written at once
 MAX_CHUNK_CHARACTERS = 4 * 1024 * 1024  # characters of their arguments
 STOPPED = "Beat has ended."
 
-logger = logging.getLogger(__name__)
+logger = EventLogger(__name__)
 
 
 class Publisher(threading.Thread):
@@ -123,7 +123,9 @@ class Publisher(threading.Thread):
                 )
             except Exception as error:
                 if self._state != "broken":
-                    logger.exception("The publisher starts anew")
+                    logger.exception(
+                        LogEvent.PUBLISHER_FAILED, "The publisher failed and connects again"
+                    )
                 self._disconnect(
                     transport, f"The publisher failed: {type(error).__name__}", state="broken"
                 )
@@ -213,9 +215,11 @@ class Publisher(threading.Thread):
             return
         self._state = state
         if trouble:
-            logger.warning("%s", trouble)
+            logger.warning(
+                LogEvent.BROKER_UNAVAILABLE, "%(reason)s", broker=broker, reason=trouble
+            )
         else:
-            logger.info("%s takes messages", broker)
+            logger.info(LogEvent.BROKER_READY, "%(broker)s accepts messages", broker=broker)
         self._wake()
 
 

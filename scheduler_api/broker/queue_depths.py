@@ -1,6 +1,5 @@
 """How many messages wait in a queue: asked of the broker by a thread, so that beat never waits."""
 
-import logging
 import threading
 import time
 from collections.abc import Collection, Mapping
@@ -12,11 +11,12 @@ from celery import Celery
 from kombu.exceptions import ChannelError
 
 from scheduler_api.broker.connection import CONNECT_TIMEOUT_SECONDS, connection_to
+from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 
 # An answer that takes longer tells how it was, not how it is.
 MAX_ANSWER_AGE_SECONDS = 30.0
 
-logger = logging.getLogger(__name__)
+logger = EventLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +67,11 @@ class QueueDepthProbe:
         try:
             request.depths = measure(self._app, request.queues)
         except Exception as error:  # noqa: BLE001 - kombu has many; it is asked again
-            reason = " ".join(str(error).split()) or type(error).__name__
-            logger.debug("The broker does not tell how long its queues are: %s", reason)
+            logger.debug(
+                LogEvent.QUEUE_DEPTHS_UNKNOWN,
+                "The broker did not report the depth of its queues: %(error)s",
+                error=in_one_line(error),
+            )
         finally:
             request.answered.set()
 

@@ -5,7 +5,6 @@ they wait for each confirmation, open themselves again after an error without co
 read each frame in three calls, at each of which another thread may take the interpreter.
 """
 
-import logging
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -29,6 +28,7 @@ from scheduler_api.broker.connection import Connection, connection_to
 from scheduler_api.broker.frames import HEADER, METHOD, FrameTemplate, encode, method
 from scheduler_api.broker.message_templates import MessageTemplates
 from scheduler_api.broker.outgoing import Outgoing, PublishFailure
+from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 
 CONFIRM_TIMEOUT_SECONDS = 10  # seconds with a batch of which the broker says nothing
 
@@ -42,7 +42,7 @@ RETURN = b"\x00\x3c\x00\x32"
 CHANNEL_CLOSE, CHANNEL_CLOSE_OK = b"\x00\x14\x00\x28", b"\x00\x14\x00\x29"
 BLOCKED, UNBLOCKED = b"\x00\x0a\x00\x3c", b"\x00\x0a\x00\x3d"
 
-logger = logging.getLogger(__name__)
+logger = EventLogger(__name__)
 
 
 class NoChannel(Exception):
@@ -204,7 +204,11 @@ class RabbitMQTransport:
             if entity.name not in self._undeclarable:
                 self._undeclarable.add(entity.name)
                 logger.warning(
-                    "The queue %s cannot be declared, and is used as it is: %s", entity.name, error
+                    LogEvent.QUEUE_DECLARATION_REFUSED,
+                    "RabbitMQ refused to declare the queue %(queue)s, which is used as it is: "
+                    "%(error)s",
+                    queue=entity.name,
+                    error=in_one_line(error),
                 )
         with suppress(*connection.channel_errors):
             channel.close()
@@ -280,7 +284,11 @@ class RabbitMQTransport:
         try:
             send_publish_signals(self._app, message)
         except (OperationalError, OSError) as error:
-            logger.warning("The event task-sent cannot be sent: %s", error)
+            logger.warning(
+                LogEvent.TASK_SENT_EVENT_FAILED,
+                "The event task-sent could not be sent: %(error)s",
+                error=in_one_line(error),
+            )
 
     # --- Time ---------------------------------------------------------------------------------
 

@@ -4,7 +4,6 @@ What is wrong is said in the words of `hints`, at the same places.
 """
 
 import json
-import logging
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from functools import cached_property, partial
@@ -17,8 +16,9 @@ from pydantic import TypeAdapter
 from referencing import Registry
 
 from scheduler_api.catalogue.type_hints import Path, Violation, explain, is_accepted
+from scheduler_api.log_events import EventLogger, LogEvent
 
-logger = logging.getLogger(__name__)
+logger = EventLogger(__name__)
 
 FORMATS: Mapping[str, tuple[TypeAdapter[Any], str]] = {
     "date-time": (TypeAdapter(datetime), "must be an ISO 8601 datetime"),
@@ -94,7 +94,11 @@ class SchemaValidator:
             errors = self._validator.iter_errors(value)
             wrong = [each for error in errors for each in leaves(error)]
         except Exception:  # a schema of somebody else's: only the worker can judge
-            logger.exception("A JSON Schema cannot be evaluated, and lets pass: %r", self.schema)
+            logger.exception(
+                LogEvent.JSON_SCHEMA_INVALID,
+                "A JSON Schema cannot be evaluated and accepts every value: %(json_schema)r",
+                json_schema=self.schema,
+            )
             return []
         return explain(wrong, value)
 

@@ -1,6 +1,5 @@
 """Every exception that leaves a view, or Django itself, is answered with a problem."""
 
-import logging
 from collections.abc import Iterable, Mapping
 
 from django.core.exceptions import DisallowedHost, PermissionDenied
@@ -30,8 +29,9 @@ from scheduler_api.http.problems import (
     ValidationFailed,
     mistakes_in,
 )
+from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 
-logger = logging.getLogger(__name__)
+logger = EventLogger(__name__)
 
 
 def problem_response(error: Exception, context: Mapping[str, object]) -> Response:
@@ -43,7 +43,13 @@ def problem_response(error: Exception, context: Mapping[str, object]) -> Respons
     problem = as_problem(error, view)
     if isinstance(problem, ServerError):
         got_request_exception.send(sender=None, request=request)
-        logger.error("%s %s failed", request.method, request.path, exc_info=error)
+        logger.error(
+            LogEvent.REQUEST_FAILED,
+            "%(method)s %(path)s failed",
+            method=request.method,
+            path=request.path,
+            exc_info=error,
+        )
     return Response(
         problem.as_json(request),
         status=problem.status_code,
@@ -76,7 +82,11 @@ def as_problem(error: Exception, view: APIView) -> Problem:
         case IntegrityError():
             problem = Conflict()
         case OperationalError() | InterfaceError():
-            logger.error("The database does not answer: %s", error)
+            logger.error(
+                LogEvent.DATABASE_UNAVAILABLE,
+                "The database does not answer: %(error)s",
+                error=in_one_line(error),
+            )
             problem = Unavailable("The database does not answer.", headers={"Retry-After": "5"})
         case _:
             problem = ServerError()

@@ -1,6 +1,5 @@
 """What happens to every request before it reaches a view."""
 
-import logging
 import re
 import time
 import uuid
@@ -11,8 +10,9 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.encoding import escape_uri_path
 
 from scheduler_api.http.client_address import client_address
+from scheduler_api.log_events import EventLogger, LogEvent
 
-logger = logging.getLogger(__name__)
+logger = EventLogger(__name__)
 
 # Of the request that this thread answers, or has answered last: what is logged of an answer
 # after it was made belongs to it.
@@ -50,15 +50,15 @@ class AccessLogMiddleware:
         """Log what was asked, how it was answered, how long that took, and for whom."""
         began = time.perf_counter()
         response = self.get_response(request)
-        members = {
-            "method": request.method,
-            "path": escape_uri_path(request.path),
-            "status": response.status_code,
-            "duration_ms": round((time.perf_counter() - began) * 1000, 1),
-            "client": client_address(request),
-        }
-        line = "%(method)s %(path)s %(status)s %(duration_ms)s ms client=%(client)s"
-        logger.info(line, members, extra={"members": members})
+        logger.info(
+            LogEvent.REQUEST_ANSWERED,
+            "%(method)s %(path)s %(status)s %(duration_ms)s ms client=%(client)s",
+            method=request.method,
+            path=escape_uri_path(request.path),
+            status=response.status_code,
+            duration_ms=round((time.perf_counter() - began) * 1000, 1),
+            client=client_address(request),
+        )
         return response
 
 

@@ -1,6 +1,5 @@
 """What CELERY_BEAT_SCHEDULE names, and what it named once."""
 
-import logging
 from collections.abc import Collection
 from typing import Any
 
@@ -10,6 +9,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import ModelEntry
 
+from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 from scheduler_api.periodic_tasks.models import ManagedTask, managed_settings
 
 ManagedBy = ManagedTask.ManagedBy
@@ -19,7 +19,7 @@ CLEANUP: dict[str, Any] = {
     "schedule": crontab(minute="0", hour="4"),
     "options": {"expire_seconds": 12 * 3600},
 }
-logger = logging.getLogger(__name__)
+logger = EventLogger(__name__)
 
 
 def store_entries(app: Celery) -> None:
@@ -38,10 +38,20 @@ def store_entries(app: Celery) -> None:
         except (OperationalError, InterfaceError):
             raise
         except Exception as error:  # noqa: BLE001 - it says what somebody wrote into the settings
-            logger.error("CELERY_BEAT_SCHEDULE: %s cannot be stored: %s", name, error)  # noqa: TRY400
+            logger.error(  # noqa: TRY400
+                LogEvent.SETTINGS_ENTRY_REFUSED,
+                "CELERY_BEAT_SCHEDULE: %(entry)s cannot be stored: %(error)s",
+                entry=name,
+                error=in_one_line(error),
+            )
     take_over(entries.keys())
     for task in let_go(entries.keys()):
-        logger.info("Disabling %s: CELERY_BEAT_SCHEDULE no longer names it", task.name)
+        logger.info(
+            LogEvent.SETTINGS_ENTRY_DISABLED,
+            "Disabling %(periodic_task)s: CELERY_BEAT_SCHEDULE no longer names it",
+            periodic_task_id=task.pk,
+            periodic_task=task.name,
+        )
 
 
 @transaction.atomic

@@ -1,7 +1,6 @@
 """What `celery -A project beat` runs: our engine in the place of Celery's scheduler."""
 
 import gc
-import logging
 import signal
 import threading
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from scheduler_api.broker.publisher import Publisher
 from scheduler_api.broker.queue_depths import QueueDepthProbe
 from scheduler_api.catalogue.registry import registered_tasks
+from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 from scheduler_api.periodic_tasks.settings_entries import store_entries
 from scheduler_api.scheduler.engine import Engine
 from scheduler_api.scheduler.lost_messages import LostMessages, router_of
@@ -26,7 +26,7 @@ STOP_SECONDS = 10
 # for such takes a tenth of beat's time, and a pause of 0.1 s each time that it looks at all.
 OBJECTS_UNTIL_COLLECTED = 50_000
 
-logger = logging.getLogger(__name__)
+logger = EventLogger(__name__)
 
 
 class DatabaseScheduler(Scheduler):
@@ -81,7 +81,11 @@ class DatabaseScheduler(Scheduler):
         try:
             store_entries(self.app)
         except (DatabaseError, InterfaceError) as error:
-            logger.debug("The entries of the settings are stored later: %s", error)
+            logger.debug(
+                LogEvent.SETTINGS_ENTRIES_DEFERRED,
+                "The entries of CELERY_BEAT_SCHEDULE are stored later: %(error)s",
+                error=in_one_line(error),
+            )
             connection.close()
             return False
         return True
@@ -102,7 +106,14 @@ class DatabaseScheduler(Scheduler):
         try:
             self.app.control.revoke(list(run_ids), terminate=True)
         except Exception as error:  # noqa: BLE001 - kombu has many; the ledger says that they are cancelled
-            logger.warning("The workers were not told of cancelled runs: %s", error)
+            logger.warning(
+                LogEvent.REVOCATION_FAILED,
+                "The revocation of %(count)d cancelled runs could not be sent to the workers: "
+                "%(error)s",
+                count=len(run_ids),
+                run_ids=list(run_ids),
+                error=in_one_line(error),
+            )
 
     def close(self) -> None:
         """Finish what is with the broker, and let go of everything."""

@@ -1,7 +1,6 @@
 """One beat: plan what has changed, claim what is due, hand it to the broker, and sleep."""
 
 import json
-import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from scheduler_api.backoff import backoff
 from scheduler_api.broker.outgoing import BatchResult, Outgoing, PublishFailure
 from scheduler_api.broker.publisher import Publisher
+from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 from scheduler_api.periodic_tasks.actions import resume_due
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.transitions import LEASE
@@ -49,7 +49,7 @@ CONFLICTS = ("40", "55P03")
 
 EXPIRED = (Run.State.EXPIRED, "The broker did not take it before its message was too old.")
 
-logger = logging.getLogger(__name__)
+logger = EventLogger(__name__)
 
 
 @dataclass(kw_only=True)
@@ -86,7 +86,7 @@ class Engine:
             pause = self.do_without_database(error)
         except Exception:
             # A fault of ours, or of a library: it is not to end what all others depend on.
-            logger.exception("A tick of beat failed")
+            logger.exception(LogEvent.TICK_FAILED, "A tick of beat failed")
             connection.close()
             pause = self.back_off()
         else:
@@ -135,7 +135,12 @@ class Engine:
         """Resume what was paused until now."""
         tasks = resume_due(at=now)
         for task in tasks:
-            logger.info("Resuming %s: its pause is over", task.name)
+            logger.info(
+                LogEvent.PERIODIC_TASK_RESUMED,
+                "Resuming %(periodic_task)s: its pause is over",
+                periodic_task_id=task.pk,
+                periodic_task=task.name,
+            )
         return bool(tasks)
 
     def plan(self, now: datetime) -> bool:
@@ -144,7 +149,12 @@ class Engine:
             planned = plan(self.store, now, limit=PLANNED_AT_ONCE)
         except UNREADABLE as error:
             refuse_if_gone(error)
-            logger.warning("Planning one by one what cannot be read together: %s", error)
+            logger.warning(
+                LogEvent.PLANNING_ONE_BY_ONE,
+                "A batch of periodic tasks cannot be planned together; planning them one by one: "
+                "%(error)s",
+                error=in_one_line(error),
+            )
             self.one_by_one(
                 self.store.stale_ids(limit=PLANNED_AT_ONCE),
                 lambda pk: plan(self.store, now, ids=[pk], limit=1),
@@ -157,7 +167,12 @@ class Engine:
 
     def go_back(self, before: datetime, now: datetime) -> None:
         """Let slots come again, since the clock was set back; those in the ledger are not sent."""
-        logger.warning("The clock was set back from %s to %s", before, now)
+        logger.warning(
+            LogEvent.CLOCK_SET_BACK,
+            "The clock was set back from %(before)s to %(now)s",
+            before=before.isoformat(),
+            now=now.isoformat(),
+        )
         self.store.rewind(now)
         self.last_now, self.place = now, None
         self.reap_at = self.release_at = self.backfill_at = None
@@ -194,7 +209,12 @@ class Engine:
             )
         except UNREADABLE as error:
             refuse_if_gone(error)
-            logger.warning("Claiming one by one what cannot be read together: %s", error)
+            logger.warning(
+                LogEvent.CLAIMING_ONE_BY_ONE,
+                "A batch of due periodic tasks cannot be claimed together; claiming them one by "
+                "one: %(error)s",
+                error=in_one_line(error),
+            )
             self.one_by_one(
                 self.store.due_ids(now, limit=self.store.batch),
                 lambda pk: self.claim_one(pk, now),
@@ -239,7 +259,12 @@ class Engine:
             )
         if not runs:
             return True
-        logger.info("Publishing %s runs of the outbox", len(runs))
+        logger.info(
+            LogEvent.BATCH_REPUBLISHED,
+            "Publishing %(count)d runs that were left in the outbox",
+            batch_id=batch_id,
+            count=len(runs),
+        )
         self.in_flight.add(batch_id)
         self.publisher.submit(batch_id, runs)
         return True
@@ -313,7 +338,11 @@ class Engine:
         connection.close()
         self.waker.stop_listening()
         if not self.failed_ticks:
-            logger.error("The database does not answer: %s", " ".join(str(error).split()))
+            logger.error(
+                LogEvent.DATABASE_UNAVAILABLE,
+                "The database does not answer: %(error)s",
+                error=in_one_line(error),
+            )
         return self.back_off()
 
     def back_off(self) -> timedelta:
@@ -324,7 +353,7 @@ class Engine:
     def find_all_well(self) -> None:
         """Say so, once, when a tick has succeeded again."""
         if self.failed_ticks:
-            logger.info("The database answers again")
+            logger.info(LogEvent.DATABASE_RECOVERED, "The database answers again")
             self.failed_ticks = 0
             self.reap_at = None
 
@@ -341,7 +370,11 @@ class Engine:
             self.settle(self.store.now())
             self.heartbeat.stop()
         except (DatabaseError, InterfaceError) as error:
-            logger.warning("Stopping without the database: %s", error)
+            logger.warning(
+                LogEvent.DATABASE_UNAVAILABLE,
+                "Stopping without the database: %(error)s",
+                error=in_one_line(error),
+            )
         finally:
             self.watchdog.close()
             self.waker.close()

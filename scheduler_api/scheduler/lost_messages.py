@@ -10,7 +10,6 @@ The state of the run stays as it is: it is a message that is sent again, not a r
 """
 
 import json
-import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from scheduler_api.backoff import backoff
 from scheduler_api.broker.outgoing import Outgoing
 from scheduler_api.broker.queue_depths import Depth, QueueDepthProbe
 from scheduler_api.catalogue.models import IS_ALIVE, TaskSpec, Worker
+from scheduler_api.log_events import EventLogger, LogEvent
 from scheduler_api.runs.models import Run
 from scheduler_api.scheduler.models import Repeat
 from scheduler_api.scheduler.store import outgoing
@@ -40,7 +40,7 @@ LOOKED_AT = 2000  # runs, in one look
 MOST_REPEATED = 500  # runs of a queue whose repeats are out
 SENT_AGAIN = "Its queue was empty, and no worker had told of it: its message was sent again."
 
-logger = logging.getLogger(__name__)
+logger = EventLogger(__name__)
 
 
 def waiting() -> QuerySet[Run]:
@@ -105,7 +105,9 @@ class LostMessages:
                 again += repeat(ids, queue, now)
         if again:
             logger.warning(
-                "Sending the messages of %s runs again: their queue is empty", len(again)
+                LogEvent.MESSAGES_REPUBLISHED,
+                "Publishing the messages of %(count)d queued runs again: their queue is empty",
+                count=len(again),
             )
         return again
 

@@ -1,6 +1,5 @@
 """From a changed definition to its next slot."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,6 +8,7 @@ from django.db import transaction
 from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.backoff import backoff
+from scheduler_api.log_events import EventLogger, LogEvent
 from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.periodic_tasks.jitter import due_at
 from scheduler_api.periodic_tasks.models import managed_settings
@@ -30,7 +30,7 @@ FIRST_BACKOFF = timedelta(seconds=30)
 LONGEST_BACKOFF = timedelta(hours=1)
 MAX_ERROR_LENGTH = 1000
 
-logger = logging.getLogger(__name__)
+logger = EventLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +144,14 @@ def put_off(task_id: int, failures: int, error: object, *, now: datetime) -> Qua
     """Return when a task is tried again that could not be planned or sent, and why it was not."""
     wait = backoff(failures + 1, first=FIRST_BACKOFF, longest=LONGEST_BACKOFF)
     why = " ".join(str(error).split()) or type(error).__name__
-    logger.warning("Periodic task %s is put off for %s: %s", task_id, wait, why)
+    logger.warning(
+        LogEvent.PERIODIC_TASK_QUARANTINED,
+        "Periodic task %(periodic_task_id)s is quarantined for %(retry_in_seconds)g s: %(reason)s",
+        periodic_task_id=task_id,
+        retry_in_seconds=wait.total_seconds(),
+        failures=failures + 1,
+        reason=why,
+    )
     return Quarantine(
         task_id=task_id,
         failures=failures + 1,

@@ -1,6 +1,5 @@
 """End the runs of which no worker tells any more, or send them again."""
 
-import logging
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -16,6 +15,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce
 
+from scheduler_api.log_events import EventLogger, LogEvent
 from scheduler_api.periodic_tasks.models import MAX_RUNTIME_SECONDS, ManagedTask
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.retry_policy import give_up
@@ -34,7 +34,7 @@ UNTOLD = (
 )
 REASONS = {State.RUNNING: GONE, State.QUEUED: NOT_TRIED}
 
-logger = logging.getLogger(__name__)
+logger = EventLogger(__name__)
 
 
 @transaction.atomic
@@ -45,7 +45,12 @@ def reap(store: Store, now: datetime) -> bool:
     for run in runs:
         run.reason = REASONS[State(run.state)]
     if runs:
-        logger.warning("Of %s runs no worker tells any more", len(runs))
+        logger.warning(
+            LogEvent.RUNS_LOST,
+            "The leases of %(count)d runs are over: no worker reports on them",
+            count=len(runs),
+            run_ids=[str(run.pk) for run in runs],
+        )
         give_up(runs, at=now, state=State.LOST)
     return len(runs) == REAPED_AT_ONCE
 

@@ -1,6 +1,5 @@
 """The wait of beat between two ticks, ended early by a change, the broker's reply or a signal."""
 
-import logging
 import select
 from time import monotonic
 from typing import Any
@@ -8,13 +7,14 @@ from typing import Any
 import psycopg
 from django.db import connection
 
+from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 from scheduler_api.periodic_tasks.triggers.postgresql import CHANNEL
 from scheduler_api.self_pipe import SelfPipe
 
 # Between two tries to listen. Without a listener, beat still looks at the agenda each second.
 RETRY_SECONDS = 5
 
-logger = logging.getLogger(__name__)
+logger = EventLogger(__name__)
 
 
 class Waker:
@@ -63,7 +63,11 @@ class Waker:
             self._listener = psycopg.connect(**parameters, autocommit=True)
             self._listener.execute(f"LISTEN {CHANNEL}")
         except psycopg.Error as error:
-            logger.debug("Cannot listen for changes: %s", error)
+            logger.debug(
+                LogEvent.LISTENING_FAILED,
+                "Cannot listen for changes: %(error)s",
+                error=in_one_line(error),
+            )
             self.stop_listening()
 
     def _take_notices(self) -> None:
@@ -72,5 +76,9 @@ class Waker:
             for _ in self._listener.notifies(timeout=0):
                 pass
         except psycopg.Error as error:
-            logger.debug("Cannot listen for changes: %s", error)
+            logger.debug(
+                LogEvent.LISTENING_FAILED,
+                "Cannot listen for changes: %(error)s",
+                error=in_one_line(error),
+            )
             self.stop_listening()

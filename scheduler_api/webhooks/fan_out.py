@@ -1,12 +1,12 @@
 """From what has happened to whom to tell: events become deliveries."""
 
-import logging
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from django.db import transaction
 
+from scheduler_api.log_events import EventLogger, LogEvent
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs.events import RunEvent
 from scheduler_api.runs.models import Run
@@ -17,7 +17,7 @@ BATCH = 500
 # So many batches at once: then what is due is sent, and who is asked to stop does.
 MAX_BATCHES = 20
 
-logger = logging.getLogger(__name__)
+logger = EventLogger(__name__)
 
 
 def fan_out(*, now: datetime) -> int:
@@ -59,13 +59,23 @@ def deliveries_of(events: Sequence[RunEvent], *, now: datetime) -> Iterator[Deli
         if not hearers:
             continue
         if event.run_id not in runs:
-            logger.warning("Nobody is told of %s: its run is no longer there", event)
+            logger.warning(
+                LogEvent.WEBHOOK_EVENT_DISCARDED,
+                "No webhook receives %(type)s of run %(run_id)s: the run is no longer there",
+                type=event.kind,
+                run_id=str(event.run_id),
+            )
             continue
         event_id = f"msg_{uuid.uuid4().hex}"
         try:
             payload = payload_of(event.kind, data_of(runs[event.run_id]), at=event.at)
         except Exception:  # one row that cannot be told must not stop the others
-            logger.exception("Nobody is told of %s", event)
+            logger.exception(
+                LogEvent.WEBHOOK_EVENT_DISCARDED,
+                "No webhook receives %(type)s of run %(run_id)s: its payload cannot be made",
+                type=event.kind,
+                run_id=str(event.run_id),
+            )
             continue
         for webhook in hearers:
             yield Delivery(

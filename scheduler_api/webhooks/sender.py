@@ -4,7 +4,6 @@ The main thread alone talks to the database. The others only send, so that a slo
 neither beat nor a worker, and other receivers no more than `Room` lets it.
 """
 
-import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 from django.db import DatabaseError, InterfaceError, connection
 
 from scheduler_api.backoff import backoff
+from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 from scheduler_api.outbound.address_guard import Refused
 from scheduler_api.outbound.client import NotSent, is_success, send
 from scheduler_api.webhooks import deliveries, signing
@@ -29,7 +29,7 @@ FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(seconds=30)
 # After a request to stop: as long as what is on its way may take, and its end be written down.
 STOP_SECONDS = 2 * SEND_SECONDS
 
-logger = logging.getLogger(__name__)
+logger = EventLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,11 @@ class Sender:
                 failures += 1
                 pause = backoff(failures, first=FIRST_PAUSE, longest=LONGEST_PAUSE).total_seconds()
                 logger.warning(
-                    "The database does not answer, trying again in %g s: %s", pause, error
+                    LogEvent.DATABASE_UNAVAILABLE,
+                    "The database does not answer, trying again in %(retry_in_seconds)g s: "
+                    "%(error)s",
+                    retry_in_seconds=pause,
+                    error=in_one_line(error),
                 )
                 connection.close()
                 self.wait(pause, is_patient=True)
@@ -71,7 +75,10 @@ class Sender:
             self.wait(IDLE_SECONDS)
         self.threads.shutdown(wait=False, cancel_futures=True)
         if self.to_note or self.room.under_way:
-            logger.warning("What was under way is sent again: its end was not written down")
+            logger.warning(
+                LogEvent.DELIVERIES_UNRECORDED,
+                "Deliveries under way are sent again: their outcome was not recorded",
+            )
 
     def is_done(self) -> bool:
         """Tell whether there is nothing left to do before the end, or no time for it."""
@@ -100,7 +107,12 @@ class Sender:
             secrets = deliveries.secrets_for(delivery.webhook, now=now)
             if not secrets:
                 deliveries.disable(delivery.webhook_id, deliveries.KEY_IS_ANOTHER, now=now)
-                logger.error("Webhook %d: %s", delivery.webhook_id, deliveries.KEY_IS_ANOTHER)
+                logger.error(
+                    LogEvent.WEBHOOK_SECRET_UNREADABLE,
+                    "Webhook %(webhook_id)d: %(reason)s",
+                    webhook_id=delivery.webhook_id,
+                    reason=deliveries.KEY_IS_ANOTHER,
+                )
                 continue
             body = delivery.payload.encode()
             message = Message(
@@ -118,7 +130,12 @@ class Sender:
         try:
             outcome = outcome_of(message)
         except Exception as error:
-            logger.exception("Sending has failed in a way that nobody thought of")
+            logger.exception(
+                LogEvent.DELIVERY_FAILED,
+                "The attempt to deliver %(event_id)s raised an unexpected error",
+                event_id=delivery.event_id,
+                webhook_id=delivery.webhook_id,
+            )
             outcome = Outcome(error=f"An error of ours: {type(error).__name__}.")
         self.ended.put((delivery, outcome))
 
@@ -148,13 +165,15 @@ class Sender:
         verdict = deliveries.note(delivery, outcome, now=now)
         if verdict is not Verdict.DELIVERED:
             logger.warning(
-                "%s did not arrive at %s (webhook %d, attempt %d, %s): %s",
-                delivery.event_id,
-                urlsplit(delivery.webhook.url).hostname,
-                delivery.webhook_id,
-                delivery.attempts,
-                verdict.value,
-                outcome.error,
+                LogEvent.DELIVERY_FAILED,
+                "%(event_id)s did not arrive at %(host)s (webhook %(webhook_id)d, attempt "
+                "%(attempt)d, %(decision)s): %(error)s",
+                event_id=delivery.event_id,
+                host=urlsplit(delivery.webhook.url).hostname,
+                webhook_id=delivery.webhook_id,
+                attempt=delivery.attempts,
+                decision=verdict.value,
+                error=outcome.error,
             )
 
 

@@ -6,7 +6,6 @@ It says that the runs of the process live, ends the process when one of them was
 keeps what the database does not take until it does.
 """
 
-import logging
 import os
 import queue
 import signal
@@ -22,6 +21,7 @@ from typing import Any, TypeVar
 from billiard.process import current_process
 from django.db import InterfaceError, OperationalError
 
+from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 from scheduler_api.runs import transitions
 from scheduler_api.worker.prepared_statements import BoundStatement
 from scheduler_api.worker.recorder_connection import Job, RecorderConnection
@@ -34,7 +34,7 @@ SEND_TIMEOUT_SECONDS = 1  # of a task that has ended, with the recorder
 STOP_TIMEOUT_SECONDS = 10
 MAX_BACKLOG = 10_000
 
-logger = logging.getLogger(__name__)
+logger = EventLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -108,7 +108,7 @@ class Recorder(threading.Thread):
             try:
                 self._do_next()
             except Exception:
-                logger.exception("The recorder goes on")
+                logger.exception(LogEvent.RECORDER_FAILED, "The recorder failed and goes on")
         with self._connection.exclusive():
             self._connection.give_up()
 
@@ -155,10 +155,18 @@ class Recorder(threading.Thread):
     def _on_failure(self, job: Job, error: Exception) -> None:
         """Keep what nobody waits for until the database takes it, if that may ever be."""
         if isinstance(error, OperationalError | InterfaceError):
-            logger.warning("An end is written later: %s", " ".join(str(error).split()))
+            logger.warning(
+                LogEvent.RUN_END_DEFERRED,
+                "The end of a run is written later: %(error)s",
+                error=in_one_line(error),
+            )
             self._backlog.append(job)
         else:
-            logger.error("What could not be written is left out", exc_info=error)
+            logger.error(
+                LogEvent.LEDGER_WRITE_ABANDONED,
+                "A write to the ledger failed and is not repeated",
+                exc_info=error,
+            )
 
     def _drop_connection(self) -> None:
         """Give the connection up: what PostgreSQL may have lost with it is written again."""
@@ -181,7 +189,11 @@ class Recorder(threading.Thread):
                 self._cancellation_checked_at = self._tried_at
         except (OperationalError, InterfaceError) as error:
             self._drop_connection()
-            logger.warning("The ledger is written later: %s", " ".join(str(error).split()))
+            logger.warning(
+                LogEvent.LEDGER_WRITES_DEFERRED,
+                "Writes to the ledger are repeated later: %(error)s",
+                error=in_one_line(error),
+            )
 
     def _stop_if_cancelled(self) -> None:
         """End this process, where it is a child of a worker, when its run was cancelled.
@@ -196,7 +208,11 @@ class Recorder(threading.Thread):
         is_asked_for = transitions.end_asked_for(run_ids, at=datetime.now(UTC))
         # It has ended where the database took its time, and the task has not waited for it.
         if is_asked_for and run_ids == list(self._ongoing):
-            logger.warning("Ending this process: its run %s was cancelled", *run_ids)
+            logger.warning(
+                LogEvent.RUN_PROCESS_KILLED,
+                "Killing this process: its run %(run_id)s was cancelled",
+                run_id=run_ids[0],
+            )
             os.kill(os.getpid(), signal.SIGKILL)
 
     def _write_from_backlog(self, job: Job) -> None:
@@ -205,4 +221,6 @@ class Recorder(threading.Thread):
         except (OperationalError, InterfaceError):
             raise
         except Exception:
-            logger.exception("What could not be written is left out")
+            logger.exception(
+                LogEvent.LEDGER_WRITE_ABANDONED, "A write to the ledger failed and is not repeated"
+            )

@@ -7,7 +7,6 @@ thread that it has not: so it waits for what the thread does with the database t
 
 import hashlib
 import json
-import logging
 import os
 import signal
 import threading
@@ -24,6 +23,7 @@ from django.db.models.functions import Now
 
 from scheduler_api.catalogue.models import IS_ALIVE, TaskList, TaskSpec, Worker
 from scheduler_api.catalogue.registry import RegisteredTask, registered_tasks
+from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 from scheduler_api.worker.fork_lock import fork_lock
 
 HEARTBEAT_SECONDS = 20
@@ -31,7 +31,7 @@ STOP_SECONDS = 5  # for which a worker that stops waits for the database
 MAX_VERSION_LENGTH = 100
 MAX_NAME_LENGTH = 200  # of what a periodic task can name
 
-logger = logging.getLogger(__name__)
+logger = EventLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,12 +78,18 @@ class Announcer(threading.Thread):
                 tell()
                 self._is_away = False
             except (DatabaseError, InterfaceError) as error:
-                level = logging.DEBUG if self._is_away else logging.WARNING
+                log = logger.debug if self._is_away else logger.warning
                 self._is_away = True
-                reason = " ".join(str(error).split()) or type(error).__name__
-                logger.log(level, "The catalogue is told of this worker later: %s", reason)
+                log(
+                    LogEvent.WORKER_REGISTRATION_DEFERRED,
+                    "This worker is registered in the catalogue later: %(error)s",
+                    error=in_one_line(error),
+                )
             except Exception:
-                logger.exception("The catalogue cannot be told of this worker")
+                logger.exception(
+                    LogEvent.WORKER_REGISTRATION_FAILED,
+                    "This worker cannot be registered in the catalogue",
+                )
             finally:
                 connection.close()
 

@@ -6,7 +6,6 @@ start and its end are written; in the worker's main process, what the other had 
 time limit, a loss, a revocation.
 """
 
-import logging
 import os
 import socket
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from celery.app.task import Task
 from celery.exceptions import Ignore, NotRegistered
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
+from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 from scheduler_api.runs import retry_policy, transitions
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.results import error_columns, hide, result_columns
@@ -37,7 +37,7 @@ IGNORED = "The task raised Ignore."
 UNKNOWN = "The worker that had its message does not know the task {!r}, and threw it away."
 LOST = "The process that ran it is gone."
 
-logger = logging.getLogger(__name__)
+logger = EventLogger(__name__)
 
 
 class Started(NamedTuple):
@@ -109,14 +109,23 @@ def before_start(task: Task[Any, Any], task_id: str, args: object, kwargs: objec
             else transitions.Start(True, is_failing)
         )
     except DATABASE_ERRORS as error:
-        logger.warning("Starting %s without telling the ledger: %s", task_id, one_line(error))
+        logger.warning(
+            LogEvent.RUN_STARTED_UNRECORDED,
+            "Starting run %(run_id)s without recording it: %(error)s",
+            run_id=task_id,
+            error=in_one_line(error),
+        )
         ongoing[task_id] = Started(None)
         if not isinstance(error, TimeoutError):  # that start is told later
             until = at + RETRY_START_TIMEOUT
             recorder().retry_later(partial(transitions.start_unseen, task_id, until=until))
         return
     if not answer.is_to_start:
-        logger.info("Dropping a message of %s: its run has started, or was cancelled", task_id)
+        logger.info(
+            LogEvent.MESSAGE_DROPPED,
+            "Dropping a message of run %(run_id)s, which has started or was cancelled",
+            run_id=task_id,
+        )
         request.is_dropped = True
         raise Ignore
     ongoing[task_id] = Started(at, answer.is_failing)
@@ -230,16 +239,25 @@ def write(move: Callable[..., bool], run_id: str, **values: Any) -> None:
     try:
         recorder().execute(job)
     except TimeoutError:
-        logger.warning("The end of %s is written when the database answers", run_id)
+        logger.warning(
+            LogEvent.RUN_END_DEFERRED,
+            "The end of run %(run_id)s is written when the database answers",
+            run_id=run_id,
+        )
     except (OperationalError, InterfaceError) as error:
-        logger.warning("The end of %s is written later: %s", run_id, one_line(error))
+        logger.warning(
+            LogEvent.RUN_END_DEFERRED,
+            "The end of run %(run_id)s is written later: %(error)s",
+            run_id=run_id,
+            error=in_one_line(error),
+        )
         recorder().retry_later(job)
     except DatabaseError:
-        logger.exception("The end of %s cannot be written", run_id)
-
-
-def one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+        logger.exception(
+            LogEvent.RUN_END_NOT_RECORDED,
+            "The end of run %(run_id)s cannot be written",
+            run_id=run_id,
+        )
 
 
 # --- In the worker's main process -------------------------------------------------------------
@@ -280,6 +298,11 @@ def finish_in_main_process(
         try:
             move(run_id, at=datetime.now(UTC), state=state, **columns)
         except (DatabaseError, InterfaceError) as error:
-            logger.warning("The ledger is not told of the end of %s: %s", run_id, one_line(error))
+            logger.warning(
+                LogEvent.RUN_END_NOT_RECORDED,
+                "The end of run %(run_id)s is not recorded: %(error)s",
+                run_id=run_id,
+                error=in_one_line(error),
+            )
         finally:
             connection.close()

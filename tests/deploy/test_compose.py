@@ -13,7 +13,7 @@ import yaml
 from kombu import Connection
 
 from project.embedded.up import PROCESSES
-from tests.deploy.conftest import ROOT, wait_until
+from tests.processes import ROOT, wait_until
 
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES = COMPOSE["services"]

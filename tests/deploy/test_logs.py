@@ -9,9 +9,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.deploy.conftest import Processes, Started, wait_until
 from tests.deploy.test_start import BEAT, GUNICORN, WORKER
 from tests.ports import free_port
+from tests.processes import Processes, Started, wait_until
 
 PASSWORD = "hunter2%2Fand%20more"
 SEND = """

@@ -4,7 +4,7 @@ from subprocess import TimeoutExpired
 
 import pytest
 
-from tests.deploy.conftest import wait_until
+from tests.processes import wait_until
 
 MANAGE = ("manage.py", "check")
 WORKER = ("-m", "celery", "-A", "project", "worker")

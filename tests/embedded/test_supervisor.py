@@ -8,7 +8,7 @@ import time
 import pytest
 
 from project.embedded.supervisor import Child
-from tests.deploy.conftest import Processes, Started, wait_until
+from tests.processes import Processes, Started, wait_until
 
 SUPERVISE = """
 import logging, sys
@@ -59,7 +59,15 @@ def test_pauses_grow_to_half_a_minute(caplog):
     for _ in range(7):
         child.start_later("exited with code 1")
 
-    assert [record.args[2] for record in caplog.records] == [1, 2, 4, 8, 16, 30, 30]
+    assert [record.args["retry_in_seconds"] for record in caplog.records] == [
+        1,
+        2,
+        4,
+        8,
+        16,
+        30,
+        30,
+    ]
     assert caplog.messages[0] == "beat exited with code 1: starting it again in 1 s"
 
 
@@ -68,7 +76,7 @@ def test_pauses_begin_anew_after_a_good_run(caplog):
 
     child.start_later("exited with code 1")
 
-    assert caplog.records[0].args[2] == 1
+    assert caplog.records[0].args["retry_in_seconds"] == 1
 
 
 def test_a_command_that_cannot_start_is_tried_again(caplog):

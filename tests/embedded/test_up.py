@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from tests.deploy.conftest import ROOT, Processes, Started, wait_until
 from tests.ports import free_port
+from tests.processes import ROOT, Processes, Started, wait_until
 
 SEND = """
 import sys

@@ -145,7 +145,7 @@ def a_message_that_comes_twice_starts_its_run_once(service: Service) -> None:
         send(connection, messages[long], queue)
 
     for run_id in (short, long):
-        dropped = f"Dropping a message of {run_id}"
+        dropped = f"Dropping a message of run {run_id}"
         wait_for(
             lambda dropped=dropped: service.output().count(dropped) == 3,
             seconds=RUN_SECONDS,

@@ -147,7 +147,7 @@ def test_a_worker_starts_without_its_database(tmp_path: Path, database: str) -> 
     with Api(tmp_path) as api:
         with worker(api, "one", DATABASE_URL=database) as process:
             wait_for(lambda: "one@here ready." in logged(api), seconds=START_SECONDS)
-            told_later = "The catalogue is told of this worker later"
+            told_later = "This worker is registered in the catalogue later"
             wait_for(lambda: told_later in logged(api), seconds=START_SECONDS)
             assert process.poll() is None
         assert process.returncode == 0, "and stops as any other"

@@ -64,8 +64,8 @@ def test_a_later_migration_passes(model, column, caplog):
 
     assert not faults_of(connection)
     assert stale_names() == ["one"]
-    assert "Took the agenda's triggers off" in caplog.text
-    assert "Put the agenda's triggers in" in caplog.text
+    assert "Removed the agenda's triggers" in caplog.text
+    assert "Installed the agenda's triggers" in caplog.text
     settle()
     PeriodicTask.objects.update(queue="seen")
     assert stale_names() == ["one"]

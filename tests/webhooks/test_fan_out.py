@@ -178,7 +178,7 @@ def test_an_event_whose_run_is_gone_is_not_told_and_that_is_logged(caplog):
     assert fan_out(now=NOON) == 1
 
     assert not Delivery.objects.exists()
-    assert "its run is no longer there" in caplog.text
+    assert "the run is no longer there" in caplog.text
 
 
 def test_one_that_cannot_be_told_stops_no_other(monkeypatch, caplog):
@@ -193,7 +193,7 @@ def test_one_that_cannot_be_told_stops_no_other(monkeypatch, caplog):
     assert fan_out(now=NOON) == 2
 
     assert Delivery.objects.get().run_id == whole.pk
-    assert f"Nobody is told of run.failed {broken.pk}" in caplog.text
+    assert f"No webhook receives run.failed of run {broken.pk}" in caplog.text
 
 
 def test_there_may_be_more_events_than_are_read_at_once(monkeypatch):

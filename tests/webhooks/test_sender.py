@@ -241,7 +241,7 @@ def test_an_error_of_ours_is_one_attempt_and_no_end(
         "pending",
         "An error of ours: ZeroDivisionError.",
     )
-    assert "nobody thought of" in caplog.text
+    assert "raised an unexpected error" in caplog.text
 
 
 def test_a_webhook_whose_key_is_lost_is_disabled_and_told_why(

@@ -122,7 +122,7 @@ def test_what_is_told_is_written_later_when_the_database_is_away(recorder_thread
     recorder_thread.enqueue(job)
 
     wait_until(lambda: len(job.threads) == 4)
-    assert "An end is written later: gone" in caplog.text
+    assert "The end of a run is written later: gone" in caplog.text
 
 
 def test_what_is_told_and_wrong_is_left_out(recorder_thread, caplog):
@@ -132,7 +132,7 @@ def test_what_is_told_and_wrong_is_left_out(recorder_thread, caplog):
     assert recorder_thread.execute(Job())
 
     assert len(job.threads) == 1
-    assert "What could not be written is left out" in caplog.text
+    assert "A write to the ledger failed and is not repeated" in caplog.text
 
 
 def test_what_a_crash_of_the_database_may_have_forgotten_is_written_again(recorder_thread):
@@ -175,7 +175,7 @@ def test_what_cannot_be_written_does_not_hold_up_the_rest(recorder_thread, caplo
     recorder_thread.retry_later(last)
 
     wait_until(lambda: last.threads)
-    assert "What could not be written is left out" in caplog.text
+    assert "A write to the ledger failed and is not repeated" in caplog.text
 
 
 @pytest.mark.parametrize(("is_child", "ended"), [(True, [signal.SIGKILL]), (False, [])])

@@ -175,7 +175,7 @@ def test_without_the_database_it_says_so_once_and_goes_on(beat, monkeypatch, cap
     beat(announcer)
 
     warnings = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
-    assert warnings == ["The catalogue is told of this worker later: the server is away"]
+    assert warnings == ["This worker is registered in the catalogue later: the server is away"]
     assert living() == ["celery@one"]
 
 

@@ -182,7 +182,7 @@ def test_without_a_database_a_run_starts_and_its_end_is_kept(deliver, body, reco
     assert deliver(run_id) == "SUCCESS"
 
     assert body.started == [run_id]
-    assert "without telling the ledger: gone" in caplog.text
+    assert "without recording it: gone" in caplog.text
     assert the_run().state == "queued"
     unseen, end = recorder.kept
     assert unseen()

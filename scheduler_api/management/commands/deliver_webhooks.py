@@ -1,14 +1,14 @@
 """`manage.py deliver_webhooks`: tells webhooks what has come of runs."""
 
-import logging
 import signal
 from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from scheduler_api.log_events import EventLogger, LogEvent
 from scheduler_api.webhooks.sender import Sender
 
-logger = logging.getLogger(__name__)
+logger = EventLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -23,6 +23,6 @@ class Command(BaseCommand):
         sender = Sender()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, sender.stop)
-        logger.info("Delivering webhooks")
+        logger.info(LogEvent.WEBHOOK_SENDER_STARTED, "Delivering webhooks")
         sender.run()
-        logger.info("No more webhooks are delivered by this process")
+        logger.info(LogEvent.WEBHOOK_SENDER_STOPPED, "This process no longer delivers webhooks")

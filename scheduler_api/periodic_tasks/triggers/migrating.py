@@ -6,7 +6,6 @@ Django changes a table by making it anew, drops its triggers, and refuses to ren
 while another trigger names it.
 """
 
-import logging
 from typing import Any
 
 from django.db import connections
@@ -15,6 +14,7 @@ from django.db.migrations import Migration
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.signals import post_migrate, pre_migrate
 
+from scheduler_api.log_events import EventLogger, LogEvent
 from scheduler_api.periodic_tasks.triggers.installation import (
     DIALECTS,
     faults_of,
@@ -22,7 +22,7 @@ from scheduler_api.periodic_tasks.triggers.installation import (
     remove,
 )
 
-logger = logging.getLogger(__name__)
+logger = EventLogger(__name__)
 
 # The apps whose migrations the triggers may stand in the way of. On PostgreSQL those of our own
 # tables pass, but for `jitter_seconds`: each of our releases would have all tasks planned anew.
@@ -44,7 +44,10 @@ def make_way(*, using: str, plan: list[tuple[Migration, bool]] | None = None, **
     connection = connections[using]
     apps = {migration.app_label for migration, _ in plan or []}
     if apps & STANDS_IN_THE_WAY_OF.get(connection.vendor, set()) and remove(connection):
-        logger.info("Took the agenda's triggers off until the migrations are done.")
+        logger.info(
+            LogEvent.TRIGGERS_REMOVED,
+            "Removed the agenda's triggers until the migrations are done.",
+        )
 
 
 def ensure(*, using: str, **_: Any) -> None:
@@ -56,9 +59,11 @@ def ensure(*, using: str, **_: Any) -> None:
     if faults:
         install(connection)
         logger.info(
-            "Put the agenda's triggers in, and marked each task: %d were missing, %d different.",
-            len(faults.missing),
-            len(faults.different),
+            LogEvent.TRIGGERS_INSTALLED,
+            "Installed the agenda's triggers and marked every task as stale: %(missing)d were "
+            "missing, %(different)d different.",
+            missing=len(faults.missing),
+            different=len(faults.different),
         )
 
 

@@ -37,7 +37,7 @@ def test_a_request_is_one_line(api, lines, method, path, status):
     assert line.levelno == logging.INFO
     assert line.getMessage().startswith(f"{method.upper()} {path} {status} ")
     assert line.getMessage().endswith(" ms client=127.0.0.1")
-    assert line.members.keys() == {"method", "path", "status", "duration_ms", "client"}
+    assert line.members.keys() == {"event", "method", "path", "status", "duration_ms", "client"}
     assert current_request_id.get() == "abc"
 
 

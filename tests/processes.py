@@ -17,7 +17,7 @@ import pytest
 from tests.canaries import KEY, Secrets
 from tests.ports import free_port
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
