@@ -4,12 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
-from tests.client import OPENAPI_FILE, escape
+from tests.client import OPENAPI_FILE, escape, load_document
 
 TEXT = OPENAPI_FILE.read_text()
-DOCUMENT: dict[str, Any] = yaml.safe_load(TEXT)
+DOCUMENT: dict[str, Any] = load_document()
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 
 
