@@ -15,8 +15,8 @@ from django_celery_beat.models import PeriodicTask
 from scheduler_api.access.audit import Caller, Operation, note
 from scheduler_api.catalogue.task_lookup import announced_names
 from scheduler_api.http.problems import Problem
-from scheduler_api.periodic_tasks.models import managed_settings
 from scheduler_api.runs import message_options
+from scheduler_api.runs.creation import Definition, definition_of, new_run
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.outbox import put_out, wake_beat
 
@@ -69,19 +69,16 @@ def run_now(task: PeriodicTask, *, args: str, kwargs: str, now: datetime, by: Ca
     `args` and `kwargs` are JSON that has been checked.
     """
     refuse_unsendable(task, args=args, kwargs=kwargs)
-    run = Run.objects.create(
-        id=uuid4(),
-        periodic_task_id=task.pk,
-        periodic_task_name=task.name,
-        owner_id=managed_settings(task).owner_id,
-        task=task.task,
+    run = new_run(
+        definition_of(task, args=args, kwargs=kwargs),
+        pk=uuid4(),
         trigger=Run.Trigger.MANUAL,
+        slot_at=None,
         due_at=now,
-        created_at=now,
-        args=args,
-        kwargs=kwargs,
+        now=now,
         options=message_options.options_of_task(task, now=now),
     )
+    run.save(force_insert=True)
     send(run, now=now)
     note_of(Operation.RUN, run, by=by, args=json.loads(args), kwargs=json.loads(kwargs))
     return run
@@ -104,20 +101,23 @@ def retry(run: Run, *, now: datetime, by: Caller) -> Run:
         raise CannotRetry("It stands for slots that were not served: run the task now instead.")
     options = json.loads(run.options)
     options.pop("expires", None)  # that of the other message
-    again = Run.objects.create(
-        id=uuid4(),
-        periodic_task_id=run.periodic_task_id,
-        periodic_task_name=run.periodic_task_name,
-        owner_id=run.owner_id,
-        task=run.task,
+    again = new_run(
+        Definition(
+            periodic_task_id=run.periodic_task_id,
+            periodic_task_name=run.periodic_task_name,
+            owner_id=run.owner_id,
+            task=run.task,
+            args=run.args,
+            kwargs=run.kwargs,
+        ),
+        pk=uuid4(),
         trigger=Run.Trigger.RETRY,
         slot_at=run.slot_at,
         due_at=now,
-        created_at=now,
-        args=run.args,
-        kwargs=run.kwargs,
+        now=now,
         options=json.dumps(options),
     )
+    again.save(force_insert=True)
     send(again, now=now)
     note_of(Operation.RETRY, again, by=by, retry_of=str(run.pk))
     return again

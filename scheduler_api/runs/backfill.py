@@ -26,6 +26,7 @@ from scheduler_api.periodic_tasks.run_ids import run_id
 from scheduler_api.periodic_tasks.slots import next_run_at, schedule_of_task, slot_after
 from scheduler_api.runs import message_options
 from scheduler_api.runs.actions import NotSendable, refuse_unsendable
+from scheduler_api.runs.creation import definition_of, new_run
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.outbox import wake_beat
 from scheduler_api.schedules.errors import InvalidSchedule
@@ -76,7 +77,7 @@ def backfill(
         raise ValidationFailed(errors=[too_many(slots[-1])])
     waits_for = next_run_at(task)
     passed = [slot for slot in slots if waits_for is None or slot < waits_for]
-    runs = [new_run(task, pk, slot_at, now=now) for pk, slot_at in free_of(task.pk, passed)]
+    runs = [backfilled_run(task, pk, slot_at, now=now) for pk, slot_at in free_of(task.pk, passed)]
     Run.objects.bulk_create(runs, batch_size=ADDED_AT_ONCE)
     if runs:
         told = {"from": start, "until": end, "count": len(runs)}
@@ -150,27 +151,22 @@ def free_of(task_id: int, slots: Sequence[datetime]) -> list[tuple[str, datetime
     return free
 
 
-def new_run(task: PeriodicTask, pk: str, slot_at: datetime, *, now: datetime) -> Run:
+def backfilled_run(task: PeriodicTask, pk: str, slot_at: datetime, *, now: datetime) -> Run:
     """Return the run of a slot, not stored yet.
 
     Its message does not expire: nobody knows when its turn comes.
     """
-    half = managed_settings(task)
-    return Run(
-        id=pk,
-        periodic_task_id=task.pk,
-        periodic_task_name=task.name,
-        owner_id=half.owner_id,
-        task=task.task,
+    jitter_seconds = managed_settings(task).jitter_seconds
+    return new_run(
+        definition_of(task),
+        pk=pk,
         trigger=Run.Trigger.BACKFILL,
         slot_at=slot_at,
-        due_at=due_at(task.pk, slot_at, half.jitter_seconds),
-        is_held=True,
-        reason=WAITS,
-        created_at=now,
-        args=task.args or "[]",
-        kwargs=task.kwargs or "{}",
+        due_at=due_at(task.pk, slot_at, jitter_seconds),
+        now=now,
         options=message_options.options_of(
             task.queue, task.exchange, task.routing_key, task.priority, task.headers, None
         ),
+        is_held=True,
+        reason=WAITS,
     )

@@ -23,6 +23,9 @@ from scheduler_api.worker.prepared_statements import BoundStatement, PreparedSta
 
 State = Run.State
 
+# A row is created as what it is to become, or as a record of what did not run.
+INITIAL_STATES = (State.PENDING, State.MISSED, State.SKIPPED, State.CANCELLED)
+
 # A worker says that it lives more often than that; without a sign for so long, it has gone.
 LEASE = timedelta(seconds=settings.RUN_LEASE_SECONDS)
 

@@ -11,6 +11,7 @@ from scheduler_api.periodic_tasks.jitter import due_at
 from scheduler_api.periodic_tasks.models import MAX_RUNTIME_SECONDS
 from scheduler_api.periodic_tasks.run_ids import run_id
 from scheduler_api.runs import message_options
+from scheduler_api.runs.creation import new_missed_run
 from scheduler_api.runs.events import RunEvent, tell
 from scheduler_api.runs.models import Run
 from scheduler_api.scheduler.buffered_runs import active_of
@@ -220,19 +221,15 @@ def missed_run(task: DueTask, served: Served, *, now: datetime) -> Run:
     """Return what stands for the slots that were missed."""
     missed = served.missed
     assert missed is not None
-    return Run(
-        id=run_id(task.id, missed.first_at),
-        periodic_task_id=task.id,
-        periodic_task_name=task.name,
-        owner_id=task.owner_id,
-        task=task.task,
-        slot_at=missed.first_at,
-        last_slot_at=missed.last_at if missed.count > 1 else None,
+    return new_missed_run(
+        task.definition,
+        pk=run_id(task.id, missed.first_at),
+        first_slot_at=missed.first_at,
+        last_slot_at=missed.last_at,
         slot_count=missed.count,
         due_at=due_at(task.id, missed.first_at, task.jitter_seconds or 0),
-        state=Run.State.MISSED,
+        now=now,
         reason=LATE,
-        created_at=now,
     )
 
 

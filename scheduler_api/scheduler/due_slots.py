@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from scheduler_api.periodic_tasks.jitter import due_at
 from scheduler_api.periodic_tasks.models import ManagedTask
+from scheduler_api.runs.creation import Definition, new_run
 from scheduler_api.runs.models import Run
 from scheduler_api.scheduler.policy import MAX_CATCHUP, missed_among
 from scheduler_api.schedules.errors import InvalidSchedule
@@ -72,6 +73,18 @@ class DueTask(NamedTuple):
             return "clocked", self.clocked_id, self.timing
         return None
 
+    @property
+    def definition(self) -> Definition:
+        """What its runs copy."""
+        return Definition(
+            periodic_task_id=self.id,
+            periodic_task_name=self.name,
+            owner_id=self.owner_id,
+            task=self.task,
+            args=self.args,
+            kwargs=self.kwargs,
+        )
+
 
 class Sent(NamedTuple):
     """A run that is to be sent, before it is in the ledger."""
@@ -91,21 +104,16 @@ class Sent(NamedTuple):
         reason: str = "",
     ) -> Run:
         """Return its row in the ledger."""
-        return Run(
-            id=self.id,
-            periodic_task_id=self.task.id,
-            periodic_task_name=self.task.name,
-            owner_id=self.task.owner_id,
-            task=self.task.task,
+        return new_run(
+            self.task.definition,
+            pk=self.id,
             slot_at=self.slot_at,
             due_at=self.due_at,
+            now=now,
+            options=self.options,
             state=state,
             is_held=is_held,
             reason=reason,
-            created_at=now,
-            args=self.task.args or "[]",
-            kwargs=self.task.kwargs or "{}",
-            options=self.options,
         )
 
 

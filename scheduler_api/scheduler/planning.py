@@ -20,6 +20,7 @@ from scheduler_api.periodic_tasks.task_schedule import (
     schedule_from,
     timing_digest,
 )
+from scheduler_api.runs.creation import definition_of, new_missed_run
 from scheduler_api.runs.models import Run
 from scheduler_api.scheduler.store import Quarantine, Store
 from scheduler_api.schedules.errors import InvalidSchedule
@@ -115,29 +116,15 @@ def missed_by(task: PeriodicTask, *, now: datetime) -> list[Run]:
     standing.missed_count += 1
     standing.served_at = slot_at
     return [
-        missed_run(
-            task,
-            slot_at=slot_at,
+        new_missed_run(
+            definition_of(task),
+            pk=run_id(task.pk, slot_at),
+            first_slot_at=slot_at,
+            due_at=slot_at,
             now=now,
             reason="The periodic task was disabled before its slot was served.",
         )
     ]
-
-
-def missed_run(task: PeriodicTask, *, slot_at: datetime, now: datetime, reason: str) -> Run:
-    """Return a run that stands for a missed slot, not stored yet."""
-    return Run(
-        id=run_id(task.pk, slot_at),
-        periodic_task_id=task.pk,
-        periodic_task_name=task.name,
-        owner_id=managed_settings(task).owner_id,
-        task=task.task,
-        slot_at=slot_at,
-        due_at=slot_at,
-        state=Run.State.MISSED,
-        reason=reason,
-        created_at=now,
-    )
 
 
 def put_off(task_id: int, failures: int, error: object, *, now: datetime) -> Quarantine:
