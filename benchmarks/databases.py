@@ -41,7 +41,7 @@ numbers = count(1)
 FILL = """
 INSERT INTO scheduler_api_run (
     id, periodic_task_id, periodic_task_name, task, trigger, slot_at, due_at, slot_count, state,
-    reason, is_held, created_at, queued_at, started_at, finished_at, worker, attempts, args,
+    reason, is_buffered, created_at, queued_at, started_at, finished_at, worker, attempts, args,
     kwargs, options, result
 )
 SELECT
@@ -102,7 +102,7 @@ class Database:
             "due_at": slot_at,
             "anchor_at": anchor_at,
             "stale": "false",
-            "timing": "'benchmark'",
+            "timing_digest": "'benchmark'",
         }
         with self._unchecked():
             self._multiply(AGENDA, tasks, plan)

@@ -83,7 +83,7 @@ def enter(database: Database, ids: list[str]) -> None:
         """
         INSERT INTO scheduler_api_run (
             id, periodic_task_id, periodic_task_name, task, trigger, due_at, slot_count, state,
-            reason, is_held, created_at, queued_at, args, kwargs, options
+            reason, is_buffered, created_at, queued_at, args, kwargs, options
         )
         SELECT id, 1, 'Benchmark', %s, 'schedule', now(), 1, 'queued', '', false, now(), now(),
             '[]', '{}', '{}'

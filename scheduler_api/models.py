@@ -9,7 +9,7 @@ from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs.events import FailureStreak, RunEvent
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.outbox import Outbox
-from scheduler_api.scheduler.models import BeatHeartbeat, Repeat
+from scheduler_api.scheduler.models import BeatHeartbeat, Republication
 from scheduler_api.schedules.models import ScheduleRevision
 from scheduler_api.webhooks.models import Delivery, Webhook
 
@@ -24,7 +24,7 @@ __all__ = [
     "ManagedTask",
     "Outbox",
     "RateLimitWindow",
-    "Repeat",
+    "Republication",
     "Run",
     "RunEvent",
     "ScheduleRevision",

@@ -40,7 +40,7 @@ def trouble_of(latest: BeatHeartbeat | None, now: datetime) -> str:
         return "no beat is running"
     if now - latest.ticked_at > SILENT_AFTER:
         return f"silent since {latest.ticked_at.isoformat(timespec='seconds')}"
-    return latest.trouble
+    return latest.publish_error
 
 
 def age(moment: datetime | None, now: datetime) -> float | None:

@@ -18,33 +18,37 @@ class Agenda(models.Model):
         primary_key=True,
         related_name="agenda",
     )
-    slot_at = models.DateTimeField(null=True, help_text="The next slot; null for none.")
+    slot_at = models.DateTimeField(null=True, help_text="The next slot; null if there is none.")
     due_at = models.DateTimeField(
         null=True,
-        help_text="When beat takes it up: the slot and its jitter, or after a failure a new try.",
+        help_text="When beat claims it: the slot plus jitter, or the next try after a failure.",
     )
     anchor_at = models.DateTimeField(
-        null=True, help_text="Slots of an interval are this moment and k times its length."
+        null=True, help_text="Slots of an interval are this moment plus k times its length."
     )
-    since_at = models.DateTimeField(
-        null=True, help_text="No slot until here counts: the schedule was another, or paused."
+    slots_after_at = models.DateTimeField(
+        null=True,
+        help_text="Only slots after this moment count: before it, the schedule was different or "
+        "the task was paused.",
     )
-    served_at = models.DateTimeField(
+    resolved_through_at = models.DateTimeField(
         null=True, help_text="The latest slot that was sent, missed or skipped."
     )
-    timing = models.CharField(
-        max_length=64, default="", help_text="A digest of all that the slots depend on."
+    timing_digest = models.CharField(
+        max_length=64, default="", help_text="A digest of everything that determines the slots."
     )
-    stale = models.BooleanField(default=True, help_text="The definition is another since.")
+    stale = models.BooleanField(
+        default=True, help_text="Whether the definition has changed since the last plan."
+    )
     stale_at = models.DateTimeField(null=True, help_text="When the definition last changed.")
     failures = models.PositiveIntegerField(
-        default=0, help_text="How often in a row it could not be planned or sent."
+        default=0, help_text="Number of consecutive failures to plan or send the task."
     )
     last_error = models.TextField(
-        default="", help_text="Why not, for people; empty when it could."
+        default="", help_text="Reason of the latest failure, for people; empty after a success."
     )
     missed_count = models.PositiveBigIntegerField(
-        default=0, help_text="How many of its slots were missed."
+        default=0, help_text="Number of missed slots of this task."
     )
 
     objects = models.Manager["Agenda"]()

@@ -89,7 +89,7 @@ def _outdated(using: str) -> Iterator[list[int]]:
         # Both tables by a range: else PostgreSQL reads the whole of one of them each time.
         here = {"pk__gte": pks[0], "pk__lte": pks[-1]}
         tasks = planned.filter(**here, **{f"agenda__{bound}": pk for bound, pk in here.items()})
-        yield [task.pk for task in tasks if task.agenda.timing != timing_digest(task)]
+        yield [task.pk for task in tasks if task.agenda.timing_digest != timing_digest(task)]
         latest = pks[-1]
 
 

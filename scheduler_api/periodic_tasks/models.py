@@ -129,7 +129,7 @@ class ManagedTask(models.Model):
             models.Index(
                 fields=["paused_until"],
                 condition=models.Q(paused_until__isnull=False),
-                name="pauses_that_end",
+                name="managed_tasks_by_pause_end",
             )
         ]
 

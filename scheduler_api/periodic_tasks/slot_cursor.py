@@ -25,14 +25,14 @@ from scheduler_api.schedules.tables import schedule_of
 class SlotCursor:
     """The moment from which the slots of a periodic task are counted.
 
-    Slots of an interval are `anchor_at` plus k times its length. Slots up to `since_at` do not
-    count, because the definition was another. Slots up to `after` are already resolved. `slot_at`
-    is the next slot where it is already known.
+    Slots of an interval are `anchor_at` plus k times its length. Only slots after `slots_after_at`
+    count: before it, the definition was another. Slots up to `after` are already resolved.
+    `slot_at` is the next slot where it is already known.
     """
 
     anchor_at: datetime
     after: datetime
-    since_at: datetime
+    slots_after_at: datetime
     slot_at: datetime | None = None
     is_rearmed: bool = False
 
@@ -50,30 +50,31 @@ def slot_cursor_of(task: PeriodicTask) -> SlotCursor:
     agenda, resumed_at = planned_agenda(task), end_of_pause(task)
     if agenda is None:
         return _first_cursor(task, resumed_at)
-    served_at, since_at = agenda.served_at or EPOCH, agenda.since_at or EPOCH
-    if resumed_at and resumed_at > since_at:
+    resolved_through_at = agenda.resolved_through_at or EPOCH
+    slots_after_at = agenda.slots_after_at or EPOCH
+    if resumed_at and resumed_at > slots_after_at:
         return SlotCursor(
-            anchor_at=resumed_at, after=resumed_at, since_at=resumed_at, is_rearmed=True
+            anchor_at=resumed_at, after=resumed_at, slots_after_at=resumed_at, is_rearmed=True
         )
     changed_at = agenda.stale_at or EPOCH
-    if agenda.timing == DISABLED_DIGEST:
+    if agenda.timing_digest == DISABLED_DIGEST:
         return SlotCursor(
-            anchor_at=changed_at, after=changed_at, since_at=changed_at, is_rearmed=True
+            anchor_at=changed_at, after=changed_at, slots_after_at=changed_at, is_rearmed=True
         )
     anchor_at = agenda.anchor_at or changed_at
-    if agenda.timing != timing_digest(task):
-        since_at = EPOCH if task.clocked else changed_at
+    if agenda.timing_digest != timing_digest(task):
+        slots_after_at = EPOCH if task.clocked else changed_at
         return SlotCursor(
-            anchor_at=agenda.served_at or anchor_at,
-            after=max(served_at, since_at),
-            since_at=since_at,
+            anchor_at=agenda.resolved_through_at or anchor_at,
+            after=max(resolved_through_at, slots_after_at),
+            slots_after_at=slots_after_at,
             # A slot that had passed before the change is still to be resolved.
             slot_at=_passed(agenda.slot_at, until=changed_at),
         )
     return SlotCursor(
         anchor_at=anchor_at,
-        after=max(served_at, since_at),
-        since_at=since_at,
+        after=max(resolved_through_at, slots_after_at),
+        slots_after_at=slots_after_at,
         slot_at=agenda.slot_at,
     )
 
@@ -86,7 +87,7 @@ def planned_agenda(task: PeriodicTask) -> Agenda | None:
         agenda: Agenda = task.agenda
     except Agenda.DoesNotExist:
         return None
-    return agenda if agenda.timing else None
+    return agenda if agenda.timing_digest else None
 
 
 def _passed(slot_at: datetime | None, *, until: datetime) -> datetime | None:
@@ -98,13 +99,13 @@ def _first_cursor(task: PeriodicTask, resumed_at: datetime | None) -> SlotCursor
     before = last_run_at or changed_at(task)
     after = max(EPOCH if task.clocked else before, resumed_at or EPOCH)
     if resumed_at and resumed_at > (last_run_at or task.start_time or EPOCH):
-        return SlotCursor(anchor_at=resumed_at, after=after, since_at=after)
+        return SlotCursor(anchor_at=resumed_at, after=after, slots_after_at=after)
     row = schedule_row(task)
     if task.interval and task.start_time and not last_run_at:
         interval = schedule_of(row, anchor=before)
         assert isinstance(interval, Interval)
         before = anchor_of(task.start_time, interval)
-    return SlotCursor(anchor_at=before, after=after, since_at=after)
+    return SlotCursor(anchor_at=before, after=after, slots_after_at=after)
 
 
 def anchor_of(first: datetime, interval: Interval) -> datetime:

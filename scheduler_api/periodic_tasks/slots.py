@@ -57,7 +57,7 @@ def upcoming_slots(task: PeriodicTask, *, after: datetime, count: int) -> list[d
 def next_run_at(task: PeriodicTask) -> datetime | None:
     """Return the slot that beat waits for, in the past when it is overdue."""
     agenda = planned_agenda(task)
-    if agenda and not agenda.stale and agenda.timing != DISABLED_DIGEST:
+    if agenda and not agenda.stale and agenda.timing_digest != DISABLED_DIGEST:
         return agenda.slot_at
     if never_runs(task):
         return None

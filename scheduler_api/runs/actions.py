@@ -135,8 +135,10 @@ def cancel(run: Run, *, now: datetime, by: Caller) -> None:
     row = Run.objects.filter(pk=run.pk)
     waiting = row.filter(state__in=(State.PENDING, State.QUEUED))
     columns: dict[str, Any] = {"state": State.CANCELLED, "reason": CANCELLED, "finished_at": now}
-    if not waiting.update(**columns, lease_until=None, is_held=False):
-        asked = row.filter(state=State.RUNNING).update(is_to_end=True, reason=TO_BE_ENDED)
+    if not waiting.update(**columns, lease_until=None, is_buffered=False):
+        asked = row.filter(state=State.RUNNING).update(
+            is_cancel_requested=True, reason=TO_BE_ENDED
+        )
         if not asked:
             run.refresh_from_db()
             raise HasEnded(f"It is {run.state}: there is nothing to cancel.")

@@ -167,6 +167,6 @@ def backfilled_run(task: PeriodicTask, pk: str, slot_at: datetime, *, now: datet
         options=message_options.options_of(
             task.queue, task.exchange, task.routing_key, task.priority, task.headers, None
         ),
-        is_held=True,
+        is_buffered=True,
         reason=WAITS,
     )

@@ -45,12 +45,12 @@ class FailureStreak(models.Model):
     failures = models.PositiveIntegerField(
         help_text="How many in a row, since the last success or the last pause for it."
     )
-    since_at = models.DateTimeField(help_text="When the first of them ended.")
+    first_failed_at = models.DateTimeField(help_text="When the first of them ended.")
 
     objects = models.Manager["FailureStreak"]()
 
     def __str__(self) -> str:
-        return f"{self.failures} failures of {self.periodic_task_id} since {self.since_at}"
+        return f"{self.failures} failures of {self.periodic_task_id} since {self.first_failed_at}"
 
 
 def tell(kind: RunEvent.Kind, runs: Iterable[Run], *, at: datetime) -> None:

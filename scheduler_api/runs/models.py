@@ -54,7 +54,7 @@ class Run(models.Model):
         help_text="The state in which it has ended; null until then.",
     )
     reason = models.TextField(default="", help_text="Why it stands so, for people.")
-    is_held = models.BooleanField(
+    is_buffered = models.BooleanField(
         default=False, help_text="It is pending until the run before it has ended."
     )
     created_at = models.DateTimeField()
@@ -73,7 +73,7 @@ class Run(models.Model):
     attempts = models.PositiveIntegerField(
         db_default=0, help_text="How often it has started: once, and again for each retry."
     )
-    is_to_end = models.BooleanField(
+    is_cancel_requested = models.BooleanField(
         db_default=False, help_text="Somebody has asked for its end while it ran."
     )
     result = models.TextField(
@@ -97,21 +97,23 @@ class Run(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["-created_at", "-id"], name="runs_by_time"),
-            models.Index(fields=["periodic_task_id", "-created_at", "-id"], name="runs_of_a_task"),
-            models.Index(fields=["owner_id", "-created_at", "-id"], name="runs_of_an_owner"),
+            models.Index(fields=["-created_at", "-id"], name="runs_by_created_at"),
+            models.Index(
+                fields=["periodic_task_id", "-created_at", "-id"], name="runs_by_periodic_task"
+            ),
+            models.Index(fields=["owner_id", "-created_at", "-id"], name="runs_by_owner"),
             models.Index(
                 fields=["periodic_task_id"],
-                condition=models.Q(is_held=True),
-                name="runs_that_are_held",
+                condition=models.Q(is_buffered=True),
+                name="runs_buffered",
             ),
             models.Index(
                 fields=["lease_until"],
                 condition=models.Q(lease_until__isnull=False),
-                name="runs_with_a_lease",
+                name="runs_by_lease",
             ),
             # Not by `state`: a change that touches no index takes a third of the time.
-            models.Index(fields=["ended_as", "-created_at", "-id"], name="runs_that_ended_so"),
+            models.Index(fields=["ended_as", "-created_at", "-id"], name="runs_by_end_state"),
         ]
 
     def __str__(self) -> str:

@@ -30,7 +30,7 @@ KINDS = {State.FAILED: Kind.FAILED, State.LOST: Kind.LOST}
 # Nothing is known of these, so that a periodic task without its other half has them.
 DEFAULTS = ManagedTask()
 GROW = """
-INSERT INTO scheduler_api_failurestreak AS streak (periodic_task_id, failures, since_at)
+INSERT INTO scheduler_api_failurestreak AS streak (periodic_task_id, failures, first_failed_at)
 VALUES (%s, %s, %s)
 ON CONFLICT (periodic_task_id) DO UPDATE SET failures = streak.failures + excluded.failures
 RETURNING failures
@@ -71,14 +71,16 @@ def give_up(
     ended: list[Run] = []
     for run in runs:
         policy = policies.get(run.periodic_task_id, DEFAULTS)
-        may_start = 0 < attempts_of(run, state) < policy.max_attempts and not run.is_to_end
+        may_start = (
+            0 < attempts_of(run, state) < policy.max_attempts and not run.is_cancel_requested
+        )
         (again if may_start else ended).append(run)
     for run in again:
         run.attempts = attempts_of(run, state)
         try_again(run, policies[run.periodic_task_id], at=at)
     for run in ended:
-        run.state, run.finished_at, run.lease_until, run.is_held = state, at, None, False
-    changed = ["state", "reason", "finished_at", "lease_until", "is_held", *(columns or ())]
+        run.state, run.finished_at, run.lease_until, run.is_buffered = state, at, None, False
+    changed = ["state", "reason", "finished_at", "lease_until", "is_buffered", *(columns or ())]
     if ended:
         Run.objects.bulk_update(ended, {*changed})
         note_failures(ended, policies, at=at, kind=KINDS[State(state)])
@@ -106,7 +108,7 @@ def try_again(run: Run, policy: ManagedTask, *, at: datetime) -> None:
     run.reason = (
         f"Attempt {run.attempts} of {policy.max_attempts}: {told[:1000]}. It starts again."
     )
-    run.state, run.is_held = State.PENDING, False
+    run.state, run.is_buffered = State.PENDING, False
     run.started_at = run.queued_at = run.finished_at = run.lease_until = None
     put_out([str(run.pk)], now=at, retry_at=at + wait)
 
@@ -136,8 +138,8 @@ def note_failures(
 def grow(periodic_task_id: int, more: int, *, at: datetime) -> int:
     """Add to the failures in a row of a periodic task, and return how many there are."""
     with connection.cursor() as cursor:
-        since_at = connection.ops.adapt_datetimefield_value(at)
-        cursor.execute(GROW, [periodic_task_id, more, since_at])
+        first_failed_at = connection.ops.adapt_datetimefield_value(at)
+        cursor.execute(GROW, [periodic_task_id, more, first_failed_at])
         [failures] = cursor.fetchone()
     return int(failures)
 

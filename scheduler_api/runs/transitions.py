@@ -163,7 +163,7 @@ def end(
             state=state,
             finished_at=at,
             lease_until=None,
-            is_held=False,
+            is_buffered=False,
         )
     except ValidationError:  # no id of ours
         return False
@@ -187,7 +187,7 @@ def wait_again(run_id: str, *, started_at: datetime, until: datetime, reason: st
 def end_asked_for(run_ids: Iterable[str], *, at: datetime) -> bool:
     """End what somebody has cancelled of the runs of a process; tell whether there is some."""
     ids = list(run_ids)
-    asked = Run.objects.filter(pk__in=ids, state=State.RUNNING, is_to_end=True)
+    asked = Run.objects.filter(pk__in=ids, state=State.RUNNING, is_cancel_requested=True)
     asked.update(state=State.CANCELLED, reason=TERMINATED, finished_at=at, lease_until=None)
     return Run.objects.filter(pk__in=ids, state=State.CANCELLED).exists()
 

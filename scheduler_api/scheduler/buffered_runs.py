@@ -20,7 +20,7 @@ class Unfinished(NamedTuple):
     """A run that has not ended."""
 
     id: str
-    is_held: bool
+    is_buffered: bool
     trigger: str
 
 
@@ -31,7 +31,7 @@ def active_of(leases: Mapping[int, datetime]) -> dict[int, list[tuple[str, bool]
     it has had its time. One that runs is known to live.
     """
     return {
-        task_id: [(each.id, each.is_held) for each in runs]
+        task_id: [(each.id, each.is_buffered) for each in runs]
         for task_id, runs in unfinished_of(leases).items()
     }
 
@@ -44,19 +44,19 @@ def unfinished_of(leases: Mapping[int, datetime]) -> dict[int, list[Unfinished]]
     unfinished: dict[int, list[Unfinished]] = {}
     recent = Q(created_at__gt=min(leases.values()))
     runs = Run.active().filter(recent | Q(lease_until__isnull=False), periodic_task_id__in=leases)
-    for pk, task_id, created_at, is_held, lease_until, trigger in runs.exclude(
-        is_held=True, trigger=Run.Trigger.BACKFILL
-    ).values_list("pk", "periodic_task_id", "created_at", "is_held", "lease_until", "trigger"):
+    for pk, task_id, created_at, is_buffered, lease_until, trigger in runs.exclude(
+        is_buffered=True, trigger=Run.Trigger.BACKFILL
+    ).values_list("pk", "periodic_task_id", "created_at", "is_buffered", "lease_until", "trigger"):
         if lease_until or created_at > leases[task_id]:
             of_task = unfinished.setdefault(task_id, [])
-            of_task.append(Unfinished(id=str(pk), is_held=is_held, trigger=trigger))
+            of_task.append(Unfinished(id=str(pk), is_buffered=is_buffered, trigger=trigger))
     return unfinished
 
 
 @transaction.atomic
 def release_held(store: Store, now: datetime) -> None:
     """Put out the runs that were held until the one before them ended, where it has."""
-    waiting = Run.objects.filter(is_held=True).exclude(trigger=Run.Trigger.BACKFILL)
+    waiting = Run.objects.filter(is_buffered=True).exclude(trigger=Run.Trigger.BACKFILL)
     held = {run.periodic_task_id: run for run in waiting}
     if not held:
         return
@@ -64,10 +64,10 @@ def release_held(store: Store, now: datetime) -> None:
     free = [
         str(run.pk)
         for task_id, run in held.items()
-        if all(is_held for _, is_held in active.get(task_id, []))
+        if all(is_buffered for _, is_buffered in active.get(task_id, []))
     ]
-    released = Run.objects.filter(pk__in=free, is_held=True)
-    if released.update(is_held=False, reason="", created_at=now):
+    released = Run.objects.filter(pk__in=free, is_buffered=True)
+    if released.update(is_buffered=False, reason="", created_at=now):
         store.put_out(free, now=now, retry_at=now)
 
 
@@ -79,7 +79,7 @@ def release_backfilled(store: Store, now: datetime, *, at_once: int) -> bool:
     time. Under a policy other than `allow` it is one, while nothing else of its task runs,
     and not where a run as long as the latest would be in the way of the next slot.
     """
-    waiting = Run.objects.filter(is_held=True, trigger=Run.Trigger.BACKFILL).order_by()
+    waiting = Run.objects.filter(is_buffered=True, trigger=Run.Trigger.BACKFILL).order_by()
     ids = {*waiting.values_list("periodic_task_id", flat=True).distinct()}
     there = PeriodicTask.objects.filter(pk__in=ids)
     # Who claims a task has its row: none of both adds a run while the other looks for some.
@@ -101,7 +101,7 @@ def release_backfilled(store: Store, now: datetime, *, at_once: int) -> bool:
         of_task = waiting.filter(periodic_task_id=task_id).order_by("slot_at", "pk")
         turn += [str(pk) for pk in of_task.values_list("pk", flat=True)[: max(room, 0)]]
     released = waiting.filter(pk__in=turn)
-    if not released.update(is_held=False, reason="", created_at=now):
+    if not released.update(is_buffered=False, reason="", created_at=now):
         return False
     store.put_out(turn, now=now, retry_at=now)
     return True

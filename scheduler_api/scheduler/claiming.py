@@ -128,7 +128,7 @@ def draw_up(writes: Writes, tasks: Sequence[DueTask], *, grace: timedelta, now: 
                 task_id=task.id,
                 slot_at=served.next_slot_at,
                 due_at=served.next_due_at,
-                served_at=served.served_at,
+                resolved_through_at=served.resolved_through_at,
                 missed=served.missed.count if served.missed else 0,
             )
         )
@@ -199,13 +199,13 @@ def draw_up_behind(
     """Decide what becomes of the runs of a task behind those before, given by id and is-held."""
     active = list(before)
     for sent in runs:
-        held = sum(is_held for _, is_held in active)
+        held = sum(is_buffered for _, is_buffered in active)
         verdict = decide(task.overlap or Overlap.ALLOW, active=len(active), held=held)
         match verdict:
             case Verdict.NOW:
                 writes.sent.append(sent)
             case Verdict.HELD:
-                writes.others.append(sent.as_run(now=now, is_held=True, reason=OVERLAPS))
+                writes.others.append(sent.as_run(now=now, is_buffered=True, reason=OVERLAPS))
             case Verdict.INSTEAD:
                 writes.replace(task, sent, before=active, now=now)
                 active = []

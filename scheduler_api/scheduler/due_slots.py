@@ -33,8 +33,8 @@ class DueTask(NamedTuple):
     slot_at: datetime | None
     due_at: datetime
     anchor_at: datetime | None
-    since_at: datetime | None
-    timing: str
+    slots_after_at: datetime | None
+    timing_digest: str
     failures: int
     name: str
     task: str
@@ -64,13 +64,13 @@ class DueTask(NamedTuple):
     def schedule_key(self) -> ScheduleKey | None:
         """Return which schedule it follows, as it was when the task was planned; None for none."""
         if self.interval_id is not None:
-            return "interval", self.interval_id, self.timing
+            return "interval", self.interval_id, self.timing_digest
         if self.crontab_id is not None:
-            return "crontab", self.crontab_id, self.timing
+            return "crontab", self.crontab_id, self.timing_digest
         if self.solar_id is not None:
-            return "solar", self.solar_id, self.timing
+            return "solar", self.solar_id, self.timing_digest
         if self.clocked_id is not None:
-            return "clocked", self.clocked_id, self.timing
+            return "clocked", self.clocked_id, self.timing_digest
         return None
 
     @property
@@ -100,7 +100,7 @@ class Sent(NamedTuple):
         *,
         now: datetime,
         state: str = Run.State.PENDING,
-        is_held: bool = False,
+        is_buffered: bool = False,
         reason: str = "",
     ) -> Run:
         """Return its row in the ledger."""
@@ -112,7 +112,7 @@ class Sent(NamedTuple):
             now=now,
             options=self.options,
             state=state,
-            is_held=is_held,
+            is_buffered=is_buffered,
             reason=reason,
         )
 
@@ -131,7 +131,7 @@ class Served:
     """What becomes of the slots of a task that have come, and when it is due next."""
 
     send: list[datetime]
-    served_at: datetime
+    resolved_through_at: datetime
     next_slot_at: datetime | None
     next_due_at: datetime | None
     missed: Stretch | None = None
@@ -158,7 +158,7 @@ class Slots:
             raise schedule
         if task.one_off:
             return None
-        after = max(slot_at, task.since_at or EPOCH)
+        after = max(slot_at, task.slots_after_at or EPOCH)
         if task.start_time and task.start_time > after:
             after = task.start_time - ONE_MICROSECOND
         slot: datetime | None
@@ -181,7 +181,7 @@ def serve(task: DueTask, slots: Slots, *, grace: timedelta, now: datetime) -> Se
         # What nearly always is: one slot has come, and in time.
         return Served(
             send=[task.slot_at],
-            served_at=task.slot_at,
+            resolved_through_at=task.slot_at,
             next_slot_at=following,
             next_due_at=following_due,
         )
@@ -206,7 +206,7 @@ def serve(task: DueTask, slots: Slots, *, grace: timedelta, now: datetime) -> Se
         )
     return Served(
         send=passed[missed:],
-        served_at=passed[-1],
+        resolved_through_at=passed[-1],
         next_slot_at=following,
         next_due_at=following_due,
         missed=stretch(passed[:missed]),

@@ -108,7 +108,7 @@ class Engine:
             is_busy = self.plan(now) or is_busy
         if self.publisher.is_ready:
             is_busy = self.publish(glance) or is_busy
-        if self.heartbeat.is_due(now, trouble=self.publisher.trouble):
+        if self.heartbeat.is_due(now, publish_error=self.publisher.trouble):
             self.show(now)
         if self.reap_at is None:
             self.reap_at = now + REAP_AFTER
@@ -359,7 +359,7 @@ class Engine:
 
     def show(self, now: datetime) -> None:
         """Show that this beat lives, and that its batches are not left behind."""
-        self.heartbeat.beat(now, lag=self.lag, trouble=self.publisher.trouble)
+        self.heartbeat.beat(now, lag=self.lag, publish_error=self.publisher.trouble)
         self.store.keep_out(self.in_flight, now=now)
         self.lag = NOTHING
 

@@ -20,14 +20,16 @@ class Heartbeat:
     id: UUID = field(default_factory=uuid4)
     started_at: datetime | None = None
     beaten_at: datetime | None = None
-    told: str = ""
+    publish_error: str = ""
 
-    def is_due(self, now: datetime, *, trouble: str) -> bool:
+    def is_due(self, now: datetime, *, publish_error: str) -> bool:
         """Tell whether to beat: from time to time, and when there is news."""
         last = self.beaten_at
-        return last is None or not last <= now < last + EVERY or trouble != self.told
+        return (
+            last is None or not last <= now < last + EVERY or publish_error != self.publish_error
+        )
 
-    def beat(self, now: datetime, *, lag: timedelta, trouble: str) -> None:
+    def beat(self, now: datetime, *, lag: timedelta, publish_error: str) -> None:
         """Write down that this beat has looked at the agenda."""
         self.started_at = self.started_at or now
         BeatHeartbeat.objects.update_or_create(
@@ -38,10 +40,10 @@ class Heartbeat:
                 "started_at": self.started_at,
                 "ticked_at": now,
                 "lag_seconds": lag.total_seconds(),
-                "trouble": trouble,
+                "publish_error": publish_error,
             },
         )
-        self.beaten_at, self.told = now, trouble
+        self.beaten_at, self.publish_error = now, publish_error
         BeatHeartbeat.objects.filter(ticked_at__lt=now - FORGOTTEN_AFTER).delete()
 
     def stop(self) -> None:

@@ -29,7 +29,7 @@ from scheduler_api.broker.queue_depths import Depth, QueueDepthProbe
 from scheduler_api.catalogue.models import IS_ALIVE, TaskSpec, Worker
 from scheduler_api.log_events import EventLogger, LogEvent
 from scheduler_api.runs.models import Run
-from scheduler_api.scheduler.models import Repeat
+from scheduler_api.scheduler.models import Republication
 from scheduler_api.scheduler.store import outgoing
 
 # For so long a run may wait before anybody asks where its message is.
@@ -134,31 +134,33 @@ def repeat(ids: Collection[UUID], queue: str, now: datetime) -> list[Outgoing]:
     No more are out at once than so many: a worker that has taken all of a long queue into its
     hands leaves it empty, and is not to get all of it once more.
     """
-    Repeat.objects.exclude(Exists(waiting().filter(pk=OuterRef("run_id")))).delete()
-    room = MOST_REPEATED - Repeat.objects.filter(queue=queue).count()
+    Republication.objects.exclude(Exists(waiting().filter(pk=OuterRef("run_id")))).delete()
+    room = MOST_REPEATED - Republication.objects.filter(queue=queue).count()
     runs = waiting().filter(pk__in=ids).order_by("created_at", "pk").values_list("pk", flat=True)
     can_skip = connection.features.has_select_for_update_skip_locked
     locked = list(runs.select_for_update(skip_locked=can_skip))
     # Now that they are locked: another beat may have been here.
-    known = Repeat.objects.in_bulk(locked)
+    known = Republication.objects.in_bulk(locked)
     new = [pk for pk in locked if pk not in known][: max(room, 0)]
-    due = [pk for pk in locked if pk in known and known[pk].again_at <= now]
-    Repeat.objects.bulk_create(
+    due = [pk for pk in locked if pk in known and known[pk].not_before_at <= now]
+    Republication.objects.bulk_create(
         [repeated(pk, queue, known.get(pk), now) for pk in (*due, *new)],
         update_conflicts=True,
         unique_fields=["run_id"],
-        update_fields=["count", "again_at"],
+        update_fields=["count", "not_before_at"],
     )
     again = Run.objects.filter(pk__in=[*due, *new])
     again.update(reason=SENT_AGAIN)
     return [outgoing(run) for run in again.order_by("created_at", "pk")]
 
 
-def repeated(run_id: UUID, queue: str, before: Repeat | None, now: datetime) -> Repeat:
+def repeated(
+    run_id: UUID, queue: str, before: Republication | None, now: datetime
+) -> Republication:
     """Return the row of a run that is sent once more."""
     count = before.count if before else 0
     pause = backoff(count + 1, first=PATIENCE, longest=LONGEST_PAUSE)
-    return Repeat(run_id=run_id, queue=queue, count=count + 1, again_at=now + pause)
+    return Republication(run_id=run_id, queue=queue, count=count + 1, not_before_at=now + pause)
 
 
 def router_of(app: Celery) -> Callable[[str, str], str | None]:

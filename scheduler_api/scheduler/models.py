@@ -1,4 +1,4 @@
-"""What beat tells those who look whether it is well."""
+"""Beat's health, and the messages that beat published again."""
 
 import uuid
 
@@ -6,17 +6,19 @@ from django.db import models
 
 
 class BeatHeartbeat(models.Model):
-    """One beat process: that it lives, and how it is doing."""
+    """The state of one beat process, as it last reported it."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     host = models.CharField(max_length=255)
     pid = models.PositiveIntegerField()
     started_at = models.DateTimeField()
-    ticked_at = models.DateTimeField(help_text="When it last looked at the agenda.")
+    ticked_at = models.DateTimeField(help_text="When it last read the agenda.")
     lag_seconds = models.FloatField(
-        default=0, help_text="How long what it took up last had been due."
+        default=0, help_text="Delay between due time and claim in the last batch."
     )
-    trouble = models.TextField(default="", help_text="Why it cannot publish; empty when it can.")
+    publish_error = models.TextField(
+        default="", help_text="Why it cannot publish messages; empty when it can."
+    )
 
     objects = models.Manager["BeatHeartbeat"]()
 
@@ -24,15 +26,20 @@ class BeatHeartbeat(models.Model):
         return f"{self.host}:{self.pid}"
 
 
-class Repeat(models.Model):
-    """A run whose message the broker seems to have lost, and that was sent again under its id."""
+class Republication(models.Model):
+    """A run whose message the broker seems to have lost, and beat published again.
+
+    The new message has the same id.
+    """
 
     run_id = models.UUIDField(primary_key=True)
-    queue = models.CharField(max_length=255, help_text="Where it was sent.")
-    count = models.PositiveIntegerField(help_text="How often.")
-    again_at = models.DateTimeField(help_text="It is not sent again before.")
+    queue = models.CharField(max_length=255, help_text="The queue of the message.")
+    count = models.PositiveIntegerField(help_text="Number of times the message was republished.")
+    not_before_at = models.DateTimeField(
+        help_text="The message is not republished again before this time."
+    )
 
-    objects = models.Manager["Repeat"]()
+    objects = models.Manager["Republication"]()
 
     def __str__(self) -> str:
         return f"{self.run_id}: {self.count}"

@@ -81,7 +81,7 @@ def plan_one(task: PeriodicTask) -> None:
     digest = timing_digest(task)
     if digest == DISABLED_DIGEST:
         standing.slot_at = standing.due_at = None
-        standing.since_at = standing.stale_at
+        standing.slots_after_at = standing.stale_at
     else:
         start = slot_cursor_of(task)
         standing.slot_at = slot_at = first_slot(task, start)
@@ -89,8 +89,8 @@ def plan_one(task: PeriodicTask) -> None:
             refuse_never_due(task, start)
         jitter = managed_settings(task).jitter_seconds
         standing.due_at = slot_at and due_at(task.pk, slot_at, jitter)
-        standing.anchor_at, standing.since_at = start.anchor_at, start.since_at
-    standing.timing = digest
+        standing.anchor_at, standing.slots_after_at = start.anchor_at, start.slots_after_at
+    standing.timing_digest = digest
     standing.failures, standing.last_error = 0, ""
 
 
@@ -114,7 +114,7 @@ def missed_by(task: PeriodicTask, *, now: datetime) -> list[Run]:
     if task.enabled or not slot_at or not stale_at or slot_at > stale_at:
         return []
     standing.missed_count += 1
-    standing.served_at = slot_at
+    standing.resolved_through_at = slot_at
     return [
         new_missed_run(
             definition_of(task),

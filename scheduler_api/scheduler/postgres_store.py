@@ -21,7 +21,7 @@ SELECT
     (SELECT due_at FROM scheduler_api_agenda
         WHERE due_at IS NOT NULL AND NOT stale ORDER BY due_at LIMIT 1),
     EXISTS (SELECT FROM scheduler_api_outbox WHERE retry_at <= (SELECT now FROM clock)),
-    EXISTS (SELECT FROM scheduler_api_run WHERE is_held),
+    EXISTS (SELECT FROM scheduler_api_run WHERE is_buffered),
     EXISTS (
         SELECT FROM scheduler_api_managedtask WHERE paused_until <= (SELECT now FROM clock)
     )
@@ -42,7 +42,7 @@ ADD_SENT = """
 WITH added AS (
     INSERT INTO scheduler_api_run (
         id, periodic_task_id, periodic_task_name, owner_id, task, trigger, slot_at, due_at,
-        slot_count, state, reason, is_held, created_at, args, kwargs, options
+        slot_count, state, reason, is_buffered, created_at, args, kwargs, options
     )
     SELECT
         sent.id, task.id, task.name, half.owner_id, task.task, 'schedule', sent.slot_at,
@@ -74,25 +74,28 @@ WHERE id = ANY (%(task_ids)s::int[]) AND enabled
 """
 ADVANCE = """
 UPDATE scheduler_api_agenda AS agenda
-SET slot_at = served.slot_at, due_at = served.due_at, served_at = served.served_at,
+SET slot_at = served.slot_at, due_at = served.due_at,
+    resolved_through_at = served.resolved_through_at,
     missed_count = missed_count + served.missed, failures = 0, last_error = ''
 FROM unnest(
     %(task_ids)s::int[], %(slots)s::timestamptz[], %(dues)s::timestamptz[],
-    %(served)s::timestamptz[], %(missed)s::bigint[]
-) AS served (task_id, slot_at, due_at, served_at, missed)
+    %(resolved_through)s::timestamptz[], %(missed)s::bigint[]
+) AS served (task_id, slot_at, due_at, resolved_through_at, missed)
 WHERE agenda.periodic_task_id = served.task_id
 """
 WRITE_PLANS = """
 UPDATE scheduler_api_agenda AS agenda
 SET stale = false, slot_at = planned.slot_at, due_at = planned.due_at,
-    anchor_at = planned.anchor_at, since_at = planned.since_at, served_at = planned.served_at,
-    timing = planned.timing, failures = 0, last_error = '', missed_count = planned.missed_count
+    anchor_at = planned.anchor_at, slots_after_at = planned.slots_after_at,
+    resolved_through_at = planned.resolved_through_at, timing_digest = planned.timing_digest,
+    failures = 0, last_error = '', missed_count = planned.missed_count
 FROM unnest(
     %(task_ids)s::int[], %(slots)s::timestamptz[], %(dues)s::timestamptz[],
-    %(anchors)s::timestamptz[], %(since)s::timestamptz[], %(served)s::timestamptz[],
-    %(timings)s::text[], %(missed)s::bigint[]
+    %(anchors)s::timestamptz[], %(slots_after)s::timestamptz[],
+    %(resolved_through)s::timestamptz[], %(timing_digests)s::text[], %(missed)s::bigint[]
 ) AS planned (
-    task_id, slot_at, due_at, anchor_at, since_at, served_at, timing, missed_count
+    task_id, slot_at, due_at, anchor_at, slots_after_at, resolved_through_at, timing_digest,
+    missed_count
 )
 WHERE agenda.periodic_task_id = planned.task_id
 """
@@ -188,9 +191,9 @@ class PostgresStore(Store):
             slots=array(each.slot_at for each in planned),
             dues=array(each.due_at for each in planned),
             anchors=array(each.anchor_at for each in planned),
-            since=array(each.since_at for each in planned),
-            served=array(each.served_at for each in planned),
-            timings=array(each.timing for each in planned),
+            slots_after=array(each.slots_after_at for each in planned),
+            resolved_through=array(each.resolved_through_at for each in planned),
+            timing_digests=array(each.timing_digest for each in planned),
             missed=array(each.missed_count for each in planned),
         )
 
@@ -245,7 +248,7 @@ class PostgresStore(Store):
             task_ids=array(each.task_id for each in advances),
             slots=array(each.slot_at for each in advances),
             dues=array(each.due_at for each in advances),
-            served=array(each.served_at for each in advances),
+            resolved_through=array(each.resolved_through_at for each in advances),
             missed=array(each.missed for each in advances),
         )
 

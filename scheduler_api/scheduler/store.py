@@ -37,8 +37,8 @@ OF_AGENDA = (
     "slot_at",
     "due_at",
     "anchor_at",
-    "since_at",
-    "timing",
+    "slots_after_at",
+    "timing_digest",
     "failures",
 )
 OF_TASK = (
@@ -64,9 +64,9 @@ PLANNED = (
     "slot_at",
     "due_at",
     "anchor_at",
-    "since_at",
-    "served_at",
-    "timing",
+    "slots_after_at",
+    "resolved_through_at",
+    "timing_digest",
     "stale",
     "failures",
     "last_error",
@@ -104,7 +104,7 @@ class Advance:
     task_id: int
     slot_at: datetime | None
     due_at: datetime | None
-    served_at: datetime
+    resolved_through_at: datetime
     missed: int = 0
 
 
@@ -143,7 +143,7 @@ class Store:
             is_stale=Agenda.objects.filter(stale=True).exists(),
             next_due_at=due.aggregate(first=Min("due_at"))["first"],
             has_unsent=Outbox.objects.filter(retry_at__lte=now).exists(),
-            has_held=Run.objects.filter(is_held=True).exists(),
+            has_held=Run.objects.filter(is_buffered=True).exists(),
             has_pause_to_end=PeriodicTask.objects.filter(
                 enabled=False, managed__paused_until__lte=now
             ).exists(),
@@ -244,7 +244,7 @@ class Store:
             Agenda.objects.filter(pk=each.task_id).update(
                 slot_at=each.slot_at,
                 due_at=each.due_at,
-                served_at=each.served_at,
+                resolved_through_at=each.resolved_through_at,
                 missed_count=F("missed_count") + each.missed,
                 failures=0,
                 last_error="",
@@ -276,7 +276,7 @@ class Store:
             first=Min("slot_at"), slots=Sum("slot_count")
         )
         Agenda.objects.filter(pk__in=missed.values("periodic_task_id")).update(
-            served_at=ExpressionWrapper(
+            resolved_through_at=ExpressionWrapper(
                 Subquery(totals.values("first")) - ONE_MICROSECOND, output_field=DateTimeField()
             ),
             missed_count=F("missed_count") - Subquery(totals.values("slots")),
@@ -285,12 +285,12 @@ class Store:
             stale=True,
         )
         missed.delete()
-        later = Q(served_at__gt=now) | Q(since_at__gt=now)
+        later = Q(resolved_through_at__gt=now) | Q(slots_after_at__gt=now)
         Agenda.objects.filter(later).update(
             slot_at=None,
             due_at=None,
-            served_at=Least("served_at", Value(now)),
-            since_at=Least("since_at", Value(now)),
+            resolved_through_at=Least("resolved_through_at", Value(now)),
+            slots_after_at=Least("slots_after_at", Value(now)),
             stale=True,
         )
 
@@ -300,7 +300,7 @@ class Store:
             active = Run.active().filter(pk__in=run_ids)
             active.update(
                 state=State.CANCELLED,
-                is_held=False,
+                is_buffered=False,
                 reason=reason,
                 lease_until=None,
                 finished_at=now,
@@ -329,7 +329,7 @@ class Store:
             return None
         batch.retry_at = now + self.patience
         batch.save(update_fields=["retry_at"])
-        pending = Run.objects.filter(pk__in=batch.run_ids, state=State.PENDING, is_held=False)
+        pending = Run.objects.filter(pk__in=batch.run_ids, state=State.PENDING, is_buffered=False)
         return batch.pk, [outgoing(run) for run in pending.order_by("due_at", "pk")]
 
     @property

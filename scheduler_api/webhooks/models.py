@@ -115,11 +115,11 @@ class Delivery(models.Model):
             models.Index(
                 fields=["next_attempt_at"],
                 condition=Q(state="pending"),
-                name="deliveries_to_be_sent",
+                name="deliveries_pending",
             ),
-            models.Index(fields=["webhook", "-id"], name="deliveries_of_a_webhook"),
-            models.Index(fields=["state", "-id"], name="deliveries_that_stand_so"),
-            models.Index(fields=["created_at"], name="deliveries_by_age"),
+            models.Index(fields=["webhook", "-id"], name="deliveries_by_webhook"),
+            models.Index(fields=["state", "-id"], name="deliveries_by_state"),
+            models.Index(fields=["created_at"], name="deliveries_by_created_at"),
         ]
 
     def __str__(self) -> str:

@@ -33,8 +33,8 @@ Run.objects.filter(state="queued").update(
 )
 """
 COUNT = """
-from scheduler_api.models import Repeat
-print(Repeat.objects.count())
+from scheduler_api.models import Republication
+print(Republication.objects.count())
 """
 
 

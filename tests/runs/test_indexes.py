@@ -35,7 +35,7 @@ MIDDLE = "2027-05-16T12:00:00Z"
 FILL = """
 INSERT INTO scheduler_api_run (
     id, periodic_task_id, periodic_task_name, owner_id, task, trigger, slot_at, due_at, slot_count,
-    state, reason, is_held, created_at, started_at, finished_at, args, kwargs, options
+    state, reason, is_buffered, created_at, started_at, finished_at, args, kwargs, options
 )
 SELECT
     gen_random_uuid(), 1 + number %% 100, 'Task ' || number %% 100,
@@ -98,22 +98,22 @@ def plan_of_page(client: ContractClient, address: str, query: dict[str, str]) ->
 
 
 LISTS = [
-    ("admin", {}, "runs_by_time"),
-    ("admin", {"ordering": "created_at"}, "runs_by_time"),
-    ("admin", {"page_size": "500"}, "runs_by_time"),
-    ("admin", {"created_at_before": MIDDLE}, "runs_by_time"),
-    ("admin", {"created_at_after": MIDDLE, "ordering": "created_at"}, "runs_by_time"),
-    ("admin", {"periodic_task": "7"}, "runs_of_a_task"),
-    ("admin", {"periodic_task": "7", "created_at_before": MIDDLE}, "runs_of_a_task"),
-    ("admin", {"periodic_task": "999999"}, "runs_of_a_task"),
-    ("admin", {"state": "failed"}, "runs_that_ended_so"),
-    ("admin", {"state": "failed", "ordering": "created_at"}, "runs_that_ended_so"),
-    ("admin", {"state": "lost"}, "runs_that_ended_so"),
-    ("admin", {"state": "pending,queued"}, "runs_by_time"),
-    ("owner", {}, "runs_of_an_owner"),
-    ("owner", {"ordering": "created_at"}, "runs_of_an_owner"),
-    ("owner", {"created_at_before": MIDDLE}, "runs_of_an_owner"),
-    ("seer", {}, "runs_by_time"),
+    ("admin", {}, "runs_by_created_at"),
+    ("admin", {"ordering": "created_at"}, "runs_by_created_at"),
+    ("admin", {"page_size": "500"}, "runs_by_created_at"),
+    ("admin", {"created_at_before": MIDDLE}, "runs_by_created_at"),
+    ("admin", {"created_at_after": MIDDLE, "ordering": "created_at"}, "runs_by_created_at"),
+    ("admin", {"periodic_task": "7"}, "runs_by_periodic_task"),
+    ("admin", {"periodic_task": "7", "created_at_before": MIDDLE}, "runs_by_periodic_task"),
+    ("admin", {"periodic_task": "999999"}, "runs_by_periodic_task"),
+    ("admin", {"state": "failed"}, "runs_by_end_state"),
+    ("admin", {"state": "failed", "ordering": "created_at"}, "runs_by_end_state"),
+    ("admin", {"state": "lost"}, "runs_by_end_state"),
+    ("admin", {"state": "pending,queued"}, "runs_by_created_at"),
+    ("owner", {}, "runs_by_owner"),
+    ("owner", {"ordering": "created_at"}, "runs_by_owner"),
+    ("owner", {"created_at_before": MIDDLE}, "runs_by_owner"),
+    ("seer", {}, "runs_by_created_at"),
 ]
 
 
@@ -131,11 +131,11 @@ def test_a_page_reads_one_index_and_begins_in_it(clients):
 
     assert first_pages == further_pages == LISTS
     plan, _ = plan_of_page(clients["admin"], of(PeriodicTask.objects.get()), {})
-    assert indexes_in(plan) == {"runs_of_a_task"}
+    assert indexes_in(plan) == {"runs_by_periodic_task"}
     # PostgreSQL does not know that all of a task's are its owner's: it takes them for few, and may
     # sort them, which are never more than retention keeps.
     plan, _ = plan_of_page(clients["owner"], of(PeriodicTask.objects.get()), {})
-    assert "runs_of_a_task" in {step.get("Index Name") for step in plan}
+    assert "runs_by_periodic_task" in {step.get("Index Name") for step in plan}
     plan, _ = plan_of_page(clients["admin"], address(Run.objects.earliest("pk")), {})
     assert indexes_in(plan) == {"scheduler_api_run_pkey"}
 
@@ -151,7 +151,7 @@ def test_what_happened_before_a_moment_is_looked_for_from_then_on(clients):
     for name in ("started_at_before", "finished_at_before"):
         plan, _ = plan_of_page(clients["admin"], RUNS, {name: MIDDLE})
 
-        assert indexes_in(plan) == {"runs_by_time"}
+        assert indexes_in(plan) == {"runs_by_created_at"}
         [step] = [step for step in plan if "Index Name" in step]
         assert "created_at" in step["Index Cond"], "it does not begin at the newest run"
 
@@ -167,18 +167,18 @@ def test_a_label_reads_those_of_its_periodic_tasks_or_the_newest(clients):
         ManagedTask.objects.create(periodic_task=task, labels={"team": "billing"})
     many, _ = plan_of_page(clients["admin"], RUNS, {"label": "team=billing"})
 
-    assert indexes_of(few) == {"runs_of_a_task"}
-    assert indexes_in(many) == {"runs_by_time"}
+    assert indexes_of(few) == {"runs_by_periodic_task"}
+    assert indexes_in(many) == {"runs_by_created_at"}
 
 
 STATS = [
-    ("admin", {}, {"runs_by_time"}),
-    ("admin", {"bucket": "hour", "group_by": "task"}, {"runs_by_time"}),
-    ("admin", {"task": "project.tasks.add", "group_by": "periodic_task"}, {"runs_by_time"}),
-    ("admin", {"periodic_task": "7"}, {"runs_of_a_task"}),
-    ("admin", {"state": "failed"}, {"runs_that_ended_so"}),
-    ("owner", {"bucket": "day"}, {"runs_of_an_owner"}),
-    ("seer", {}, {"runs_by_time", "runs_of_an_owner"}),
+    ("admin", {}, {"runs_by_created_at"}),
+    ("admin", {"bucket": "hour", "group_by": "task"}, {"runs_by_created_at"}),
+    ("admin", {"task": "project.tasks.add", "group_by": "periodic_task"}, {"runs_by_created_at"}),
+    ("admin", {"periodic_task": "7"}, {"runs_by_periodic_task"}),
+    ("admin", {"state": "failed"}, {"runs_by_end_state"}),
+    ("owner", {"bucket": "day"}, {"runs_by_owner"}),
+    ("seer", {}, {"runs_by_created_at", "runs_by_owner"}),
 ]
 
 
@@ -209,9 +209,9 @@ def test_those_that_are_deleted_are_found_by_an_index(clients):
     plan = plan_of(retention.WITH_TOO_MANY, bounds)
 
     assert len(too_many) == 100
-    assert indexes_in(plan_of_batch(old)) == {"runs_by_time"}
-    assert indexes_in(plan_of_batch(too_many[0])) == {"runs_of_a_task"}
-    assert indexes_in(plan) == {"runs_of_a_task"}
+    assert indexes_in(plan_of_batch(old)) == {"runs_by_created_at"}
+    assert indexes_in(plan_of_batch(too_many[0])) == {"runs_by_periodic_task"}
+    assert indexes_in(plan) == {"runs_by_periodic_task"}
     assert {step["Node Type"] for step in plan if "Index Name" in step} == {"Index Only Scan"}
 
 

@@ -118,7 +118,7 @@ def test_a_run_that_starts_again_and_succeeds_has_no_error():
     "columns",
     [
         {"attempts": 3},  # as often as it may
-        {"is_to_end": True},  # somebody has cancelled it
+        {"is_cancel_requested": True},  # somebody has cancelled it
         {"attempts": 0, "state": "queued", "started_at": None},  # no worker could start it
     ],
 )

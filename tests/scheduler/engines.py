@@ -46,7 +46,7 @@ class FakePublisher:
         results, self._results = self._results, []
         return results
 
-    def close(self, *, within: float) -> None:
+    def close(self, *, timeout_seconds: float) -> None:
         pass
 
 

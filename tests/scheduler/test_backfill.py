@@ -70,7 +70,7 @@ def test_so_many_are_sent_at_a_time_the_oldest_slots_first(beat):
     assert slots_sent(beat.run(at=later(7))) == TIMES[10:20]
     all_end(at=later(8))
     assert slots_sent(beat.run(at=later(9))) == TIMES[20:]
-    assert not Run.objects.filter(is_held=True).exists()
+    assert not Run.objects.filter(is_buffered=True).exists()
     assert not Outbox.objects.exists()
 
 
@@ -176,7 +176,7 @@ def test_those_that_wait_are_in_the_way_of_no_slot(beat, overlap):
     Run.objects.update(created_at=NOON)
 
     assert slots_sent(beat.run(at=later(60))) == [later(60)]
-    assert Run.objects.filter(trigger="backfill", state="pending", is_held=True).count() == 25
+    assert Run.objects.filter(trigger="backfill", state="pending", is_buffered=True).count() == 25
 
 
 def test_a_slot_does_not_overlap_with_one_that_runs(beat):

@@ -33,7 +33,7 @@ def _planned() -> None:
 def plan() -> None:
     settle()
     for row in Agenda.objects.select_related("periodic_task"):
-        Agenda.objects.filter(pk=row.pk).update(timing=timing_digest(row.periodic_task))
+        Agenda.objects.filter(pk=row.pk).update(timing_digest=timing_digest(row.periodic_task))
 
 
 def check(*options: str) -> list[str]:
@@ -171,7 +171,7 @@ def test_a_row_without_a_task_goes():
 def test_a_row_for_another_schedule_is_marked(monkeypatch, chunk):
     monkeypatch.setattr(agenda_check, "CHUNK", chunk)
     rows = Agenda.objects.filter(periodic_task__name__in=["Task 0", "Task 2"])
-    rows.update(timing="of another schedule")
+    rows.update(timing_digest="of another schedule")
     sentence = "Rows in the agenda for another schedule than the task has: 2."
 
     assert refuse() == [sentence]
@@ -181,9 +181,9 @@ def test_a_row_for_another_schedule_is_marked(monkeypatch, chunk):
 
 
 def test_what_beat_will_look_at_anyway_is_not_counted():
-    Agenda.objects.filter(periodic_task__name="Task 0").update(timing="other", stale=True)
+    Agenda.objects.filter(periodic_task__name="Task 0").update(timing_digest="other", stale=True)
     PeriodicTask.objects.filter(name="Task 1").update(enabled=False)
-    Agenda.objects.filter(periodic_task__name="Task 1").update(timing="other", stale=False)
+    Agenda.objects.filter(periodic_task__name="Task 1").update(timing_digest="other", stale=False)
 
     assert check() == ["The agenda is as it should be."]
 

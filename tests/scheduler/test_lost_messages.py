@@ -23,7 +23,7 @@ from scheduler_api.scheduler.lost_messages import (
     living_workers,
     router_of,
 )
-from scheduler_api.scheduler.models import Repeat
+from scheduler_api.scheduler.models import Republication
 from tests.api.runs.examples import entered
 from tests.catalogue.workers import REPORT, kill, send_report, worker
 from tests.journeys.service import wait_for
@@ -244,7 +244,7 @@ def test_while_the_broker_is_away_nobody_looks(beat):
     queued()
 
     assert beat.look(3) == []
-    assert Repeat.objects.count() == 0
+    assert Republication.objects.count() == 0
 
 
 def test_what_was_repeated_and_has_started_is_forgotten(beat):
@@ -255,7 +255,7 @@ def test_what_was_repeated_and_has_started_is_forgotten(beat):
 
     beat.look(2)
 
-    assert [repeat.run_id for repeat in Repeat.objects.all()] == [other.pk]
+    assert [repeat.run_id for repeat in Republication.objects.all()] == [other.pk]
 
 
 # --- Where a run goes -------------------------------------------------------------------------

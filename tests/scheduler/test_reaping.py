@@ -87,7 +87,7 @@ def test_a_run_that_has_started_too_often_is_lost(beat):
 
 
 def test_a_run_that_was_to_be_cancelled_does_not_start_again(beat):
-    run = running(periodic_task_id=may_start(3), is_to_end=True)
+    run = running(periodic_task_id=may_start(3), is_cancel_requested=True)
 
     beat.run(at=NOON + LONGER)
 

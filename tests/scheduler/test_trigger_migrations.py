@@ -32,7 +32,7 @@ def _as_before() -> Any:
     install(connection)
 
 
-CHANGED = [(PeriodicTask, "name"), (CrontabSchedule, "minute"), (Agenda, "timing")]
+CHANGED = [(PeriodicTask, "name"), (CrontabSchedule, "minute"), (Agenda, "timing_digest")]
 
 
 def alter(model: type[models.Model], column: str, *, back: bool = False) -> None:
@@ -122,7 +122,7 @@ def test_a_table_that_was_made_anew_past_migrate_is_found_and_mended():
     assert not faults_of(connection)
 
 
-@pytest.mark.parametrize("back_to", ["0005", "zero"])
+@pytest.mark.parametrize("back_to", ["0002", "zero"])
 def test_migrating_back_takes_them_off_and_forth_puts_them_in(back_to):
     stored(name="one")
     try:

@@ -236,12 +236,12 @@ def test_a_task_that_a_fixture_changes_is_stale(task, tmp_path):
 
 
 def test_where_beat_stood_is_kept(task):
-    Agenda.objects.update(failures=7, missed_count=8, timing="digest")
+    Agenda.objects.update(failures=7, missed_count=8, timing_digest="digest")
 
     PeriodicTask.objects.update(queue="other")
 
     row = Agenda.objects.get(pk=task.pk)
-    assert (row.failures, row.missed_count, row.timing) == (7, 8, "digest")
+    assert (row.failures, row.missed_count, row.timing_digest) == (7, 8, "digest")
 
 
 def test_a_change_that_is_rolled_back_leaves_no_mark(task):

@@ -92,7 +92,7 @@ def test_it_shows_that_it_lives_and_takes_that_away_when_it_stops(beat):
     assert BeatHeartbeat.objects.get().ticked_at == NOON
     beat.publisher.trouble = "RabbitMQ does not answer: it is gone"
     beat.run(at=NOON + 4 * SECOND)
-    assert BeatHeartbeat.objects.get().trouble == beat.publisher.trouble
+    assert BeatHeartbeat.objects.get().publish_error == beat.publisher.trouble
     beat.run(at=NOON + 10 * SECOND)
     assert BeatHeartbeat.objects.get().ticked_at == NOON + 10 * SECOND
 

@@ -36,7 +36,7 @@ def queued(**columns: Any) -> str:
 def test_a_run_starts_and_succeeds(way, is_failing):
     run_id = queued()
     if is_failing:
-        FailureStreak.objects.create(periodic_task_id=1, failures=1, since_at=NOON)
+        FailureStreak.objects.create(periodic_task_id=1, failures=1, first_failed_at=NOON)
 
     with way():
         started = transitions.start(run_id, at=NOON, worker="celery@größe")

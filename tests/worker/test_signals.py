@@ -307,7 +307,7 @@ def test_a_run_that_was_given_up_and_ends_has_ended(deliver, body):
 @pytest.mark.parametrize(
     ("columns", "is_ended"),
     [
-        ({"state": "running", "is_to_end": True}, True),
+        ({"state": "running", "is_cancel_requested": True}, True),
         ({"state": "cancelled", "reason": "The next run has taken its place."}, True),
         ({"state": "running"}, False),
         ({"state": "succeeded"}, False),
@@ -318,7 +318,9 @@ def test_what_was_cancelled_is_ended(recorder, columns, is_ended):
 
     assert transitions.end_asked_for([run_id], at=NOON) is is_ended
 
-    reason = transitions.TERMINATED if "is_to_end" in columns else columns.get("reason", "")
+    reason = (
+        transitions.TERMINATED if "is_cancel_requested" in columns else columns.get("reason", "")
+    )
     state = "cancelled" if is_ended else columns["state"]
     assert (the_run().state, the_run().reason) == (state, reason)
 

@@ -13,7 +13,7 @@ from scheduler_api.periodic_tasks.triggers.parts import Part
 
 ADOPT = """
 INSERT INTO scheduler_api_agenda
-    (periodic_task_id, stale, stale_at, timing, failures, last_error, missed_count)
+    (periodic_task_id, stale, stale_at, timing_digest, failures, last_error, missed_count)
 SELECT id, {true}, {now}, '', 0, '', 0 FROM django_celery_beat_periodictask AS task
 WHERE NOT EXISTS (SELECT 1 FROM scheduler_api_agenda WHERE periodic_task_id = task.id)
 ON CONFLICT (periodic_task_id) DO NOTHING

@@ -30,7 +30,7 @@ STANDS_IN_THE_WAY_OF = {
     "postgresql": {"django_celery_beat"},
     "sqlite": {"django_celery_beat", "scheduler_api"},
 }
-WANTED_FROM = ("scheduler_api", "0006_agenda_triggers")
+WANTED_FROM = ("scheduler_api", "0003_agenda_triggers")
 
 
 def connect(sender: object) -> None:

@@ -45,7 +45,7 @@ WAIT_FOR_SCHEDULE = """
 """
 TASK_WRITTEN = """
     INSERT INTO scheduler_api_agenda
-        (periodic_task_id, stale, stale_at, timing, failures, last_error, missed_count)
+        (periodic_task_id, stale, stale_at, timing_digest, failures, last_error, missed_count)
     VALUES (NEW.id, true, clock_timestamp(), '', 0, '', 0)
     ON CONFLICT (periodic_task_id) DO UPDATE SET stale = true, stale_at = EXCLUDED.stale_at;
     NOTIFY scheduler_api_agenda;

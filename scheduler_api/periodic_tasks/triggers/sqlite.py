@@ -21,7 +21,7 @@ TRUE = "1"
 
 TASK_WRITTEN = """
     INSERT INTO scheduler_api_agenda
-        (periodic_task_id, stale, stale_at, timing, failures, last_error, missed_count)
+        (periodic_task_id, stale, stale_at, timing_digest, failures, last_error, missed_count)
     VALUES (NEW.id, 1, {now}, '', 0, '', 0)
     ON CONFLICT (periodic_task_id) DO UPDATE SET stale = 1, stale_at = excluded.stale_at;
 """

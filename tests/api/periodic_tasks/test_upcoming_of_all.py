@@ -351,8 +351,8 @@ def test_of_many_only_the_first_are_read(api):
     )
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE scheduler_api_agenda SET stale = false, timing = 'known', "
-            "anchor_at = %(now)s, since_at = %(now)s, served_at = %(now)s, "
+            "UPDATE scheduler_api_agenda SET stale = false, timing_digest = 'known', "
+            "anchor_at = %(now)s, slots_after_at = %(now)s, resolved_through_at = %(now)s, "
             "slot_at = %(now)s + periodic_task_id * interval '1 ms', "
             "due_at = %(now)s + periodic_task_id * interval '1 ms'",
             {"now": NOON},

@@ -18,7 +18,7 @@ from tests.conftest import caller
 ENDS = sorted(set(Run.State.values) - set(Run.ACTIVE))
 WAITING = [
     {"state": "pending"},
-    {"state": "pending", "is_held": True},
+    {"state": "pending", "is_buffered": True},
     {"state": "queued"},
     {"state": "queued", "started_at": NOON, "lease_until": NOON, "attempts": 1},
 ]
@@ -48,7 +48,7 @@ def test_a_run_that_waits_does_not_start(api, columns):
         actions.CANCELLED,
     )
     run.refresh_from_db()
-    assert (run.lease_until, run.is_held) == (None, False)
+    assert (run.lease_until, run.is_buffered) == (None, False)
     assert run.finished_at >= began_at
 
 
@@ -59,7 +59,7 @@ def test_of_a_run_that_runs_the_worker_is_asked_to_end_it(api):
 
     assert response.status_code == 200
     run.refresh_from_db()
-    assert run.is_to_end
+    assert run.is_cancel_requested
     assert (response.json()["state"], response.json()["reason"]) == (
         "running",
         actions.TO_BE_ENDED,
@@ -85,7 +85,7 @@ def test_a_dry_run_cancels_nothing(api, state):
     assert cancel(api, run, "?dry_run=true").status_code == 200
 
     run.refresh_from_db()
-    assert (run.state, run.reason, run.is_to_end) == (state, "", False)
+    assert (run.state, run.reason, run.is_cancel_requested) == (state, "", False)
 
 
 def test_the_audit_tells_who_has_cancelled(api):
