@@ -8,7 +8,7 @@ from rest_framework import serializers
 from scheduler_api.http import fields
 from scheduler_api.http.serializers import StrictSerializer
 from scheduler_api.manifest.document import VERSION
-from scheduler_api.periodic_tasks.batch_serializers import Body
+from scheduler_api.periodic_tasks.batch_serializers import OperationBody
 from scheduler_api.periodic_tasks.examples import EXAMPLE
 from scheduler_api.periodic_tasks.serializers import PeriodicTaskSerializer
 
@@ -50,7 +50,7 @@ class ManifestSerializer(StrictSerializer):
         min_value=VERSION, max_value=VERSION, help_text="Of this format: 1."
     )
     periodic_tasks = serializers.ListField(
-        child=Body(PeriodicTaskSerializer()),
+        child=OperationBody(PeriodicTaskSerializer()),
         max_length=MAX_ENTRIES,
         help_text="Each as a request would make it; what is left out has its default.",
     )

@@ -1,1 +1,1 @@
-"""The definition of a periodic task: its task, schedule, arguments and policies."""
+"""Periodic tasks: definitions of a task, its schedule, arguments and policies."""

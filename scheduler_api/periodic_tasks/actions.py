@@ -1,4 +1,4 @@
-"""Writing periodic tasks, each in one transaction."""
+"""Writes to periodic tasks, each in one transaction."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ AUDITED_COLUMNS = (
     "one_off",
     "description",
 )
-AUDITED_OF_PAUSE = ("paused_until", "pause_note")
+AUDITED_PAUSE_COLUMNS = ("paused_until", "pause_note")
 
 
 class NameTaken(Problem):
@@ -47,15 +47,15 @@ class NameTaken(Problem):
 
     status_code = 409
     code = "name_taken"
-    # Whose it is, and where, is not told: the caller may not see it.
+    # Neither owner nor address is shown: the caller may not be allowed to see that task.
     example = {"detail": "The name 'Import contacts' is taken."}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """A periodic task as it is to be stored, with nothing wrong about it.
+    """A validated periodic task, ready to be stored.
 
-    `labels` are None where they are to stay as they are; so do the policies that are not named.
+    `labels` are None to keep the stored ones. Policies that are absent keep their stored values.
     """
 
     task: PeriodicTask
@@ -63,18 +63,18 @@ class Draft:
     policies: Mapping[str, Any] = field(default_factory=dict)
 
 
-def follow(task: PeriodicTask, schedule: Any) -> None:
-    """Let a periodic task follow a schedule, in memory."""
+def set_schedule(task: PeriodicTask, schedule: Any) -> None:
+    """Point a periodic task at a schedule row, in memory."""
     for kind in KINDS:
         setattr(task, kind, schedule if kind == kind_of(schedule).name else None)
 
 
 @transaction.atomic
 def create(draft: Draft, *, by: Caller) -> None:
-    """Store a new periodic task, and its schedule unless an equal one is stored already."""
+    """Store a new periodic task, and its schedule unless an equal one is already stored."""
     refuse_beyond_quota(by.account, more=1)
     task = draft.task
-    follow(task, get_or_store(schedule_row(task)))
+    set_schedule(task, get_or_store(schedule_row(task)))
     _save(task)
     new_managed_settings(draft, managed_by=ManagedBy.API, by=by).save(force_insert=True)
     note(Operation.CREATE, task, by=by, after=fields_of(task))
@@ -83,17 +83,17 @@ def create(draft: Draft, *, by: Caller) -> None:
 def create_all(
     drafts: Sequence[Draft], *, managed_by: ManagedBy = ManagedBy.API, by: Caller
 ) -> None:
-    """Store new periodic tasks in a few statements; all of them, or none.
+    """Store new periodic tasks in a few statements, all or none.
 
-    Equal schedules share a row, which stays, whatever becomes of the tasks: so that one of them
-    may be stored by itself next. Django sends no signal of rows that are stored so.
+    Equal schedules share a row. The row stays if storing the tasks fails, so that the caller can
+    store them one by one next. Django sends no signals for rows stored in bulk.
     """
     rows: dict[tuple[object, ...], Any] = {}
     for draft in drafts:
         row = schedule_row(draft.task)
         key = (kind_of(row).name, row.pk, *values_of(row).values())
         rows[key] = rows.get(key) or get_or_store(row)
-        follow(draft.task, rows[key])
+        set_schedule(draft.task, rows[key])
     _insert(drafts, managed_by=managed_by, by=by)
 
 
@@ -116,7 +116,7 @@ def _insert(drafts: Sequence[Draft], *, managed_by: ManagedBy, by: Caller) -> No
 
 
 def new_managed_settings(draft: Draft, *, managed_by: ManagedBy, by: Caller) -> ManagedTask:
-    """Return the other half, not stored yet, of a task that has just been."""
+    """Return the managed settings, not stored yet, of a task that has just been stored."""
     return ManagedTask(
         periodic_task=draft.task,
         owner=by.account,
@@ -130,19 +130,19 @@ def new_managed_settings(draft: Draft, *, managed_by: ManagedBy, by: Caller) -> 
 def change(
     before: PeriodicTask, draft: Draft, *, managed_by: ManagedBy | None = None, by: Caller
 ) -> None:
-    """Store what differs, and nothing else: beat writes other columns of the same row.
+    """Store only the columns that differ, because beat writes other columns of the same row.
 
-    Of a task that is paused, `enabled` in the draft says what it is to be when it resumes. One
-    that is enabled again counts its interval from now on: counted from its last run, long ago, it
-    would be overdue and start at once. One that runs once may do so once more.
+    For a paused task, `enabled` in the draft is the value after the pause. A task that is enabled
+    again counts its interval from now on: counted from its last run, long ago, it would be overdue
+    and start at once. A one-off task that is enabled again may run once more.
     """
     fields_before, after = fields_of(before), draft.task
     after.managed = managed = managed_settings(before)
-    follow(after, get_or_store(schedule_row(after)))
+    set_schedule(after, get_or_store(schedule_row(after)))
     if is_paused(before):
         managed.enabled_on_resume, after.enabled = after.enabled, False
     else:
-        managed.paused_at = managed.paused_until = None  # ended past the API, if it was not
+        managed.paused_at = managed.paused_until = None  # others may have ended it
     if after.enabled and not before.enabled:
         after.last_run_at = None
         if after.one_off:
@@ -159,22 +159,22 @@ def change(
         setattr(managed, name, value)
     managed.managed_by = managed_by or managed.managed_by
     if fields_of(after) != fields_before:
-        managed.revision += 1  # the caller has locked the row
+        managed.revision += 1  # no race: the caller has locked the row
         managed.save()
     note(Operation.CHANGE, after, by=by, before=fields_before, after=fields_of(after))
 
 
 @transaction.atomic
-def pause(task: PeriodicTask, *, why: str, until: datetime | None, by: Caller) -> None:
-    """Stop future runs, until a moment or a call of `resume`. Those already sent still happen.
+def pause(task: PeriodicTask, *, reason: str, until: datetime | None, by: Caller) -> None:
+    """Stop future runs until a given time or a call of `resume`. Runs already sent still happen.
 
-    One that is paused already gets the new note and end.
+    A task that is already paused gets the new note and end.
     """
     fields_before = fields_of(task)
     managed = managed_settings(task)
     if not is_paused(task):
         _begin_pause(task, at=datetime.now(UTC))
-    managed.paused_until, managed.pause_note = until, why
+    managed.paused_until, managed.pause_note = until, reason
     if fields_of(task) != fields_before:
         managed.revision += 1
         managed.save()
@@ -182,10 +182,10 @@ def pause(task: PeriodicTask, *, why: str, until: datetime | None, by: Caller) -
 
 
 @transaction.atomic
-def pause_by_policy(task_id: int, *, why: str, at: datetime) -> bool:
-    """Pause a periodic task that its policy stops; False where it is none, or does not run.
+def pause_by_policy(task_id: int, *, reason: str, at: datetime) -> bool:
+    """Pause a periodic task because of its policy; False if it is deleted or not enabled.
 
-    Nobody has asked: no revision.
+    The revision stays, because no caller changed the definition.
     """
     enabled = PeriodicTask.objects.filter(pk=task_id, enabled=True)
     task = enabled.select_related("managed").select_for_update(of=("self",)).first()
@@ -193,14 +193,14 @@ def pause_by_policy(task_id: int, *, why: str, at: datetime) -> bool:
         return False
     managed = managed_settings(task)
     _begin_pause(task, at=at)
-    managed.paused_until, managed.pause_note = None, why
+    managed.paused_until, managed.pause_note = None, reason
     managed.save()
     return True
 
 
 @transaction.atomic
 def resume(task: PeriodicTask, *, by: Caller) -> None:
-    """End a pause: slots from now on are served, those that passed meanwhile are not."""
+    """End a pause: slots from now on run; slots during the pause do not."""
     if not is_paused(task):
         return
     fields_before = fields_of(task)
@@ -211,7 +211,7 @@ def resume(task: PeriodicTask, *, by: Caller) -> None:
 
 @transaction.atomic
 def resume_due(*, at: datetime) -> list[PeriodicTask]:
-    """End the pauses whose end has come; return their tasks. Nobody has asked: no revision."""
+    """End the pauses that are over; return their tasks. The revision stays, as no caller wrote."""
     paused = PeriodicTask.objects.filter(enabled=False, managed__paused_until__lte=at)
     tasks = list(
         paused.select_related("managed").select_for_update(of=("self",), skip_locked=True)
@@ -241,19 +241,19 @@ def _end_pause(task: PeriodicTask, *, at: datetime) -> None:
 
 @transaction.atomic
 def delete(task: PeriodicTask, *, by: Caller) -> None:
-    """Delete a periodic task. Its schedule stays: others may follow it, or will."""
+    """Delete a periodic task. Its schedule stays, because other tasks may use it."""
     note(Operation.DELETE, task, by=by, before=fields_of(task))
     task.delete()
 
 
 def fields_of(task: PeriodicTask) -> dict[str, object]:
-    """Return what the audit tells of a periodic task: all that a caller can set."""
+    """Return the fields that the audit log records: all that a caller can set."""
     row = schedule_row(task)
     return {
         **{name: getattr(task, name) for name in AUDITED_COLUMNS},
         "enabled": is_enabled(task),
         "paused": is_paused(task),
-        **{name: getattr(managed_settings(task), name) for name in AUDITED_OF_PAUSE},
+        **{name: getattr(managed_settings(task), name) for name in AUDITED_PAUSE_COLUMNS},
         "schedule": row and {"type": kind_of(row).name, "id": row.pk, **values_of(row)},
         "args": read_json(task.args, list),
         "kwargs": read_json(task.kwargs, dict),
@@ -275,10 +275,10 @@ def _save(task: PeriodicTask, *, columns: Collection[str] | None = None) -> None
 
 
 def name_taken(name: str) -> NameTaken:
-    """Return the refusal of a name."""
+    """Return the refusal of a name that is taken."""
     return NameTaken(f"The name {name!r} is taken.")
 
 
 def taken_names(names: Iterable[str]) -> set[str]:
-    """Return those of some names that a periodic task has, whosever it is."""
+    """Return the names that a periodic task already has, whichever account owns it."""
     return {*PeriodicTask.objects.filter(name__in=names).values_list("name", flat=True)}

@@ -1,4 +1,4 @@
-"""Whether the agenda is as the triggers should have kept it: what is wrong, and mending it."""
+"""Consistency check of the agenda and its triggers, with repair."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ CHUNK = 2_000
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What was found: the triggers' faults, and numbers of periodic tasks and rows."""
+    """The findings: faults of the triggers, and counts of periodic tasks and rows."""
 
     triggers: Faults
     without_row: int
@@ -32,25 +32,25 @@ class Report:
     outdated: int
 
     def sentences(self) -> Iterator[str]:
-        """Yield a sentence for each kind of thing that is wrong."""
+        """Yield a sentence for each kind of fault."""
         if self.triggers.missing:
             yield f"Missing: {', '.join(self.triggers.missing)}."
         if self.triggers.different:
-            yield f"Other than it should be, or disabled: {', '.join(self.triggers.different)}."
+            yield f"Changed or disabled: {', '.join(self.triggers.different)}."
         if self.without_row:
-            yield f"Periodic tasks without a row in the agenda: {self.without_row}."
+            yield f"Periodic tasks without an agenda row: {self.without_row}."
         if self.without_task:
-            yield f"Rows in the agenda without a periodic task: {self.without_task}."
+            yield f"Agenda rows without a periodic task: {self.without_task}."
         if self.outdated:
-            yield f"Rows in the agenda for another schedule than the task has: {self.outdated}."
+            yield f"Agenda rows planned from an outdated schedule: {self.outdated}."
 
 
 def check_agenda(*, repair: bool = False, using: str = "default") -> Report:
-    """Compare the agenda with the definitions, and with `repair` mend what is wrong.
+    """Compare the agenda with the definitions; with `repair`, fix each fault.
 
-    It may run beside beat and all writers: it reads 2,000 tasks at a time, and what it marks, beat
-    plans anew. Missing triggers are put in, and then each task is marked: nobody knows what else
-    was written without them.
+    It may run beside beat and all writers: it reads 2,000 tasks at a time and marks outdated rows
+    stale, which beat then plans again. If triggers are missing, they are installed and every task
+    is marked stale, because writes without triggers leave no trace.
     """
     connection = connections[using]
     report = Report(
@@ -74,9 +74,9 @@ _TASK_OF_ROW = PeriodicTask.objects.filter(pk=OuterRef("pk"))
 
 
 def _outdated(using: str) -> Iterator[list[int]]:
-    """Yield the ids of tasks that beat has planned from another definition, some at a time.
+    """Yield the ids of tasks that beat planned from an outdated definition, in chunks.
 
-    A task and its row are read in one statement: they are of the same moment.
+    One statement reads a task and its row, so that both are from the same moment.
     """
     every = PeriodicTask.objects.using(using).order_by("pk").values_list("pk", flat=True)
     planned = (
@@ -86,7 +86,7 @@ def _outdated(using: str) -> Iterator[list[int]]:
     )
     latest = 0
     while pks := list(every.filter(pk__gt=latest)[:CHUNK]):
-        # Both tables by a range: else PostgreSQL reads the whole of one of them each time.
+        # Limit both tables by a range: otherwise PostgreSQL reads one of them whole each time.
         here = {"pk__gte": pks[0], "pk__lte": pks[-1]}
         tasks = planned.filter(**here, **{f"agenda__{bound}": pk for bound, pk in here.items()})
         yield [task.pk for task in tasks if task.agenda.timing_digest != timing_digest(task)]

@@ -1,4 +1,4 @@
-"""Many operations in one request and one transaction, each as its own request would do it."""
+"""Batches: many operations in one request and one transaction."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,10 +30,10 @@ Operation = Mapping[str, Any]
 
 
 @dataclass(kw_only=True)
-class Outcome:
-    """What came of the operation at a place in the body."""
+class OperationResult:
+    """The result of the operation at a JSON pointer in the body."""
 
-    place: str
+    pointer: str
     status: int = status.HTTP_200_OK
     task: PeriodicTask | None = None
     problem: Problem | None = None
@@ -41,125 +41,132 @@ class Outcome:
 
 @dataclass(kw_only=True)
 class Batch:
-    """Carries out operations in their order, within a transaction of its caller.
+    """Executes operations in order, within the transaction of its caller.
 
-    `tasks` are those that the caller may see, `tag_of` is the entity tag of one. What an operation
-    does is undone where it fails; the others go on.
+    Each operation behaves like the single request that it stands for. `tasks` are the periodic
+    tasks visible to the caller; `eetag_of` returns the ETag of one. An operation that fails is
+    undone, and the others continue.
     """
 
     tasks: QuerySet[PeriodicTask]
     serializer: PeriodicTaskSerializer
-    tag_of: Callable[[PeriodicTask], str]
+    etag_of: Callable[[PeriodicTask], str]
     by: Caller
     locked: dict[int, PeriodicTask] = field(default_factory=dict)
-    new: list[tuple[Draft, Outcome]] = field(default_factory=list)
+    new: list[tuple[Draft, OperationResult]] = field(default_factory=list)
 
-    def carry_out(self, operations: Sequence[Operation]) -> list[Outcome]:
-        """Return what came of each operation."""
+    def execute(self, operations: Sequence[Operation]) -> list[OperationResult]:
+        """Execute the operations; return a result for each."""
         self.lock({operation["id"] for operation in operations if "id" in operation})
-        outcomes = []
+        results = []
         for index, operation in enumerate(operations):
             if operation["op"] != "create":
                 self.store_new()
-            outcome = Outcome(place=join("/operations", index))
+            result = OperationResult(pointer=join("/operations", index))
             try:
-                getattr(self, operation["op"])(operation, outcome)
+                getattr(self, operation["op"])(operation, result)
             except Problem as problem:
-                outcome.problem = problem
+                result.problem = problem
             except ValidationError as error:
-                outcome.problem = ValidationFailed(errors=list(mistakes_in(error.detail)))
-            outcomes.append(outcome)
+                result.problem = ValidationFailed(errors=list(mistakes_in(error.detail)))
+            results.append(result)
         self.store_new()
-        for outcome in outcomes:
-            if outcome.problem:
-                outcome.problem.errors = located(outcome.problem, outcome.place)
-        return outcomes
+        for result in results:
+            if result.problem:
+                result.problem.errors = mistakes_at(result.problem, result.pointer)
+        return results
 
     def lock(self, ids: set[int]) -> None:
-        """Lock the tasks that are to be changed; in one order, so that no two batches wait."""
+        """Lock the tasks to change, in order of id, so that two batches cannot deadlock."""
         rows = self.tasks.filter(pk__in=ids).select_for_update(of=("self",)).order_by("pk")
         self.locked = {task.pk: task for task in rows}
 
-    # --- The operations, by their names -------------------------------------------------------
+    # --- One method per `op` ------------------------------------------------------------------
 
-    def create(self, operation: Operation, outcome: Outcome) -> None:
-        """Check a new task; those that follow each other are stored together."""
-        outcome.status = status.HTTP_201_CREATED
-        self.new.append((self.serializer.check(operation["body"]), outcome))
+    def create(self, operation: Operation, result: OperationResult) -> None:
+        """Validate a new task. Consecutive new tasks are stored together, which is faster."""
+        result.status = status.HTTP_201_CREATED
+        self.new.append((self.serializer.check(operation["body"]), result))
 
-    def update(self, operation: Operation, outcome: Outcome) -> None:
-        """Change the fields that are sent."""
+    def update(self, operation: Operation, result: OperationResult) -> None:
+        """Change the given fields of a task."""
         task = self.task_of(operation)
         draft = self.serializer.check(operation["body"], task=task, partial=True)
         actions.change(task, draft, by=self.by)
-        outcome.task = self.locked[task.pk] = draft.task
+        result.task = self.locked[task.pk] = draft.task
 
-    def delete(self, operation: Operation, outcome: Outcome) -> None:
-        """Delete a task, which asks for a scope of its own."""
+    def delete(self, operation: Operation, result: OperationResult) -> None:
+        """Delete a task; this requires a scope of its own."""
         refuse_without(Scope.PERIODIC_TASKS_DELETE, self.by.account)
         task = self.task_of(operation)
         del self.locked[task.pk]
         actions.delete(task, by=self.by)
-        outcome.status = status.HTTP_204_NO_CONTENT
+        result.status = status.HTTP_204_NO_CONTENT
 
-    def pause(self, operation: Operation, outcome: Outcome) -> None:
+    def pause(self, operation: Operation, result: OperationResult) -> None:
         """Pause a task."""
-        outcome.task = self.task_of(operation)
+        result.task = self.task_of(operation)
         pause = PauseSerializer(data=operation["body"])
         pause.is_valid(raise_exception=True)
-        actions.pause(outcome.task, **pause.validated_data, by=self.by)
+        actions.pause(result.task, **pause.validated_data, by=self.by)
 
-    def resume(self, operation: Operation, outcome: Outcome) -> None:
+    def resume(self, operation: Operation, result: OperationResult) -> None:
         """Resume a task."""
-        outcome.task = self.task_of(operation)
-        actions.resume(outcome.task, by=self.by)
+        result.task = self.task_of(operation)
+        actions.resume(result.task, by=self.by)
 
     # ------------------------------------------------------------------------------------------
 
     def task_of(self, operation: Operation) -> PeriodicTask:
-        """Return the task that an operation is about; raise unless it is as the caller saw it."""
+        """Return the task of an operation.
+
+        Raises:
+            NotFound: no task visible to the caller has this id.
+            RevisionMismatch: the task changed since the caller read it.
+
+        """
         task = self.locked.get(operation["id"])
         if task is None:
-            raise NotFound("There is no such periodic task.")
-        if "if_match" in operation and operation["if_match"] not in {"*", self.tag_of(task)}:
-            raise RevisionMismatch("Read it again, and send the ETag of that answer as if_match.")
+            raise NotFound("There is no periodic task with this id.")
+        if "if_match" in operation and operation["if_match"] not in {"*", self.etag_of(task)}:
+            raise RevisionMismatch("Read it again, and send its current ETag as if_match.")
         return task
 
     def store_new(self) -> None:
-        """Store the new tasks that were checked: together, or where that fails, one by one."""
+        """Store the validated new tasks together, or one by one if that fails."""
         waiting, self.new = self.new, []
         taken = actions.taken_names(draft.task.name for draft, _ in waiting) if waiting else set()
         fresh = []
-        for draft, outcome in waiting:
+        for draft, result in waiting:
             if draft.task.name in taken:
-                outcome.problem = actions.name_taken(draft.task.name)
+                result.problem = actions.name_taken(draft.task.name)
                 continue
             taken.add(draft.task.name)
-            outcome.task = draft.task
-            fresh.append((draft, outcome))
+            result.task = draft.task
+            fresh.append((draft, result))
         try:
             actions.create_all([draft for draft, _ in fresh], by=self.by)
         except Problem:
-            for draft, outcome in fresh:
+            for draft, result in fresh:
                 draft.task.pk = None
                 try:
                     actions.create(draft, by=self.by)
                 except Problem as problem:
-                    outcome.problem = problem
+                    result.problem = problem
 
 
-def located(problem: Problem, place: str) -> list[Mistake]:
-    """Return what is wrong with the operation at a place in the body."""
+def mistakes_at(problem: Problem, pointer: str) -> list[Mistake]:
+    """Return the mistakes of an operation, with pointers into the body of the batch."""
     if not problem.errors:
-        return [Mistake(pointer=place, code=problem.code, detail=problem.detail)]
+        return [Mistake(pointer=pointer, code=problem.code, detail=problem.detail)]
     return [
-        replace(mistake, pointer=f"{place}/body{mistake.pointer}") for mistake in problem.errors
+        replace(mistake, pointer=f"{pointer}/body{mistake.pointer}") for mistake in problem.errors
     ]
 
 
-def refuse_failed(outcomes: Sequence[Outcome]) -> None:
-    """Raise the first problem, which undoes all, with the mistakes of all operations."""
-    problems = [outcome.problem for outcome in outcomes if outcome.problem]
+def refuse_failed(results: Sequence[OperationResult]) -> None:
+    """Raise the first problem, with the mistakes of all operations; this undoes the batch."""
+    problems = [result.problem for result in results if result.problem]
     if problems:
         problems[0].errors = [mistake for problem in problems for mistake in problem.errors]
         problems[0].detail = sentence(problems[0].errors)

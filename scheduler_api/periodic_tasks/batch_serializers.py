@@ -1,4 +1,4 @@
-"""A batch in JSON: operations in, and what came of each out."""
+"""A batch in JSON: its operations, and their results."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -21,60 +21,60 @@ from scheduler_api.periodic_tasks.serializers import (
 MAX_OPERATIONS = 500
 
 
-class Body(serializers.Field[Any, Any, Any, Any]):
-    """The body of a single request, taken as it is: it is checked in its turn."""
+class OperationBody(serializers.Field[Any, Any, Any, Any]):
+    """The body of a single request, not validated yet: the operation validates it."""
 
     def __init__(self, serializer: serializers.BaseSerializer[Any], **kwargs: Any) -> None:
-        super().__init__(help_text="What the single request would send.", **kwargs)
+        super().__init__(help_text="OperationBody of the single request.", **kwargs)
         self.serializer = serializer
 
     def to_internal_value(self, data: Any) -> Any:
-        """Return the value as it came."""
+        """Return the value unchanged."""
         return data
 
 
 class OperationSerializer(StrictSerializer):
-    """What operations on a stored periodic task have in common."""
+    """Fields of every operation on a stored periodic task."""
 
     id = fields.WholeNumber(
         min_value=1, max_value=10**18 - 1, help_text="The id of the periodic task."
     )
     if_match = fields.Text(
-        required=False, help_text="Do it only if the ETag of the periodic task is this one."
+        required=False, help_text="Execute the operation only if the periodic task has this ETag."
     )
 
 
 class CreateSerializer(StrictSerializer):
     """Create a periodic task."""
 
-    op = fields.Choice(choices=["create"], help_text="What to do.")
-    body = Body(PeriodicTaskSerializer())
+    op = fields.Choice(choices=["create"], help_text="The operation.")
+    body = OperationBody(PeriodicTaskSerializer())
 
 
 class UpdateSerializer(OperationSerializer):
-    """Change the fields of a periodic task that are sent."""
+    """Change the given fields of a periodic task."""
 
-    op = fields.Choice(choices=["update"], help_text="What to do.")
-    body = Body(PeriodicTaskSerializer(partial=True))
+    op = fields.Choice(choices=["update"], help_text="The operation.")
+    body = OperationBody(PeriodicTaskSerializer(partial=True))
 
 
 class DeleteSerializer(OperationSerializer):
-    """Delete a periodic task; this asks for the scope `periodic-tasks:delete`."""
+    """Delete a periodic task; requires the scope `periodic-tasks:delete`."""
 
-    op = fields.Choice(choices=["delete"], help_text="What to do.")
+    op = fields.Choice(choices=["delete"], help_text="The operation.")
 
 
 class BatchPauseSerializer(OperationSerializer):
     """Pause a periodic task."""
 
-    op = fields.Choice(choices=["pause"], help_text="What to do.")
-    body = Body(PauseSerializer(), default=dict)
+    op = fields.Choice(choices=["pause"], help_text="The operation.")
+    body = OperationBody(PauseSerializer(), default=dict)
 
 
 class ResumeSerializer(OperationSerializer):
     """Resume a periodic task."""
 
-    op = fields.Choice(choices=["resume"], help_text="What to do.")
+    op = fields.Choice(choices=["resume"], help_text="The operation.")
 
 
 OPERATIONS: Mapping[str, type[StrictSerializer]] = {
@@ -87,7 +87,7 @@ OPERATIONS: Mapping[str, type[StrictSerializer]] = {
 
 
 class OperationField(serializers.Field[Any, Any, Any, Any]):
-    """One operation, told from others by `op`."""
+    """One operation, with its type in `op`."""
 
     default_error_messages = {
         "invalid": 'Must be an object such as {{"op": "resume", "id": 7}}.',
@@ -95,7 +95,7 @@ class OperationField(serializers.Field[Any, Any, Any, Any]):
     }
 
     def to_internal_value(self, data: Any) -> Any:
-        """Check the members, and leave the body for later."""
+        """Validate the members, except the body."""
         if not isinstance(data, Mapping):
             self.fail("invalid")
         if not isinstance(data.get("op"), str) or data["op"] not in OPERATIONS:
@@ -107,10 +107,10 @@ class OperationField(serializers.Field[Any, Any, Any, Any]):
 
 
 class BatchQuery(StrictSerializer):
-    """What happens to the others where one operation fails."""
+    """Query parameters of a batch."""
 
     atomic = fields.FlagText(
-        default=True, help_text="`false` to carry out the operations that do not fail."
+        default=True, help_text="`false` to keep the operations that succeed when others fail."
     )
 
 
@@ -129,28 +129,28 @@ class BatchQuery(StrictSerializer):
     ]
 )
 class BatchSerializer(StrictSerializer):
-    """Operations on periodic tasks, to be carried out in their order."""
+    """Operations on periodic tasks, executed in order."""
 
     operations = serializers.ListField(
         child=OperationField(),
         allow_empty=False,
         max_length=MAX_OPERATIONS,
-        help_text="What to do, told apart by `op`.",
+        help_text="The operations, each with its type in `op`.",
     )
 
 
 class ResultBody(serializers.Field[Any, Any, Any, Any]):
-    """What a single request would be answered with."""
+    """The response body of a single request."""
 
 
 class BatchResultSerializer(serializers.Serializer[Any]):
-    """What came of one operation: what its own request would be answered with."""
+    """The result of one operation, equal to the response of its own request."""
 
-    status = serializers.IntegerField(help_text="The HTTP status.")
+    status = serializers.IntegerField(help_text="HTTP status code.")
     etag = serializers.CharField(
-        allow_null=True, help_text="The ETag of the periodic task; null where there is none."
+        allow_null=True, help_text="ETag of the periodic task; null without one."
     )
-    body = ResultBody(help_text="The periodic task, the problem, or null of one that is deleted.")
+    body = ResultBody(help_text="The periodic task or the problem; null after a deletion.")
 
 
 @extend_schema_serializer(
@@ -168,39 +168,39 @@ class BatchResultSerializer(serializers.Serializer[Any]):
     ]
 )
 class BatchAnswerSerializer(serializers.Serializer[Any]):
-    """What came of each operation, in their order."""
+    """The results of a batch, in the order of its operations."""
 
-    results = BatchResultSerializer(many=True, help_text="One for each operation.")
+    results = BatchResultSerializer(many=True, help_text="One result per operation.")
 
 
 class OperationSchema(OpenApiSerializerFieldExtension):
-    """Describes an operation as `oneOf` with a discriminator."""
+    """OpenAPI schema of an operation: `oneOf` with a discriminator."""
 
     target_class = OperationField
 
     def map_serializer_field(
         self, auto_schema: AutoSchema, direction: Direction
     ) -> dict[str, Any]:
-        """Return a reference to the five kinds, each a component by itself."""
+        """Return a reference to the five operations, each a component."""
         return one_of(
             auto_schema,
             OPERATIONS,
             told_by="op",
             name="Operation",
-            description="One of five operations, told apart by `op`.",
+            description="One of five operations, distinguished by `op`.",
             direction=direction,
         )
 
 
 class EmbeddedBodySchema(OpenApiSerializerFieldExtension):
-    """Describes a Body as that of the single request, also where it is answered."""
+    """OpenAPI schema of an operation's body: that of the single request, in both directions."""
 
-    target_class = Body
+    target_class = OperationBody
 
     def map_serializer_field(
         self, auto_schema: AutoSchema, direction: Direction
     ) -> dict[str, Any]:
-        """Return a reference to it."""
+        """Return a reference to the schema of the single request."""
         reference: dict[str, Any] = auto_schema.resolve_serializer(
             self.target.serializer, "request"
         ).ref
@@ -208,7 +208,7 @@ class EmbeddedBodySchema(OpenApiSerializerFieldExtension):
 
 
 class ResultBodySchema(OpenApiSerializerFieldExtension):
-    """Describes the answers that an operation can have."""
+    """OpenAPI schema of the response body of an operation."""
 
     target_class = ResultBody
     ANSWERS: ClassVar = ("PeriodicTask", "WouldBePeriodicTask", "Problem")
@@ -216,6 +216,6 @@ class ResultBodySchema(OpenApiSerializerFieldExtension):
     def map_serializer_field(
         self, auto_schema: AutoSchema, direction: Direction
     ) -> dict[str, Any]:
-        """Return the choice."""
+        """Return the possible bodies as `anyOf`."""
         references = [{"$ref": f"#/components/schemas/{name}"} for name in self.ANSWERS]
         return {"anyOf": [*references, {"type": "null"}]}

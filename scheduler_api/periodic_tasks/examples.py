@@ -1,4 +1,4 @@
-"""A periodic task as the documentation shows it: sent, answered, paused."""
+"""Examples for the OpenAPI document: a periodic task as request, as response, and paused."""
 
 from typing import Any
 

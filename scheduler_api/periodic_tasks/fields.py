@@ -1,4 +1,4 @@
-"""What the fields of a periodic task read and take beyond their JSON type."""
+"""Serializer fields of a periodic task: arguments, headers, `enabled`, agenda columns."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,30 +9,28 @@ from scheduler_api.access.redaction import redacted
 from scheduler_api.http import fields
 from scheduler_api.periodic_tasks.agenda import agenda_of
 from scheduler_api.periodic_tasks.models import is_enabled
-from scheduler_api.periodic_tasks.task_schedule import schedule_row
 from scheduler_api.periodic_tasks.validation import HEADER_NAME
-from scheduler_api.schedules.inline import InlineSchedule
 
 
 class StoredArguments(fields.StoredJSON):
-    """What a message carries. Secrets in it are shown as stars."""
+    """Arguments or headers of a message. Secrets are shown as stars."""
 
     def to_representation(self, value: str | None) -> Any:
-        """Read the stored text, and hide the secrets: they have names, and so are in objects."""
+        """Parse the stored text and hide secrets. Secrets have names, so only objects have any."""
         document = super().to_representation(value)
         return redacted(document) if document and "{" in (value or "") else document
 
 
-class Enabled(fields.Flag):
-    """Whether a periodic task runs, but for a pause."""
+class EnabledFlag(fields.Flag):
+    """Whether a periodic task runs, apart from a pause."""
 
     def get_attribute(self, instance: PeriodicTask) -> bool:
-        """Return what it is, or will be when it resumes."""
+        """Return the value now, or after the pause."""
         return is_enabled(instance)
 
 
 class MessageHeaders(StoredArguments):
-    """Headers of a message, which could stand for Celery's own were their names not bounded."""
+    """Headers of a message. Their names are restricted so that none replaces one of Celery's."""
 
     in_requests: Mapping[str, Any] = {
         "propertyNames": {"pattern": f"^{HEADER_NAME.pattern}$"},
@@ -40,30 +38,13 @@ class MessageHeaders(StoredArguments):
     }
 
 
-class StandingText(fields.OfAnotherRow, fields.Text):
-    """What beat notes of a periodic task."""
+class AgendaText(fields.OfAnotherRow, fields.Text):
+    """A text that beat writes into the agenda row of a periodic task."""
 
     row_of = staticmethod(agenda_of)
 
 
-class StandingCount(fields.OfAnotherRow, fields.WholeNumber):
-    """What beat counts of a periodic task."""
+class AgendaCount(fields.OfAnotherRow, fields.WholeNumber):
+    """A counter that beat keeps in the agenda row of a periodic task."""
 
     row_of = staticmethod(agenda_of)
-
-
-class FollowedSchedule(InlineSchedule):
-    """The schedule that a periodic task follows."""
-
-    def get_attribute(self, instance: PeriodicTask) -> Any:
-        """Return the one of four references that is set."""
-        return schedule_row(instance)
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Take back what was read, even if its time has passed or others have spoilt it."""
-        assert self.parent is not None
-        task = self.parent.instance
-        current = schedule_row(task) if task else None
-        if current is not None and data == self.to_representation(current):
-            return current
-        return super().to_internal_value(data)

@@ -1,4 +1,4 @@
-"""Labels: keys and values by which callers find their periodic tasks."""
+"""Labels: keys and values by which callers select periodic tasks."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -15,29 +15,30 @@ from scheduler_api.periodic_tasks.models import managed_settings
 KEY = re.compile(r"[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?")
 MAX_LABELS = 32
 MAX_VALUE_LENGTH = 200
-FILTER_HELP = "Labels, with commas between: `team=billing,tier=1`; or a key alone: `team`."
+FILTER_HELP = "Label selector: `team=billing,tier=1`, or a key alone, `team`; all must match."
 
 
-def has_labels(labels: Mapping[str, str], wanted: str) -> bool:
-    """Tell whether labels are those that a text asks for: `team=billing,tier=1`, or `team` alone.
+def matches_selector(labels: Mapping[str, str], selector: str) -> bool:
+    """Return whether labels match a selector: `team=billing,tier=1`, or `team` alone.
 
-    As the filter of periodic tasks reads it, which asks the database. An empty text asks for none.
+    It means the same as `filter_by_labels`, which asks the database. An empty selector matches
+    all.
     """
-    for key, value in parse_selector(wanted):
+    for key, value in parse_selector(selector):
         if key not in labels or (value is not None and labels[key] != value):
             return False
     return True
 
 
-def parse_selector(text: str) -> Iterator[tuple[str, str | None]]:
-    """Yield the keys that a text asks for, with their values, or None where any will do."""
-    for label in text.split(",") if text else ():
+def parse_selector(selector: str) -> Iterator[tuple[str, str | None]]:
+    """Yield the keys of a selector, each with its value, or with None if any value matches."""
+    for label in selector.split(",") if selector else ():
         key, is_pair, value = label.partition("=")
         yield key.strip(), value if is_pair else None
 
 
 class Labels(serializers.DictField):
-    """An object of strings, with short keys of small letters, digits and `._/-`."""
+    """An object of strings, with keys of lower-case letters, digits and `._/-`."""
 
     in_requests: Mapping[str, Any] = {
         "propertyNames": {"pattern": f"^{KEY.pattern}$"},
@@ -47,22 +48,22 @@ class Labels(serializers.DictField):
     }
     default_error_messages = {
         "invalid_key": (
-            "{name} cannot be a key: take 1 to 63 small letters, digits and ._/-, "
+            "{name} is not a valid key: use 1 to 63 lower-case letters, digits and ._/-, "
             "with a letter or digit at both ends."
         ),
         "invalid_value": f"Must be a string of at most {MAX_VALUE_LENGTH} characters.",
-        "too_many": f"There can be {MAX_LABELS} labels at most.",
+        "too_many": f"Must have at most {MAX_LABELS} labels.",
     }
 
     def get_attribute(self, instance: PeriodicTask) -> dict[str, str]:
-        """Return the labels, which the other half of a periodic task has."""
+        """Return the labels, which the managed settings hold."""
         labels: dict[str, str] = managed_settings(instance).labels
         return labels
 
     to_representation = as_it_is
 
     def to_internal_value(self, data: Any) -> dict[str, str]:
-        """Refuse what would be hard to ask for in a URL."""
+        """Validate the labels: their keys must need no escaping in a URL."""
         if not isinstance(data, dict):
             self.fail("not_a_dict", input_type=type(data).__name__)
         if len(data) > MAX_LABELS:
@@ -76,9 +77,11 @@ class Labels(serializers.DictField):
         return dict(sorted(data.items()))
 
 
-def filter_by_labels(rows: QuerySet[Any], wanted: str, *, column: str = "labels") -> QuerySet[Any]:
-    """Select rows by labels, all of which must be there: `team=billing,tier`."""
-    for number, (key, value) in enumerate(parse_selector(wanted)):
+def filter_by_labels(
+    rows: QuerySet[Any], selector: str, *, column: str = "labels"
+) -> QuerySet[Any]:
+    """Select rows by a label selector, all of which must match: `team=billing,tier`."""
+    for number, (key, value) in enumerate(parse_selector(selector)):
         stored = {f"label_{number}": KeyTransform(key, column)}
         condition = (
             {f"label_{number}__isnull": False} if value is None else {f"label_{number}": value}

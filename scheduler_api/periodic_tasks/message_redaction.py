@@ -1,4 +1,4 @@
-"""What a message tells of its arguments to those who only look on."""
+"""Redaction of secrets in messages, for logs, events and monitors."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from scheduler_api.access.redaction import redacted
 
 
 def hide_secrets(body: object, headers: dict[str, object], **_: object) -> None:
-    """Write the arguments into a message's headers with stars for the secrets.
+    """Replace secrets by stars in the message headers `argsrepr` and `kwargsrepr`.
 
-    Celery's AMQP.as_task_v2 has put them there as they are: in `argsrepr` and `kwargsrepr`,
-    from which the worker's log, the events and monitors such as Flower tell them. The task gets
-    its arguments from the body. A receiver of the signal before_task_publish, since that is
-    where every message passes that beat, a retry or a program sends.
+    Celery's AMQP.as_task_v2 writes the arguments there unredacted, and the worker's log, the
+    events and monitors such as Flower show them. The task gets its arguments from the body, which
+    stays. This is a receiver of the signal before_task_publish, because every message passes it,
+    whether beat, a retry or a program sends it.
     """
     match body:
         case (args, kwargs, _):
@@ -26,13 +26,13 @@ def hide_secrets(body: object, headers: dict[str, object], **_: object) -> None:
 
 
 class RedactedRequest(Request):
-    """A task that a worker has taken, and of which it tells no secret.
+    """A task request of a worker, with secrets hidden in its info.
 
-    Celery's Request.info is what `celery inspect active`, `reserved`, `scheduled` and `query_task`
-    answer with, and what monitors such as Flower show: it has the arguments as they are.
+    `celery inspect active`, `reserved`, `scheduled` and `query_task` answer with Celery's
+    Request.info, and monitors such as Flower show it: upstream, it has the arguments unredacted.
     """
 
     def info(self, safe: bool = False) -> Any:
-        """Return what is told, with stars for the secrets."""
-        told = super().info(safe=safe)
-        return {**told, "args": redacted(told["args"]), "kwargs": redacted(told["kwargs"])}
+        """Return the info with stars for secrets."""
+        info = super().info(safe=safe)
+        return {**info, "args": redacted(info["args"]), "kwargs": redacted(info["kwargs"])}

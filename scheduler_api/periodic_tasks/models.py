@@ -1,4 +1,4 @@
-"""What the API knows of a periodic task beyond django-celery-beat's own columns."""
+"""Managed settings: columns of a periodic task beyond those of django-celery-beat."""
 
 from datetime import datetime
 
@@ -11,9 +11,9 @@ from django_celery_beat.models import PeriodicTask
 from scheduler_api.access.models import ServiceAccount
 
 MAX_NOTE_LENGTH = 500
-MAX_RUNTIME_SECONDS = 3600  # unless a periodic task says another
+MAX_RUNTIME_SECONDS = 3600  # the default
 DEFAULT_BACKOFF_SECONDS = 10
-# The columns of a ManagedTask that say what becomes of slots; each is a field of the API.
+# The policy columns of a ManagedTask; each is a field of the API.
 POLICIES = (
     "misfire",
     "catchup_window_seconds",
@@ -27,14 +27,14 @@ POLICIES = (
 
 
 class ManagedTask(models.Model):
-    """The other half of a periodic task. One that has none belongs to nobody.
+    """The managed settings of a periodic task: owner, labels, policies and pause.
 
-    While a task is paused its column `enabled` is false, which every scheduler heeds, and
-    `enabled_on_resume` has what it is to be afterwards.
+    A periodic task without such a row is unowned. While a task is paused, its column `enabled` is
+    false, which every scheduler obeys, and `enabled_on_resume` is its value after the pause.
     """
 
     class ManagedBy(models.TextChoices):
-        """Who writes the definition."""
+        """The source of the definition."""
 
         API = "api"
         MANIFEST = "manifest"
@@ -42,14 +42,14 @@ class ManagedTask(models.Model):
         ADMIN = "admin"
 
     class Misfire(models.TextChoices):
-        """What becomes of slots that nobody served in time."""
+        """Handling of slots that beat did not send in time."""
 
         SKIP = "skip"
         RUN_ONCE = "run_once"
         RUN_ALL = "run_all"
 
     class Overlap(models.TextChoices):
-        """What becomes of a slot while an earlier run has not ended."""
+        """Handling of a slot while an earlier run is unfinished."""
 
         ALLOW = "allow"
         SKIP = "skip"
@@ -138,9 +138,10 @@ class ManagedTask(models.Model):
 
 
 def managed_settings(task: PeriodicTask) -> ManagedTask:
-    """Return the other half of a periodic task; that of one which has none, not stored.
+    """Return the managed settings of a periodic task; without a row, unstored defaults.
 
-    It is nobody's then, and written by whoever wrote the row: the settings or Django's admin.
+    The defaults have no owner. They are managed by the settings if CELERY_BEAT_SCHEDULE names the
+    task, and by Django's admin otherwise.
     """
     try:
         stored: ManagedTask = task.managed
@@ -152,22 +153,22 @@ def managed_settings(task: PeriodicTask) -> ManagedTask:
 
 
 def max_attempts_of(periodic_task_id: str) -> Coalesce:
-    """Return for a query how often a run may start, by the column with its periodic task."""
-    half = ManagedTask.objects.filter(pk=OuterRef(periodic_task_id))
-    return Coalesce(Subquery(half.values("max_attempts")), 1)
+    """Return a query expression for `max_attempts`, by the column with the periodic task id."""
+    settings_row = ManagedTask.objects.filter(pk=OuterRef(periodic_task_id))
+    return Coalesce(Subquery(settings_row.values("max_attempts")), 1)
 
 
 def is_paused(task: PeriodicTask) -> bool:
-    """Tell whether a task is paused; whoever enables the row past the API ends the pause."""
+    """Return whether a task is paused. Enabling the row outside the API ends the pause."""
     return not task.enabled and managed_settings(task).paused_at is not None
 
 
 def is_enabled(task: PeriodicTask) -> bool:
-    """Tell whether a task runs, but for a pause."""
+    """Return whether a task is enabled, apart from a pause."""
     return managed_settings(task).enabled_on_resume if is_paused(task) else bool(task.enabled)
 
 
 def end_of_pause(task: PeriodicTask) -> datetime | None:
-    """Return when the latest pause ended or is to end; None without one, or with no end."""
+    """Return the end of the latest pause, past or future; None without a pause or an end."""
     managed = managed_settings(task)
     return managed.paused_until if is_paused(task) else managed.resumed_at

@@ -1,4 +1,4 @@
-"""How many periodic tasks an account may own."""
+"""Quotas: the maximum number of periodic tasks of an account."""
 
 from scheduler_api.access.models import ServiceAccount
 from scheduler_api.http.problems import Problem
@@ -6,22 +6,23 @@ from scheduler_api.periodic_tasks.models import ManagedTask
 
 
 class TooManyPeriodicTasks(Problem):
-    """The service account may not own so many periodic tasks."""
+    """The service account has reached its limit of periodic tasks."""
 
     status_code = 409
     code = "too_many_periodic_tasks"
-    example = {"detail": "The account 'reports' owns 1 and may own 1."}
+    example = {"detail": "The account 'reports' owns 10 of at most 10 periodic tasks."}
 
 
 def refuse_beyond_quota(account: ServiceAccount, *, more: int) -> None:
-    """Raise TooManyPeriodicTasks if so many more would be more than an account may own.
+    """Raise TooManyPeriodicTasks if an account may not own `more` further periodic tasks.
 
-    Call this first in the transaction that creates them: until its end, others of the same
-    account wait here, so that no two of them see the same room. Without a quota nobody waits.
+    Call this first in the transaction that creates them. It locks the account until the end of
+    the transaction, so that two requests cannot use the same free place. Without a quota it locks
+    nothing.
     """
     if account.max_periodic_tasks is None:
         return
-    # Not locked as a key: who only refers to the account need not wait.
+    # no_key: a transaction that only references the account need not wait.
     rows = ServiceAccount.objects.select_for_update(no_key=True).filter(pk=account.pk)
     quota = rows.values_list("max_periodic_tasks", flat=True).first()
     if quota is None:
@@ -29,5 +30,5 @@ def refuse_beyond_quota(account: ServiceAccount, *, more: int) -> None:
     owned = ManagedTask.objects.filter(owner=account).count()
     if owned + more > quota:
         raise TooManyPeriodicTasks(
-            f"The account {account.name!r} owns {owned} and may own {quota}."
+            f"The account {account.name!r} owns {owned} of at most {quota} periodic tasks."
         )

@@ -4,69 +4,51 @@ import copy
 import json
 from typing import Any, ClassVar
 
-from django_celery_beat.models import (
-    ClockedSchedule,
-    CrontabSchedule,
-    IntervalSchedule,
-    PeriodicTask,
-    SolarSchedule,
-)
-from drf_spectacular.utils import (
-    extend_schema_field,
-    extend_schema_serializer,
-)
+from django_celery_beat.models import PeriodicTask
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from scheduler_api.access.permissions import account_of
 from scheduler_api.access.redaction import STARS, restored, stars_in
 from scheduler_api.http import fields
 from scheduler_api.http.problems import Mistake, ValidationFailed
-from scheduler_api.http.serializers import StrictModelSerializer, StrictSerializer
+from scheduler_api.http.serializers import StrictSerializer
 from scheduler_api.openapi.bodies import examples
-from scheduler_api.periodic_tasks.actions import Draft, follow
+from scheduler_api.periodic_tasks.actions import Draft, set_schedule
 from scheduler_api.periodic_tasks.examples import ANSWER, EXAMPLE
 from scheduler_api.periodic_tasks.fields import (
-    Enabled,
-    FollowedSchedule,
+    AgendaCount,
+    AgendaText,
+    EnabledFlag,
     MessageHeaders,
-    StandingCount,
-    StandingText,
     StoredArguments,
 )
 from scheduler_api.periodic_tasks.labels import Labels
 from scheduler_api.periodic_tasks.models import (
-    DEFAULT_BACKOFF_SECONDS,
     MAX_NOTE_LENGTH,
     POLICIES,
-    ManagedTask,
     is_enabled,
     is_paused,
     managed_settings,
 )
-from scheduler_api.periodic_tasks.policies import (
-    DAY_SECONDS,
-    WEEK_SECONDS,
-    YEAR_SECONDS,
-    PolicyName,
-    PolicyNumber,
-    wrong_jitter,
-)
+from scheduler_api.periodic_tasks.policies import PolicySerializer, wrong_jitter
+from scheduler_api.periodic_tasks.schedule_reference import ScheduleReferenceSerializer
 from scheduler_api.periodic_tasks.slots import next_run_at
 from scheduler_api.periodic_tasks.task_schedule import schedule_row
 from scheduler_api.periodic_tasks.validation import mistakes_in, warnings_about
-from scheduler_api.schedules.tables import KINDS, are_equal, kind_of
+from scheduler_api.schedules.tables import KINDS
 
-LARGEST_INTEGER = 2**31 - 1
+MAX_INTEGER = 2**31 - 1
 MAX_NAME_LENGTH = 200
 JSON_FIELDS = {"args", "kwargs", "headers"}
 
 
 class WarningSerializer(serializers.Serializer[Any]):
-    """Something to know of a definition, which is accepted all the same."""
+    """A possible problem with a definition that is accepted nevertheless."""
 
-    pointer = serializers.CharField(help_text="Which field: a JSON pointer (RFC 6901).")
-    code = serializers.CharField(help_text="What it is; never changes.")
-    detail = serializers.CharField(help_text="What it is and how to mend it, for people.")
+    pointer = serializers.CharField(help_text="The field, as a JSON pointer (RFC 6901).")
+    code = serializers.CharField(help_text="The kind of warning; never changes.")
+    detail = serializers.CharField(help_text="An explanation with a remedy, for people.")
 
 
 @extend_schema_serializer(
@@ -77,124 +59,57 @@ class WarningSerializer(serializers.Serializer[Any]):
         answer=ANSWER,
     )
 )
-class PeriodicTaskSerializer(StrictModelSerializer):
-    """Which task is to run, with which arguments, and when.
+class PeriodicTaskSerializer(ScheduleReferenceSerializer, PolicySerializer):
+    """A Celery task that runs on a schedule, with fixed arguments.
 
-    The schedule is named inline, as `schedule`, or by the id of a stored one, as `interval`,
+    The schedule is given inline, as `schedule`, or by the id of a stored one, as `interval`,
     `crontab`, `solar` or `clocked`: exactly one of the five.
     """
 
-    schedule = FollowedSchedule(
-        required=False,
-        allow_null=True,
-        help_text="When: inline. An equal schedule that is stored is used again.",
-    )
-    interval = fields.Reference(
-        queryset=IntervalSchedule.objects.all(), help_text="When: an interval schedule, by its id."
-    )
-    crontab = fields.Reference(
-        queryset=CrontabSchedule.objects.all(), help_text="When: a crontab schedule, by its id."
-    )
-    solar = fields.Reference(
-        queryset=SolarSchedule.objects.all(), help_text="When: a solar schedule, by its id."
-    )
-    clocked = fields.Reference(
-        queryset=ClockedSchedule.objects.all(), help_text="When: a clocked schedule, by its id."
-    )
-    args = StoredArguments(json_type=list, help_text="The arguments given by position.")
+    args = StoredArguments(json_type=list, help_text="Positional arguments of the task.")
     kwargs = StoredArguments(
         json_type=dict,
-        help_text="The arguments given by name; a secret is answered as `***`, which keeps it.",
+        help_text="Keyword arguments of the task. A secret reads as `***`; sending `***` back "
+        "keeps it.",
     )
     headers = MessageHeaders(
         json_type=dict,
-        help_text="Headers of the message: names that begin with `x-`, and strings.",
+        help_text="Headers of the message. Names begin with `x-`; values are strings.",
     )
-    misfire = PolicyName(
-        choices=ManagedTask.Misfire.values,
-        default=ManagedTask.Misfire.RUN_ONCE.value,
-        help_text="What becomes of slots that nobody served in time: `skip` misses them, "
-        "`run_once` makes up for the latest, `run_all` for each, the latest 100 at most.",
+    enabled = EnabledFlag(
+        default=True, help_text="Whether the periodic task runs, apart from a pause."
     )
-    catchup_window_seconds = PolicyNumber(
-        default=3600,
-        min_value=0,
-        max_value=YEAR_SECONDS,
-        help_text="How late a slot may still be made up for.",
-    )
-    overlap = PolicyName(
-        choices=ManagedTask.Overlap.values,
-        default=ManagedTask.Overlap.ALLOW.value,
-        help_text="What becomes of a slot while an earlier run has not ended: `allow` runs both, "
-        "`skip` skips it, `buffer_one` lets one wait, `cancel_previous` ends the earlier run.",
-    )
-    jitter_seconds = PolicyNumber(
-        default=0,
-        min_value=0,
-        max_value=DAY_SECONDS,
-        help_text="Each run is sent up to so much later than its slot, always the same for a "
-        "slot; at most the shortest time between two slots.",
-    )
-    max_runtime_seconds = PolicyNumber(
-        default=3600,
-        min_value=1,
-        max_value=WEEK_SECONDS,
-        help_text="After so long, a run of which no worker has told is lost.",
-    )
-    max_attempts = PolicyNumber(
-        default=1,
-        min_value=1,
-        max_value=100,
-        help_text="A run that has failed, or whose worker was lost, starts again until it has "
-        "started so often. Celery's own retries count, and are not cut short.",
-    )
-    retry_backoff_seconds = PolicyNumber(
-        default=DEFAULT_BACKOFF_SECONDS,
-        min_value=0,
-        max_value=DAY_SECONDS,
-        help_text="How long it waits before it starts the second time; twice as long before each "
-        "time after that, 6 hours at most, and by chance up to a quarter longer.",
-    )
-    pause_after_failures = PolicyNumber(
-        default=0,
-        min_value=0,
-        max_value=1000,
-        help_text="After so many runs in a row that failed or were lost it is paused, until "
-        "somebody resumes it; 0 for never.",
-    )
-    enabled = Enabled(default=True, help_text="Whether it runs at all.")
     paused = serializers.SerializerMethodField(
-        help_text="Whether it is paused: see `pause/` and `resume/`."
+        help_text="Whether the periodic task is paused: see `pause/` and `resume/`."
     )
     paused_until = serializers.SerializerMethodField(
-        help_text="When it resumes by itself; null for never, or when it is not paused."
+        help_text="End of the pause; null without an end, or if not paused."
     )
-    pause_note = serializers.SerializerMethodField(help_text="Why it is paused.")
+    pause_note = serializers.SerializerMethodField(help_text="Reason for the pause.")
     labels = Labels(
-        default=dict, help_text='Keys and values to find it by: `{"team": "billing"}`.'
+        default=dict, help_text='Keys and values for filtering: `{"team": "billing"}`.'
     )
-    owner = serializers.SerializerMethodField(
-        help_text="The account whose it is; null for nobody's."
-    )
+    owner = serializers.SerializerMethodField(help_text="The owning account; null if unowned.")
     managed_by = serializers.SerializerMethodField(
-        help_text="Who writes it: `api`, `manifest`, `settings` or `admin`."
+        help_text="Source of the definition: `api`, `manifest`, `settings` or `admin`."
     )
     revision = serializers.SerializerMethodField(
-        help_text="How often it was written over the API, the first time included."
+        help_text="Number of writes through the API, including the first."
     )
     next_run_at = serializers.SerializerMethodField(
-        help_text="The slot that beat waits for, in the past when it is overdue; null for none."
+        help_text="The next slot, in the past if it is overdue; null for none."
     )
-    missed_count = StandingCount(read_only=True, help_text="How many of its slots were missed.")
-    last_error = StandingText(
+    missed_count = AgendaCount(read_only=True, help_text="Number of missed slots.")
+    last_error = AgendaText(
         read_only=True,
-        help_text="Why beat cannot plan or send it, and tries again; empty when it can.",
+        help_text="Reason why beat cannot plan or send the periodic task; empty if it can. Beat "
+        "tries again.",
     )
     warnings = serializers.SerializerMethodField(
-        help_text="What may keep it from running, though it is not wrong: `no_worker` when "
-        "none that is alive has its task, `unregistered_task` when none ever had."
+        help_text="Reasons why runs may not start although the definition is valid: `no_worker` "
+        "if no live worker has registered the task, `unregistered_task` if none ever has."
     )
-    # What it validates.
+    # The result of validate().
     draft: Draft
 
     class Meta:
@@ -236,61 +151,67 @@ class PeriodicTaskSerializer(StrictModelSerializer):
         )
         extra_kwargs: ClassVar = {
             "name": {"validators": [], "help_text": "Unique among all periodic tasks."},
-            "task": {"help_text": "The name of a task, as `GET /api/v1/tasks/` lists them."},
+            "task": {"help_text": "Name of a task, as listed by `GET /api/v1/tasks/`."},
             "queue": {
                 "allow_blank": False,
-                "help_text": "A configured queue; by default, where the task is routed.",
+                "help_text": "A configured queue; defaults to the route of the task.",
             },
-            "exchange": {"allow_blank": False, "help_text": "Only where a setting opens it."},
-            "routing_key": {"allow_blank": False, "help_text": "Only where a setting opens it."},
+            "exchange": {
+                "allow_blank": False,
+                "help_text": "AMQP exchange; accepted only if `ALLOW_CUSTOM_ROUTING` is set.",
+            },
+            "routing_key": {
+                "allow_blank": False,
+                "help_text": "AMQP routing key; accepted only if `ALLOW_CUSTOM_ROUTING` is set.",
+            },
             "priority": {
                 "min_value": 0,
                 "max_value": 255,
-                "help_text": "The message's priority; on RabbitMQ the highest is served first.",
+                "help_text": "Priority of the message; RabbitMQ delivers the highest first.",
             },
-            "start_time": {"help_text": "The first possible slot."},
-            "expires": {"help_text": "The end of the schedule: no slot from here on."},
+            "start_time": {"help_text": "Earliest possible slot."},
+            "expires": {"help_text": "End of the schedule; no slot at or after this time."},
             "expire_seconds": {
                 "min_value": 1,
-                "max_value": LARGEST_INTEGER,
-                "help_text": "How long a message may wait for a worker before it is dropped.",
+                "max_value": MAX_INTEGER,
+                "help_text": "Seconds that a message may wait for a worker before it is dropped.",
             },
-            "one_off": {"help_text": "Run at the first slot only; always so when clocked."},
-            "description": {"help_text": "What it is for, for people."},
-            "last_run_at": {"help_text": "When it was last sent to a worker."},
+            "one_off": {"help_text": "Whether only the first slot runs; always true if clocked."},
+            "description": {"help_text": "Purpose of the periodic task, for people."},
+            "last_run_at": {"help_text": "Time of the latest run that beat sent to a worker."},
             "total_run_count": {
-                "help_text": "How often it was sent to a worker.",
+                "help_text": "Number of runs that beat sent to a worker.",
                 "min_value": None,
                 "max_value": None,
             },
-            "date_changed": {"help_text": "When the row was last written."},
+            "date_changed": {"help_text": "Time of the latest write to the row."},
         }
 
     def get_paused(self, task: PeriodicTask) -> bool:
-        """Tell whether it is paused."""
+        """Return whether the task is paused."""
         return is_paused(task)
 
     @extend_schema_field(fields.Instant(allow_null=True))
     def get_paused_until(self, task: PeriodicTask) -> str | None:
-        """Return when it resumes by itself."""
+        """Return the end of the pause."""
         until = managed_settings(task).paused_until if is_paused(task) else None
         return fields.in_utc(until) if until else None
 
     def get_pause_note(self, task: PeriodicTask) -> str:
-        """Return why it is paused."""
+        """Return the reason for the pause."""
         return managed_settings(task).pause_note if is_paused(task) else ""
 
     def get_owner(self, task: Any) -> str | None:
-        """Return the name, which the view has fetched, of the account whose it is."""
+        """Return the name of the owning account, which the view has annotated."""
         name: str | None = task.owner_name
         return name
 
     def get_managed_by(self, task: PeriodicTask) -> str:
-        """Return who writes it."""
+        """Return the source of the definition."""
         return managed_settings(task).managed_by
 
     def get_revision(self, task: PeriodicTask) -> int:
-        """Return how often it was written over the API."""
+        """Return the number of writes through the API."""
         return managed_settings(task).revision
 
     @extend_schema_field(fields.Instant(allow_null=True))
@@ -301,24 +222,28 @@ class PeriodicTaskSerializer(StrictModelSerializer):
 
     @extend_schema_field(WarningSerializer(many=True))
     def get_warnings(self, task: Any) -> list[dict[str, str]]:
-        """Return what may keep it from running."""
+        """Return reasons why runs may not start."""
         return [warning.as_json() for warning in warnings_about(task)]
 
     def check(
         self, data: Any, *, task: PeriodicTask | None = None, partial: bool = False
     ) -> Draft:
-        """Check what is sent for a new periodic task, or for one that is stored.
+        """Validate the body for a new or a stored periodic task; return the draft.
 
-        Raise ValidationError or ValidationFailed with all that is wrong.
+        One serializer checks many bodies, because building its fields takes longer than using
+        them.
 
-        One serializer checks many: its fields take longer to make than to use.
+        Raises:
+            ValidationError: a field has a wrong type or value.
+            ValidationFailed: the fields together break a rule; it carries all mistakes.
+
         """
         self.instance, self.partial, self.initial_data = task, partial, data
         self.run_validation(data)
         return self.draft
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Apply the values to a copy of the task, and report all that is wrong with it."""
+        """Apply the values to a copy of the task, and report all mistakes at once."""
         before = self.instance or PeriodicTask()
         task = copy.copy(before)
         task.enabled = is_enabled(before)
@@ -326,7 +251,7 @@ class PeriodicTaskSerializer(StrictModelSerializer):
         policies = {name: attrs.pop(name) for name in POLICIES if name in attrs}
         schedule, mistakes = self.choose_schedule(attrs)
         if schedule is not None:
-            follow(task, schedule)
+            set_schedule(task, schedule)
             if task.clocked and "one_off" not in self.initial_data:
                 attrs["one_off"] = True
         for field in sorted(JSON_FIELDS & attrs.keys()):
@@ -357,80 +282,39 @@ class PeriodicTaskSerializer(StrictModelSerializer):
         self.draft = Draft(task=task, labels=labels, policies=policies)
         return attrs
 
-    def choose_schedule(self, attrs: dict[str, Any]) -> tuple[Any, list[Mistake]]:
-        """Take the five fields that can name a schedule, and return the one that does.
-
-        None for the one that the task has. An answer sent back names its schedule twice,
-        inline and by its id: they may, as long as they agree.
-        """
-        inline = attrs.pop("schedule", None)
-        sent = {kind: attrs.pop(kind) for kind in KINDS if kind in attrs}
-        references = {kind: row for kind, row in sent.items() if row is not None}
-        if len(references) > 1:
-            kind = list(references)[1]
-            return None, [ambiguous(kind)]
-        for kind, row in references.items():
-            if inline is not None and not are_equal(inline, row):
-                return None, [ambiguous(kind)]
-            return row, []
-        current = schedule_row(self.instance) if self.instance else None
-        if inline is not None and current is not None and are_equal(inline, current):
-            return current, []
-        keeps = self.partial and current is not None and kind_of(current).name not in sent
-        if inline is None and not keeps:
-            return None, [
-                Mistake(
-                    pointer="/schedule",
-                    code="required",
-                    detail='Say when: "schedule": {"type": "interval", "every": 5, '
-                    '"period": "minutes"}, or a stored one by its id: "interval": 7.',
-                )
-            ]
-        return inline, []
-
 
 def only_stars(pointer: str) -> Mistake:
     """Return the refusal of stars that stand for no stored secret."""
     return Mistake(
         pointer=pointer,
         code="redacted",
-        detail=f'Send the value itself: "{STARS}" keeps one that is stored under this name, '
-        "in a list only if the whole list is sent as it was read.",
-    )
-
-
-def ambiguous(kind: str) -> Mistake:
-    """Return the refusal of a second schedule."""
-    return Mistake(
-        pointer=f"/{kind}",
-        code="ambiguous",
-        detail="Name one schedule: inline as schedule, or by its id in one of "
-        f"{', '.join(KINDS)}.",
+        detail=f'Send the value itself: "{STARS}" keeps only a secret that is stored under this '
+        "name; in a list, only if the whole list is sent as it was read.",
     )
 
 
 class PauseSerializer(StrictSerializer):
-    """Why a periodic task is paused, and until when."""
+    """The reason and the end of a pause."""
 
     note = fields.Text(
-        source="why",
+        source="reason",
         default="",
         allow_blank=True,
         max_length=MAX_NOTE_LENGTH,
-        help_text="Why, for people.",
+        help_text="Reason for the pause, for people.",
     )
     until = fields.FutureInstant(
         default=None,
         allow_null=True,
-        help_text="When it resumes by itself; null for when somebody resumes it.",
+        help_text="End of the pause; null to stay paused until a call of `resume/`.",
     )
 
 
 class NamedPeriodicTaskSerializer(PeriodicTaskSerializer):
-    """A periodic task of which the address has the name, so that the body need not have it."""
+    """A periodic task whose name is given by the URL, so the body may omit it."""
 
     name = fields.Text(
         required=False,
         max_length=MAX_NAME_LENGTH,
-        help_text="Unique among all periodic tasks; by default, that of the address.",
+        help_text="Unique among all periodic tasks; defaults to the name in the URL.",
     )

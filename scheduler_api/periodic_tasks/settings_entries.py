@@ -1,4 +1,4 @@
-"""What CELERY_BEAT_SCHEDULE names, and what it named once."""
+"""Synchronization of CELERY_BEAT_SCHEDULE with the stored periodic tasks."""
 
 from collections.abc import Collection
 from typing import Any
@@ -14,7 +14,7 @@ from scheduler_api.periodic_tasks.models import ManagedTask, managed_settings
 
 ManagedBy = ManagedTask.ManagedBy
 # As in django_celery_beat.schedulers.DatabaseScheduler.install_default_entries.
-CLEANUP: dict[str, Any] = {
+CLEANUP_ENTRY: dict[str, Any] = {
     "task": "celery.backend_cleanup",
     "schedule": crontab(minute="0", hour="4"),
     "options": {"expire_seconds": 12 * 3600},
@@ -23,29 +23,29 @@ logger = EventLogger(__name__)
 
 
 def store_entries(app: Celery) -> None:
-    """Store the entries of the settings as the stock scheduler does, and say who manages them.
+    """Store the entries of the settings as the stock scheduler does, and mark them as managed.
 
-    An entry that cannot be stored is told of in the log, and stands in the way of no other. One
-    that was removed is disabled: stock beat would go on running it.
+    An entry that cannot be stored is logged, and the others are stored nevertheless. A removed
+    entry is disabled; the stock scheduler would keep running it.
     """
     entries: dict[str, dict[str, Any]] = dict(app.conf.beat_schedule)
     if app.conf.result_expires:
-        entries.setdefault("celery.backend_cleanup", CLEANUP)
+        entries.setdefault("celery.backend_cleanup", CLEANUP_ENTRY)
     for name, entry in entries.items():
         try:
             with transaction.atomic():
                 ModelEntry.from_entry(name, app=app, **entry)
         except (OperationalError, InterfaceError):
             raise
-        except Exception as error:  # noqa: BLE001 - it says what somebody wrote into the settings
+        except Exception as error:  # noqa: BLE001 - the cause is an entry in the settings
             logger.error(  # noqa: TRY400
                 LogEvent.SETTINGS_ENTRY_REFUSED,
                 "CELERY_BEAT_SCHEDULE: %(entry)s cannot be stored: %(error)s",
                 entry=name,
                 error=in_one_line(error),
             )
-    take_over(entries.keys())
-    for task in let_go(entries.keys()):
+    mark_managed(entries.keys())
+    for task in disable_removed(entries.keys()):
         logger.info(
             LogEvent.SETTINGS_ENTRY_DISABLED,
             "Disabling %(periodic_task)s: CELERY_BEAT_SCHEDULE no longer names it",
@@ -55,10 +55,10 @@ def store_entries(app: Celery) -> None:
 
 
 @transaction.atomic
-def take_over(names: Collection[str]) -> None:
-    """Mark the periodic tasks of these names as managed by the settings.
+def mark_managed(names: Collection[str]) -> None:
+    """Mark the periodic tasks with these names as managed by the settings.
 
-    One that they named before, and then not, is enabled again.
+    A task whose entry was removed earlier and is back is enabled again.
     """
     tasks = PeriodicTask.objects.select_related("managed").filter(name__in=names)
     for task in tasks.exclude(managed__managed_by=ManagedBy.SETTINGS):
@@ -70,20 +70,20 @@ def take_over(names: Collection[str]) -> None:
 
 
 @transaction.atomic
-def let_go(names: Collection[str]) -> list[PeriodicTask]:
-    """Disable, and return, the periodic tasks that the settings named, and no longer do."""
+def disable_removed(names: Collection[str]) -> list[PeriodicTask]:
+    """Disable and return the periodic tasks whose entry was removed from the settings."""
     tasks = PeriodicTask.objects.select_related("managed").select_for_update(of=("self",))
-    gone = list(tasks.filter(managed__managed_by=ManagedBy.SETTINGS).exclude(name__in=names))
-    for task in gone:
+    removed = list(tasks.filter(managed__managed_by=ManagedBy.SETTINGS).exclude(name__in=names))
+    for task in removed:
         managed = managed_settings(task)
         _switch(task, managed, on=False)
         managed.managed_by = ManagedBy.ADMIN
         managed.save()
-    return gone
+    return removed
 
 
 def _switch(task: PeriodicTask, managed: ManagedTask, *, on: bool) -> None:
-    """Enable or disable a task; one that is paused, for when it resumes."""
+    """Enable or disable a task; a paused task gets the new value when it resumes."""
     managed.enabled_on_resume = on
     if managed.paused_at is None and task.enabled != on:
         task.enabled = on

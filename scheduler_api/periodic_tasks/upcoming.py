@@ -1,7 +1,7 @@
-"""The next slots of many periodic tasks, in the order of time.
+"""The next slots of many periodic tasks, in the order of their due times.
 
-Of those that the agenda has planned, only as many are read as a page has rows: no other can come
-before them. Where the page begins later than now, those that have slots before it are read, too.
+Of the planned tasks, only as many are read as a page has rows: no other can come before them. If
+the page starts later than now, tasks with slots before its start are read, too.
 """
 
 from collections.abc import Iterator
@@ -23,19 +23,19 @@ from scheduler_api.periodic_tasks.task_schedule import schedule_row
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.slots import EPOCH, ONE_MICROSECOND
 
-READ_AT_ONCE = 500
-# So many are told by their definitions, which takes longer: beat plans as many in a second or two.
+CHUNK_SIZE = 500
+# Unplanned tasks are evaluated from their definitions, which is slower. Beat plans this many in
+# one or two seconds.
 MAX_UNPLANNED = 2000
-EARLIEST = EPOCH
-# When something is due, and of which periodic task: the order of all there is.
-Place = tuple[datetime, int]
-# The place of a slot, and the slot.
-Due = tuple[Place, datetime]
+# A due time and the id of a periodic task: the order of all results.
+Cursor = tuple[datetime, int]
+# The cursor of a slot, and the slot.
+DueSlot = tuple[Cursor, datetime]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Upcoming:
-    """A slot that is to come."""
+class UpcomingSlot:
+    """An upcoming slot of a periodic task."""
 
     due_at: datetime
     slot_at: datetime
@@ -43,104 +43,108 @@ class Upcoming:
 
     @property
     def schedule(self) -> Any:
-        """Return the row of the schedule that its periodic task follows."""
+        """Return the schedule row of the periodic task."""
         return schedule_row(self.task)
 
 
 def upcoming_of(
-    tasks: QuerySet[Any], *, after: Place, until: datetime, count: int
-) -> list[Upcoming]:
-    """Return the first slots of periodic tasks that are due after a place, and by a moment."""
-    # Of the tasks that come first, each has a slot here: those behind them have no place.
-    first = nsmallest(count, lines(tasks, after=after, until=until, count=count), key=place_of)
+    tasks: QuerySet[Any], *, after: Cursor, until: datetime, count: int
+) -> list[UpcomingSlot]:
+    """Return the first slots of periodic tasks that are due after a cursor and by `until`."""
+    # Each of the `count` first tasks has a slot here, so no other task reaches the page.
+    first = nsmallest(
+        count, slot_streams(tasks, after=after, until=until, count=count), key=cursor_of
+    )
     heapify(first)
-    found: list[Upcoming] = []
+    found: list[UpcomingSlot] = []
     while first and len(found) < count:
-        (due, _), slot_at, task, line = first[0]
+        (due, _), slot_at, task, stream = first[0]
         if due > until:
             break
-        found.append(Upcoming(due_at=due, slot_at=slot_at, task=task))
-        following = next(line, None)
+        found.append(UpcomingSlot(due_at=due, slot_at=slot_at, task=task))
+        following = next(stream, None)
         if following:
-            heapreplace(first, (*following, task, line))
+            heapreplace(first, (*following, task, stream))
         else:
             heappop(first)
     return found
 
 
-Line = tuple[Place, datetime, PeriodicTask, Iterator[Due]]
+SlotStream = tuple[Cursor, datetime, PeriodicTask, Iterator[DueSlot]]
 
 
-def place_of(line: Line) -> Place:
-    """Return where a periodic task stands in the order of time."""
-    return line[0]
+def cursor_of(stream: SlotStream) -> Cursor:
+    """Return the cursor of the next slot of a periodic task."""
+    return stream[0]
 
 
-def lines(tasks: QuerySet[Any], *, after: Place, until: datetime, count: int) -> Iterator[Line]:
-    """Yield the periodic tasks that may come first, each with its next slot and the others."""
+def slot_streams(
+    tasks: QuerySet[Any], *, after: Cursor, until: datetime, count: int
+) -> Iterator[SlotStream]:
+    """Yield the periodic tasks that may come first, each with its next and its later slots."""
     seen: set[int] = set()
     for task in candidates(tasks, after=after, until=until, count=count):
-        if task.pk in seen:  # it was changed, or planned, between two of the queries
+        if task.pk in seen:  # changed or planned between two of the queries
             continue
         seen.add(task.pk)
-        line = coming(task, after=after)
+        stream = due_slots_after(task, after=after)
         with suppress(StopIteration):
-            place, slot_at = next(line)
-            yield place, slot_at, task, line
+            cursor, slot_at = next(stream)
+            yield cursor, slot_at, task, stream
 
 
 def candidates(
-    tasks: QuerySet[Any], *, after: Place, until: datetime, count: int
+    tasks: QuerySet[Any], *, after: Cursor, until: datetime, count: int
 ) -> Iterator[PeriodicTask]:
     """Yield the periodic tasks that may have a slot among the first ones.
 
-    Those whose next slot is beyond the place, in the order of the agenda's index; all that had
-    one before; and those that the agenda has not planned: changed a moment ago, or paused until
-    a moment to come.
+    These are: tasks whose next slot is after the cursor, in the order of the agenda's index; all
+    tasks with an earlier next slot; and tasks that beat has not planned, because they changed a
+    moment ago or are paused until a given time.
     """
     at, pk = after
     planned = tasks.filter(agenda__stale=False, agenda__due_at__lte=until)
-    is_beyond = Q(agenda__due_at__gt=at) | Q(agenda__due_at=at, agenda__periodic_task_id__gt=pk)
+    is_after = Q(agenda__due_at__gt=at) | Q(agenda__due_at=at, agenda__periodic_task_id__gt=pk)
     is_before = Q(agenda__due_at__lt=at) | Q(agenda__due_at=at, agenda__periodic_task_id__lte=pk)
-    # "At or beyond" is what lets the database start from the index.
-    following = planned.filter(is_beyond, agenda__due_at__gte=at)
+    # The condition "at or after" lets the database start from the index.
+    following = planned.filter(is_after, agenda__due_at__gte=at)
     before = planned.filter(is_before, agenda__due_at__lte=at)
     resuming = tasks.filter(enabled=False, managed__paused_until__lte=until)
     return chain(
         following.order_by("agenda__due_at", "agenda__periodic_task_id")[:count],
         *(
-            rows.iterator(chunk_size=READ_AT_ONCE)
+            rows.iterator(chunk_size=CHUNK_SIZE)
             for rows in (before, unplanned(tasks)[:MAX_UNPLANNED], resuming)
         ),
     )
 
 
 def unplanned(tasks: QuerySet[Any]) -> QuerySet[Any]:
-    """Select the periodic tasks that beat has yet to plan, in the order in which it will."""
+    """Select the periodic tasks that beat has not planned yet, in its order of planning."""
     changed = tasks.filter(agenda__stale=True, enabled=True)
     return changed.order_by("agenda__stale_at", "agenda__periodic_task_id")
 
 
 def has_too_many_unplanned(tasks: QuerySet[Any]) -> bool:
-    """Tell whether some are left out, since beat has yet to plan too many."""
+    """Return whether results are incomplete because too many tasks are unplanned."""
     return bool(unplanned(tasks)[MAX_UNPLANNED : MAX_UNPLANNED + 1].exists())
 
 
-def coming(task: PeriodicTask, *, after: Place) -> Iterator[Due]:
-    """Yield the slots of a periodic task that are due after a place, as beat will take them up."""
+def due_slots_after(task: PeriodicTask, *, after: Cursor) -> Iterator[DueSlot]:
+    """Yield the slots of a periodic task that are due after a cursor, as beat will send them."""
     try:
-        yield from beyond(after, all_due(task, at=after[0]))
+        yield from later_than(after, due_slots(task, at=after[0]))
     except InvalidSchedule:  # beat will not send it either
         return
 
 
-def beyond(place: Place, dues: Iterator[Due]) -> Iterator[Due]:
-    """Yield what has a later place."""
-    return (due for due in dues if due[0] > place)
+def later_than(cursor: Cursor, found: Iterator[DueSlot]) -> Iterator[DueSlot]:
+    """Yield the slots with a later cursor."""
+    return (due_slot for due_slot in found if due_slot[0] > cursor)
 
 
-def all_due(task: PeriodicTask, *, at: datetime) -> Iterator[Due]:
-    """Yield the slots of a periodic task, from about a moment on, and when each is due."""
+def due_slots(task: PeriodicTask, *, at: datetime) -> Iterator[DueSlot]:
+    """Yield the slots of a periodic task with their cursors, starting about `at`."""
     slot_at = next_run_at(task)
     if slot_at is None:
         return
@@ -152,8 +156,8 @@ def all_due(task: PeriodicTask, *, at: datetime) -> Iterator[Due]:
     yield (due, task.pk), slot_at
     if task.one_off:
         return
-    # Nothing that is due later has an earlier slot.
-    after = max(at, due, EARLIEST) - timedelta(seconds=jitter) - ONE_MICROSECOND
+    # Due times follow the order of the slots.
+    after = max(at, due, EPOCH) - timedelta(seconds=jitter) - ONE_MICROSECOND
     for slot in slots(task, after=max(slot_at, after)):
         later = due_at(task.pk, slot, jitter)
         if later > due:

@@ -1,4 +1,4 @@
-"""What is to come of all periodic tasks, over HTTP."""
+"""Upcoming slots of all periodic tasks over HTTP."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -24,7 +24,7 @@ from scheduler_api.periodic_tasks.examples import ANSWER
 from scheduler_api.periodic_tasks.labels import FILTER_HELP, filter_by_labels
 from scheduler_api.periodic_tasks.upcoming import (
     MAX_UNPLANNED,
-    Upcoming,
+    UpcomingSlot,
     has_too_many_unplanned,
     upcoming_of,
 )
@@ -33,9 +33,9 @@ from scheduler_api.schedules.tables import KINDS
 
 DEFAULT_RANGE = timedelta(days=1)
 ORDERING = "due_at"
-# Beyond every periodic task: a page that begins at a moment has nothing of that moment itself.
-THE_LAST = 2**63 - 1
-SHOWN: dict[str, Any] = {
+# Greater than every id: a page that starts at a time excludes slots due at that very time.
+MAX_ID = 2**63 - 1
+EXAMPLE_PAGE: dict[str, Any] = {
     "until": "2027-03-28T02:00:00Z",
     "is_complete": True,
     "next": None,
@@ -53,42 +53,42 @@ SHOWN: dict[str, Any] = {
 
 
 class UpcomingRunsQuery(StrictSerializer):
-    """Of which time, and how many."""
+    """Query parameters: the range, the cursor and the page size."""
 
     after = fields.Instant(
-        required=False, help_text="Due later than this moment; by default, than now."
+        required=False, help_text="Only slots due after this time; defaults to now."
     )
     until = fields.Instant(
         required=False,
-        help_text="Due at this moment at the latest; by default, a day after the beginning.",
+        help_text="Only slots due at or before this time; defaults to one day after the start.",
     )
     cursor = fields.Text(
-        required=False, help_text="Where the page begins, from the link of another page."
+        required=False, help_text="Cursor of the page, taken from the link of another page."
     )
     page_size = fields.Digits(
         min_value=1,
         max_value=MAX_PAGE_SIZE,
         default=DEFAULT_PAGE_SIZE,
-        help_text="How many slots a page has.",
+        help_text="Maximum number of slots on the page.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Return the whole range; refuse one that is empty."""
+        """Return the whole range; refuse an empty one."""
         after = attrs.get("after") or datetime.now(UTC)
         latest = datetime.max.replace(tzinfo=UTC)
         until = attrs.get("until") or after + min(DEFAULT_RANGE, latest - after)
         if until < after and "cursor" not in attrs:
             raise serializers.ValidationError(
-                {"until": "Must be after the beginning, which is now by default."},
+                {"until": "Must be later than `after`, which defaults to now."},
                 code="empty_range",
             )
         return {**attrs, "after": after, "until": until}
 
 
 class UpcomingFilter(django_filters.FilterSet):
-    """Filters of the periodic tasks whose slots are told."""
+    """Filters of the periodic tasks."""
 
-    task = TextFilter(help_text="The exact name of the task.")
+    task = TextFilter(help_text="Exact name of the task.")
     label = TextFilter(method="has_labels", help_text=FILTER_HELP)
 
     class Meta:
@@ -96,47 +96,51 @@ class UpcomingFilter(django_filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
     def has_labels(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        """Select by labels, all of which must be there."""
+        """Select by labels, all of which must match."""
         return filter_by_labels(rows, value, column="managed__labels")
 
 
-class UpcomingRunSerializer(serializers.Serializer[Upcoming]):
-    """A slot that is to come."""
+class UpcomingRunSerializer(serializers.Serializer[UpcomingSlot]):
+    """An upcoming slot of a periodic task."""
 
     slot_at = fields.Instant(read_only=True, help_text="The slot, in UTC.")
     due_at = fields.Instant(
-        read_only=True, help_text="When beat takes it up: the slot and its jitter."
+        read_only=True, help_text="Time when beat sends the run: the slot plus its jitter."
     )
     periodic_task = fields.WholeNumber(
-        read_only=True, source="task.pk", help_text="The id of the periodic task."
+        read_only=True, source="task.pk", help_text="Id of the periodic task."
     )
     periodic_task_name = fields.Text(
-        read_only=True, source="task.name", help_text="The name of the periodic task."
+        read_only=True, source="task.name", help_text="Name of the periodic task."
     )
-    task = fields.Text(read_only=True, source="task.task", help_text="The name of the task.")
-    schedule = InlineSchedule(read_only=True, help_text="The schedule that it follows.")
+    task = fields.Text(read_only=True, source="task.task", help_text="Name of the task.")
+    schedule = InlineSchedule(read_only=True, help_text="Schedule of the periodic task.")
 
 
-@extend_schema_serializer(examples=[OpenApiExample("Of the next hour", SHOWN, response_only=True)])
+@extend_schema_serializer(
+    examples=[OpenApiExample("The next hour", EXAMPLE_PAGE, response_only=True)]
+)
 class UpcomingRunsSerializer(serializers.Serializer[Any]):
-    """One page of the slots to come."""
+    """A page of upcoming slots."""
 
-    until = fields.Instant(read_only=True, help_text="They are due at this moment at the latest.")
+    until = fields.Instant(read_only=True, help_text="End of the range: no slot is due later.")
     is_complete = fields.Flag(
         read_only=True,
-        help_text="Whether no periodic task is left out: beat has yet to plan "
-        f"{MAX_UNPLANNED:,} at most of them, that were made or changed a moment ago.",
+        help_text="Whether all periodic tasks are included. False while beat has more than "
+        f"{MAX_UNPLANNED:,} new or changed periodic tasks left to plan.",
     )
     next = serializers.URLField(
-        read_only=True, allow_null=True, help_text="The next page; null on the last one."
+        read_only=True,
+        allow_null=True,
+        help_text="Address of the next page; null on the last.",
     )
     results = UpcomingRunSerializer(
-        many=True, read_only=True, help_text="The slots, in the order in which they are due."
+        many=True, read_only=True, help_text="The slots, ordered by due time."
     )
 
 
 class UpcomingViewSet(ApiViewSet):
-    """What is to come of all periodic tasks."""
+    """Upcoming slots of all periodic tasks."""
 
     resource = "upcoming slot"
     tag = "Periodic tasks"
@@ -147,19 +151,19 @@ class UpcomingViewSet(ApiViewSet):
     filtered = frozenset({"upcoming"})
 
     def get_queryset(self) -> QuerySet[Any]:
-        """Return the periodic tasks that the caller may see; others are not there."""
+        """Return the periodic tasks visible to the caller."""
         return super().get_queryset().filter(visible_to(account_of(self.request)))
 
     @extend_schema(operation_id="listUpcoming", filters=True, responses=UpcomingRunsSerializer)
     def upcoming(self, request: Request) -> Response:
-        """Tell the next slots of all periodic tasks.
+        """List the upcoming slots of all periodic tasks.
 
-        In the order in which they are due, of those that are enabled; of one that is paused until
-        a moment, from then on. Follow `next` until it is null.
+        The slots are ordered by due time. Disabled periodic tasks have none; a periodic task that
+        is paused until a given time has slots from then on. Follow `next` until it is null.
         """
         query = self.read_query()
         until, size = query["until"], query["page_size"]
-        place = (query["after"], THE_LAST)
+        place = (query["after"], MAX_ID)
         if "cursor" in query:
             start = Place.of_cursor(query["cursor"], ORDERING)
             place = (datetime.fromisoformat(start.value), int(start.pk))
@@ -175,8 +179,8 @@ class UpcomingViewSet(ApiViewSet):
         }
         return Response(UpcomingRunsSerializer(answer).data)
 
-    def link(self, last: Upcoming, *, until: datetime) -> str:
-        """Return the address of the page that begins after a slot."""
+    def link(self, last: UpcomingSlot, *, until: datetime) -> str:
+        """Return the address of the page that starts after a slot."""
         value = last.due_at.isoformat()
         place = Place(ordering=ORDERING, value=value, pk=last.task.pk, backwards=False)
         here = self.request.build_absolute_uri()

@@ -1,4 +1,4 @@
-"""What a periodic task must be, beyond the JSON type of each field."""
+"""Validation of a periodic task: rules beyond the JSON type of each field."""
 
 import json
 import re
@@ -27,20 +27,20 @@ from scheduler_api.schedules.spacing import spacing_errors
 
 MAX_ARGUMENT_BYTES = 64 * 1024
 MAX_SHORTSTR_BYTES = 255
-# What a task does and where; when, how often and for whom it is said does not matter.
-WHAT_RUNS = {"task", "args", "kwargs", "headers", "queue", "exchange", "routing_key"}
+# The fields that determine which code runs, with which input, on which queue.
+RUN_FIELDS = {"task", "args", "kwargs", "headers", "queue", "exchange", "routing_key"}
 HEADER_NAME = re.compile("[xX]-[A-Za-z0-9-]{1,100}")
 
 
 def mistakes_in(
     task: PeriodicTask, changed: Collection[str], *, by: ServiceAccount
 ) -> Iterator[Mistake]:
-    """Yield all that is wrong with a periodic task that an account is about to store.
+    """Yield all mistakes in a periodic task that an account is about to store.
 
-    Rules about fields that did not change are not asked again: what others have written, or
-    what has become wrong since, must not stand in the way of an unrelated change.
+    Rules about unchanged fields are not checked again: a value that others wrote, or that has
+    become invalid since, must not block an unrelated change.
     """
-    # These two django-celery-beat asks at each save, and answers with an exception.
+    # django-celery-beat checks these two at each save, and raises an exception.
     yield from wrong_repetition(task)
     yield from wrong_expiry(task)
     rules = {
@@ -52,24 +52,24 @@ def mistakes_in(
     for rule, fields in rules.items():
         if fields & set(changed):
             yield from rule(task)
-    if WHAT_RUNS & set(changed) or (task.enabled and {"schedule", "enabled"} & set(changed)):
+    if RUN_FIELDS & set(changed) or (task.enabled and {"schedule", "enabled"} & set(changed)):
         yield from beyond_account(task, by)
-    if task.enabled and (WHAT_RUNS | {"schedule", "enabled"}) & set(changed):
+    if task.enabled and (RUN_FIELDS | {"schedule", "enabled"}) & set(changed):
         yield from spacing_errors(schedule_row(task), by, pointer="/schedule")
 
 
 def wrong_repetition(task: PeriodicTask) -> Iterator[Mistake]:
-    """Refuse to repeat what has one slot."""
+    """Refuse a clocked schedule that is not one-off."""
     if task.clocked and not task.one_off:
         yield Mistake(
             pointer="/one_off",
             code="not_one_off",
-            detail="A clocked schedule has one slot: leave one_off out, or send true.",
+            detail="A clocked schedule has one slot: omit one_off, or send true.",
         )
 
 
 def wrong_timing(task: PeriodicTask) -> Iterator[Mistake]:
-    """Refuse a task that would never run; one without a schedule has been refused before."""
+    """Refuse a task that would never run. A missing schedule is already refused elsewhere."""
     if not task.enabled or schedule_row(task) is None:
         return
     try:
@@ -81,31 +81,31 @@ def wrong_timing(task: PeriodicTask) -> Iterator[Mistake]:
         yield Mistake(
             pointer="/expires" if task.expires else "/schedule",
             code="never_due",
-            detail="The schedule has no slot from now, or from start_time, until expires.",
+            detail="The schedule has no slot between now, or start_time, and expires.",
         )
 
 
 def wrong_expiry(task: PeriodicTask) -> Iterator[Mistake]:
-    """Refuse two ends at once: django-celery-beat cannot store them."""
+    """Refuse two kinds of expiry at once, which django-celery-beat cannot store."""
     if task.expires and task.expire_seconds is not None:
         yield Mistake(
             pointer="/expire_seconds",
             code="ambiguous",
             detail=(
-                "expires ends the schedule, expire_seconds the life of each message; "
-                "django-celery-beat takes one of them: send null for the other."
+                "expires ends the schedule, and expire_seconds ends the life of each message; "
+                "django-celery-beat accepts only one of them: send null for the other."
             ),
         )
 
 
 def wrong_arguments(task: PeriodicTask) -> Iterator[Mistake]:
-    """Refuse arguments with which the task could not be called."""
+    """Refuse arguments with which the task cannot be called."""
     args, kwargs = read_json(task.args, list), read_json(task.kwargs, dict)
     if args is None or kwargs is None:
         yield Mistake(
             pointer="/args" if args is None else "/kwargs",
             code="unreadable",
-            detail="What is stored here is not what it should be: send it, too.",
+            detail="The stored value is not valid JSON of this type: send a new value, too.",
         )
         return
     for field, value in (("args", args), ("kwargs", kwargs)):
@@ -113,13 +113,13 @@ def wrong_arguments(task: PeriodicTask) -> Iterator[Mistake]:
             yield Mistake(
                 pointer=join("", field),
                 code="reserved_object",
-                detail='Celery takes {"__type__": …, "__value__": …} for a type of its own.',
+                detail='Celery reserves {"__type__": …, "__value__": …} for types of its own.',
             )
     if len(task.args) + len(task.kwargs) > MAX_ARGUMENT_BYTES:
         yield Mistake(
             pointer="/kwargs",
             code="too_large",
-            detail=f"args and kwargs take at most {MAX_ARGUMENT_BYTES} bytes together as JSON; "
+            detail=f"args and kwargs together take at most {MAX_ARGUMENT_BYTES} bytes as JSON; "
             "store the data elsewhere and send its address.",
         )
         return
@@ -131,8 +131,8 @@ def wrong_arguments(task: PeriodicTask) -> Iterator[Mistake]:
         return
     is_fitting = True
     for error in check_arguments(known.signature, args, kwargs):
-        is_told = error.code != "invalid_argument" or not leads_to_secret(error.pointer)
-        detail = error.detail if is_told else "does not fit the task; a secret is not repeated"
+        is_public = error.code != "invalid_argument" or not leads_to_secret(error.pointer)
+        detail = error.detail if is_public else "does not fit the signature; the value is secret"
         yield Mistake(pointer=error.pointer, code=error.code, detail=detail)
         is_fitting = False
     if is_fitting and task.task == http_request.TASK:
@@ -140,39 +140,39 @@ def wrong_arguments(task: PeriodicTask) -> Iterator[Mistake]:
 
 
 def warnings_about(task: Any) -> list[Mistake]:
-    """Return what is not wrong with a periodic task, and may yet keep it from running.
+    """Return reasons why a valid periodic task may not run.
 
     `task` has `was_announced` and `has_worker` from catalogue.models.
     """
     if task.has_worker:
         return []
     if task.was_announced:
-        detail = "No worker that is alive has this task: its runs wait for one that has."
+        detail = "No live worker has registered this task: its runs wait until one does."
         return [Mistake(pointer="/task", code="no_worker", detail=detail)]
     if is_registered(task.task):
         return []
-    detail = "No worker has ever told of this task: its name and its arguments are not checked."
+    detail = "No worker has ever registered this task: its name and arguments are not checked."
     return [Mistake(pointer="/task", code="unregistered_task", detail=detail)]
 
 
 def has_type_tags(value: object) -> bool:
-    """Tell whether Celery's JSON would read a value as something else."""
+    """Return whether Celery's JSON decoder would turn a value into another type."""
     text = json.dumps(value)
     try:
         return bool(loads(text) != value)
-    except Exception:  # noqa: BLE001 - the reader of a type may raise anything on a bad value
+    except Exception:  # noqa: BLE001 - the decoder of a type may raise anything on a bad value
         return True
 
 
 def wrong_headers(task: PeriodicTask) -> Iterator[Mistake]:
-    """Refuse headers that could stand for Celery's own, such as `task` or `id`."""
+    """Refuse headers that could replace Celery's own, such as `task` or `id`."""
     for name, value in json.loads(task.headers).items():
         if not HEADER_NAME.fullmatch(name):
             yield Mistake(
                 pointer=join("/headers", name),
                 code="invalid_header",
-                detail='A header\'s name is "x-" and letters, digits or dashes: '
-                "all others belong to Celery.",
+                detail='The name must be "x-" followed by letters, digits or dashes: '
+                "all other names belong to Celery.",
             )
         elif not isinstance(value, str):
             yield Mistake(
@@ -183,39 +183,39 @@ def wrong_headers(task: PeriodicTask) -> Iterator[Mistake]:
 
 
 def beyond_account(task: PeriodicTask, account: ServiceAccount) -> Iterator[Mistake]:
-    """Refuse a task or a queue that the account may not name.
+    """Refuse a task or a queue that the account may not use.
 
-    A route of its own could lead to any queue, so it is for accounts that may name them all.
+    A custom route can lead to any queue, so only accounts that may use all queues may send one.
     """
     if not may_name_task(account, task.task):
         yield Mistake(
             pointer="/task",
             code="not_allowed",
-            detail=f"This account may name {', '.join(account.task_patterns)}.",
+            detail=f"This account may only use tasks named {', '.join(account.task_patterns)}.",
         )
     if not may_name_queue(account, task.queue or settings.CELERY_TASK_DEFAULT_QUEUE):
         yield Mistake(
             pointer="/queue",
             code="not_allowed",
-            detail=f"This account may name {', '.join(account.queues)}.",
+            detail=f"This account may only use the queues {', '.join(account.queues)}.",
         )
     for field in ("exchange", "routing_key"):
         if account.queues and getattr(task, field) is not None:
             yield Mistake(
                 pointer=join("", field),
                 code="not_allowed",
-                detail=f"Send queue instead: this account may name {', '.join(account.queues)}.",
+                detail=f"Send queue instead; this account may use {', '.join(account.queues)}.",
             )
 
 
 def wrong_routing(task: PeriodicTask) -> Iterator[Mistake]:
-    """Refuse a route to where no worker listens."""
+    """Refuse a route that leads to no worker."""
     if task.queue is not None and task.queue not in settings.QUEUES:
         yield Mistake(
             pointer="/queue",
             code="unknown_queue",
             detail=f"{unknown('queue', task.queue, settings.QUEUES)} "
-            "The setting QUEUES names them.",
+            "The setting QUEUES lists them.",
         )
     for field in ("exchange", "routing_key"):
         value = getattr(task, field)
@@ -225,11 +225,11 @@ def wrong_routing(task: PeriodicTask) -> Iterator[Mistake]:
             yield Mistake(
                 pointer=join("", field),
                 code="not_allowed",
-                detail="Send queue instead; the setting ALLOW_CUSTOM_ROUTING opens this field.",
+                detail="Send queue instead; the setting ALLOW_CUSTOM_ROUTING enables this field.",
             )
         elif len(value.encode()) > MAX_SHORTSTR_BYTES:
             yield Mistake(
                 pointer=join("", field),
                 code="too_large",
-                detail=f"AMQP takes at most {MAX_SHORTSTR_BYTES} bytes of UTF-8 here.",
+                detail=f"Must be at most {MAX_SHORTSTR_BYTES} bytes of UTF-8, the limit of AMQP.",
             )

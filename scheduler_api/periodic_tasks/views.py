@@ -22,7 +22,7 @@ from scheduler_api.http.parsing import MAX_BYTES_OF_MANY
 from scheduler_api.http.problems import Mistake, NotFound, ValidationFailed
 from scheduler_api.http.viewsets import CrudViewSet
 from scheduler_api.periodic_tasks import actions
-from scheduler_api.periodic_tasks.batch import Batch, Outcome, refuse_failed
+from scheduler_api.periodic_tasks.batch import Batch, OperationResult, refuse_failed
 from scheduler_api.periodic_tasks.batch_serializers import (
     BatchAnswerSerializer,
     BatchQuery,
@@ -50,11 +50,11 @@ from scheduler_api.schedules.tables import KINDS
 
 
 class PeriodicTaskViewSet(CrudViewSet):
-    """Which tasks run, with which arguments, and when."""
+    """Celery tasks that run on a schedule, with fixed arguments."""
 
     resource = "periodic task"
     tag = "Periodic tasks"
-    # Of the owner only the name: an account for each row would take longer than the row.
+    # Only the name of the owner: to load an account per row takes longer than the row itself.
     queryset = PeriodicTask.objects.select_related(*KINDS, "managed", "agenda").annotate(
         owner_name=F("managed__owner__name"),
         was_announced=was_announced("task"),
@@ -74,8 +74,8 @@ class PeriodicTaskViewSet(CrudViewSet):
     }
     queries: ClassVar = {"upcoming": UpcomingQuery, "batch": BatchQuery}
     has_slots = True
-    # A pause that ends by itself is no change of the definition; that somebody pauses or resumes
-    # is told by `revision`.
+    # A pause that ends by itself does not change the definition. A call of `pause/` or `resume/`
+    # changes the ETag by `revision`.
     volatile_fields = frozenset(
         {
             *("next_run_at", "last_run_at", "total_run_count", "date_changed"),
@@ -93,11 +93,11 @@ class PeriodicTaskViewSet(CrudViewSet):
     }
 
     def get_queryset(self) -> QuerySet[Any]:
-        """Return the periodic tasks that the caller may see; others are not there."""
+        """Return the periodic tasks visible to the caller."""
         return super().get_queryset().filter(visible_to(account_of(self.request)))
 
     def store(self, serializer: Any) -> PeriodicTask:
-        """Create a periodic task, or change the one that the serializer was given."""
+        """Create a periodic task, or change the instance of the serializer."""
         draft, by = serializer.draft, caller_of(self.request)
         if serializer.instance is None:
             actions.create(draft, by=by)
@@ -111,10 +111,10 @@ class PeriodicTaskViewSet(CrudViewSet):
         actions.delete(row, by=caller_of(self.request))
 
     def slots_of(self, row: PeriodicTask, *, count: int) -> list[datetime]:
-        """Return the slots at which a periodic task will run."""
+        """Return the next slots at which a periodic task will run."""
         try:
             return upcoming_slots(row, after=datetime.now(UTC), count=count)
-        except InvalidSchedule:  # others have spoilt it, and this write is about something else
+        except InvalidSchedule:  # others broke it; this write changes other fields
             return []
 
     @extend_schema(
@@ -124,7 +124,7 @@ class PeriodicTaskViewSet(CrudViewSet):
                 "name",
                 {"type": "string", "minLength": 1, "maxLength": MAX_NAME_LENGTH},
                 OpenApiParameter.PATH,
-                description="The periodic task's name.",
+                description="Name of the periodic task.",
             )
         ],
         request=NamedPeriodicTaskSerializer,
@@ -133,10 +133,10 @@ class PeriodicTaskViewSet(CrudViewSet):
     @action(detail=False, methods=["put"], url_path="by-name/(?P<name>.+)")
     @transaction.atomic
     def put_by_name(self, request: Request, name: str) -> Response:
-        """Create or replace a periodic task by its name.
+        """Create or replace a periodic task by name.
 
-        To do so twice is to do so once. With `If-None-Match: *` it is created, or refused with
-        412; with `If-Match`, replaced or refused.
+        The operation is idempotent. With `If-None-Match: *` it only creates, and with `If-Match`
+        it only replaces; otherwise it is refused with 412.
         """
         data = {"name": name, **request.data} if isinstance(request.data, dict) else request.data
         task = self.get_queryset().select_for_update(of=("self",)).filter(name=name).first()
@@ -145,15 +145,15 @@ class PeriodicTaskViewSet(CrudViewSet):
             return self.change(task, data, partial=False)
         refuse_missing(request)
         if isinstance(data, dict) and isinstance(data["name"], str) and data["name"] != name:
-            raise ValidationFailed(errors=[not_the_address(name)])
+            raise ValidationFailed(errors=[name_mismatch(name)])
         return self.make(data)
 
     @extend_schema(
         request=PauseSerializer,
         responses=PeriodicTaskSerializer,
         examples=[
-            OpenApiExample("Until then", PAUSE, request_only=True),
-            OpenApiExample("Until then", {**ANSWER, **PAUSED}, response_only=True),
+            OpenApiExample("Pause with an end", PAUSE, request_only=True),
+            OpenApiExample("Pause with an end", {**ANSWER, **PAUSED}, response_only=True),
         ],
     )
     @action(detail=True, methods=["post"])
@@ -161,8 +161,8 @@ class PeriodicTaskViewSet(CrudViewSet):
     def pause(self, request: Request, **address: str) -> Response:
         """Pause a periodic task.
 
-        It has no slots until it resumes; what was sent already still runs. One that is paused
-        gets the new note and end.
+        It has no slots until it resumes. Runs that were already sent still happen. If it is
+        already paused, it gets the new note and end.
         """
         serializer = PauseSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -177,8 +177,8 @@ class PeriodicTaskViewSet(CrudViewSet):
     def resume(self, request: Request, **address: str) -> Response:
         """Resume a periodic task.
 
-        The slots that passed meanwhile are not made up for: it next runs at the first slot from
-        now on; an interval counts from now. One that is not paused stays as it is.
+        Slots during the pause do not run: the next run is at the first slot from now on, and an
+        interval counts from now. If it is not paused, nothing changes.
         """
         task = self.locked_object()
         self.refuse_stale(task)
@@ -189,53 +189,53 @@ class PeriodicTaskViewSet(CrudViewSet):
     @action(detail=False, methods=["post"], max_body_bytes=MAX_BYTES_OF_MANY)
     @transaction.atomic
     def batch(self, request: Request) -> Response:
-        """Carry out up to 500 operations at once.
+        """Execute up to 500 operations in one request.
 
-        They are carried out in their order, each as its own request would be. All are, or none is:
-        then the problem is that of the first that failed, and `errors` has the mistakes of all.
-        With `atomic=false` those that fail leave the others alone, and each has an answer of its
-        own.
+        Operations execute in order, each like its own request. By default all succeed or none
+        does: the problem is that of the first failure, and `errors` lists the mistakes of all
+        operations. With `atomic=false`, operations that fail do not affect the others, and each
+        operation has its own result.
         """
         sent = BatchSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
         batch = Batch(
             tasks=self.get_queryset(),
             serializer=PeriodicTaskSerializer(context=self.get_serializer_context()),
-            tag_of=lambda task: self.etag(self.get_serializer(task).data),
+            etag_of=lambda task: self.etag(self.get_serializer(task).data),
             by=caller_of(request),
         )
-        outcomes = batch.carry_out(sent.validated_data["operations"])
+        results = batch.execute(sent.validated_data["operations"])
         if self.read_query()["atomic"]:
-            refuse_failed(outcomes)
-        return Response({"results": self.results_of(outcomes)})
+            refuse_failed(results)
+        return Response({"results": self.results_of(results)})
 
-    def results_of(self, outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-        """Tell what came of each operation of a batch."""
-        changed = {outcome.task.pk for outcome in outcomes if outcome.task}
+    def results_of(self, results: Sequence[OperationResult]) -> list[dict[str, Any]]:
+        """Return the result of each operation of a batch."""
+        changed = {result.task.pk for result in results if result.task}
         described = {
             task.pk: self.describe(task) for task in self.get_queryset().filter(pk__in=changed)
         }
-        return [self.result_of(outcome, described) for outcome in outcomes]
+        return [self.result_of(result, described) for result in results]
 
-    def result_of(self, outcome: Outcome, described: Mapping[int, Any]) -> dict[str, Any]:
-        """Tell what came of one: what its own request would be answered with."""
-        if outcome.problem:
-            problem = outcome.problem.as_json(self.request)
-            return {"status": outcome.problem.status_code, "etag": None, "body": problem}
-        body = described.get(outcome.task.pk) if outcome.task else None
+    def result_of(self, result: OperationResult, described: Mapping[int, Any]) -> dict[str, Any]:
+        """Return the result of one operation, equal to the response of its own request."""
+        if result.problem:
+            problem = result.problem.as_json(self.request)
+            return {"status": result.problem.status_code, "etag": None, "body": problem}
+        body = described.get(result.task.pk) if result.task else None
         if not self.is_dry_run:
-            return {"status": outcome.status, "etag": body and self.etag(body), "body": body}
-        if outcome.status == status.HTTP_201_CREATED:
+            return {"status": result.status, "etag": body and self.etag(body), "body": body}
+        if result.status == status.HTTP_201_CREATED:
             body = {**(body or {}), **dict.fromkeys(self.made_when_stored)}
-        return {"status": outcome.status, "etag": None, "body": body}
+        return {"status": result.status, "etag": None, "body": body}
 
     @extend_schema(responses=UpcomingSerializer)
     @action(detail=True)
     def upcoming(self, request: Request, **address: str) -> Response:
-        """Tell the next slots of a periodic task.
+        """List the upcoming slots of a periodic task.
 
-        There are none before `start_time`, from `expires` on, while it is disabled, and until a
-        pause ends.
+        There are none before `start_time`, from `expires` on, while it is disabled, or during a
+        pause.
         """
         query = self.read_query()
         task = self.get_object()
@@ -248,14 +248,15 @@ class PeriodicTaskViewSet(CrudViewSet):
         return Response(serialize_upcoming(schedule, slots))
 
 
-def not_the_address(name: str) -> Mistake:
-    """Return the refusal of a new periodic task with another name than its address has.
+def name_mismatch(name: str) -> Mistake:
+    """Return the refusal of a new periodic task whose name differs from the URL.
 
-    Sent twice, it would not find what it has made, and be refused.
+    Without this refusal, a repeated request would not find the task that the first one created,
+    and would be refused because the name is taken.
     """
     return Mistake(
         pointer="/name",
         code="not_the_address",
-        detail=f"There is no periodic task {name!r} that could be renamed: leave `name` out, or "
-        "send that of the address.",
+        detail=f"There is no periodic task {name!r} to rename: omit `name`, or send the name in "
+        "the URL.",
     )

@@ -147,7 +147,7 @@ def grow(periodic_task_id: int, more: int, *, at: datetime) -> int:
 def pause(run: Run, failures: int, *, at: datetime) -> None:
     """Pause a periodic task after the last of its failures; when it is resumed, it counts anew."""
     why = f"{failures} runs in a row have failed or were lost."
-    if pause_by_policy(run.periodic_task_id, why=why, at=at):
+    if pause_by_policy(run.periodic_task_id, reason=why, at=at):
         FailureStreak.objects.filter(pk=run.periodic_task_id).update(failures=0)
         tell(Kind.PAUSED, [run], at=at)
 

@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from scheduler_api.access.models import ServiceAccount
 from scheduler_api.outbound.address_guard import MAX_URL_LENGTH
-from scheduler_api.periodic_tasks.labels import has_labels
+from scheduler_api.periodic_tasks.labels import matches_selector
 from scheduler_api.webhooks import signing
 
 MAX_LABEL_LENGTH = 1000
@@ -63,7 +63,7 @@ class Webhook(models.Model):
 
     def wants(self, kind: str, labels: dict[str, str]) -> bool:
         """Tell whether it is to hear of what has happened to a periodic task with these labels."""
-        return (not self.events or kind in self.events) and has_labels(labels, self.label)
+        return (not self.events or kind in self.events) and matches_selector(labels, self.label)
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):

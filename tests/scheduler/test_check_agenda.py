@@ -85,7 +85,7 @@ def weaken_one() -> None:
         (drop_one, "Missing: trigger scheduler_api_task_updated."),
         (
             weaken_one,
-            "Other than it should be, or disabled: trigger scheduler_api_task_updated.",
+            "Changed or disabled: trigger scheduler_api_task_updated.",
         ),
     ],
 )
@@ -137,7 +137,7 @@ def test_a_trigger_that_is_there_and_does_nothing_is_found(name, sql):
     with connection.cursor() as cursor:
         cursor.execute(sql)
 
-    sentence = f"Other than it should be, or disabled: {name}."
+    sentence = f"Changed or disabled: {name}."
     assert refuse() == [sentence]
     assert check("--repair") == [sentence, "All of it is mended."]
     assert not faults_of(connection)
@@ -148,7 +148,7 @@ def test_a_trigger_that_is_there_and_does_nothing_is_found(name, sql):
 
 def test_a_task_without_a_row_gets_one():
     Agenda.objects.filter(periodic_task__name="Task 1").delete()
-    sentence = "Periodic tasks without a row in the agenda: 1."
+    sentence = "Periodic tasks without an agenda row: 1."
 
     assert refuse() == [sentence]
     assert len(ids()) == 2
@@ -158,7 +158,7 @@ def test_a_task_without_a_row_gets_one():
 
 def test_a_row_without_a_task_goes():
     Agenda.objects.create(pk=4711)
-    sentence = "Rows in the agenda without a periodic task: 1."
+    sentence = "Agenda rows without a periodic task: 1."
 
     assert refuse() == [sentence]
     assert len(ids()) == 4
@@ -172,7 +172,7 @@ def test_a_row_for_another_schedule_is_marked(monkeypatch, chunk):
     monkeypatch.setattr(agenda_check, "CHUNK", chunk)
     rows = Agenda.objects.filter(periodic_task__name__in=["Task 0", "Task 2"])
     rows.update(timing_digest="of another schedule")
-    sentence = "Rows in the agenda for another schedule than the task has: 2."
+    sentence = "Agenda rows planned from an outdated schedule: 2."
 
     assert refuse() == [sentence]
     assert stale_names() == []
@@ -192,7 +192,7 @@ def test_a_schedule_that_changed_unseen_is_found():
     remove(connection)
     IntervalSchedule.objects.update(every=31)
     found = refuse()
-    assert found[-1] == "Rows in the agenda for another schedule than the task has: 3."
+    assert found[-1] == "Agenda rows planned from an outdated schedule: 3."
 
     assert check("--repair")[-1] == "All of it is mended."
 

@@ -513,8 +513,8 @@ def test_what_it_may_name_is_told(limited):
     ]
 
     assert [error["detail"] for error in errors] == [
-        "This account may name project.tasks.heart*.",
-        "This account may name fast.",
+        "This account may only use tasks named project.tasks.heart*.",
+        "This account may only use the queues fast.",
     ]
 
 

@@ -42,7 +42,9 @@ def test_an_account_owns_no_more_than_its_quota(db, quota):
     refused = limited.post(TASKS, heartbeat())
 
     assert refusal(refused) == (409, "too_many_periodic_tasks")
-    assert refused.json()["detail"] == (f"The account 'limited' owns {quota} and may own {quota}.")
+    assert refused.json()["detail"] == (
+        f"The account 'limited' owns {quota} of at most {quota} periodic tasks."
+    )
     assert PeriodicTask.objects.count() == quota
     assert IntervalSchedule.objects.count() == min(quota, 1)
     assert AuditEntry.objects.count() == quota

@@ -10,7 +10,7 @@ from tests.catalogue.workers import BOOKS, REPORT, close_books, kill, send_repor
 NO_WORKER = {
     "pointer": "/task",
     "code": "no_worker",
-    "detail": "No worker that is alive has this task: its runs wait for one that has.",
+    "detail": "No live worker has registered this task: its runs wait until one does.",
 }
 
 
