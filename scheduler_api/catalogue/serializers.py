@@ -1,4 +1,4 @@
-"""Tasks and workers in JSON."""
+"""Serializers of tasks and workers."""
 
 from typing import Any, ClassVar
 
@@ -40,11 +40,14 @@ WHOLE_WORKER: dict[str, Any] = {
 
 
 class WorkerOfTaskSerializer(StrictModelSerializer):
-    """A worker that has a task, or had it when it was last seen."""
+    """A worker that has a task registered, or had it when it was last seen."""
 
-    queues = serializers.SerializerMethodField(help_text="The queues that it takes messages from.")
+    queues = serializers.SerializerMethodField(help_text="Queues that the worker consumes.")
     is_alive = serializers.SerializerMethodField(
-        help_text="Whether it has said so within 60 seconds, and not that it stops."
+        help_text=(
+            "Whether the worker has sent a heartbeat in the last 60 seconds and has not announced "
+            "that it is stopping."
+        )
     )
 
     class Meta:
@@ -58,19 +61,21 @@ class WorkerOfTaskSerializer(StrictModelSerializer):
         )
         read_only_fields = fields
         extra_kwargs: ClassVar[dict[str, Any]] = {
-            "name": {"help_text": "Its name in Celery: `celery@host`."},
-            "version": {"help_text": "The version of its code: what `APP_VERSION` is there."},
-            "last_seen_at": {"help_text": "When it last said that it lives."},
+            "name": {"help_text": "Celery node name of the worker, such as `celery@host`."},
+            "version": {
+                "help_text": "Version of the worker's code: the value of its `APP_VERSION`."
+            },
+            "last_seen_at": {"help_text": "Time of the worker's last heartbeat."},
         }
 
     @extend_schema_field(serializers.ListField(child=serializers.CharField()))
     def get_queues(self, worker: Worker) -> list[str]:
-        """Return what it takes messages from."""
+        """Return the queues that the worker consumes."""
         queues: list[str] = worker.queues
         return queues
 
     def get_is_alive(self, worker: Any) -> bool:
-        """Return what the database has told by its clock."""
+        """Return the annotation, which the database computed by its own clock."""
         return bool(worker.is_alive)
 
 
@@ -90,32 +95,41 @@ class WorkerSerializer(WorkerOfTaskSerializer):
         read_only_fields = fields
         extra_kwargs: ClassVar[dict[str, Any]] = {
             **WorkerOfTaskSerializer.Meta.extra_kwargs,
-            "celery_version": {"help_text": "The version of Celery."},
-            "pid": {"help_text": "Its main process, on its machine."},
-            "concurrency": {"help_text": "How many tasks it runs at once."},
-            "started_at": {"help_text": "When it took up its work."},
-            "stopped_at": {"help_text": "When it said that it stops; null while it has not."},
+            "celery_version": {"help_text": "Version of Celery that the worker runs."},
+            "pid": {"help_text": "Process id of the worker's main process on its host."},
+            "concurrency": {"help_text": "Number of tasks that the worker runs at once."},
+            "started_at": {"help_text": "Time when the worker started to consume messages."},
+            "stopped_at": {
+                "help_text": "Time when the worker announced that it was stopping; null if it has "
+                "not."
+            },
         }
 
 
 @extend_schema_serializer(examples=[OpenApiExample("Task", TASK)])
 class TaskSerializer(serializers.Serializer[KnownTask]):
-    """A task that can be run, and what it takes."""
+    """A Celery task and its arguments."""
 
     name = serializers.CharField(
-        source="task.name", help_text="What a periodic task names as its `task`."
+        source="task.name",
+        help_text="Name of the task: the value of `task` in a periodic task.",
     )
-    doc = serializers.CharField(source="task.doc", help_text="What its author says of it.")
+    doc = serializers.CharField(
+        source="task.doc", help_text="Docstring of the task; empty if it has none."
+    )
     arguments = serializers.SerializerMethodField(
-        help_text="JSON Schema (2020-12) of the arguments, by the names of the parameters."
+        help_text="JSON Schema (2020-12) of the arguments: an object by parameter name."
     )
     worker_count = serializers.IntegerField(
-        source="availability.worker_count", help_text="How many workers have it that are alive."
+        source="availability.worker_count", help_text="Number of live workers that have the task."
     )
     last_seen_at = fields.Instant(
         source="availability.last_seen_at",
         allow_null=True,
-        help_text="When a worker was last seen that has it; null for none, ever.",
+        help_text=(
+            "Time of the last heartbeat of a worker that has the task; null if no worker ever had "
+            "it."
+        ),
     )
 
     @extend_schema_field({"type": "object", "additionalProperties": {}})
@@ -126,8 +140,11 @@ class TaskSerializer(serializers.Serializer[KnownTask]):
 
 @extend_schema_serializer(examples=[OpenApiExample("Task", {**TASK, "workers": [WORKER]})])
 class WholeTaskSerializer(TaskSerializer):
-    """A task that can be run, and the workers that run it."""
+    """A Celery task, its arguments and its workers."""
 
     workers = WorkerOfTaskSerializer(
-        many=True, help_text="Those that have it, or had it when they were last seen, by name."
+        many=True,
+        help_text=(
+            "Workers that have the task, or had it when they were last seen, sorted by name."
+        ),
     )

@@ -1,4 +1,4 @@
-"""The catalogue over HTTP: what can run, and who runs it."""
+"""Views of the catalogue: tasks and workers."""
 
 from typing import Any, ClassVar
 
@@ -22,17 +22,17 @@ from scheduler_api.http.viewsets import ApiViewSet
 
 
 class OnePage(KeysetPagination):
-    """The shape of a page, for what is always told whole."""
+    """A page that always holds the whole list."""
 
     parameters = ()
 
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
-        """Take none."""
+        """Return no parameters."""
         return []
 
 
 class TaskViewSet(ApiViewSet):
-    """The tasks that the workers have, or that this process has; Celery's own left out."""
+    """Tasks registered in a worker or in the API process, without Celery's built-in tasks."""
 
     resource = "task"
     tag = "Tasks"
@@ -45,19 +45,20 @@ class TaskViewSet(ApiViewSet):
     volatile_fields = frozenset({"worker_count", "last_seen_at", "workers"})
 
     def list(self, request: Request) -> Response:
-        """Answer with all of them, sorted by name.
+        """List all tasks, sorted by name.
 
-        Those of which a worker has told, and those that the API has itself.
+        The list includes the tasks that workers have announced and the tasks that the API process
+        itself has. Celery's built-in tasks are left out.
         """
         results = self.get_serializer(known_tasks(), many=True).data
         return Response({"next": None, "previous": None, "results": results})
 
     @extend_schema(
-        parameters=[OpenApiParameter("name", str, "path", description="The task's name.")],
+        parameters=[OpenApiParameter("name", str, "path", description="Name of the task.")],
         responses=WholeTaskSerializer,
     )
     def retrieve(self, request: Request, name: str) -> Response:
-        """Answer with one, by its name, and with the workers that have it."""
+        """Retrieve a task by its name, with the workers that have it."""
         task = known_task(name)
         if task is None:
             raise NotFound(unknown("task", name, known_names()))
@@ -65,7 +66,7 @@ class TaskViewSet(ApiViewSet):
 
 
 class WorkerViewSet(ApiViewSet):
-    """The Celery workers that know this service."""
+    """Celery workers that announce themselves to this service."""
 
     resource = "worker"
     tag = "Workers"
@@ -75,9 +76,9 @@ class WorkerViewSet(ApiViewSet):
     ordering_fields = ("name",)
 
     def list(self, request: Request) -> Response:
-        """Answer with one page, sorted by name; follow `next` for the others.
+        """List workers, sorted by name, one page at a time.
 
-        One that nobody has seen for 30 days is forgotten. A worker without this app, or without
-        the database, tells nothing of itself.
+        Follow `next` for the next page. A worker is listed until it has not been seen for 30
+        days. A worker without this app or without access to the database is not listed.
         """
         return self.answer_page()

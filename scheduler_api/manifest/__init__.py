@@ -1,1 +1,1 @@
-"""All definitions of an account in one document: export, plan, apply."""
+"""The manifest: all periodic tasks of an account in one document, to export, plan and apply."""

@@ -1,4 +1,4 @@
-"""Making the periodic tasks of an account what a manifest says."""
+"""Apply a manifest to the periodic tasks of an account."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,12 +18,12 @@ from scheduler_api.periodic_tasks.models import ManagedTask, managed_settings
 from scheduler_api.periodic_tasks.serializers import PeriodicTaskSerializer
 
 MANIFEST = ManagedTask.ManagedBy.MANIFEST
-PLACE = "/periodic_tasks"
+TASKS_POINTER = "/periodic_tasks"
 
 
 @dataclass(kw_only=True)
-class Outcome:
-    """What a manifest makes of the periodic tasks of an account."""
+class ManifestResult:
+    """The changes that a manifest makes to the periodic tasks of an account."""
 
     created: list[str] = field(default_factory=list)
     changed: list[dict[str, Any]] = field(default_factory=list)
@@ -32,8 +32,11 @@ class Outcome:
 
 
 def lock_account(account: ServiceAccount) -> None:
-    """Let one manifest of an account be applied at a time: none sees half of another."""
-    # Not locked as a key: who only refers to the account need not wait.
+    """Lock an account, so that its manifests are applied one after another.
+
+    Without the lock, a manifest could read the periodic tasks of another half-way.
+    """
+    # FOR NO KEY UPDATE: transactions that only insert references to the account need not wait.
     ServiceAccount.objects.select_for_update(no_key=True).get(pk=account.pk)
 
 
@@ -44,42 +47,43 @@ def apply(
     serializer: PeriodicTaskSerializer,
     prune: bool,
     by: Caller,
-) -> Outcome:
-    """Create, change and, to prune, delete what is managed by a manifest and no longer named.
+) -> ManifestResult:
+    """Create, change and, with `prune`, delete periodic tasks until they match the entries.
 
-    `to` are the tasks of the account. It is done within a transaction of the caller, who undoes it
-    for a plan. Raise ValidationFailed or NameTaken with all that is wrong.
+    `to` is the set of the account's periodic tasks. The caller holds a transaction, and rolls it
+    back for a plan. Raise ValidationFailed or NameTaken with all mistakes.
     """
     rows = to.select_for_update(of=("self",)).order_by("pk")
     stored: dict[str, PeriodicTask] = {task.name: task for task in rows}
     checked = check(entries, stored, serializer)
-    outcome = Outcome()
+    result = ManifestResult()
     if prune:
         for name in sorted(stored.keys() - checked.keys()):
             if managed_settings(stored[name]).managed_by == MANIFEST:
                 actions.delete(stored[name], by=by)
-                outcome.deleted.append(name)
+                result.deleted.append(name)
     for name in sorted(stored.keys() & checked.keys()):
-        change(stored[name], checked[name], outcome, by=by)
-    outcome.created = sorted(checked.keys() - stored.keys())
-    actions.create_all([checked[name] for name in outcome.created], managed_by=MANIFEST, by=by)
-    return outcome
+        change(stored[name], checked[name], result, by=by)
+    result.created = sorted(checked.keys() - stored.keys())
+    actions.create_all([checked[name] for name in result.created], managed_by=MANIFEST, by=by)
+    return result
 
 
-def change(task: PeriodicTask, draft: Draft, outcome: Outcome, *, by: Caller) -> None:
-    """Make a task what its entry says, and note what differs."""
+def change(task: PeriodicTask, draft: Draft, result: ManifestResult, *, by: Caller) -> None:
+    """Change a periodic task to match its entry, and add the differences to the result."""
     before = fields_of(task)
     actions.change(task, draft, managed_by=MANIFEST, by=by)
     old, new = difference(without_id(before), without_id(fields_of(draft.task)))
     if new:
-        told = {"name": draft.task.name, "before": redacted(old), "after": redacted(new)}
-        outcome.changed.append(told)
+        result.changed.append(
+            {"name": draft.task.name, "before": redacted(old), "after": redacted(new)}
+        )
     else:
-        outcome.unchanged += 1
+        result.unchanged += 1
 
 
 def without_id(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a task, of its schedule only what a manifest tells."""
+    """Return the fields of a task without the id of its schedule, as a manifest has them."""
     schedule = {name: value for name, value in (fields["schedule"] or {}).items() if name != "id"}
     return {**fields, "schedule": schedule}
 
@@ -89,25 +93,27 @@ def check(
     stored: Mapping[str, PeriodicTask],
     serializer: PeriodicTaskSerializer,
 ) -> dict[str, Draft]:
-    """Return what each entry says, by its name; raise with the mistakes of all."""
+    """Validate all entries; return the draft of each by its name, or raise with all mistakes."""
     drafts: dict[str, Draft] = {}
-    places: dict[str, str] = {}
+    pointers: dict[str, str] = {}
     mistakes: list[Mistake] = []
     for index, entry in enumerate(entries):
-        place = join(PLACE, index)
+        pointer = join(TASKS_POINTER, index)
         name = entry.get("name") if isinstance(entry, dict) else None
-        # As it will be stored: a text is, without the blanks around it.
+        # Text is stored without surrounding blanks, so the name is compared without them.
         task = stored.get(name.strip()) if isinstance(name, str) else None
         try:
             draft = serializer.check(entry, task=task)
         except ValidationError as error:
-            mistakes += mistakes_in(error.detail, place)
+            mistakes += mistakes_in(error.detail, pointer)
         except ValidationFailed as problem:
-            mistakes += moved(problem.errors, place)
+            mistakes += with_prefix(problem.errors, pointer)
         else:
             if draft.task.name in drafts:
-                mistakes.append(twice(draft.task.name, place, places[draft.task.name]))
-            drafts[draft.task.name], places[draft.task.name] = draft, place
+                mistakes.append(
+                    duplicate_name_mistake(draft.task.name, pointer, pointers[draft.task.name])
+                )
+            drafts[draft.task.name], pointers[draft.task.name] = draft, pointer
     if mistakes:
         raise ValidationFailed(errors=mistakes)
     taken = actions.taken_names(drafts.keys() - stored.keys())
@@ -115,7 +121,7 @@ def check(
         raise NameTaken(
             errors=[
                 Mistake(
-                    pointer=f"{places[name]}/name",
+                    pointer=f"{pointers[name]}/name",
                     code=NameTaken.code,
                     detail=f"The name {name!r} is taken.",
                 )
@@ -126,18 +132,18 @@ def check(
     return drafts
 
 
-def moved(mistakes: Sequence[Mistake], place: str) -> Iterator[Mistake]:
-    """Yield the mistakes of an entry with their places in the whole."""
+def with_prefix(mistakes: Sequence[Mistake], pointer: str) -> Iterator[Mistake]:
+    """Yield the mistakes of an entry with pointers into the whole manifest."""
     for mistake in mistakes:
         yield Mistake(
-            pointer=f"{place}{mistake.pointer}", code=mistake.code, detail=mistake.detail
+            pointer=f"{pointer}{mistake.pointer}", code=mistake.code, detail=mistake.detail
         )
 
 
-def twice(name: str, place: str, first: str) -> Mistake:
-    """Return the refusal of a name that stands in the manifest twice."""
+def duplicate_name_mistake(name: str, pointer: str, first: str) -> Mistake:
+    """Return the mistake of a name that the manifest uses twice."""
     return Mistake(
-        pointer=f"{place}/name",
+        pointer=f"{pointer}/name",
         code="duplicate_name",
-        detail=f"The name {name!r} stands at {first}, too: each periodic task stands once.",
+        detail=f"The name {name!r} is already used at {first}: name each periodic task once.",
     )

@@ -1,4 +1,4 @@
-"""A manifest in JSON or YAML, and what came of it."""
+"""Serializers of a manifest, of its query and of the changes that it makes."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ MEDIA_TYPES = ("application/json", "application/yaml")
 def examples(
     name: str, value: dict[str, Any], *, response_only: bool = False
 ) -> list[OpenApiExample]:
-    """Show a document in each of the media types."""
+    """Return an example of a document in each media type."""
     return [
         OpenApiExample(name, value, media_type=media_type, response_only=response_only)
         for media_type in MEDIA_TYPES
@@ -27,16 +27,22 @@ def examples(
 
 
 class ManifestQuery(StrictSerializer):
-    """What is to be done."""
+    """Query parameters of a manifest."""
 
     mode = fields.Choice(
         choices=["plan", "apply"],
         default="plan",
-        help_text="`plan` to be told what `apply` would do.",
+        help_text=(
+            "`apply` changes the periodic tasks; `plan` returns the same answer without changing "
+            "anything."
+        ),
     )
     prune = fields.FlagText(
         default=False,
-        help_text="`true` to delete what a manifest has made and this one no longer names.",
+        help_text=(
+            "If `true`, periodic tasks that are managed by a manifest and that this one does not "
+            "name are deleted."
+        ),
     )
 
 
@@ -47,21 +53,26 @@ class ManifestSerializer(StrictSerializer):
     """All periodic tasks of an account, without ids."""
 
     version = fields.WholeNumber(
-        min_value=VERSION, max_value=VERSION, help_text="Of this format: 1."
+        min_value=VERSION, max_value=VERSION, help_text="Version of the manifest format: 1."
     )
     periodic_tasks = serializers.ListField(
         child=OperationBody(PeriodicTaskSerializer()),
         max_length=MAX_ENTRIES,
-        help_text="Each as a request would make it; what is left out has its default.",
+        help_text=(
+            "The periodic tasks, each as in a request to create it. A field that is left out has "
+            "its default."
+        ),
     )
 
 
 class ManifestChangeSerializer(serializers.Serializer[Any]):
-    """A periodic task that differs from what is stored."""
+    """A periodic task whose stored fields differ from the manifest."""
 
-    name = serializers.CharField(help_text="Its name.")
-    before = serializers.DictField(help_text="The fields that differ, as they were.")
-    after = serializers.DictField(help_text="The fields that differ, as they are to be.")
+    name = serializers.CharField(help_text="Name of the periodic task.")
+    before = serializers.DictField(help_text="The fields that differ, with their stored values.")
+    after = serializers.DictField(
+        help_text="The fields that differ, with their values from the manifest."
+    )
 
 
 @extend_schema_serializer(
@@ -78,16 +89,19 @@ class ManifestChangeSerializer(serializers.Serializer[Any]):
     )
 )
 class ManifestAnswerSerializer(serializers.Serializer[Any]):
-    """What the manifest changes, or would."""
+    """The changes that a manifest makes, or would make."""
 
     mode = serializers.ChoiceField(
-        choices=["plan", "apply"], help_text="Whether it is planned, or done."
+        choices=["plan", "apply"],
+        help_text="`apply` if the changes were made, `plan` if they were only computed.",
     )
     created = serializers.ListField(
-        child=serializers.CharField(), help_text="The names of those that are new."
+        child=serializers.CharField(), help_text="Names of the periodic tasks to create."
     )
-    changed = ManifestChangeSerializer(many=True, help_text="Those that differ.")
+    changed = ManifestChangeSerializer(many=True, help_text="The periodic tasks to change.")
     deleted = serializers.ListField(
-        child=serializers.CharField(), help_text="The names of those that go."
+        child=serializers.CharField(), help_text="Names of the periodic tasks to delete."
     )
-    unchanged = serializers.IntegerField(help_text="How many are as the manifest says.")
+    unchanged = serializers.IntegerField(
+        help_text="Number of periodic tasks that already match the manifest."
+    )

@@ -1,4 +1,4 @@
-"""The whole set of an account's periodic tasks over HTTP."""
+"""The view of the manifest."""
 
 from dataclasses import asdict
 from typing import ClassVar
@@ -19,7 +19,7 @@ from scheduler_api.http.viewsets import ApiViewSet
 from scheduler_api.http.yaml_parsing import StrictYAMLParser
 from scheduler_api.http.yaml_rendering import YAMLRenderer
 from scheduler_api.manifest import actions
-from scheduler_api.manifest.document import document_of, tag_of
+from scheduler_api.manifest.document import document_of, manifest_etag
 from scheduler_api.manifest.serializers import (
     ManifestAnswerSerializer,
     ManifestQuery,
@@ -32,7 +32,7 @@ from scheduler_api.periodic_tasks.views import PeriodicTaskViewSet
 
 
 class ManifestViewSet(ApiViewSet):
-    """All periodic tasks that belong to the caller, as one document."""
+    """All periodic tasks that the caller owns, as one document."""
 
     resource = "manifest"
     tag = "Manifest"
@@ -51,37 +51,39 @@ class ManifestViewSet(ApiViewSet):
     problems: ClassVar = {"apply": (NameTaken, TooManyPeriodicTasks)}
 
     def get_queryset(self) -> QuerySet[PeriodicTask]:
-        """Return the periodic tasks that belong to the caller, also of one who sees more."""
+        """Return the periodic tasks that the caller owns, even if the caller may see others."""
         tasks: QuerySet[PeriodicTask] = super().get_queryset()
         return tasks.filter(managed__owner=account_of(self.request))
 
     @extend_schema(responses=ManifestSerializer)
     def retrieve(self, request: Request) -> Response:
-        """Answer with all periodic tasks that belong to the caller, in JSON or YAML.
+        """Export all periodic tasks that the caller owns, as JSON or YAML.
 
-        Secrets among the arguments are shown as `***`. Applied, the same document changes nothing.
+        Secrets in the arguments are shown as `***`. Applying the exported document changes
+        nothing.
         """
         tasks = list(self.get_queryset())
-        return self.answer_definition(document_of(tasks), tag_of(tasks))
+        return self.answer_definition(document_of(tasks), manifest_etag(tasks))
 
     @extend_schema(request=ManifestSerializer, responses=ManifestAnswerSerializer)
     @transaction.atomic
     def apply(self, request: Request) -> Response:
-        """Make the caller's periodic tasks what a manifest says.
+        """Apply a manifest to the caller's periodic tasks, or plan it.
 
-        Or tell what that would change: `mode=plan`. All of it is done, or nothing. Those that are
-        named become managed by a manifest; with `prune=true`, those that were and are named no
-        longer are deleted, which asks for the scope `periodic-tasks:delete`.
+        With `mode=plan`, the answer lists the changes and nothing is changed. With `mode=apply`,
+        either all changes are made or none. The periodic tasks that the manifest names become
+        managed by a manifest. With `prune=true`, periodic tasks that are managed by a manifest and
+        that this one does not name are deleted; this requires the scope `periodic-tasks:delete`.
         """
         query, sent = self.read_query(), ManifestSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
         if query["prune"]:
             refuse_without(Scope.PERIODIC_TASKS_DELETE, account_of(request))
         actions.lock_account(account_of(request))
-        tag = tag_of(self.get_queryset())
+        tag = manifest_etag(self.get_queryset())
         if expects_revision(request):
             refuse_stale(request, tag)
-        outcome = actions.apply(
+        result = actions.apply(
             sent.validated_data["periodic_tasks"],
             to=self.get_queryset(),
             serializer=PeriodicTaskSerializer(context=self.get_serializer_context()),
@@ -91,8 +93,8 @@ class ManifestViewSet(ApiViewSet):
         if query["mode"] == "plan":
             transaction.set_rollback(True)
         else:
-            tag = tag_of(self.get_queryset())
+            tag = manifest_etag(self.get_queryset())
         return Response(
-            ManifestAnswerSerializer({"mode": query["mode"], **asdict(outcome)}).data,
+            ManifestAnswerSerializer({"mode": query["mode"], **asdict(result)}).data,
             headers={} if self.is_dry_run else {"ETag": tag},
         )

@@ -1,1 +1,1 @@
-"""The four kinds of schedules, the slot engine, and preview."""
+"""Schedules: their four kinds, the slot engine and the preview."""

@@ -1,4 +1,4 @@
-"""Writing schedules, each in one transaction."""
+"""Create, change and delete schedules, each in one transaction."""
 
 from typing import Any
 
@@ -21,7 +21,8 @@ class ScheduleInUse(Problem):
     code = "schedule_in_use"
     example = {
         "detail": (
-            "It is used by Import contacts. Give these another schedule, or delete them, first."
+            "Used by Import contacts. Give these periodic tasks another schedule or delete them "
+            "first."
         ),
         "instance": "/api/v1/interval-schedules/1/",
         "used_by": ["Import contacts"],
@@ -30,17 +31,20 @@ class ScheduleInUse(Problem):
         "used_by": {
             "type": "array",
             "items": {"type": "string"},
-            "description": "With `schedule_in_use`: the names of the periodic tasks, at most 100.",
+            "description": (
+                "With `schedule_in_use`: names of the periodic tasks that use the schedule, at "
+                "most 100."
+            ),
         }
     }
 
 
 class ScheduleExists(Problem):
-    """There is an equal schedule already."""
+    """An equal schedule already exists."""
 
     status_code = 409
     code = "schedule_exists"
-    example = {"detail": "Use the one with the id 1.", "instance": "/api/v1/solar-schedules/"}
+    example = {"detail": "Use the schedule with id 1.", "instance": "/api/v1/solar-schedules/"}
 
 
 class ScheduleUsedByOthers(Problem):
@@ -49,18 +53,22 @@ class ScheduleUsedByOthers(Problem):
     status_code = 409
     code = "schedule_of_others"
     example = {
-        "detail": "Store a schedule of your own and follow that.",
+        "detail": "Create a schedule of your own and use that one.",
         "instance": "/api/v1/interval-schedules/1/",
     }
 
 
 @transaction.atomic
 def store(row: Any, *, by: Caller) -> None:
-    """Save a new schedule, or new values of one; its periodic tasks follow it.
+    """Save a new schedule, or new values for a stored one and so for its periodic tasks.
 
-    Raise ScheduleUsedByOthers rather than change it under somebody else's periodic task,
-    ValidationFailed where those that run would run too often for the caller's account, and
-    ScheduleExists where django-celery-beat's tables want them unique (solar).
+    Raises:
+        ScheduleUsedByOthers: a periodic task of another account uses it.
+        ValidationFailed: enabled periodic tasks use it, and its slots would be closer together
+            than the caller's account may have them.
+        ScheduleExists: an equal row exists, and django-celery-beat's table has a unique
+            constraint (solar schedules).
+
     """
     before = type(row)._default_manager.filter(pk=row.pk).first()
     if before:
@@ -68,7 +76,7 @@ def store(row: Any, *, by: Caller) -> None:
             return
         others = row.periodictask_set.exclude(visible_to(by.account))
         if not by.account.is_admin and others.exists():
-            raise ScheduleUsedByOthers("Store a schedule of your own and follow that.")
+            raise ScheduleUsedByOthers("Create a schedule of your own and use that one.")
         mistakes = list(spacing_errors(row, by.account, pointer=""))
         if mistakes and row.periodictask_set.filter(enabled=True).exists():
             raise ValidationFailed(errors=mistakes)
@@ -80,17 +88,17 @@ def store(row: Any, *, by: Caller) -> None:
         equal = find_equal(row)
         if equal is None:
             raise
-        raise ScheduleExists(f"Use the one with the id {equal.pk}.") from error
+        raise ScheduleExists(f"Use the schedule with id {equal.pk}.") from error
     operation = Operation.CHANGE if before else Operation.CREATE
     note(operation, row, by=by, before=before and values_of(before), after=values_of(row))
 
 
 @transaction.atomic
 def delete(row: Any, *, by: Caller) -> None:
-    """Delete a schedule that no periodic task uses, or raise ScheduleInUse.
+    """Delete a schedule that no periodic task uses; raise ScheduleInUse otherwise.
 
-    django-celery-beat's own delete() takes the periodic tasks with it. The caller has locked
-    the row, so that no periodic task can begin to use it meanwhile.
+    Without this check, django-celery-beat's delete() would delete the periodic tasks as well.
+    The caller holds a lock on the row, so no periodic task can start to use it meanwhile.
     """
     users = row.periodictask_set
     visible = users.filter(visible_to(by.account)).order_by("name").values_list("name", flat=True)
@@ -102,7 +110,9 @@ def delete(row: Any, *, by: Caller) -> None:
         return
     if names:
         shown = ", ".join(names[:NAMES_SHOWN]) + (" and others" * (len(names) > NAMES_SHOWN))
-        mend = f"It is used by {shown}. Give these another schedule, or delete them, first."
+        detail = (
+            f"Used by {shown}. Give these periodic tasks another schedule or delete them first."
+        )
     else:
-        mend = "Periodic tasks of other accounts use it."
-    raise ScheduleInUse(mend, used_by=names[:NAMES_SHOWN])
+        detail = "Periodic tasks of other accounts use this schedule."
+    raise ScheduleInUse(detail, used_by=names[:NAMES_SHOWN])

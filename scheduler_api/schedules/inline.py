@@ -1,4 +1,4 @@
-"""A schedule inside another document: one of four kinds, serialized_row apart by `type`."""
+"""A schedule inside another document: one of four kinds, selected by `type`."""
 
 import copy
 import json
@@ -20,12 +20,12 @@ from scheduler_api.schedules.tables import KINDS, kind_of, values_of
 
 @lru_cache(maxsize=4096)
 def serialized_row(kind: str, **columns: Any) -> dict[str, Any]:
-    """Describe a row by its columns, which many periodic tasks have in common."""
+    """Return the JSON of a row by its columns. Cached: many periodic tasks share a schedule."""
     return read(INLINE_SERIALIZERS[kind], KINDS[kind].model(**columns))
 
 
 class InlineSchedule(serializers.Field[Any, Any, Any, Any]):
-    """A schedule by value. What it validates is a row of its table, not stored yet."""
+    """A field for a schedule by value. It validates to an unsaved row of the kind's table."""
 
     default_error_messages = {
         "invalid": 'Must be an object such as {{"type": "crontab", "expression": "*/5 * * * *"}}.',
@@ -34,15 +34,15 @@ class InlineSchedule(serializers.Field[Any, Any, Any, Any]):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        # Of a batch, in which many schedules are equal: each is checked once.
+        # Many schedules of a batch are equal, so each distinct one is checked only once.
         self.checked: dict[str, Any] = {}
 
     def to_representation(self, value: Any) -> dict[str, Any]:
-        """Return the row as its kind describes it."""
+        """Return the row as its kind's serializer represents it."""
         return dict(serialized_row(kind_of(value).name, id=value.pk, **values_of(value)))
 
     def to_internal_value(self, data: Any) -> Any:
-        """Check the object as its type asks."""
+        """Validate the object with the serializer of its type."""
         if not isinstance(data, Mapping):
             self.fail("invalid")
         if not isinstance(data.get("type"), str) or data["type"] not in INLINE_SERIALIZERS:
@@ -54,12 +54,12 @@ class InlineSchedule(serializers.Field[Any, Any, Any, Any]):
             serializer = INLINE_SERIALIZERS[data["type"]](data=data)
             serializer.is_valid(raise_exception=True)
             self.checked[text] = serializer.row
-        # A copy: what is stored of one may be undone.
+        # A copy: a caller may save it and then roll back, which must not affect the cached row.
         return copy.copy(self.checked[text])
 
 
 class InlineScheduleSchema(OpenApiSerializerFieldExtension):
-    """Describes an InlineSchedule as `oneOf` with a discriminator."""
+    """OpenAPI schema of an InlineSchedule: `oneOf` with a discriminator."""
 
     target_class = InlineSchedule
     match_subclasses = True
@@ -67,12 +67,12 @@ class InlineScheduleSchema(OpenApiSerializerFieldExtension):
     def map_serializer_field(
         self, auto_schema: AutoSchema, direction: Direction
     ) -> dict[str, Any]:
-        """Return a reference to the four kinds, each a component by itself."""
+        """Return a reference to the four kinds, each a component of its own."""
         return one_of(
             auto_schema,
             INLINE_SERIALIZERS,
             told_by="type",
             name="Schedule",
-            description="When: one of four kinds, serialized_row apart by `type`.",
+            description="A schedule of one of four kinds, selected by `type`.",
             direction=direction,
         )

@@ -1,4 +1,4 @@
-"""Asking when: the next slots of a schedule, stored or not."""
+"""The next slots of a schedule, stored or not, in JSON."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -18,26 +18,27 @@ DEFAULT_COUNT = 10
 MAX_COUNT = 500
 
 ELAPSED_TIME = (
-    "Follows elapsed time: an hour that the clock repeats has its slots twice, "
-    "one that it skips has none."
+    "Follows elapsed time: if the clock repeats an hour, its slots occur twice; "
+    "if the clock skips an hour, it has no slots."
 )
 WALL_TIME = (
-    "Follows the wall clock: a time that the clock skips has its slot at the end of the gap, "
-    "one that it repeats has it at the first occurrence."
+    "Follows the wall clock: if the clock skips a time, its slot is at the end of the gap; "
+    "if the clock repeats a time, its slot is at the first occurrence."
 )
 
 
 class UpcomingQuery(StrictSerializer):
-    """How many slots, and from when on."""
+    """Query parameters of the upcoming slots."""
 
     count = fields.Digits(
         min_value=1,
         max_value=MAX_COUNT,
         default=DEFAULT_COUNT,
-        help_text="How many slots at most.",
+        help_text="Maximum number of slots to return.",
     )
     after = fields.Instant(
-        required=False, help_text="Slots later than this moment; by default, than now."
+        required=False,
+        help_text="Return only slots later than this time. Defaults to the current time.",
     )
 
 
@@ -58,17 +59,18 @@ class UpcomingQuery(StrictSerializer):
     ]
 )
 class PreviewSerializer(StrictSerializer):
-    """A schedule that need not be stored, and the same questions."""
+    """A schedule to preview without storing it."""
 
-    schedule = InlineSchedule(help_text="When: inline.")
+    schedule = InlineSchedule(help_text="The schedule, inline.")
     count = fields.WholeNumber(
         min_value=1,
         max_value=MAX_COUNT,
         default=DEFAULT_COUNT,
-        help_text="How many slots at most.",
+        help_text="Maximum number of slots to return.",
     )
     after = fields.Instant(
-        required=False, help_text="Slots later than this moment; by default, than now."
+        required=False,
+        help_text="Return only slots later than this time. Defaults to the current time.",
     )
 
 
@@ -89,19 +91,22 @@ class PreviewSerializer(StrictSerializer):
     ]
 )
 class UpcomingSerializer(serializers.Serializer[Any]):
-    """When a schedule is due."""
+    """The next slots of a schedule."""
 
     upcoming = serializers.ListField(
-        child=fields.Instant(), help_text="The next slots, in UTC, the nearest first."
+        child=fields.Instant(), help_text="The next slots in UTC, in ascending order."
     )
-    description = serializers.CharField(help_text="The schedule as a sentence.")
+    description = serializers.CharField(help_text="The schedule in words.")
     clock_changes = serializers.CharField(
-        help_text="What happens when the clock of the zone is put forward or back."
+        help_text=(
+            "The rule for slots when the time zone's clock changes, for example to daylight "
+            "saving time."
+        )
     )
 
 
 def serialize_upcoming(schedule: Schedule, slots: list[datetime]) -> Any:
-    """Return the answer to "when?" as JSON."""
+    """Return the slots of a schedule as JSON."""
     return UpcomingSerializer(
         {
             "upcoming": slots,
@@ -112,18 +117,18 @@ def serialize_upcoming(schedule: Schedule, slots: list[datetime]) -> Any:
 
 
 def serialize_never(error: InvalidSchedule) -> Any:
-    """Return the answer for a stored row that cannot run."""
+    """Return the JSON for a stored row that no schedule can be built from."""
     return UpcomingSerializer(
         {
             "upcoming": [],
             "description": describe_never(error),
-            "clock_changes": "There are no slots.",
+            "clock_changes": "This schedule has no slots.",
         }
     ).data
 
 
 def clock_changes(schedule: Schedule) -> str:
-    """State the rule that this schedule follows when the clock changes."""
+    """Return the rule that a schedule follows when the clock changes, as a sentence."""
     is_wall_time = (
         isinstance(schedule, Crontab) and not parse_fields(schedule.fields).every_nth_hour
     )
@@ -131,5 +136,5 @@ def clock_changes(schedule: Schedule) -> str:
 
 
 def moment_or_now(value: datetime | None) -> datetime:
-    """Return the moment that was asked for, or now."""
+    """Return the requested time, or the current time if there is none."""
     return value or datetime.now(UTC)

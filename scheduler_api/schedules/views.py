@@ -1,4 +1,4 @@
-"""Schedules over HTTP."""
+"""Views of schedules: four kinds stored, and the preview."""
 
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -43,7 +43,7 @@ from scheduler_api.schedules.tables import KIND_OF_MODEL, schedule_of
 
 
 class ScheduleViewSet(CrudViewSet):
-    """The schedules of one kind; any number of periodic tasks may follow each."""
+    """Schedules of one kind. Any number of periodic tasks can share a schedule."""
 
     tag = "Schedules"
     scopes: ClassVar = {
@@ -60,7 +60,7 @@ class ScheduleViewSet(CrudViewSet):
     }
 
     def get_queryset(self) -> QuerySet[Any]:
-        """Return the schedules with the periodic tasks that follow them, in two queries."""
+        """Return the schedules and the periodic tasks that use them, in two queries."""
         schedules = super().get_queryset()
         reference = KIND_OF_MODEL[schedules.model].name
         visible = PeriodicTask.objects.filter(visible_to(account_of(self.request)))
@@ -77,28 +77,29 @@ class ScheduleViewSet(CrudViewSet):
         return annotated
 
     def store(self, serializer: Any) -> Any:
-        """Save the row that the serializer has made or changed."""
+        """Save the row that the serializer created or changed."""
         actions.store(serializer.row, by=caller_of(self.request))
         return serializer.row
 
     def remove(self, row: Any) -> None:
-        """Delete a schedule that is not in use."""
+        """Delete a schedule that no periodic task uses."""
         actions.delete(row, by=caller_of(self.request))
 
     def slots_of(self, row: Any, *, count: int) -> list[datetime]:
-        """Return the slots that periodic tasks have which begin to follow a schedule now."""
+        """Return the slots of a periodic task that starts to use the schedule now."""
         now = datetime.now(UTC)
         try:
             return upcoming(schedule_of(row, anchor=now), after=now, count=count)
-        except InvalidSchedule:  # others have spoilt it, and this write is about something else
+        # Another program wrote an invalid row, and this request changes something else.
+        except InvalidSchedule:
             return []
 
     @extend_schema(responses=UpcomingSerializer)
     @action(detail=True)
     def upcoming(self, request: Request, **address: str) -> Response:
-        """Tell the next slots of a schedule.
+        """Return the next slots of a schedule.
 
-        An interval counts from the moment asked about: only a periodic task anchors it.
+        An interval counts from `after`, since only a periodic task gives it an anchor.
         """
         query = self.read_query()
         after = moment_or_now(query.get("after"))
@@ -112,7 +113,7 @@ class ScheduleViewSet(CrudViewSet):
 
 
 class IntervalScheduleViewSet(ScheduleViewSet):
-    """Every so often."""
+    """Schedules with a fixed interval between slots."""
 
     resource = "interval schedule"
     queryset = IntervalSchedule.objects.all()
@@ -120,7 +121,7 @@ class IntervalScheduleViewSet(ScheduleViewSet):
 
 
 class CrontabScheduleViewSet(ScheduleViewSet):
-    """At wall times."""
+    """Schedules with slots at wall-clock times of a time zone."""
 
     resource = "crontab schedule"
     queryset = CrontabSchedule.objects.all()
@@ -128,7 +129,7 @@ class CrontabScheduleViewSet(ScheduleViewSet):
 
 
 class SolarScheduleViewSet(ScheduleViewSet):
-    """By the sun."""
+    """Schedules with slots at solar events such as sunrise."""
 
     resource = "solar schedule"
     queryset = SolarSchedule.objects.all()
@@ -142,7 +143,7 @@ class SolarScheduleViewSet(ScheduleViewSet):
 
 
 class ClockedScheduleViewSet(ScheduleViewSet):
-    """Once."""
+    """Schedules with a single slot."""
 
     resource = "clocked schedule"
     queryset = ClockedSchedule.objects.all()
@@ -150,7 +151,7 @@ class ClockedScheduleViewSet(ScheduleViewSet):
 
 
 class PreviewViewSet(ApiViewSet):
-    """Schedules that are not stored."""
+    """Schedules to preview without storing them."""
 
     resource = "schedule"
     tag = "Schedules"
@@ -161,15 +162,15 @@ class PreviewViewSet(ApiViewSet):
     @extend_schema(responses=UpcomingSerializer)
     @action(detail=False, methods=["post"])
     def preview(self, request: Request) -> Response:
-        """Tell the next slots of a schedule that need not be stored.
+        """Return the next slots of a schedule without storing it.
 
-        An interval counts from the moment asked about.
+        An interval counts from `after`.
         """
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        question = serializer.validated_data
-        after = moment_or_now(question.get("after"))
-        schedule = schedule_of(question["schedule"], anchor=after)
+        query = serializer.validated_data
+        after = moment_or_now(query.get("after"))
+        schedule = schedule_of(query["schedule"], anchor=after)
         return Response(
-            serialize_upcoming(schedule, upcoming(schedule, after=after, count=question["count"]))
+            serialize_upcoming(schedule, upcoming(schedule, after=after, count=query["count"]))
         )

@@ -1,4 +1,4 @@
-"""Schedules in JSON: the four kinds, by themselves or inline in a periodic task."""
+"""Serializers of the four kinds of schedule, as resources or inline in a periodic task."""
 
 from scheduler_api.schedules.serializers.clocked import (
     ClockedScheduleSerializer,

@@ -1,4 +1,4 @@
-"""What the four kinds of schedule have in common in JSON."""
+"""Base serializers of the four kinds of schedule."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -17,20 +17,20 @@ from scheduler_api.schedules.tables import KINDS, check_row, kind_of, schedule_o
 
 
 class TypeName(fields.Choice):
-    """The name of a kind, by which the four are told apart."""
+    """The name of the schedule's kind: the discriminator of the four."""
 
     def __init__(self, name: str, **kwargs: Any) -> None:
         super().__init__(choices=[name], help_text="The kind of schedule.", **kwargs)
         self.name = name
 
     def get_attribute(self, instance: Any) -> str:
-        """Return the name: each table holds rows of one kind."""
+        """Return the name, which depends on the table alone: it holds rows of one kind."""
         return self.name
 
 
 @lru_cache(maxsize=4096)
 def cached_description(kind: str, **values: Any) -> str:
-    """Describe a schedule by its columns, which many periodic tasks have in common."""
+    """Describe a schedule by its columns. Cached: many periodic tasks share a schedule."""
     row = KINDS[kind].model(**values)
     try:
         return describe(schedule_of(row, anchor=datetime.now(UTC)))
@@ -39,9 +39,9 @@ def cached_description(kind: str, **values: Any) -> str:
 
 
 class ScheduleSerializer(StrictModelSerializer):
-    """What the four kinds have in common, inline.
+    """Base of the four inline schedules.
 
-    What it validates is a row that is not stored yet, `row`, with nothing wrong about it.
+    `is_valid()` sets `row`: a valid row that is not saved yet.
     """
 
     description = serializers.SerializerMethodField(help_text="The schedule in words.")
@@ -49,31 +49,31 @@ class ScheduleSerializer(StrictModelSerializer):
     Meta: Any
 
     def get_description(self, row: Any) -> str:
-        """Say when, for people; say what is wrong with a row that others have spoilt."""
+        """Return the schedule in words, or the error in a row that another program wrote."""
         return cached_description(kind_of(row).name, **values_of(row))
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse a schedule that Celery cannot build, or that has no slot to come."""
+        """Refuse a schedule that Celery cannot build or that has no future slot."""
         attrs.pop("type", None)
         try:
             row = self.build_row(self.to_columns(attrs))
         except InvalidSchedule as error:
-            place = self.error_field(error.field, attrs)
-            raise ValidationError({place: [ErrorDetail(str(error), error.code)]}) from error
+            field = self.error_field(error.field, attrs)
+            raise ValidationError({field: [ErrorDetail(str(error), error.code)]}) from error
         self.row = row
         return attrs
 
     def build_row(self, columns: Mapping[str, Any]) -> Any:
         """Return the row, new or changed, with these columns; raise InvalidSchedule."""
         if self.instance is None:
-            # Not made empty first: for the default of a time zone the disk is read.
+            # Not created empty first: the default of a time zone would be read from disk.
             row: Any = self.Meta.model(**columns)
             check_row(row, now=datetime.now(UTC))
             return row
         before = values_of(self.instance)
         for column, value in columns.items():
             setattr(self.instance, column, value)
-        # What was read may be sent back, even if its time has passed.
+        # A client may send back the values that it read, even if their time has passed.
         if values_of(self.instance) != before:
             check_row(self.instance, now=datetime.now(UTC))
         return self.instance
@@ -83,25 +83,26 @@ class ScheduleSerializer(StrictModelSerializer):
         return attrs
 
     def error_field(self, field: str, attrs: Mapping[str, Any]) -> str:
-        """Return the JSON field in which a mistake stands."""
+        """Return the JSON field that an error refers to."""
         return field if field in self.fields else "non_field_errors"
 
 
 class StoredScheduleSerializer(serializers.Serializer[Any]):
-    """What a schedule by itself tells beyond an inline one."""
+    """Fields of a stored schedule that an inline one does not have."""
 
     revision = serializers.IntegerField(
-        read_only=True, help_text="How often it was written over the API, the first time included."
+        read_only=True,
+        help_text="Number of times the schedule was written over the API, creation included.",
     )
     used_by = serializers.SerializerMethodField(
-        help_text="The names of the periodic tasks that follow this schedule, at most 100."
+        help_text="Names of the periodic tasks that use this schedule, at most 100."
     )
     used_by_count = serializers.IntegerField(
-        read_only=True, help_text="How many periodic tasks follow this schedule."
+        read_only=True, help_text="Number of periodic tasks that use this schedule."
     )
 
     def get_used_by(self, row: Any) -> list[str]:
-        """Return the names that the view has fetched."""
+        """Return the names that the view prefetched."""
         return [task.name for task in row.followers]
 
 

@@ -1,4 +1,4 @@
-"""Clocked schedules in JSON, by themselves or inline."""
+"""Serializers of clocked schedules, stored or inline."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -17,17 +17,19 @@ from scheduler_api.schedules.serializers.base import (
 
 
 class InlineClockedSerializer(ScheduleSerializer):
-    """Once, at a moment."""
+    """A single slot at a given time."""
 
     type = TypeName("clocked")
 
     class Meta:
         model = ClockedSchedule
         fields: ClassVar[tuple[str, ...]] = ("id", "type", "clocked_time", "description")
-        extra_kwargs: ClassVar[dict[str, Any]] = {"clocked_time": {"help_text": "The moment."}}
+        extra_kwargs: ClassVar[dict[str, Any]] = {
+            "clocked_time": {"help_text": "The time of the slot."}
+        }
 
     def error_field(self, field: str, attrs: Mapping[str, Any]) -> str:
-        """There is but one."""
+        """Return the only field."""
         return "clocked_time"
 
 
@@ -46,7 +48,7 @@ class InlineClockedSerializer(ScheduleSerializer):
     )
 )
 class ClockedScheduleSerializer(InlineClockedSerializer, StoredScheduleSerializer):
-    """Once, at a moment."""
+    """A single slot at a given time."""
 
     type = TypeName("clocked", required=False)
 

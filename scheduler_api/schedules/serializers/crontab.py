@@ -1,4 +1,4 @@
-"""Crontabs in JSON, by themselves or inline."""
+"""Serializers of crontabs, stored or inline."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -25,22 +25,23 @@ from scheduler_api.schedules.serializers.base import (
 
 CRONTAB_FIELDS = CrontabFields._fields
 CRONTAB_TEXTS = {
-    "minute": "From 0 to 59: `*`, `30`, `0,30`, `10-20`, `*/5`.",
-    "hour": "From 0 to 23, written like the minute.",
-    "day_of_month": "From 1 to 31.",
-    "month_of_year": "From 1 to 12, or by name: `jan`.",
-    "day_of_week": "From 0 to 7, both of which are Sunday, or by name: `mon-fri`.",
+    "minute": "Minutes, 0 to 59. Examples: `*`, `30`, `0,30`, `10-20`, `*/5`.",
+    "hour": "Hours, 0 to 23, in the same syntax as `minute`.",
+    "day_of_month": "Days of the month, 1 to 31.",
+    "month_of_year": "Months, 1 to 12 or names such as `jan`.",
+    "day_of_week": "Days of the week, 0 to 7 (0 and 7 are Sunday) or names such as `mon-fri`.",
 }
 
 
 @cache
 def zone_names() -> frozenset[str]:
-    """Return the names of all time zones; finding them reads the disk."""
-    return frozenset(available_timezones() - {"localtime"})  # on each machine another one
+    """Return the names of all time zones. Cached: listing them reads the disk."""
+    # "localtime" means another zone on each machine.
+    return frozenset(available_timezones() - {"localtime"})
 
 
 def default_zone() -> ZoneInfo:
-    """Return the zone of crontabs that name none: the setting, as for django-celery-beat."""
+    """Return the default zone: the setting CELERY_TIMEZONE, as for django-celery-beat."""
     return ZoneInfo(settings.CELERY_TIMEZONE)
 
 
@@ -64,7 +65,7 @@ class TimeZoneName(fields.Text):
 
 
 class Expression(fields.Text):
-    """A crontab in one line."""
+    """A crontab on one line."""
 
     in_requests: Mapping[str, Any] = {
         "pattern": r"^\s*(@[A-Za-z]+|\S+(\s+\S+){4})\s*$",
@@ -73,13 +74,16 @@ class Expression(fields.Text):
 
 
 class InlineCrontabSerializer(ScheduleSerializer):
-    """At wall times of a zone; the day of the month AND the day of the week must match."""
+    """Slots at wall-clock times of a zone.
+
+    The day of the month AND the day of the week must match.
+    """
 
     in_requests: Mapping[str, Any] = {
         "properties": {
             field: {"pattern": pattern} for field, pattern in field_patterns()._asdict().items()
         },
-        # The expression stands for all five fields.
+        # The expression replaces all five fields.
         "not": {
             "required": ["expression"],
             "anyOf": [{"required": [field]} for field in CRONTAB_FIELDS],
@@ -87,13 +91,19 @@ class InlineCrontabSerializer(ScheduleSerializer):
     }
     type = TypeName("crontab")
     timezone = TimeZoneName(
-        default=default_zone,  # type: ignore[arg-type]  # as to_internal_value, which is no text
-        help_text="The zone whose wall clock counts, as Europe/Berlin; by default, the service's.",
+        default=default_zone,  # type: ignore[arg-type]  # a zone, as to_internal_value returns
+        help_text=(
+            "IANA time zone of the wall-clock times, such as `Europe/Berlin`. Defaults to the "
+            "time zone of the service."
+        ),
     )
     expression = Expression(
         required=False,
         write_only=True,
-        help_text="The five fields in one line, instead of each: `*/5 * * * *`, `@daily`.",
+        help_text=(
+            "All five fields on one line, such as `*/5 * * * *` or `@daily`. Replaces the single "
+            "fields."
+        ),
     )
 
     class Meta:
@@ -111,12 +121,13 @@ class InlineCrontabSerializer(ScheduleSerializer):
         }
 
     def to_columns(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Take the fields from the expression if there is one; spell them as stock beat can."""
+        """Return the fields, or those of the expression, in a spelling that stock beat reads."""
         columns = dict(attrs)
         if expression := columns.pop("expression", None):
             if any(field in self.initial_data for field in CRONTAB_FIELDS):
                 raise InvalidSchedule(
-                    "expression stands for all five fields: send it, or them, not both",
+                    "expression replaces all five fields: send either the expression or the "
+                    "fields, not both",
                     field="expression",
                     code="ambiguous",
                 )
@@ -128,7 +139,7 @@ class InlineCrontabSerializer(ScheduleSerializer):
         return columns | normalize_fields(CrontabFields(**given))._asdict()
 
     def error_field(self, field: str, attrs: Mapping[str, Any]) -> str:
-        """Blame the expression for the fields that were read from it."""
+        """Return "expression" for errors in the fields that were parsed from it."""
         return "expression" if "expression" in attrs else super().error_field(field, attrs)
 
 
@@ -175,7 +186,10 @@ class InlineCrontabSerializer(ScheduleSerializer):
     )
 )
 class CrontabScheduleSerializer(InlineCrontabSerializer, StoredScheduleSerializer):
-    """At wall times of a zone; the day of the month AND the day of the week must match."""
+    """Slots at wall-clock times of a zone.
+
+    The day of the month AND the day of the week must match.
+    """
 
     type = TypeName("crontab", required=False)
 

@@ -1,4 +1,4 @@
-"""Intervals in JSON, by themselves or inline."""
+"""Serializers of intervals, stored or inline."""
 
 from typing import Any, ClassVar
 
@@ -18,7 +18,7 @@ LARGEST_INTEGER = 2**31 - 1
 
 
 class InlineIntervalSerializer(ScheduleSerializer):
-    """Every so often, in elapsed time; from 1 second to 10 years."""
+    """A fixed interval between slots, in elapsed time: from 1 second to 10 years."""
 
     type = TypeName("interval")
 
@@ -29,7 +29,7 @@ class InlineIntervalSerializer(ScheduleSerializer):
             "every": {
                 "min_value": 1,
                 "max_value": LARGEST_INTEGER,
-                "help_text": "How many periods pass from one slot to the next.",
+                "help_text": "Number of periods from one slot to the next.",
             },
             "period": {"help_text": "The unit of `every`."},
         }
@@ -51,7 +51,7 @@ class InlineIntervalSerializer(ScheduleSerializer):
     )
 )
 class IntervalScheduleSerializer(InlineIntervalSerializer, StoredScheduleSerializer):
-    """Every so often, in elapsed time; from 1 second to 10 years."""
+    """A fixed interval between slots, in elapsed time: from 1 second to 10 years."""
 
     type = TypeName("interval", required=False)
 

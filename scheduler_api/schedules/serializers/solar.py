@@ -1,4 +1,4 @@
-"""Solar schedules in JSON, by themselves or inline."""
+"""Serializers of solar schedules, stored or inline."""
 
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -18,14 +18,18 @@ from scheduler_api.schedules.serializers.base import (
 
 
 class InlineSolarSerializer(ScheduleSerializer):
-    """When the sun rises, sets or stands highest at a place, or it dawns or darkens there."""
+    """Slots at a solar event at a location: dawn, sunrise, solar noon, sunset or dusk."""
 
     type = TypeName("solar")
     latitude = fields.Number(
-        min_value=-90, max_value=90, help_text="Degrees north of the equator."
+        min_value=-90,
+        max_value=90,
+        help_text="Latitude in degrees north of the equator, stored to six decimals.",
     )
     longitude = fields.Number(
-        min_value=-180, max_value=180, help_text="Degrees east of Greenwich."
+        min_value=-180,
+        max_value=180,
+        help_text="Longitude in degrees east of Greenwich, stored to six decimals.",
     )
 
     class Meta:
@@ -38,8 +42,9 @@ class InlineSolarSerializer(ScheduleSerializer):
             "longitude",
             "description",
         )
-        extra_kwargs: ClassVar[dict[str, Any]] = {"event": {"help_text": "What the sun does."}}
-        validators: ClassVar[list[Any]] = []  # equal ones are reused, or refused by the action
+        extra_kwargs: ClassVar[dict[str, Any]] = {"event": {"help_text": "The solar event."}}
+        # No unique validator: an equal inline schedule is reused, an equal stored one refused.
+        validators: ClassVar[list[Any]] = []
 
     def to_columns(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Round to the six decimals (11 cm) that the table holds."""
@@ -68,7 +73,7 @@ class InlineSolarSerializer(ScheduleSerializer):
     )
 )
 class SolarScheduleSerializer(InlineSolarSerializer, StoredScheduleSerializer):
-    """When the sun rises, sets or stands highest at a place, or it dawns or darkens there."""
+    """Slots at a solar event at a location: dawn, sunrise, solar noon, sunset or dusk."""
 
     type = TypeName("solar", required=False)
 
