@@ -249,6 +249,10 @@ CELERY_BEAT_SCHEDULE = {
 
 # --- Scheduler API --------------------------------------------------------------------------
 
+# Whether prebuilt messages, prepared statements and the fast list reader are used. Without them,
+# Celery, Django and REST framework do the same work, more slowly.
+FAST_PATHS = flag("FAST_PATHS", default=True)
+
 # Whether a change of a definition must say which revision it is for.
 REQUIRE_IF_MATCH = flag("REQUIRE_IF_MATCH", default=False)
 

@@ -1,1 +1,1 @@
-"""Publishing to the message broker, in beat: transports, channels, frames, message templates."""
+"""Publishing to the message broker, inside beat: transports, channels, frames, templates."""

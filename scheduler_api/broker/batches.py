@@ -1,4 +1,4 @@
-"""A batch of runs on its way to a broker, and what a link to one must be able to do."""
+"""A batch of runs in flight to the broker, and the interface of a transport that publishes it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,19 +8,20 @@ from scheduler_api.broker.outgoing import BatchResult, Outgoing, PublishFailure
 
 
 class BrokerConnectionLost(Exception):
-    """The broker cannot be reached, or no longer; says why."""
+    """The connection cannot be opened, or is lost; the message is the reason."""
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class Batch:
-    """Runs that were handed over together, and what became of them.
+    """Runs that were submitted together, and the result of each so far.
 
-    `touched_at` is the last time that one was written or answered, by the monotonic clock.
+    `last_activity_at` is when a message of the batch was last written or answered, by the
+    monotonic clock.
     """
 
     id: int
     runs: Sequence[Outgoing]
-    published: int = 0  # how many of them were given to the link
+    published: int = 0  # runs that were passed to the transport
     confirmed: list[str] = field(default_factory=list)
     failed: dict[str, tuple[PublishFailure, str]] = field(default_factory=dict)
     answered: int = 0
@@ -39,7 +40,7 @@ class Batch:
         self.answered += 1
 
     def give_up(self, reason: str) -> None:
-        """Call unanswered what has no answer; later ones are not heard."""
+        """Mark every run without an answer as unanswered; later answers do not count."""
         known = {*self.confirmed, *self.failed}
         for run in self.runs:
             if run.id not in known:
@@ -47,25 +48,25 @@ class Batch:
         self.answered = len(self.runs)
 
     def result(self) -> BatchResult:
-        """Return what is known now: copies, for an answer may still come to what was given up."""
+        """Return the result so far, as copies: the broker may still answer an abandoned run."""
         return BatchResult(batch_id=self.id, confirmed=[*self.confirmed], failed={**self.failed})
 
 
 class Transport(Protocol):
-    """A connection to a broker, for one thread. Each method may raise BrokerConnectionLost."""
+    """A connection to a broker, used by one thread. Each method may raise BrokerConnectionLost."""
 
-    broker: str  # what people call it
-    blocked: str  # why the broker takes no messages at the moment; "" when it does
+    broker: str  # name for log messages
+    blocked: str  # why the broker accepts no messages at the moment; "" when it does
 
     def connect(self) -> None: ...
 
     def capacity(self) -> int:
-        """Return how many runs it takes now."""
+        """Return how many more runs the transport accepts now."""
 
     def publish(self, batch: Batch, runs: Sequence[Outgoing]) -> None: ...
 
-    def poll(self, wake: int, *, timeout_seconds: float) -> None:
-        """Write and read what there is; wait for it, or for the file descriptor `wake`."""
+    def poll(self, wake_fd: int, *, timeout_seconds: float) -> None:
+        """Write and read without blocking; before it reads, wait for data or for `wake_fd`."""
 
     def close(self, *, timeout_seconds: float) -> None:
-        """Leave, in the order of the protocol where that is soon; raises nothing."""
+        """Close the connection, by the protocol if that takes no longer; raises nothing."""

@@ -1,4 +1,4 @@
-"""The message that Celery itself would send for a run: written by Celery, and caught."""
+"""Captures the message that Celery itself would send for a run, before it leaves the process."""
 
 import json
 from collections.abc import Mapping
@@ -16,15 +16,15 @@ from scheduler_api.broker.outgoing import Outgoing
 
 
 class Unsendable(Exception):
-    """The run cannot be made into a message, now or later; says why, without a value."""
+    """The run can never be made into a message; the reason contains no argument's value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Message:
-    """What goes to the broker: `headers` and `properties` are those of AMQP, in Celery's order.
+    """A message for the broker, with the headers and properties of AMQP in Celery's order.
 
-    `declare` has the queues that Celery would declare before it; `content` is what `body` was
-    made from, for receivers of the signal after_task_publish.
+    `declare` has the queues that Celery would declare before it publishes. `content` is the object
+    that `body` was serialized from, for receivers of the signal after_task_publish.
     """
 
     task: str
@@ -47,15 +47,15 @@ class _Captured(Exception):
 
 
 class _CapturingProducer(Producer):
-    """A producer that has no channel: what it is to publish, it raises.
+    """A producer without a channel, which raises each message in the place of publishing it.
 
-    Overrides kombu's Producer._publish, the last step before a channel. Raising keeps Celery from
-    sending after_task_publish, and the event task-sent: nothing has been sent yet.
+    Overrides kombu's Producer._publish, the last step before a channel. The exception keeps Celery
+    from sending after_task_publish and the event task-sent: nothing has been published yet.
     """
 
     def __init__(self, app: Celery) -> None:
         super().__init__(None, auto_declare=False)  # type: ignore[arg-type]
-        # Never opened: Celery asks it which errors are its own.
+        # Never opened: Celery reads the connection's error classes.
         self.__connection__ = app.connection_for_write()  # type: ignore[misc]
 
     def publish(self, body: Any, *args: Any, **kwargs: Any) -> Any:
@@ -104,7 +104,7 @@ def capture(app: Celery, run: Outgoing) -> Message:
     Nothing leaves this process. Receivers of before_task_publish are called.
     """
     try:
-        # As in a worker: no result backend is to listen for a result that nobody waits for.
+        # As in a worker: the result backend must not subscribe to a result that nobody reads.
         with denied_join_result():
             send(app, run, producer=_capturing_producer(app), retry=False)
     except _Captured as captured:
@@ -117,19 +117,22 @@ def capture(app: Celery, run: Outgoing) -> Message:
 
 
 def refusal_reason(error: Exception) -> str:
-    """Say why Celery cannot send a run; not what others say, which may have a secret in it."""
-    told = f": {error}" if isinstance(error, TypeError | CeleryError) else ""
-    return f"Celery cannot send it: {type(error).__name__}{told}"
+    """Return why Celery cannot send a run, as a sentence.
+
+    Only Celery's errors and TypeError are quoted: the text of others may contain a secret.
+    """
+    detail = f": {error}" if isinstance(error, TypeError | CeleryError) else ""
+    return f"Celery cannot send it: {type(error).__name__}{detail}"
 
 
 def send(app: Celery, run: Outgoing, **more: Any) -> None:
-    """Let Celery send a run, as stock beat does; may raise whatever is wrong with it.
+    """Send a run with Celery, as stock beat does; raises any error that Celery or the task raises.
 
     The options are those of django_celery_beat.schedulers.ModelEntry, and the header
-    `celery_beat_task` that of celery.beat.Scheduler.apply_async.
+    `celery_beat_task` is that of celery.beat.Scheduler.apply_async.
     """
     if app.conf.task_always_eager:
-        raise Unsendable("The setting CELERY_TASK_ALWAYS_EAGER is on: beat would run it itself.")
+        raise Unsendable("CELERY_TASK_ALWAYS_EAGER is on: beat would run the task itself.")
     args, kwargs, options = (
         loads(run.args or "[]"),
         loads(run.kwargs or "{}"),
@@ -149,9 +152,10 @@ def send(app: Celery, run: Outgoing, **more: Any) -> None:
 
 
 def send_publish_signals(app: Celery, message: Message) -> None:
-    """Tell what Celery tells once the broker has a message: a signal, and an event if it is to.
+    """Send the signal after_task_publish and, where Celery is set to, the event task-sent.
 
-    The part of celery.app.amqp.AMQP.send_task_message that comes after its publish().
+    Does the part of celery.app.amqp.AMQP.send_task_message that follows its publish(). Call it
+    when the broker has confirmed the message.
     """
     headers = message.headers
     signals.after_task_publish.send(

@@ -1,7 +1,7 @@
-"""Channels of an AMQP connection: one for each exchange, so that none hurts another.
+"""A channel of an AMQP connection, with the messages that RabbitMQ has not answered.
 
-RabbitMQ closes a channel over a single message: when its exchange is missing, or may not be
-written to. All that was unanswered there is lost with it.
+Each exchange has a channel of its own. RabbitMQ closes a channel over a single message whose
+exchange is missing or may not be written to, and every unanswered message on it is lost.
 """
 
 from struct import Struct
@@ -19,7 +19,7 @@ tag_of = Struct(">Q").unpack_from
 
 
 class Channel:
-    """A channel in confirm mode, and what is unanswered on it, by delivery tag."""
+    """A channel in confirm mode, with its unanswered messages by delivery tag."""
 
     __slots__ = (
         "channel_number",
@@ -33,18 +33,19 @@ class Channel:
     )
 
     def __init__(self, key: tuple[str, str], channel_number: int) -> None:
-        """`key` is an exchange, and the one run that is published here, or "" for all."""
+        """`key` is an exchange and the id of the only run published here; "" for all runs."""
         self.key = key
         self.suspect = key[1]
         self.channel_number = channel_number
-        self.tag = 0  # of the last message
+        self.tag = 0  # delivery tag of the last message
         self.pending: dict[int, tuple[Batch, str]] = {}
-        self.returned: dict[str, str] = {}  # by run: why the broker returned it
-        self.returning = ""  # why the message is returned whose header is to come
+        self.returned: dict[str, str] = {}  # by run id: why RabbitMQ returned the message
+        # The reason of a basic.return; its content header, which has the run id, comes next.
+        self.returning = ""
         self.frame_templates: dict[MessageTemplate, FrameTemplate] = {}
 
     def opening(self) -> bytes:
-        """Return what opens the channel; the answers need not be waited for."""
+        """Return the frames that open the channel; they need no wait for the answers."""
         return method(self.channel_number, OPEN, "s", "") + method(
             self.channel_number, CONFIRM_SELECT, "b", False
         )
@@ -53,12 +54,12 @@ class Channel:
         return method(self.channel_number, CLOSE, "BsBB", 0, "", 0, 0)
 
     def add(self, batch: Batch, run_id: str) -> None:
-        """Note the next message of the channel."""
+        """Record the next message of the channel as unanswered."""
         self.tag += 1
         self.pending[self.tag] = batch, run_id
 
     def answered(self, payload: bytes) -> list[tuple[Batch, str]]:
-        """Return the runs that a basic.ack or basic.nack is about."""
+        """Return the runs that a basic.ack or basic.nack answers."""
         [tag] = tag_of(payload, 4)
         pending = self.pending
         if not payload[12] & 1:
@@ -72,7 +73,7 @@ class Channel:
         return [pending.pop(known) for known in tags]
 
     def acked(self, payload: bytes) -> list[tuple[Batch, str]]:
-        """Take a basic.ack; return what was confirmed: not what was returned before."""
+        """Handle a basic.ack; return the confirmed runs, without the runs returned before."""
         entries = self.answered(payload)
         if not self.returned:
             return entries
@@ -85,15 +86,15 @@ class Channel:
         return confirmed
 
     def forget(self, batch: Batch) -> None:
-        """Wait no longer for answers about a batch."""
+        """Ignore later answers to the messages of a batch."""
         self.pending = {tag: entry for tag, entry in self.pending.items() if entry[0] is not batch}
 
     def lost(self, code: int, text: str) -> list[str]:
-        """Take the end of the channel; return the runs of which one may have caused it."""
+        """Handle the end of the channel; return the suspects, one of which may have caused it."""
         entries, self.pending = list(self.pending.values()), {}
-        reason = f"RabbitMQ does not take it: {text}"
+        reason = f"RabbitMQ does not accept it: {text}"
         for batch, run_id in entries:
-            if code in {NOT_FOUND, ACCESS_REFUSED}:  # of the exchange
+            if code in {NOT_FOUND, ACCESS_REFUSED}:  # the exchange is at fault
                 batch.fail(run_id, PublishFailure.UNROUTABLE, reason)
             elif self.suspect:
                 batch.fail(run_id, PublishFailure.REFUSED, reason)
@@ -106,20 +107,20 @@ class Channel:
 
 
 def read_close(payload: bytes) -> tuple[int, str]:
-    """Return code and text of a channel.close."""
+    """Return the code and the text of a channel.close."""
     return int.from_bytes(payload[4:6], "big"), payload[7 : 7 + payload[6]].decode(
         errors="replace"
     )
 
 
 def read_return(payload: bytes) -> str:
-    """Return why a basic.return returns a message, as a sentence."""
-    at, words = 6, []
+    """Return the reason of a basic.return, as a sentence."""
+    at, fields = 6, []
     for _ in range(3):
         end = at + 1 + payload[at]
-        words.append(payload[at + 1 : end].decode(errors="replace"))
+        fields.append(payload[at + 1 : end].decode(errors="replace"))
         at = end
-    text, exchange, routing_key = words
+    text, exchange, routing_key = fields
     if not exchange:
         return f"There is no queue {routing_key!r}: {text}."
-    return f"The exchange {exchange!r} leads {routing_key!r} to no queue: {text}."
+    return f"The exchange {exchange!r} routes {routing_key!r} to no queue: {text}."

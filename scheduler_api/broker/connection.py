@@ -1,4 +1,4 @@
-"""The socket of a RabbitMQ connection: frames out and in, without waiting."""
+"""The socket of a RabbitMQ connection: writes and reads frames without blocking."""
 
 import select
 import ssl
@@ -14,9 +14,8 @@ from kombu.exceptions import OperationalError
 from scheduler_api.broker.batches import BrokerConnectionLost
 from scheduler_api.broker.frames import END, HEARTBEAT, frame, frame_head, method
 
-# Seconds.
 CONNECT_TIMEOUT_SECONDS = 5
-HANDSHAKE_TIMEOUT_SECONDS = 10  # while it connects
+HANDSHAKE_TIMEOUT_SECONDS = 10
 HEARTBEAT_INTERVAL_SECONDS = 10
 CLOSE_POLL_SECONDS = 0.1
 
@@ -25,7 +24,7 @@ CONNECTION_CLOSE = (10, 50)
 
 
 def connection_to(app: Celery, **options: Any) -> Any:
-    """Return a connection of kombu that is open, to the first host of the URL that answers."""
+    """Return an open kombu connection to the first host of the URL that answers."""
     connection = app.connection_for_write(
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         transport_options={
@@ -44,7 +43,7 @@ def connection_to(app: Celery, **options: Any) -> Any:
 
 
 class Connection:
-    """An open connection that py-amqp has made, and no longer reads or writes."""
+    """An open connection that py-amqp has made, and that only this class reads and writes."""
 
     def __init__(self, app: Celery) -> None:
         """Connect; raises BrokerConnectionLost."""
@@ -61,15 +60,15 @@ class Connection:
 
     @property
     def unwritten(self) -> int:
-        """Return how many bytes wait for the socket."""
+        """Return the number of bytes that the socket has not accepted yet."""
         return len(self._writing)
 
     def put(self, frames: bytes) -> None:
-        """Have frames written, with the next call of write()."""
+        """Queue frames for the next call of write()."""
         self._queued.append(frames)
 
     def write(self) -> None:
-        """Write as much as the socket takes now."""
+        """Write as many bytes as the socket accepts now."""
         while self._writing or self._queued:
             if not self._writing:
                 self._writing = memoryview(b"".join(self._queued))
@@ -83,17 +82,17 @@ class Connection:
             self._writing = self._writing[sent:]
             self._written_at = time.monotonic()
 
-    def wait(self, wake: int, timeout_seconds: float) -> None:
-        """Wait until there is something to read, or room to write, or for `wake`."""
-        if getattr(self._sock, "pending", int)():  # read from TLS, and not from it
+    def wait(self, wake_fd: int, timeout_seconds: float) -> None:
+        """Wait until the socket or `wake_fd` is readable, or the socket takes unwritten bytes."""
+        if getattr(self._sock, "pending", int)():  # TLS has decrypted bytes that are still unread
             return
         mask = select.POLLIN | (select.POLLOUT if self._writing else 0)
         self._poll.register(self._sock, mask)
-        self._poll.register(wake, select.POLLIN)
+        self._poll.register(wake_fd, select.POLLIN)
         self._poll.poll(timeout_seconds * 1000)
 
     def read(self) -> Iterator[tuple[int, int, bytes]]:
-        """Yield the frames that are there, as type, channel and payload."""
+        """Yield the complete frames received so far: type, channel number and payload."""
         try:
             data = self._sock.recv(MAX_READ_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -101,7 +100,7 @@ class Connection:
         except OSError as error:
             raise BrokerConnectionLost(str(error)) from error
         if not data:
-            raise BrokerConnectionLost("It has closed the connection.")
+            raise BrokerConnectionLost("The server closed the connection.")
         self._read_at = time.monotonic()
         data = self._unread + data if self._unread else data
         at, end = 0, len(data)
@@ -115,20 +114,20 @@ class Connection:
         self._unread = data[at:]
 
     def pass_to_py_amqp(self, kind: int, payload: bytes) -> None:
-        """Let py-amqp take a frame of the connection itself; it raises when that is closed."""
+        """Pass a frame of channel 0 to py-amqp, which raises an error on connection.close."""
         self._raw.on_inbound_frame((kind, 0, payload))
 
     def keep_alive(self, now: float) -> None:
-        """Write a heartbeat where it is time to; raise BrokerConnectionLost where none comes."""
+        """Write a heartbeat when it is due; raise BrokerConnectionLost when none was received."""
         interval = self._raw.heartbeat
         if interval and now - self._read_at > 2 * interval:
-            raise BrokerConnectionLost(f"Nothing came from it for {2 * interval:g} seconds.")
-        # A broker that reads nothing, since it is blocked, waits for no heartbeat either.
+            raise BrokerConnectionLost(f"No data was received for {2 * interval:g} seconds.")
+        # A blocked broker reads nothing, and does not wait for heartbeats either.
         if interval and now - self._written_at > interval / 2 and not self._writing:
             self.put(frame(HEARTBEAT, 0, b""))
 
     def close(self, *, timeout_seconds: float) -> None:
-        """Leave, in the order of the protocol where that is soon."""
+        """Close the connection, by the protocol if that takes no longer than the timeout."""
         end = time.monotonic() + timeout_seconds
         with suppress(BrokerConnectionLost, AMQPError, OSError):
             self.put(method(0, CONNECTION_CLOSE, "BsBB", 200, "", 0, 0))

@@ -1,4 +1,4 @@
-"""AMQP 0-9-1: a message as the bytes that are written to a RabbitMQ connection.
+"""Encodes a message as AMQP 0-9-1 frames.
 
 The specification, section 4.2: a frame is its type (1 method, 2 content header, 3 body), channel,
 size, payload and 0xCE. A message is basic.publish, the content header with its properties, and
@@ -20,17 +20,18 @@ from scheduler_api.broker.message_templates import MessageFields, MessageTemplat
 
 METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
 END = b"\xce"
-FRAME_OVERHEAD_BYTES = 8  # bytes of a frame beyond its payload
+FRAME_OVERHEAD_BYTES = 8  # all of a frame but its payload
 BASIC, PUBLISH = 60, 40
-# Milliseconds: beyond it RabbitMQ closes the channel. The worker looks at the header `expires`.
+# RabbitMQ closes the channel over a larger one. The worker reads the header `expires` instead.
 MAX_EXPIRATION_MILLISECONDS = 2**32 - 1
-MAX_SHORT_STRING_BYTES = 255  # bytes of a short string, and the largest octet
-MAX_BODY_BYTES = 16 * 1024 * 1024  # bytes: RabbitMQ's default `max_message_size`, beyond it closes
+MAX_SHORT_STRING_BYTES = 255  # also the largest octet
+# RabbitMQ's default `max_message_size`: it closes the channel over a larger body.
+MAX_BODY_BYTES = 16 * 1024 * 1024
 
 NAME_KEY = b"\x12periodic_task_nameS"
 
 frame_head = Struct(">BHI")
-# Head, and what a content header begins with: class, weight, size of the body.
+# The head of a frame and the start of a content header: class, weight, size of the body.
 header_head = Struct(">BHIHHQ")
 long = Struct(">I").pack
 HEADER_START = header_head.size - frame_head.size
@@ -41,15 +42,16 @@ def frame(kind: int, channel_number: int, payload: bytes) -> bytes:
 
 
 def method(channel_number: int, signature: tuple[int, int], types: str = "", *args: Any) -> bytes:
-    """Return the frame of a method; `types` as amqp.serialization.dumps takes them."""
+    """Return the frame of a method; `types` has the format of amqp.serialization.dumps."""
     head = signature[0].to_bytes(2, "big") + signature[1].to_bytes(2, "big")
     return frame(METHOD, channel_number, head + dumps(types, args))
 
 
 def encode(message: Message, *, channel_number: int, frame_max: int) -> bytes:
-    """Return all frames of a message: mandatory, so that one without a queue is returned.
+    """Return all frames of a message.
 
-    Raises Unsendable where AMQP has no words for it.
+    It is published as mandatory: RabbitMQ returns a message that no queue receives. Raises
+    Unsendable if AMQP cannot represent the message.
     """
     try:
         publish, properties = encode_publish(message, channel_number), encode_properties(message)
@@ -87,12 +89,12 @@ def encode_properties(message: Message) -> bytes:
 
 @lru_cache(4096)
 def encode_headers(headers: tuple[tuple[str, str], ...]) -> bytes:
-    """Return entries of a table; names are as short as the API has them."""
+    """Return entries of a table; the API limits the length of their names."""
     return dumps("F", (dict(headers),))[4:]  # without the length of the table
 
 
 def within_limit(expiration: str) -> str:
-    """Return an expiration that RabbitMQ takes: 49 days at most."""
+    """Return an expiration that RabbitMQ accepts: 49 days at most."""
     is_number = expiration.isascii() and expiration.isdecimal()
     return str(min(int(expiration), MAX_EXPIRATION_MILLISECONDS)) if is_number else expiration
 
@@ -106,41 +108,41 @@ def body_frames(body: bytes, channel_number: int, frame_max: int) -> bytes:
 
 
 def check_size(header: int, body: int, frame_max: int) -> None:
-    """Raise Unsendable where RabbitMQ would close the connection, or the channel, over a size."""
+    """Raise Unsendable for a size over which RabbitMQ closes the connection or the channel."""
     if header + FRAME_OVERHEAD_BYTES > frame_max:
-        raise Unsendable(f"Its headers take more than the {frame_max} bytes of an AMQP frame.")
+        raise Unsendable(f"Its headers exceed the {frame_max} bytes of an AMQP frame.")
     if body > MAX_BODY_BYTES:
-        raise Unsendable(f"Its arguments take more than {MAX_BODY_BYTES} bytes as JSON.")
+        raise Unsendable(f"Its arguments exceed {MAX_BODY_BYTES} bytes as JSON.")
 
 
 def unencodable(message: Message) -> str:
-    """Say why a message cannot be encoded."""
+    """Return why a message cannot be encoded, as a sentence."""
     for name in ("exchange", "routing_key"):
         if len(getattr(message, name).encode(errors="surrogatepass")) > MAX_SHORT_STRING_BYTES:
-            return f"Its {name} takes more than the 255 bytes that AMQP has for one."
+            return f"Its {name} exceeds 255 bytes, the limit of AMQP."
     if not 0 <= (message.priority or 0) <= MAX_SHORT_STRING_BYTES:
         return "Its priority is not between 0 and 255."
     if any(
         len(str(name).encode(errors="surrogatepass")) > MAX_SHORT_STRING_BYTES
         for name in message.headers
     ):
-        return "The name of a header takes more than the 255 bytes that AMQP has for one."
-    return "A header or a property of it has a value that AMQP has no type for."
+        return "The name of a header exceeds 255 bytes, the limit of AMQP."
+    return "A header or a property has a value that AMQP has no type for."
 
 
 class FrameTemplate:
-    """The frames of a template's messages: only what MessageFields has is written for each."""
+    """Prebuilt frames of a template's messages: rendering writes only the MessageFields."""
 
     def __init__(self, template: MessageTemplate, *, channel_number: int, frame_max: int) -> None:
-        """Encode a message with marks for words, and cut it at the marks.
+        """Encode a message with marks in the place of its fields, and cut the bytes at the marks.
 
         Raises Unsendable as encode() does.
         """
         # Fields: id, expires, root_id, argsrepr, kwargsrepr, periodic_task_name; id, expiration.
         marks = [f"mark {uuid4()}" for _ in range(5)]
         id_, name, argsrepr, kwargsrepr, expires = marks
-        words = MessageFields(id_, name, b"", argsrepr, kwargsrepr, (), expires, expires)
-        message = template.fill(words)
+        fields = MessageFields(id_, name, b"", argsrepr, kwargsrepr, (), expires, expires)
+        message = template.fill(fields)
         encode(message, channel_number=channel_number, frame_max=frame_max)
         rest = encode_properties(message)
         table = 2 + 1 + len(message.content_type.encode()) + 1
@@ -160,33 +162,33 @@ class FrameTemplate:
             piece, rest = _cut(rest, bytes([len(mark)]) + mark.encode())
             pieces.append(piece)
         pieces.append(rest)
-        if not self.expires:  # nothing stands where it would
+        if not self.expires:  # empty pieces keep the number of pieces the same
             pieces[2:2] = [b""]
             pieces[-1:-1] = [b""]
-        pieces[6] = _cut(pieces[6], NAME_KEY)[0]  # before it stand the headers of the row
+        pieces[6] = _cut(pieces[6], NAME_KEY)[0]  # the headers of the row precede it
         self._pieces = tuple(pieces)
-        # All but the words: the lengths before them are pieces.
+        # All but the fields; the lengths before them are fields, too.
         lengths = 4 + 4 * len(in_table) + 1 + self.expires
         self._size = HEADER_START + sum(map(len, pieces)) + len(NAME_KEY) + lengths
         self._publish = encode_publish(message, channel_number)
         self._channel_number = channel_number
         self._frame_max = frame_max
 
-    def render(self, words: MessageFields) -> bytes:
+    def render(self, fields: MessageFields) -> bytes:
         """Return all frames of a message; raises Unsendable."""
-        id_text, name_text, body, args_text, kwargs_text, own, *expiry = words
+        id_text, name_text, body, args_text, kwargs_text, row_headers, *expiry = fields
         try:
             id_, name = id_text.encode(), name_text.encode()
             argsrepr, kwargsrepr = args_text.encode(), kwargs_text.encode()
-        except UnicodeEncodeError:  # half a surrogate pair, as py-amqp writes it
+        except UnicodeEncodeError:  # half a surrogate pair: encode it as py-amqp does
             id_, name, argsrepr, kwargsrepr = (
                 text.encode(errors="surrogatepass")
                 for text in (id_text, name_text, args_text, kwargs_text)
             )
         id_size = len(id_)
         if id_size > MAX_SHORT_STRING_BYTES:
-            raise Unsendable("Its id takes more than the 255 bytes that AMQP has for one.")
-        headers = encode_headers(own) if own else b""
+            raise Unsendable("Its id exceeds 255 bytes, the limit of AMQP.")
+        headers = encode_headers(row_headers) if row_headers else b""
         fields_size = 2 * id_size + len(argsrepr) + len(kwargsrepr) + len(headers) + len(name)
         expires = expiration = b""
         size = self._size + id_size
@@ -242,5 +244,5 @@ class FrameTemplate:
 def _cut(encoded: bytes, mark: bytes) -> tuple[bytes, bytes]:
     before, found, after = encoded.partition(mark)
     if not found:
-        raise AssertionError("Celery orders the headers of a message in another way")
+        raise AssertionError("Celery no longer writes the headers of a message in this order")
     return before, after

@@ -1,4 +1,7 @@
-"""Every broker but RabbitMQ: Celery publishes message by message, and has it when it returns."""
+"""Transport for every broker but RabbitMQ: Celery publishes one message at a time.
+
+A message counts as confirmed when Celery's call returns.
+"""
 
 import select
 from collections.abc import Sequence
@@ -13,12 +16,12 @@ from scheduler_api.broker.batches import Batch, BrokerConnectionLost
 from scheduler_api.broker.capture import Unsendable, refusal_reason, send
 from scheduler_api.broker.outgoing import Outgoing, PublishFailure
 
-CONNECT_TIMEOUT_SECONDS = 5  # seconds
-MAX_UNCONFIRMED = 50  # messages
+CONNECT_TIMEOUT_SECONDS = 5
+MAX_RUNS_PER_CALL = 50
 
 
 class KombuTransport:
-    """A connection of kombu, and a producer on it."""
+    """A kombu connection and a producer on it."""
 
     broker = "The broker"
     blocked = ""
@@ -44,7 +47,7 @@ class KombuTransport:
         self._connection = connection
 
     def capacity(self) -> int:
-        return MAX_UNCONFIRMED
+        return MAX_RUNS_PER_CALL
 
     def publish(self, batch: Batch, runs: Sequence[Outgoing]) -> None:
         for run in runs:
@@ -55,13 +58,13 @@ class KombuTransport:
                 raise BrokerConnectionLost(" ".join(str(error).split())) from error
             except Unsendable as error:
                 batch.fail(run.id, PublishFailure.REFUSED, str(error))
-            except Exception as error:  # noqa: BLE001 - of one run, and of no other
+            except Exception as error:  # noqa: BLE001 - one run's error must not fail others
                 batch.fail(run.id, PublishFailure.REFUSED, refusal_reason(error))
             else:
                 batch.confirm(run.id)
 
-    def poll(self, wake: int, *, timeout_seconds: float) -> None:
-        select.select([wake], [], [], timeout_seconds)
+    def poll(self, wake_fd: int, *, timeout_seconds: float) -> None:
+        select.select([wake_fd], [], [], timeout_seconds)
 
     def close(self, *, timeout_seconds: float) -> None:
         if self._connection is not None:

@@ -1,46 +1,32 @@
-"""Messages from templates: what Celery wrote for one run, with the words of another."""
+"""Messages from templates: the message that Celery wrote for one run, with fields of another."""
 
 import json
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from celery import Celery
-from django.conf import settings
 
-from scheduler_api.access.redaction import is_secret, redacted
-from scheduler_api.broker.argument_reprs import short_repr
 from scheduler_api.broker.capture import Message, Unsendable, capture
+from scheduler_api.broker.message_arguments import Argument, ArgumentReader
 from scheduler_api.broker.outgoing import Outgoing
-from scheduler_api.broker.template_eligibility import has_listeners, hides_secrets, is_templatable
+from scheduler_api.broker.template_eligibility import has_listeners, is_templatable
 from scheduler_api.periodic_tasks.validation import HEADER_NAME
 
 MAX_TEMPLATES = 4096
-MAX_ARGUMENTS = 8192
-MAX_CACHED_LENGTH = 1024  # characters: arguments that are longer are hardly the same for many runs
-DEFAULT_MAX_LEVELS = 3
 EMBED = b', {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
 # `headers`, `expires` and `expiration` of MessageFields.
 RowOptions: TypeAlias = tuple[tuple[tuple[str, str], ...], str | None, str | None]
 NO_ROW_OPTIONS: RowOptions = ((), None, None)
 
 
-class Argument(NamedTuple):
-    """`args` or `kwargs`: as read, as Celery's JSON, and as text with stars for secrets."""
-
-    value: Any
-    json: bytes
-    repr: str
-
-
 class MessageFields(NamedTuple):
-    """In what a run's message differs from others of its template.
+    """The values in which a run's message differs from others of its template.
 
-    `headers` are those of the row. `expires` is ISO 8601, `expiration` whole milliseconds; None
-    where it does not expire.
+    `headers` are those of the periodic task. `expires` is ISO 8601 and `expiration` whole
+    milliseconds; both are None if the message does not expire.
     """
 
     id: str
@@ -54,7 +40,10 @@ class MessageFields(NamedTuple):
 
 
 class MessageTemplate:
-    """The message of all runs of one task with the same options, but for headers and expiry."""
+    """The common part of all messages of one task with the same options.
+
+    Headers and expiry are not part of it.
+    """
 
     __slots__ = ("check", "expires", "message")
 
@@ -63,15 +52,15 @@ class MessageTemplate:
     ) -> None:
         """`check` raises TypeError for arguments that do not fit, as Task.apply_async does.
 
-        `message` has no headers of a row but those of beat: they are the last.
+        `message` has no headers of a periodic task but those of beat, which are the last.
         """
         self.message = message
         self.check = check
         self.expires = expires
 
-    def fill(self, words: MessageFields) -> Message:
-        """Return the whole message: `content` is left out, for nobody listens."""
-        id_, name, body, argsrepr, kwargsrepr, own_headers, expires, expiration = words
+    def fill(self, fields: MessageFields) -> Message:
+        """Return the whole message, without `content`: there are no listeners to read it."""
+        id_, name, body, argsrepr, kwargsrepr, row_headers, expires, expiration = fields
         headers = {
             **self.message.headers,
             "id": id_,
@@ -81,7 +70,7 @@ class MessageTemplate:
         }
         del headers["periodic_task_name"]
         is_beat = headers.pop("celery_beat_task")
-        headers |= {**dict(own_headers), "periodic_task_name": name, "celery_beat_task": is_beat}
+        headers |= {**dict(row_headers), "periodic_task_name": name, "celery_beat_task": is_beat}
         properties = {**self.message.properties, "correlation_id": id_}
         if self.expires:
             headers["expires"] = expires
@@ -92,42 +81,33 @@ class MessageTemplate:
 
 
 class MessageTemplates:
-    """The templates of an app. For one thread: Celery names the thread in `reply_to`."""
+    """The templates of an app. For one thread: Celery writes the thread into `reply_to`."""
 
     def __init__(self, app: Celery) -> None:
-        amqp = app.amqp
         self._app = app
-        self._max_levels: int = app.conf.task_repr_maxlevels
-        self._max_lengths: dict[type, int] = {
-            list: amqp.argsrepr_maxsize,
-            dict: amqp.kwargsrepr_maxsize,
-        }
+        self._arguments = ArgumentReader(app)
         self._known: OrderedDict[tuple[str, str], MessageTemplate | None] = OrderedDict()
-        self._argument = lru_cache(MAX_ARGUMENTS)(self._read)
-        self._redacted_names: tuple[str, ...] | None = None
 
     def has_listeners(self) -> bool:
-        """Tell whether somebody listens to what is sent: only Celery can tell them.
+        """Return whether messages have listeners, which only Celery can serve; call it per batch.
 
-        To be asked before each batch.
+        Without listeners, the messages may come from templates. Also drops what a change of the
+        settings makes stale.
         """
-        hidden = tuple(settings.REDACTED_KWARGS) if hides_secrets() else None
-        if hidden != self._redacted_names:
-            self._redacted_names = hidden
-            self._argument.cache_clear()
+        if self._arguments.refresh():
             self._known.clear()
         return has_listeners(self._app)
 
-    def of(self, run: Outgoing) -> tuple[MessageTemplate, MessageFields] | None:
-        """Return template and words of a run; None where only Celery can write its message.
+    def find(self, run: Outgoing) -> tuple[MessageTemplate, MessageFields] | None:
+        """Return the template and the fields of a run; None if only Celery can write its message.
 
         Raises Unsendable.
         """
         options = run.options
         row_options: RowOptions | None = NO_ROW_OPTIONS
         if '"headers"' in options or '"expires"' in options:
-            options, row_options = split(options)
-        arguments = self._arguments(run)
+            options, row_options = split_options(options)
+        arguments = self._arguments.read(run)
         if arguments is None or row_options is None:
             return None
         key = run.task, options
@@ -148,59 +128,19 @@ class MessageTemplates:
                 raise Unsendable(f"Celery cannot send it: TypeError: {error}") from error
         return template, fields_of(run, arguments, row_options)
 
-    def _arguments(self, run: Outgoing) -> tuple[Argument, Argument] | None:
-        text = run.args
-        args = (
-            self._argument(text, list) if len(text) < MAX_CACHED_LENGTH else self._read(text, list)
-        )
-        text = run.kwargs
-        kwargs = (
-            self._argument(text, dict) if len(text) < MAX_CACHED_LENGTH else self._read(text, dict)
-        )
-        return None if args is None or kwargs is None else (args, kwargs)
-
-    def _read(self, text: str, kind: type) -> Argument | None:
-        """Read arguments; None where they are not of this kind, or Celery reads more in them."""
-        try:
-            value = json.loads(text) if text else kind()
-            encoded = json.dumps(value).encode()
-        except (ValueError, RecursionError):
-            return None
-        if type(value) is not kind or b"__type__" in encoded:
-            return None
-        told = value
-        if (
-            self._redacted_names
-            and b"{" in encoded
-            and may_hold_secrets(value, encoded, self._redacted_names)
-        ):
-            told = redacted(value)
-        # hide_secrets() has no max_levels: it takes Celery's default.
-        max_levels = self._max_levels if told == value else DEFAULT_MAX_LEVELS
-        return Argument(
-            value,
-            encoded,
-            # Celery writes no arguments as an empty tuple.
-            short_repr(
-                told or (() if kind is list else {}),
-                max_length=self._max_lengths[kind],
-                max_levels=max_levels,
-            ),
-        )
-
     def _make(
         self, run: Outgoing, arguments: tuple[Argument, Argument], row_options: RowOptions
     ) -> MessageTemplate | None:
-        """Let Celery write the message of a run, and see whether a template gives the same."""
+        """Capture a run's message, and return its template if that gives the same message."""
         task = self._app.tasks.get(run.task)
         if not is_templatable(self._app, task):
             return None
         message = capture(self._app, run)
-        own_headers, expires, _ = row_options
+        row_headers, expires, _ = row_options
         if not expires and message.headers["expires"] is not None:
-            return None  # the task class says after how many seconds
+            return None  # the task's class sets `expires`, relative to now
         common = {**message.headers}
-        for name, _ in own_headers:
+        for name, _ in row_headers:
             common.pop(name, None)
         check = task.__header__ if task and task.typing else None  # type: ignore[attr-defined]
         template = MessageTemplate(
@@ -220,10 +160,10 @@ def fields_of(
     )
 
 
-def split(options: str) -> tuple[str, RowOptions | None]:
-    """Return options without what differs between rows, and that.
+def split_options(options: str) -> tuple[str, RowOptions | None]:
+    """Split options into the part that a template is made for, and the part of one row.
 
-    None where a header could stand for one of Celery's own.
+    The second is None if a header could replace one of Celery's own.
     """
     read = json.loads(options)
     headers, expires = read.pop("headers", {}), read.pop("expires", None)
@@ -236,14 +176,17 @@ def split(options: str) -> tuple[str, RowOptions | None]:
     try:
         left = datetime.fromisoformat(expires) - datetime.now(UTC)
     except (TypeError, ValueError) as error:
-        raise Unsendable("Its expires is not a moment with an offset, as ISO 8601.") from error
+        raise Unsendable("Its expires is not an ISO 8601 time with an offset.") from error
     expiration = str(int(max(left.total_seconds(), 0) * 1000))
-    # What expires has a template of its own.
+    # Messages that expire have a template of their own.
     return f"expires {rest}", (tuple(headers.items()), expires, expiration)
 
 
 def is_equivalent(ours: Message, theirs: Message) -> bool:
-    """Tell whether two messages are the same to a broker and a worker, but for the moment."""
+    """Return whether two messages are the same to a broker and a worker.
+
+    `expiration` is not compared: it depends on the current time.
+    """
 
     def parts(message: Message) -> list[Any]:
         properties = {**message.properties}
@@ -257,14 +200,3 @@ def is_equivalent(ours: Message, theirs: Message) -> bool:
         ]
 
     return parts(ours) == parts(theirs)
-
-
-def may_hold_secrets(value: Any, encoded: bytes, patterns: tuple[str, ...]) -> bool:
-    """Tell, soon, whether arguments can have a secret: by the names of a flat object."""
-    is_flat = type(value) is dict and encoded.count(b"{") == 1
-    return not is_flat or _has_secret(tuple(value), patterns)
-
-
-@lru_cache(4096)
-def _has_secret(names: tuple[str, ...], _patterns: tuple[str, ...]) -> bool:
-    return any(map(is_secret, names))

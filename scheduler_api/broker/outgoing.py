@@ -1,4 +1,4 @@
-"""What goes from the ledger to the broker, and what comes back."""
+"""Values that pass between the ledger and the publisher: runs to publish, and their results."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,11 +7,11 @@ from enum import Enum
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outgoing:
-    """A run that is to be published, as the ledger has frozen it.
+    """A run to publish, with the payload that the ledger has frozen.
 
-    `args` and `kwargs` are JSON: an array and an object. `options` is a JSON object of what
-    Celery's `apply_async` takes: `queue`, `exchange`, `routing_key`, `priority`, `headers` (an
-    object) and `expires` (ISO 8601); what is not set is left out.
+    `args` and `kwargs` are JSON: an array and an object. `options` is a JSON object of arguments
+    of Celery's `apply_async`: `queue`, `exchange`, `routing_key`, `priority`, `headers` (an
+    object) and `expires` (ISO 8601); an option that is not set is left out.
     """
 
     id: str
@@ -23,16 +23,16 @@ class Outgoing:
 
 
 class PublishFailure(Enum):
-    """What the broker, or nobody, said of a message that will not be confirmed."""
+    """Why a message was not confirmed."""
 
-    UNROUTABLE = "unroutable"  # no queue takes it, or there is no such exchange
+    UNROUTABLE = "unroutable"  # no queue receives it, or its exchange does not exist
     REFUSED = "refused"  # it cannot be made into a message
-    UNANSWERED = "unanswered"  # nobody knows: it is to be published again, under the same id
+    UNANSWERED = "unanswered"  # unknown: publish it again under the same id
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BatchResult:
-    """What became of a batch: each of its runs is in one of the two."""
+    """The result of a batch: each of its runs is in `confirmed` or in `failed`."""
 
     batch_id: int
     confirmed: Sequence[str]

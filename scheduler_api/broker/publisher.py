@@ -1,4 +1,4 @@
-"""The thread that owns the connection to the broker, and publishes what it is handed."""
+"""The thread that owns the connection to the broker and publishes submitted batches."""
 
 import select
 import threading
@@ -16,25 +16,24 @@ from scheduler_api.broker.rabbitmq_transport import RabbitMQTransport
 from scheduler_api.log_events import EventLogger, LogEvent
 from scheduler_api.self_pipe import SelfPipe
 
-# Between two tries to connect.
-MIN_RECONNECT_SECONDS, MAX_RECONNECT_SECONDS = timedelta(seconds=1), timedelta(seconds=10)
-# Seconds.
+MIN_RECONNECT_DELAY, MAX_RECONNECT_DELAY = timedelta(seconds=1), timedelta(seconds=10)
 POLL_SECONDS = 1.0
 CLOSE_TIMEOUT_SECONDS = 1.0
 JOIN_TIMEOUT_SECONDS = 5.0
 
-MAX_CHUNK_RUNS = 500  # runs that are written at once
-MAX_CHUNK_CHARACTERS = 4 * 1024 * 1024  # characters of their arguments
-STOPPED = "Beat has ended."
+# Written at once: runs, and characters of their arguments.
+MAX_CHUNK_RUNS = 500
+MAX_CHUNK_CHARACTERS = 4 * 1024 * 1024
+STOPPED = "Beat has stopped."
 
 logger = EventLogger(__name__)
 
 
 class Publisher(threading.Thread):
-    """Publishes batches of runs, and tells what became of each run.
+    """Publishes batches of runs and reports the result of each run.
 
-    Its methods may be called from any thread, and do not wait. `wake` is called, from any thread,
-    when there are outcomes, and when `is_ready` has changed.
+    Any thread may call its methods; none but `close` waits. The publisher calls `wake`, from any
+    thread, when a result is ready and when `is_ready` changes.
     """
 
     def __init__(self, app: Celery, *, wake: Callable[[], None]) -> None:
@@ -45,19 +44,19 @@ class Publisher(threading.Thread):
         self._submitted: list[Batch] = []
         self._results: list[BatchResult] = []
         self._in_flight = 0
-        self._deadline: float | None = None  # set when it is to end
-        self._pipe = SelfPipe()  # closed when the thread takes no more batches
-        # Of the thread alone.
+        self._deadline: float | None = None  # set by close()
+        self._pipe = SelfPipe()  # closed when the thread accepts no more batches
+        # Used by the thread alone.
         self._batches: list[Batch] = []
         self._connected = False
-        self._losses = 0  # of the connection, in a row
+        self._losses = 0  # consecutive losses of the connection
         self._state = "new"
-        self._trouble = "The broker has not been asked yet."
+        self._trouble = "Beat has not connected to the broker yet."
 
     # --- From any thread ----------------------------------------------------------------------
 
     def submit(self, batch_id: int, runs: Sequence[Outgoing]) -> None:
-        """Hand over runs; each will be in an outcome of that batch."""
+        """Submit a batch; its result will contain each of the runs."""
         batch = Batch(id=batch_id, runs=runs)
         with self._lock:
             if self._pipe.is_closed:
@@ -69,28 +68,28 @@ class Publisher(threading.Thread):
         self._pipe.wake()
 
     def take_results(self) -> list[BatchResult]:
-        """Return the batches that are done, and that no call has returned before."""
+        """Return the results that no earlier call has returned."""
         with self._lock:
             taken, self._results = self._results, []
         return taken
 
     @property
     def is_ready(self) -> bool:
-        """Tell whether the broker takes messages, as far as is known."""
+        """Whether the broker accepts messages, as far as is known."""
         return not self._trouble
 
     @property
     def trouble(self) -> str:
-        """Return why it is not ready, as a sentence."""
+        """Why the publisher is not ready, as a sentence; "" when it is."""
         return self._trouble
 
     @property
     def in_flight(self) -> int:
-        """Return how many runs were handed over and have no outcome."""
+        """The number of submitted runs without a result."""
         return self._in_flight
 
     def close(self, timeout_seconds: float) -> None:
-        """Finish what is in flight, give up what is not done within so many seconds, and end."""
+        """Publish what was submitted, give up the rest after the timeout, and end the thread."""
         self._deadline = time.monotonic() + timeout_seconds
         self._pipe.wake()
         if self.is_alive():
@@ -112,7 +111,7 @@ class Publisher(threading.Thread):
                 self._pipe.drain()
                 self._set_status(
                     transport.broker,
-                    f"{transport.broker} takes no messages: {transport.blocked}"
+                    f"{transport.broker} accepts no messages: {transport.blocked}"
                     if transport.blocked
                     else "",
                     state="blocked" if transport.blocked else "ready",
@@ -152,7 +151,7 @@ class Publisher(threading.Thread):
         self._set_status(transport.broker, "", state="ready")
 
     def _feed(self, transport: Transport) -> bool:
-        """Give the link as much as it takes now; tell whether there is more that it would take."""
+        """Publish as many runs as the transport accepts now; return whether it accepts more."""
         self._accept_submitted()
         for batch in self._batches:
             left = len(batch.runs) - batch.published
@@ -174,14 +173,14 @@ class Publisher(threading.Thread):
             self._submitted.clear()
 
     def _disconnect(self, transport: Transport, trouble: str, *, state: str) -> None:
-        """Give up the connection and all that is on it, and pause."""
+        """Close the connection, give up its batches, and pause."""
         transport.close(timeout_seconds=0)
         self._connected = False
         self._give_up(trouble)
         self._collect_results()
         self._set_status(transport.broker, trouble, state=state)
         self._losses += 1
-        pause = backoff(self._losses, first=MIN_RECONNECT_SECONDS, longest=MAX_RECONNECT_SECONDS)
+        pause = backoff(self._losses, first=MIN_RECONNECT_DELAY, longest=MAX_RECONNECT_DELAY)
         end = time.monotonic() + pause.total_seconds()
         while (left := end - time.monotonic()) > 0 and not self._is_over():
             self._sleep(min(left, self._poll_timeout()))
@@ -198,7 +197,7 @@ class Publisher(threading.Thread):
             batch.give_up(reason)
 
     def _collect_results(self) -> None:
-        """Let others have the outcome of the batches that are done."""
+        """Make the results of finished batches available to take_results()."""
         done = [batch for batch in self._batches if batch.is_done]
         if not done:
             return
@@ -209,7 +208,7 @@ class Publisher(threading.Thread):
         self._wake()
 
     def _set_status(self, broker: str, trouble: str, *, state: str) -> None:
-        """Say how it is; in the log, when that is another state than before."""
+        """Set the trouble, and log it if the state has changed."""
         self._trouble = trouble
         if state == self._state:
             return
@@ -224,7 +223,7 @@ class Publisher(threading.Thread):
 
 
 def up_to(characters: int, runs: Sequence[Outgoing]) -> Sequence[Outgoing]:
-    """Return the first of the runs, at least one, with so many characters of arguments."""
+    """Return the first runs, at least one, with at most this many characters of arguments."""
     for count, run in enumerate(runs):
         characters -= len(run.args) + len(run.kwargs)
         if characters < 0:
@@ -233,6 +232,6 @@ def up_to(characters: int, runs: Sequence[Outgoing]) -> Sequence[Outgoing]:
 
 
 def transport_for(app: Celery) -> Transport:
-    """Return the link for the broker of the settings."""
+    """Return the transport for the broker of the settings."""
     is_amqp = app.connection_for_write().transport.driver_name == "py-amqp"
     return RabbitMQTransport(app) if is_amqp else KombuTransport(app)

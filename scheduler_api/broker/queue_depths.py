@@ -1,4 +1,4 @@
-"""How many messages wait in a queue: asked of the broker by a thread, so that beat never waits."""
+"""Reads queue depths from the broker in a thread, so that beat never waits for it."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ from kombu.exceptions import ChannelError
 from scheduler_api.broker.connection import CONNECT_TIMEOUT_SECONDS, connection_to
 from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 
-# An answer that takes longer tells how it was, not how it is.
+# An older answer no longer describes the queue.
 MAX_ANSWER_AGE_SECONDS = 30.0
 
 logger = EventLogger(__name__)
@@ -21,7 +21,7 @@ logger = EventLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Depth:
-    """How many messages wait, and how many take them; None where the broker does not tell."""
+    """Ready messages and consumers of a queue; `consumers` is None if the broker reports none."""
 
     ready: int
     consumers: int | None
@@ -29,7 +29,7 @@ class Depth:
 
 @dataclass(kw_only=True)
 class DepthRequest:
-    """Which queues were asked about, and what the broker has answered."""
+    """The queues of one request, and the broker's answer."""
 
     queues: Collection[str]
     asked_at: float = field(default_factory=time.monotonic)
@@ -38,21 +38,23 @@ class DepthRequest:
 
 
 class QueueDepthProbe:
-    """Asks for depths, one question at a time."""
+    """Reads the depths of queues, one request at a time."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
         self._request: DepthRequest | None = None
 
     def ask(self, queues: Collection[str]) -> None:
-        """Ask about queues."""
+        """Start a request in a thread of its own."""
         request = self._request = DepthRequest(queues=queues)
-        threading.Thread(target=self._answer, args=(request,), name="gauge", daemon=True).start()
+        threading.Thread(
+            target=self._answer, args=(request,), name="queue-depths", daemon=True
+        ).start()
 
     def take(self) -> Mapping[str, Depth] | None:
-        """Return what was answered, once: nothing of a queue that is not there, or too late.
+        """Return the depths of the last request, once; None while the broker may still answer.
 
-        None while the broker may still answer.
+        A queue that does not exist is left out. A request that takes too long has no depths.
         """
         request = self._request
         if request is None:
@@ -66,7 +68,7 @@ class QueueDepthProbe:
     def _answer(self, request: DepthRequest) -> None:
         try:
             request.depths = measure(self._app, request.queues)
-        except Exception as error:  # noqa: BLE001 - kombu has many; it is asked again
+        except Exception as error:  # noqa: BLE001 - kombu has many; beat asks again
             logger.debug(
                 LogEvent.QUEUE_DEPTHS_UNKNOWN,
                 "The broker did not report the depth of its queues: %(error)s",
@@ -77,28 +79,28 @@ class QueueDepthProbe:
 
 
 def measure(app: Celery, queues: Collection[str]) -> dict[str, Depth]:
-    """Ask the broker about queues, over a connection for that alone; raises what kombu does."""
+    """Read the depths of queues over a connection of its own; raises the errors of kombu."""
     is_amqp = app.connection_for_write().transport.driver_name == "py-amqp"
     depths = {}
     with open_connection(app, is_amqp=is_amqp) as connection:
         for queue in queues:
-            # Of its own: RabbitMQ closes the channel when there is no such queue.
+            # One channel per queue: RabbitMQ closes it when the queue does not exist.
             channel = connection.channel()
             try:
-                told = channel.queue_declare(queue=queue, passive=True)
+                declared = channel.queue_declare(queue=queue, passive=True)
             except NotFound:
                 continue
-            except ChannelError:  # to Redis, an empty queue is none
+            except ChannelError:  # Redis has no empty queues
                 depths[queue] = Depth(ready=0, consumers=None)
             else:
-                consumers = told.consumer_count if is_amqp else None
-                depths[queue] = Depth(ready=told.message_count, consumers=consumers)
+                consumers = declared.consumer_count if is_amqp else None
+                depths[queue] = Depth(ready=declared.message_count, consumers=consumers)
             channel.close()
     return depths
 
 
 def open_connection(app: Celery, *, is_amqp: bool) -> Any:
-    """Return a connection that is open."""
+    """Return an open connection."""
     if is_amqp:
         return connection_to(app)
     connection = app.connection_for_write(connect_timeout=CONNECT_TIMEOUT_SECONDS)

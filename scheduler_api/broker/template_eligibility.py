@@ -1,4 +1,4 @@
-"""Whether the messages of a task can differ in more than a template has words for."""
+"""Decides whether prebuilt message templates may be used, for a task and for a process."""
 
 import weakref
 from pathlib import Path
@@ -17,9 +17,9 @@ UPSTREAM = tuple(f"{Path(str(package.__file__)).parent}/" for package in (celery
 
 
 def is_templatable(app: Celery, task: Any) -> bool:
-    """Tell whether nothing but the values in MessageFields can differ between runs of a task.
+    """Return whether messages of a task can differ in nothing but their MessageFields.
 
-    `task` is None for one that only the workers know.
+    `task` is None for a task that only the workers have.
     """
     amqp, conf = app.amqp, app.conf
     kind = Task if task is None else type(task)
@@ -46,16 +46,19 @@ def is_templatable(app: Celery, task: Any) -> bool:
 
 
 def is_upstream(*functions: Any) -> bool:
-    """Tell whether functions are Celery's or kombu's own.
+    """Return whether functions are Celery's or kombu's own.
 
-    What traces or reports errors puts its own in their place, under the same names.
+    Tracing and error reporting libraries replace them with functions of the same name.
     """
     codes = (getattr(function, "__code__", None) for function in functions)
     return all(code and code.co_filename.startswith(UPSTREAM) for code in codes)
 
 
 def has_listeners(app: Celery) -> bool:
-    """Tell whether somebody listens to what is sent, but those who hide its secrets."""
+    """Return whether a receiver other than `hide_secrets` is connected to a publish signal.
+
+    The event task-sent counts as one.
+    """
     listeners = (
         *_receivers(signals.before_task_publish),
         *_receivers(signals.after_task_publish),
@@ -66,7 +69,7 @@ def has_listeners(app: Celery) -> bool:
 
 
 def hides_secrets() -> bool:
-    """Tell whether the project hides secrets: scheduler_api.apps has it do so."""
+    """Return whether `hide_secrets` is connected, as scheduler_api.apps does."""
     return any(listener is hide_secrets for listener in _receivers(signals.before_task_publish))
 
 

@@ -7,6 +7,7 @@ of signals. A row that comes whole from the database has no use for them.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.db.models.base import ModelState
 from django.db.models.query import ModelIterable
@@ -17,7 +18,8 @@ Values = Sequence[Any]
 def only_read(rows: QuerySet[Any]) -> QuerySet[Any]:
     """Return the same rows, for reading alone."""
     rows = rows.all()
-    rows._iterable_class = PageIterable
+    if settings.FAST_PATHS:
+        rows._iterable_class = PageIterable
     return rows
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
+from django.conf import settings
 from django.db import models
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
@@ -89,7 +90,10 @@ class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer[Any]):
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         """Return a row as JSON values."""
-        return read(type(self), instance)
+        if settings.FAST_PATHS:
+            return read(type(self), instance)
+        plain: dict[str, Any] = super().to_representation(instance)
+        return plain
 
 
 @cache

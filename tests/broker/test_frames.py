@@ -50,8 +50,8 @@ def render(run: Outgoing, frame_max: int = FRAME_MAX) -> tuple[bytes, Message]:
     templates = MessageTemplates(APP)
     assert not templates.has_listeners()
     another = {**json.loads(run.options), "headers": {"x-first": "one"}}
-    templates.of(replace(run, id="first", args="[0]", options=json.dumps(another)))
-    found = templates.of(run)
+    templates.find(replace(run, id="first", args="[0]", options=json.dumps(another)))
+    found = templates.find(run)
     if found is None:
         message = capture(APP, run)
         return encoded(message, frame_max), message
@@ -112,12 +112,12 @@ LONG_TEXT = "ü" * 128  # 256 bytes
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"exchange": "mine", "routing_key": LONG_TEXT}, "routing_key takes more than the 255"),
-        ({"exchange": LONG_TEXT, "routing_key": "key"}, "exchange takes more than the 255"),
+        ({"exchange": "mine", "routing_key": LONG_TEXT}, "routing_key exceeds 255 bytes"),
+        ({"exchange": LONG_TEXT, "routing_key": "key"}, "exchange exceeds 255 bytes"),
         ({"priority": 256}, "priority is not between 0 and 255"),
-        ({"headers": {LONG_TEXT: ""}}, "name of a header takes more than the 255"),
+        ({"headers": {LONG_TEXT: ""}}, "name of a header exceeds 255 bytes"),
         ({"headers": {"x-a": 2**70}}, "no type for"),
-        ({"headers": {"x-a": "x" * FRAME_MAX}}, "headers take more than the 4096 bytes"),
+        ({"headers": {"x-a": "x" * FRAME_MAX}}, "headers exceed the 4096 bytes"),
     ],
 )
 def test_what_amqp_cannot_say_is_refused(options, reason):
@@ -132,9 +132,9 @@ def test_what_amqp_cannot_say_is_refused(options, reason):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        ({"id": LONG_TEXT}, "id takes more than the 255"),
-        ({"periodic_task_name": "x" * FRAME_MAX}, "headers take more than the 4096 bytes"),
-        ({"args": f'["{"x" * MAX_BODY_BYTES}"]'}, "arguments take more than"),
+        ({"id": LONG_TEXT}, "id exceeds 255 bytes"),
+        ({"periodic_task_name": "x" * FRAME_MAX}, "headers exceed the 4096 bytes"),
+        ({"args": f'["{"x" * MAX_BODY_BYTES}"]'}, "arguments exceed"),
     ],
 )
 def test_words_that_amqp_cannot_say_are_refused(words, reason):

@@ -50,8 +50,8 @@ def from_template(
     if templates.has_listeners():
         return None
     options = json.loads(run.options)
-    templates.of(outgoing(run.task, 1, 2, options={**options, "headers": {"x-first": "one"}}))
-    found = templates.of(run)
+    templates.find(outgoing(run.task, 1, 2, options={**options, "headers": {"x-first": "one"}}))
+    found = templates.find(run)
     return found and found[0].fill(found[1])
 
 
@@ -294,10 +294,10 @@ def test_what_a_listener_changes_is_sent_and_nobody_hears_of_it_too_early():
 )
 def test_what_cannot_be_sent_says_so_without_a_value(run, reason):
     templates = MessageTemplates(APP)
-    templates.of(outgoing("add", 1))
+    templates.find(outgoing("add", 1))
 
     with pytest.raises(Unsendable, match=reason) as raised:
-        templates.of(run) or capture(APP, run)
+        templates.find(run) or capture(APP, run)
 
     assert "hunter2" not in str(raised.value)
 

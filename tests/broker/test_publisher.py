@@ -193,7 +193,7 @@ def test_what_goes_wrong_with_a_message_does_not_touch_its_neighbours(start, app
         "too large": PublishFailure.REFUSED,
     }
     reasons = {names[run_id]: reason for run_id, (_, reason) in result.failed.items()}
-    assert "leads 'b' to no queue" in reasons["no queue"]
+    assert "routes 'b' to no queue" in reasons["no queue"]
     assert "no exchange 'none'" in reasons["no exchange"]
     assert "255 bytes" in reasons["too long"]
 
@@ -325,7 +325,7 @@ def test_a_stock_worker_runs_what_is_published(start, rabbitmq_url, queue, monke
 def impatient(monkeypatch: Any) -> None:
     monkeypatch.setattr(rabbitmq_transport, "CONFIRM_TIMEOUT_SECONDS", 1)
     monkeypatch.setattr(connection, "CONNECT_TIMEOUT_SECONDS", 1)
-    monkeypatch.setattr(publisher_module, "MIN_RECONNECT_SECONDS", timedelta(seconds=0.1))
+    monkeypatch.setattr(publisher_module, "MIN_RECONNECT_DELAY", timedelta(seconds=0.1))
     monkeypatch.setattr(publisher_module, "POLL_SECONDS", 0.1)
 
 
@@ -356,9 +356,9 @@ def test_a_connection_that_is_cut_gives_up_what_is_on_it_and_comes_back(
     assert len(publish(publisher, *runs).confirmed) == 100
     said = [record.message for record in caplog.records if record.name.endswith("publisher")]
     assert [line[:20] for line in said] == [
-        "RabbitMQ takes messa",
+        "RabbitMQ accepts mes",
         "RabbitMQ does not an",
-        "RabbitMQ takes messa",
+        "RabbitMQ accepts mes",
     ]
 
 
@@ -387,7 +387,7 @@ def test_a_frozen_link_is_noticed_while_nothing_is_published(
     proxy.freeze()
 
     wait_until(lambda: not publisher.is_ready)
-    assert "Nothing came from it for 2 seconds" in publisher.trouble
+    assert "No data was received for 2 seconds" in publisher.trouble
 
 
 def test_a_message_that_is_never_answered_does_not_stop_others(start, app, impatient, monkeypatch):
@@ -435,7 +435,7 @@ def test_while_the_broker_is_blocked_nothing_is_given_up(start, proxied_app, pro
     publisher.submit(1, [run])
     time.sleep(2)  # twice as long as it is patient
 
-    assert publisher.trouble == "RabbitMQ takes no messages: low on memory"
+    assert publisher.trouble == "RabbitMQ accepts no messages: low on memory"
     assert publisher.in_flight == 1
     proxy.thaw()
     proxy.say(frame(METHOD, 0, b"\x00\x0a\x00\x3d"))

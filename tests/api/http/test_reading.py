@@ -68,7 +68,8 @@ def test_a_schedule_is_read_as_rest_framework_would(kind):
     assert told == Serializer.to_representation(serializer, SCHEDULES[kind])
 
 
-def test_a_list_makes_no_field(task, monkeypatch):
+def test_a_list_makes_no_field(task, settings, monkeypatch):
+    settings.FAST_PATHS = True
     reading_of(PeriodicTaskSerializer)
     monkeypatch.setattr(PeriodicTaskSerializer, "get_fields", None)
 
