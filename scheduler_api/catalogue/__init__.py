@@ -1,1 +1,1 @@
-"""The tasks that can run, their signatures, and the workers that run them."""
+"""The catalogue: tasks that can run, their signatures, and the workers that run them."""

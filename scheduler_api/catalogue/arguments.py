@@ -1,4 +1,4 @@
-"""Whether the arguments of a call fit the signature of its task."""
+"""Check the arguments of a call against the signature of its task."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from itertools import chain, repeat
 from typing import Literal, TypeAlias
 
-from scheduler_api.catalogue.signatures import Kind, Parameter, TaskSignature
+from scheduler_api.catalogue.signatures import Parameter, ParameterKind, TaskSignature
 
 ErrorCode: TypeAlias = Literal[
     "missing_argument", "unexpected_argument", "duplicate_argument", "invalid_argument"
@@ -15,9 +15,10 @@ ErrorCode: TypeAlias = Literal[
 
 @dataclass(frozen=True, kw_only=True)
 class ArgumentError:
-    """One mistake; ``pointer`` (RFC 6901) is its spot in ``{"args": [...], "kwargs": {...}}``.
+    """One mistake in a call.
 
-    ``detail`` says what is wrong there, with the spot as its subject: "must be a boolean, …".
+    ``pointer`` (RFC 6901) is its position in ``{"args": [...], "kwargs": {...}}``. ``detail`` is a
+    sentence whose subject is the value at that position: "must be a boolean, …".
     """
 
     pointer: str
@@ -28,7 +29,7 @@ class ArgumentError:
 def check_arguments(
     signature: TaskSignature, args: Sequence[object], kwargs: Mapping[str, object]
 ) -> list[ArgumentError]:
-    """Every mistake in a call's parsed JSON, bound as Python binds it; none when it fits."""
+    """Return every mistake in the parsed JSON of a call, which is bound as Python binds it."""
     return [
         *_check_args(signature, args),
         *_check_kwargs(signature, kwargs, filled=len(args)),
@@ -37,12 +38,13 @@ def check_arguments(
 
 
 def _check_args(signature: TaskSignature, args: Sequence[object]) -> Iterator[ArgumentError]:
-    takers = chain(signature.positional, repeat(signature.var_positional))
-    for position, (value, taker) in enumerate(zip(args, takers, strict=False)):
-        if taker is not None:
-            yield from _check_value(taker, value, "args", position)
+    parameters = chain(signature.positional, repeat(signature.var_positional))
+    for position, (value, parameter) in enumerate(zip(args, parameters, strict=False)):
+        if parameter is not None:
+            yield from _check_value(parameter, value, "args", position)
         else:
-            detail = f"is one too many: the task takes {len(signature.positional)} by position"
+            count = len(signature.positional)
+            detail = f"is one too many: the task takes {count} by position"
             yield _error("unexpected_argument", detail, "args", position)
 
 
@@ -50,15 +52,15 @@ def _check_kwargs(
     signature: TaskSignature, kwargs: Mapping[str, object], *, filled: int
 ) -> Iterator[ArgumentError]:
     for name, value in kwargs.items():
-        taker = signature.named.get(name, signature.var_keyword)
-        if taker is None:
+        parameter = signature.named.get(name, signature.var_keyword)
+        if parameter is None:
             detail = _explain_unexpected(signature, name)
             yield _error("unexpected_argument", detail, "kwargs", name)
-        elif taker.by_position and taker.position < filled:
-            detail = f"is given twice: args[{taker.position}] is the same parameter"
+        elif parameter.by_position and parameter.position < filled:
+            detail = f"is given twice: args[{parameter.position}] is the same parameter"
             yield _error("duplicate_argument", detail, "kwargs", name)
         else:
-            yield from _check_value(taker, value, "kwargs", name)
+            yield from _check_value(parameter, value, "kwargs", name)
 
 
 def _check_missing(
@@ -80,9 +82,9 @@ def _check_value(
 
 def _missing(parameter: Parameter) -> ArgumentError:
     ways = {
-        Kind.POSITIONAL_ONLY: f"as args[{parameter.position}]",
-        Kind.ORDINARY: f"in kwargs, or as args[{parameter.position}]",
-        Kind.KEYWORD_ONLY: "in kwargs",
+        ParameterKind.POSITIONAL_ONLY: f"as args[{parameter.position}]",
+        ParameterKind.ORDINARY: f"in kwargs, or as args[{parameter.position}]",
+        ParameterKind.KEYWORD_ONLY: "in kwargs",
     }
     detail = f'"{parameter.name}" is missing: give it {ways[parameter.kind]}'
     place = ("kwargs", parameter.name) if parameter.by_name else ("args", parameter.position)

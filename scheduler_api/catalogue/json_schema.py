@@ -1,6 +1,7 @@
-"""One JSON value against a JSON Schema that pydantic has made, where the hint itself is elsewhere.
+"""Check a JSON value against a JSON Schema that pydantic generated from a type hint.
 
-What is wrong is said in the words of `hints`, at the same places.
+Used where only a worker has the code with the hint. Violations have the same paths and phrases as
+in `type_hints`.
 """
 
 import json
@@ -36,7 +37,7 @@ TYPES = {
     "array": "must be an array",
     "object": "must be an object",
 }
-# What is said of a value that is out of bounds; `{}` is the bound.
+# The phrase for a value that is out of bounds; `{}` is the bound.
 BOUNDS = {
     "minimum": "must be greater than or equal to {}",
     "maximum": "must be less than or equal to {}",
@@ -51,17 +52,17 @@ BOUNDS = {
     "maxProperties": "must have at most {} items",
     "pattern": "must match the pattern {}",
 }
-# Of a value that several schemas together refuse, the innermost errors tell.
+# A value may fail several schemas together: the innermost errors name the mistake.
 BRANCHES = {"anyOf", "oneOf"}
 
 
 def _is_integer(_: TypeChecker, value: object) -> bool:
-    """As pydantic's strict mode has it: 1.0 is none."""
+    """Return whether a value is an integer in pydantic's strict mode, in which 1.0 is not."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_of_format(adapter: TypeAdapter[Any], value: object) -> bool:
-    """Of a value that is no string, its type tells."""
+    """Return whether a string has a format. The check of the type covers other values."""
     return not isinstance(value, str) or is_accepted(adapter, value)
 
 
@@ -71,46 +72,46 @@ for _name, (_adapter, _) in FORMATS.items():
 
 _Validator: Any = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
-    # A set comes as an array, in which pydantic lets a value come twice.
+    # A set is sent as an array, in which pydantic allows a value to occur twice.
     {"uniqueItems": lambda *_: ()},
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
 )
 
 
 class SchemaValidator:
-    """A schema with its `$defs`, that judges values."""
+    """A schema with its `$defs`, to check values against."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self.schema = schema
 
     @cached_property
     def _validator(self) -> Any:
-        # Of a registry of its own, so that no reference is looked up over the network.
+        # An empty registry: without it, a reference would be looked up over the network.
         return _Validator(self.schema, registry=Registry(), format_checker=_formats)
 
     def check_value(self, value: object) -> list[tuple[Path, str]]:
-        """Every mistake in a parsed JSON value: its path inside the value, what is wrong there."""
+        """Return every mistake in a parsed JSON value: its path inside it, and a sentence."""
         try:
             errors = self._validator.iter_errors(value)
-            wrong = [each for error in errors for each in leaves(error)]
-        except Exception:  # a schema of somebody else's: only the worker can judge
+            violations = [violation for error in errors for violation in violations_of(error)]
+        except Exception:  # a schema of another program: only the worker can judge
             logger.exception(
                 LogEvent.JSON_SCHEMA_INVALID,
                 "A JSON Schema cannot be evaluated and accepts every value: %(json_schema)r",
                 json_schema=self.schema,
             )
             return []
-        return explain(wrong, value)
+        return explain(violations, value)
 
 
-def leaves(error: ValidationError) -> Iterator[Violation]:
-    """What an error comes down to."""
+def violations_of(error: ValidationError) -> Iterator[Violation]:
+    """Yield the violations that an error consists of."""
     path, keyword = tuple(error.absolute_path), str(error.validator)
     wanted: Any = error.validator_value
     value, schema = cast(Any, error.instance), cast(Any, error.schema)
     if keyword in BRANCHES and error.context:
         for inner in error.context:
-            yield from leaves(inner)
+            yield from violations_of(inner)
     elif keyword == "required":
         for name in wanted:
             if name not in value:
@@ -126,7 +127,7 @@ def leaves(error: ValidationError) -> Iterator[Violation]:
 
 
 def phrase_of_types(wanted: str | list[str], schema: Mapping[str, Any]) -> str:
-    """What is said of a value of another type."""
+    """Return the phrase for a value of another type."""
     if schema.get("format") in FORMATS:
         return FORMATS[schema["format"]][1]
     types = [wanted] if isinstance(wanted, str) else wanted
@@ -135,7 +136,7 @@ def phrase_of_types(wanted: str | list[str], schema: Mapping[str, Any]) -> str:
 
 
 def phrase(keyword: str, wanted: Any) -> str:
-    """What is said of a value that a keyword refuses."""
+    """Return the phrase for a value that violates a keyword."""
     if keyword == "format":
         return FORMATS[wanted][1]
     if keyword in {"enum", "const"}:
@@ -143,6 +144,6 @@ def phrase(keyword: str, wanted: Any) -> str:
         *others, last = (json.dumps(value, ensure_ascii=False) for value in values)
         return f"must be {', '.join(others)} or {last}" if others else f"must be {last}"
     if keyword in BOUNDS:
-        said = BOUNDS[keyword].format(json.dumps(wanted, ensure_ascii=False))
-        return said.removesuffix("s") if wanted == 1 and said.endswith("s") else said
-    return f"does not fit its JSON Schema ({keyword})"
+        text = BOUNDS[keyword].format(json.dumps(wanted, ensure_ascii=False))
+        return text.removesuffix("s") if wanted == 1 and text.endswith("s") else text
+    return f"does not match its JSON Schema ({keyword})"

@@ -1,4 +1,4 @@
-"""What the workers have told of themselves, and of what they can run."""
+"""Workers, and the tasks that they have announced."""
 
 from datetime import timedelta
 
@@ -6,22 +6,26 @@ from django.db import models
 from django.db.models import BooleanField, Case, Exists, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
-# A worker says more often than that that it lives.
+# A worker without a heartbeat for this long is not alive. It sends several in this time, so that a
+# single late one does not count.
 ALIVE_TIMEOUT = timedelta(seconds=60)
 
 
 class TaskSpec(models.Model):
-    """A task that some worker has, or had: as much of it as is known without its code."""
+    """A task that a worker has announced: its description, available without its code."""
 
     name = models.CharField(max_length=200, unique=True)
     doc = models.TextField()
-    # As text, since its parameters have an order, and PostgreSQL's jsonb has none.
-    schema = models.TextField(help_text="JSON Schema of the arguments, as the signature has it.")
+    # Text, because the parameters have an order, which PostgreSQL's jsonb does not keep.
+    schema = models.TextField(help_text="JSON Schema of the arguments.")
     is_recorded = models.BooleanField(
-        default=True, help_text="Whether a worker tells of each start of it."
+        default=True, help_text="Whether a worker records each start of the task."
     )
     last_seen_at = models.DateTimeField(
-        help_text="When a worker had it that has it no longer, or that was the first to."
+        help_text=(
+            "When the task was first announced, or when a worker that no longer has it was last "
+            "seen with it."
+        )
     )
 
     objects = models.Manager["TaskSpec"]()
@@ -31,9 +35,11 @@ class TaskSpec(models.Model):
 
 
 class TaskList(models.Model):
-    """What a worker has registered: one row for all workers that have the same."""
+    """The set of tasks that a worker has registered, shared by all workers with the same set."""
 
-    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the names.")
+    digest = models.CharField(
+        max_length=64, unique=True, help_text="SHA-256 of the names of the tasks."
+    )
     specs = models.ManyToManyField(TaskSpec, related_name="lists")
 
     objects = models.Manager["TaskList"]()
@@ -43,19 +49,25 @@ class TaskList(models.Model):
 
 
 class Worker(models.Model):
-    """A Celery worker: the process that takes the messages, by its node name."""
+    """A Celery worker: the process that consumes messages, identified by its node name."""
 
-    name = models.CharField(max_length=255, unique=True, help_text="As `celery@host`.")
-    session = models.UUIDField(help_text="Of its process: one that starts has another.")
-    queues = models.JSONField(help_text="The names of the queues that it takes messages from.")
-    version = models.CharField(max_length=100, help_text="The version of the project's code.")
+    name = models.CharField(
+        max_length=255, unique=True, help_text="Celery node name, such as `celery@host`."
+    )
+    session = models.UUIDField(help_text="Identifies the process: each start makes a new one.")
+    queues = models.JSONField(help_text="Names of the queues that the worker consumes.")
+    version = models.CharField(max_length=100, help_text="Version of the project's code.")
     celery_version = models.CharField(max_length=100)
-    pid = models.PositiveIntegerField(help_text="Of its main process.")
-    concurrency = models.PositiveIntegerField(help_text="How many tasks it runs at once.")
+    pid = models.PositiveIntegerField(help_text="Process id of the main process.")
+    concurrency = models.PositiveIntegerField(
+        help_text="Number of tasks that the worker runs at once."
+    )
     task_list = models.ForeignKey(TaskList, models.PROTECT, related_name="workers")
     started_at = models.DateTimeField()
-    last_seen_at = models.DateTimeField(help_text="When it last said that it lives.")
-    stopped_at = models.DateTimeField(null=True, help_text="When it said that it stops.")
+    last_seen_at = models.DateTimeField(help_text="Time of the last heartbeat.")
+    stopped_at = models.DateTimeField(
+        null=True, help_text="When the worker announced that it was stopping."
+    )
 
     objects = models.Manager["Worker"]()
 
@@ -64,7 +76,7 @@ class Worker(models.Model):
 
 
 def alive(prefix: str = "") -> Q:
-    """Select the workers that live, by the database's clock; `prefix` leads to them."""
+    """Select live workers by the database's clock; `prefix` is the lookup path to them."""
     return Q((f"{prefix}stopped_at", None), (f"{prefix}last_seen_at__gt", Now() - ALIVE_TIMEOUT))
 
 
@@ -72,7 +84,7 @@ IS_ALIVE = alive()
 
 
 def with_is_alive(workers: QuerySet[Worker]) -> QuerySet[Worker]:
-    """Add `is_alive` to workers."""
+    """Annotate workers with `is_alive`."""
     is_alive = Case(
         When(IS_ALIVE, then=Value(True)), default=Value(False), output_field=BooleanField()
     )
@@ -80,11 +92,11 @@ def with_is_alive(workers: QuerySet[Worker]) -> QuerySet[Worker]:
 
 
 def was_announced(name: str) -> Exists:
-    """Whether a worker has, or had, the task whose name is in a column of the outer query."""
+    """Return whether any worker has announced the task named in a column of the outer query."""
     return Exists(TaskSpec.objects.filter(name=OuterRef(name)))
 
 
 def has_worker(name: str) -> Exists:
-    """Whether a worker that lives has the task whose name is in a column of the outer query."""
+    """Return whether a live worker has the task named in a column of the outer query."""
     living = Worker.objects.filter(IS_ALIVE, task_list__specs__name=OuterRef(name))
     return Exists(living)

@@ -1,4 +1,4 @@
-"""The tasks that this process has registered with Celery."""
+"""The tasks that are registered with Celery in this process."""
 
 import inspect
 from dataclasses import dataclass
@@ -16,9 +16,10 @@ AnyTask: TypeAlias = Task[Any, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class RegisteredTask:
-    """A task by the name that messages call it; ``doc`` is '' when its author wrote none.
+    """A registered task by the name that messages use.
 
-    ``is_recorded`` where ``Task.before_start`` is Celery's, in whose place runs are recorded.
+    ``doc`` is empty if the task has no docstring. ``is_recorded`` is false if the task overrides
+    ``Task.before_start``: the worker replaces Celery's to record the start of a run.
     """
 
     name: str
@@ -28,27 +29,27 @@ class RegisteredTask:
 
 
 def registered_tasks(app: Celery | None = None) -> list[RegisteredTask]:
-    """All tasks of an app (by default the current one) but Celery's own, sorted by name."""
+    """Return the tasks of an app (default: the current one) without Celery's, sorted by name."""
     tasks = _load_tasks(app_or_default(app))
     return [_describe(tasks[name]) for name in sorted(tasks) if not _is_celerys_own(name)]
 
 
 def get_task(name: str, app: Celery | None = None) -> RegisteredTask | None:
-    """The task of that name; None when this process has none, or it is Celery's own."""
+    """Return the task of a name; None if this process has none, or Celery built it in."""
     tasks = _load_tasks(app_or_default(app))
     return None if name not in tasks or _is_celerys_own(name) else _describe(tasks[name])
 
 
 def is_registered(name: str, app: Celery | None = None) -> bool:
-    """Tell whether this process has a task of that name: Celery's own count, too."""
+    """Return whether this process has a task of a name, Celery's built-in tasks included."""
     return name in _load_tasks(app_or_default(app))
 
 
 @cache
 def _load_tasks(app: Celery) -> TaskRegistry:
-    """The registry of the app, with the tasks of all modules that a worker would import.
+    """Return the registry of an app, after importing the modules that a worker would import.
 
-    As in a worker, Celery's fixup for Django runs the system checks before.
+    As in a worker, Celery's fixup for Django runs the system checks first.
     """
     app.loader.import_default_modules()
     return app.tasks
@@ -65,7 +66,7 @@ def _describe(task: AnyTask) -> RegisteredTask:
 
 
 def _doc(task: AnyTask) -> str:
-    """The docstring of its function, or else of its class, but not what celery.Task says."""
+    """Return the docstring of the function, or else of the class, but not of celery.Task."""
     inherited = Task.run.__doc__
     docs = [task.run.__doc__, type(task).__doc__]
     return inspect.cleandoc(next((doc for doc in docs if doc and doc != inherited), ""))

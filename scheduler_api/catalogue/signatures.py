@@ -1,4 +1,4 @@
-"""What a task takes: its parameters, and the JSON Schema of its arguments."""
+"""The signature of a task: its parameters, and the JSON Schema of its arguments."""
 
 import inspect
 import json
@@ -14,11 +14,11 @@ from scheduler_api.catalogue.json_schema import SchemaValidator
 from scheduler_api.catalogue.type_hints import Path, SchemaGenerator, adapter_for, check_value
 
 Schema: TypeAlias = dict[str, Any]
-KIND = "x-parameter-kind"
+KIND_KEYWORD = "x-parameter-kind"
 
 
-class Kind(StrEnum):
-    """How arguments reach a parameter: the kinds of ``inspect.Parameter``."""
+class ParameterKind(StrEnum):
+    """The kinds of ``inspect.Parameter``: how an argument is passed to it."""
 
     POSITIONAL_ONLY = "positional_only"
     ORDINARY = "positional_or_keyword"
@@ -29,25 +29,25 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """One parameter.
+    """One parameter of a task.
 
-    ``check_value`` returns the mistakes in a single value, so in each value of ``*args`` by
-    itself: the path inside the value, and the mistake there.
+    ``check_value`` returns the mistakes in a single value, each as a path inside the value and a
+    sentence. It checks each value of ``*args`` separately.
     """
 
     name: str
-    kind: Kind
+    kind: ParameterKind
     position: int
     has_default: bool
     check_value: Callable[[object], list[tuple[Path, str]]]
 
     @property
     def by_position(self) -> bool:
-        return self.kind in {Kind.POSITIONAL_ONLY, Kind.ORDINARY}
+        return self.kind in {ParameterKind.POSITIONAL_ONLY, ParameterKind.ORDINARY}
 
     @property
     def by_name(self) -> bool:
-        return self.kind in {Kind.ORDINARY, Kind.KEYWORD_ONLY}
+        return self.kind in {ParameterKind.ORDINARY, ParameterKind.KEYWORD_ONLY}
 
     @property
     def required(self) -> bool:
@@ -58,9 +58,9 @@ class Parameter:
 class TaskSignature:
     """The parameters of a task, in the order of its signature.
 
-    ``schema`` (JSON Schema 2020-12) describes them as an object by name. Parameters that are
-    not reached both by position and by name say so in ``x-parameter-kind``; the values of
-    ``**kwargs`` are its additional properties.
+    ``schema`` (JSON Schema 2020-12) describes them as an object by name. A parameter that cannot
+    be passed both by position and by name has its kind in ``x-parameter-kind``. The values of
+    ``**kwargs`` are the additional properties.
     """
 
     parameters: tuple[Parameter, ...]
@@ -76,32 +76,33 @@ class TaskSignature:
 
     @cached_property
     def var_positional(self) -> Parameter | None:
-        return self._of_kind(Kind.VAR_POSITIONAL)
+        return self._of_kind(ParameterKind.VAR_POSITIONAL)
 
     @cached_property
     def var_keyword(self) -> Parameter | None:
-        return self._of_kind(Kind.VAR_KEYWORD)
+        return self._of_kind(ParameterKind.VAR_KEYWORD)
 
-    def _of_kind(self, kind: Kind) -> Parameter | None:
+    def _of_kind(self, kind: ParameterKind) -> Parameter | None:
         return next((parameter for parameter in self.parameters if parameter.kind is kind), None)
 
 
 def signature_of(function: Callable[..., object]) -> TaskSignature:
-    """The signature of a function, or of a Celery task's ``run``, seen through decorators.
+    """Return the signature of a function, or of a Celery task's ``run``, without decorators.
 
-    Never fails: what Python cannot tell of a callable, or pydantic of a hint, stays open.
+    It never fails: a callable that Python cannot inspect, or a hint that pydantic does not know,
+    accepts any value.
     """
     try:
         declared = inspect.signature(function)
-    except (TypeError, ValueError):  # some builtins do not tell
+    except (TypeError, ValueError):  # some builtins have no signature
         declared = inspect.signature(lambda *args, **kwargs: (args, kwargs))
-    # Hints that are strings are spelled in the names of the module that wrote them.
+    # Hints that are strings use the names of the module that defines the function.
     namespace = getattr(inspect.unwrap(function), "__globals__", {})
     adapters = {
         parameter.name: adapter_for(
             parameter.annotation,
             namespace=namespace,
-            # `size: int = None` is common, and its null is as good as leaving it out.
+            # `size: int = None` is common, and null then means the same as no argument.
             nullable=parameter.default is None,
         )
         for parameter in declared.parameters.values()
@@ -109,7 +110,7 @@ def signature_of(function: Callable[..., object]) -> TaskSignature:
     parameters = tuple(
         Parameter(
             name=parameter.name,
-            kind=Kind(parameter.kind.name.lower()),
+            kind=ParameterKind(parameter.kind.name.lower()),
             position=position,
             has_default=parameter.default is not inspect.Parameter.empty,
             check_value=partial(check_value, adapters[parameter.name]),
@@ -121,19 +122,23 @@ def signature_of(function: Callable[..., object]) -> TaskSignature:
 
 
 def signature_from(schema: Schema) -> TaskSignature:
-    """The signature that has this schema, without the code: what ``signature_of`` has made of it.
+    """Return the signature with a schema that ``signature_of`` made elsewhere, without the code.
 
-    Its parameters judge a value by JSON Schema alone, and so take what only the code refuses.
+    Its parameters check a value by JSON Schema alone, so they accept values that only the code
+    refuses.
     """
     definitions = {"$defs": schema["$defs"]} if "$defs" in schema else {}
     parameters = [
         Parameter(
             name=name,
-            kind=(kind := Kind(value.get(KIND, Kind.ORDINARY))),
+            kind=(kind := ParameterKind(value.get(KIND_KEYWORD, ParameterKind.ORDINARY))),
             position=position,
             has_default=name not in schema["required"],
             check_value=SchemaValidator(
-                {**(value["items"] if kind is Kind.VAR_POSITIONAL else value), **definitions}
+                {
+                    **(value["items"] if kind is ParameterKind.VAR_POSITIONAL else value),
+                    **definitions,
+                }
             ).check_value,
         )
         for position, (name, value) in enumerate(schema["properties"].items())
@@ -143,7 +148,7 @@ def signature_from(schema: Schema) -> TaskSignature:
         parameters.append(
             Parameter(
                 name="",
-                kind=Kind.VAR_KEYWORD,
+                kind=ParameterKind.VAR_KEYWORD,
                 position=len(parameters),
                 has_default=False,
                 check_value=SchemaValidator({**additional, **definitions}).check_value,
@@ -165,7 +170,7 @@ def _schema(
     properties: dict[str, Schema] = {}
     for parameter in parameters:
         value = values[parameter.name, "validation"]
-        if parameter.kind is Kind.VAR_KEYWORD:
+        if parameter.kind is ParameterKind.VAR_KEYWORD:
             additional = value
         else:
             properties[parameter.name] = _property(parameter.kind, value, defaults[parameter.name])
@@ -178,15 +183,15 @@ def _schema(
     }
 
 
-def _property(kind: Kind, value: Schema, default: object) -> Schema:
+def _property(kind: ParameterKind, value: Schema, default: object) -> Schema:
     described = dict(value)
-    if kind is Kind.VAR_POSITIONAL:
+    if kind is ParameterKind.VAR_POSITIONAL:
         described = {"type": "array", "items": value}
-    if kind is not Kind.ORDINARY:
-        described[KIND] = kind.value
+    if kind is not ParameterKind.ORDINARY:
+        described[KIND_KEYWORD] = kind.value
     try:
-        told = json.loads(json.dumps(default, allow_nan=False))
+        as_json = json.loads(json.dumps(default, allow_nan=False))
     except (TypeError, ValueError, RecursionError):
         return described
-    # JSON would turn a tuple into an array and number keys into strings: no longer the default.
-    return {**described, "default": told} if told == default else described
+    # JSON turns a tuple into an array and number keys into strings: no longer the default.
+    return {**described, "default": as_json} if as_json == default else described

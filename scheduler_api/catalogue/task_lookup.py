@@ -1,4 +1,4 @@
-"""Every task that is known: to this process by its code, or by what the workers have told."""
+"""Look up tasks: in the registry of this process, or as announced by workers."""
 
 import json
 import time
@@ -22,14 +22,14 @@ from scheduler_api.catalogue.registry import (
 )
 from scheduler_api.catalogue.signatures import TaskSignature, signature_from
 
-# A worker that nobody has seen for so long is forgotten, and so is what it alone could run.
+# A worker that has not been seen for this long is deleted, with the tasks that only it had.
 WORKER_RETENTION = timedelta(days=30)
-NAMES_CACHE_SECONDS = 2.0  # of the names that the workers have told
+NAMES_CACHE_SECONDS = 2.0  # how long AnnouncedNames keeps the names
 
 
 @dataclass(frozen=True, kw_only=True)
 class Availability:
-    """Who has a task: how many workers that live, and when one was last seen that has, or had."""
+    """The workers of a task: how many are alive, and when one with the task was last seen."""
 
     worker_count: int = 0
     last_seen_at: datetime | None = None
@@ -37,7 +37,7 @@ class Availability:
 
 @dataclass(frozen=True, kw_only=True)
 class KnownTask:
-    """A task, and who has it; all of its workers only where somebody asks for this one."""
+    """A task and its availability. `workers` is filled only for a single task."""
 
     task: RegisteredTask
     availability: Availability
@@ -45,16 +45,16 @@ class KnownTask:
 
 
 def find_task(name: str) -> RegisteredTask | None:
-    """Return the task of that name, as this process has it or else as a worker has told of it."""
+    """Return the task of a name: as registered in this process, or else as announced."""
     task = get_task(name)
-    if task is not None or is_registered(name):  # Celery's own
+    if task is not None or is_registered(name):  # registered without a task: Celery built it in
         return task
     spec = TaskSpec.objects.filter(name=name).first()
     return task_from_spec(spec) if spec else None
 
 
 def task_from_spec(spec: TaskSpec) -> RegisteredTask:
-    """Return what a worker has told of a task."""
+    """Return a task as a worker announced it."""
     return RegisteredTask(name=spec.name, doc=spec.doc, signature=_signature(spec.schema))
 
 
@@ -64,7 +64,7 @@ def _signature(schema: str) -> TaskSignature:
 
 
 def known_tasks() -> list[KnownTask]:
-    """Return all of them, sorted by name; where this process has the code, as that has it."""
+    """Return all tasks, sorted by name. The code of this process has precedence."""
     specs = {spec.name: spec for spec in TaskSpec.objects.all()}
     availability = availability_by_name(specs) if specs else {}
     tasks = {name: task_from_spec(spec) for name, spec in specs.items()}
@@ -76,7 +76,10 @@ def known_tasks() -> list[KnownTask]:
 
 
 def availability_by_name(specs: Mapping[str, TaskSpec]) -> dict[str, Availability]:
-    """Tell who has tasks. Workers that have the same are few rows, however many they are."""
+    """Return the availability of each task.
+
+    Workers with the same set of tasks share one list, so few rows are read for many workers.
+    """
     lists = {
         pk: (count, seen_at)
         for pk, count, seen_at in TaskList.objects.values_list("pk").annotate(
@@ -84,55 +87,59 @@ def availability_by_name(specs: Mapping[str, TaskSpec]) -> dict[str, Availabilit
             seen_at=Max("workers__last_seen_at"),
         )
     }
-    having: dict[int, list[tuple[int, datetime | None]]] = {}
+    by_spec: dict[int, list[tuple[int, datetime | None]]] = {}
     for list_id, spec_id in TaskList.specs.through.objects.values_list("tasklist", "taskspec"):
-        having.setdefault(spec_id, []).append(lists.get(list_id, (0, None)))
-    return {name: availability(spec, having.get(spec.pk, [])) for name, spec in specs.items()}
+        by_spec.setdefault(spec_id, []).append(lists.get(list_id, (0, None)))
+    return {name: availability(spec, by_spec.get(spec.pk, [])) for name, spec in specs.items()}
 
 
-def availability(spec: TaskSpec, having: Sequence[tuple[int, datetime | None]]) -> Availability:
-    """Sum up, of the lists that a task is on, how many workers live and when one was seen."""
-    seen = [spec.last_seen_at, *(seen_at for _, seen_at in having if seen_at)]
-    return Availability(worker_count=sum(count for count, _ in having), last_seen_at=max(seen))
+def availability(spec: TaskSpec, workers: Sequence[tuple[int, datetime | None]]) -> Availability:
+    """Return the availability of a task.
+
+    `workers` has a pair for each list, or each worker, with the task: the number of live workers,
+    and when one was last seen.
+    """
+    seen = [spec.last_seen_at, *(seen_at for _, seen_at in workers if seen_at)]
+    return Availability(worker_count=sum(count for count, _ in workers), last_seen_at=max(seen))
 
 
 def known_task(name: str) -> KnownTask | None:
-    """Return one of them, with its workers."""
+    """Return the task of a name with its workers, or None."""
     task = find_task(name)
     if task is None:
         return None
     spec = TaskSpec.objects.filter(name=name).first()
     if spec is None:
         return KnownTask(task=task, availability=Availability())
-    having = Worker.objects.filter(task_list__specs=spec).order_by("name")
-    workers: list[Any] = list(with_is_alive(having))  # with `is_alive`
+    with_task = Worker.objects.filter(task_list__specs=spec).order_by("name")
+    workers: list[Any] = list(with_is_alive(with_task))  # Any: annotated with `is_alive`
     seen = [(int(worker.is_alive), worker.last_seen_at) for worker in workers]
     return KnownTask(task=task, availability=availability(spec, seen), workers=workers)
 
 
 def known_names() -> list[str]:
-    """Return the names of all of them."""
-    told = TaskSpec.objects.values_list("name", flat=True)
-    return sorted({*told, *(task.name for task in registered_tasks())})
+    """Return the names of all tasks, sorted."""
+    announced = TaskSpec.objects.values_list("name", flat=True)
+    return sorted({*announced, *(task.name for task in registered_tasks())})
 
 
 class AnnouncedNames:
-    """The names that the workers have told, as they were a moment ago.
+    """A cache of the names of the tasks that workers have announced.
 
-    For beat, which asks before it sends each run: a name that its own process does not have costs
-    a query every two seconds, whatever is sent meanwhile.
+    Beat looks up a name before it sends each run. With the cache, names that beat's process does
+    not have cost one query every two seconds, for any number of runs.
     """
 
     def __init__(self) -> None:
         self.invalidate()
 
     def invalidate(self) -> None:
-        """Ask the database next time."""
+        """Read the names from the database at the next lookup."""
         self._names: frozenset[str] = frozenset()
         self._read_at = float("-inf")
 
     def has(self, name: str) -> bool:
-        """Tell whether a worker has, or had, the task of that name."""
+        """Return whether a worker has, or had, the task of a name."""
         if time.monotonic() - self._read_at > NAMES_CACHE_SECONDS:
             self._names = frozenset(TaskSpec.objects.values_list("name", flat=True))
             self._read_at = time.monotonic()
@@ -144,10 +151,10 @@ announced_names = AnnouncedNames()
 
 @transaction.atomic
 def delete_stale_workers() -> int:
-    """Delete the workers that nobody has seen for long; return how many.
+    """Delete the workers that have not been seen for WORKER_RETENTION; return their number.
 
-    With them goes what they alone could run, unless a periodic task names it: that is to wait for
-    such a worker, not to be refused from one day to the next.
+    The tasks that only they had are deleted as well, except a task that a periodic task names: its
+    runs wait for a worker, and would be refused from one day to the next.
     """
     limit = Now() - WORKER_RETENTION
     count, _ = Worker.objects.filter(last_seen_at__lt=limit).delete()

@@ -1,4 +1,4 @@
-"""One JSON value against one type hint, explained in the words of JSON."""
+"""Check a JSON value against a Python type hint, and explain violations in terms of JSON."""
 
 import json
 import re
@@ -16,7 +16,7 @@ ANY_VALUE: TypeAdapter[Any] = TypeAdapter(Any)
 
 
 class SchemaGenerator(GenerateJsonSchema):
-    """pydantic's generator; a default that JSON cannot spell is left out without a warning."""
+    """pydantic's generator; it leaves out a default that is not JSON, without a warning."""
 
     ignored_warning_kinds = GenerateJsonSchema.ignored_warning_kinds | {"non-serializable-default"}
 
@@ -24,10 +24,10 @@ class SchemaGenerator(GenerateJsonSchema):
 def adapter_for(
     annotation: object, *, namespace: Mapping[str, object], nullable: bool = False
 ) -> TypeAdapter[Any]:
-    """What checks values against an annotation, written out or as a string.
+    """Return the adapter that checks values against an annotation, which may be a string.
 
-    ``ANY_VALUE`` for one that cannot be resolved in ``namespace`` or says nothing of JSON: its
-    task is as good as any other, and only its worker can judge the value.
+    Return ``ANY_VALUE`` for an annotation that cannot be resolved in ``namespace`` or has no JSON
+    form. Its task stays usable, and only its worker can judge the value.
     """
     annotated = SimpleNamespace(__annotations__={"value": annotation})
     try:
@@ -36,15 +36,15 @@ def adapter_for(
         if not adapter.json_schema(schema_generator=SchemaGenerator):
             return ANY_VALUE
         return TypeAdapter(hint | None) if nullable else adapter
-    except Exception:  # noqa: BLE001 - an annotation may be any expression of anybody's code
+    except Exception:  # noqa: BLE001 - an annotation is an arbitrary expression of user code
         return ANY_VALUE
 
 
 def check_value(adapter: TypeAdapter[Any], value: object) -> list[tuple[Path, str]]:
-    """Every mistake in a parsed JSON value: its path inside the value and what is wrong there.
+    """Return every mistake in a parsed JSON value: its path inside the value, and a sentence.
 
-    Celery hands a task its arguments as they came, so nothing is coerced: this is pydantic's
-    strict mode for JSON, where "5" is no integer, yet an ISO string is a datetime.
+    Celery passes arguments to a task unchanged, so nothing is coerced: this is pydantic's strict
+    mode for JSON, in which "5" is not an integer, yet an ISO string is a datetime.
     """
     if adapter is ANY_VALUE:
         return []
@@ -52,18 +52,21 @@ def check_value(adapter: TypeAdapter[Any], value: object) -> list[tuple[Path, st
         adapter.validate_json(json.dumps(value), strict=True)
     except ValidationError as refusal:
         return _explain_refusal(refusal, value)
-    except Exception as crash:  # noqa: BLE001 - a validator of the task's own, or a bottomless value
+    except Exception as crash:  # noqa: BLE001 - user code of a validator, or too deep a value
         return [((), f"cannot be checked: its type raised {type(crash).__name__}")]
     return []
 
 
 def is_accepted(adapter: TypeAdapter[Any], value: object) -> bool:
-    """Tell whether a parsed JSON value is what a hint says."""
+    """Return whether a parsed JSON value matches a hint."""
     return not check_value(adapter, value)
 
 
 class Violation(NamedTuple):
-    """What was expected at a spot of a value: "must be an integer"; whether it is of its type."""
+    """A violated expectation: the path in the value, and a phrase such as "must be an integer".
+
+    ``is_of_type`` is true if the expectation concerns the JSON type of the value.
+    """
 
     path: Path
     phrase: str
@@ -71,16 +74,16 @@ class Violation(NamedTuple):
 
 
 def explain(violations: Iterable[Violation], value: object) -> list[tuple[Path, str]]:
-    """Say it in a sentence for each spot."""
-    wrong_at: dict[Path, list[Violation]] = {}
-    for each in violations:
-        wrong_at.setdefault(each.path, []).append(each)
-    # A union reports all its branches: the one that got deepest is the one that was meant.
-    passed = {path[:depth] for path in wrong_at for depth in range(len(path))}
+    """Return one sentence for each path."""
+    by_path: dict[Path, list[Violation]] = {}
+    for violation in violations:
+        by_path.setdefault(violation.path, []).append(violation)
+    # A union reports all its branches: the branch that matched deepest is the intended one.
+    ancestors = {path[:depth] for path in by_path for depth in range(len(path))}
     return [
         (path, _sentence(found, _follow(path, value)))
-        for path, found in wrong_at.items()
-        if path not in passed
+        for path, found in by_path.items()
+        if path not in ancestors
     ]
 
 
@@ -97,7 +100,7 @@ def _is_of_type(error: ErrorDetails) -> bool:
 
 
 def _path(error: ErrorDetails, value: Any) -> Path:
-    """The error's location without what is not in the value: the names of union branches."""
+    """Return the error's location without the parts that are not in the value: union branches."""
     path = []
     for part in error["loc"]:
         if _has(value, part):
@@ -150,11 +153,11 @@ _TYPES: dict[type, str] = {
 }
 
 
-def _sentence(wrong: list[Violation], value: object) -> str:
-    """What was expected at one spot, and what came: "must be an integer, not a string"."""
-    first, *others = dict.fromkeys(each.phrase for each in wrong)
+def _sentence(violations: list[Violation], value: object) -> str:
+    """Return the sentence for one path: "must be an integer, not a string"."""
+    first, *others = dict.fromkeys(violation.phrase for violation in violations)
     expected = " or ".join([first, *(phrase.removeprefix("must be ") for phrase in others)])
-    if all(each.is_of_type for each in wrong):
+    if all(violation.is_of_type for violation in violations):
         sentence = f"{expected}, not {_TYPES[type(value)]}"
         return f"{sentence}: send true or false" if expected == "must be a boolean" else sentence
     if first.startswith("must ") and not isinstance(value, list | dict):
@@ -163,8 +166,8 @@ def _sentence(wrong: list[Violation], value: object) -> str:
 
 
 def _phrase(error: ErrorDetails) -> str:
-    said = re.sub(r"^(Value error|Assertion failed), ", "", error["msg"])
-    phrase = _PHRASES.get(error["type"]) or re.sub(r"^\w+ should ", "must ", said)
+    message = re.sub(r"^(Value error|Assertion failed), ", "", error["msg"])
+    phrase = _PHRASES.get(error["type"]) or re.sub(r"^\w+ should ", "must ", message)
     return f"its key {phrase}" if error["loc"][-1:] == ("[key]",) else phrase
 
 

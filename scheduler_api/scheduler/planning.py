@@ -101,7 +101,7 @@ def refuse_never_due(task: PeriodicTask, start: SlotCursor) -> None:
     schedule = schedule_from(task, start.anchor_at)
     if next_slot(schedule, start.after) is None:
         raise InvalidSchedule(
-            "This schedule has no slot in the future: it would never run.",
+            "This schedule has no slot in the future, so it would never run.",
             field="schedule",
             code="never_due",
         )

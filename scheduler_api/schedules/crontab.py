@@ -1,14 +1,16 @@
-"""When a crontab is due: the naive calendar finds wall times, the zone turns them into instants.
+"""The next slot of a crontab: find wall times in a naive calendar, then convert them to instants.
 
-The rule where clocks change. When the hour field is `*` or `*/n`, the schedule follows elapsed
-time: it is due in every UTC minute whose wall time matches, so twice in a repeated hour, and never
-at a wall time that a gap leaves out. Any other hour field means fixed wall times, each due once:
-at the first instant at which the clocks show that time *or later*. For a time inside a gap that
-is the end of the gap, for one inside a repeated hour its first occurrence.
+The rule for clock changes depends on the hour field:
 
-All this rests on two facts about clocks. An offset from UTC is less than a day, says `datetime`,
-so no two of them differ by two days. And no zone has ever changed its clocks twice within three
-days (a test looks), so that a span of two days holds one change at most.
+- `*` or `*/n`: the schedule follows elapsed time. It is due in every UTC minute that has a
+  matching wall time: twice in a repeated hour, never at a wall time that a gap leaves out.
+- Any other value: fixed wall times, each due once, at the first instant at which the clock shows
+  that time *or later*. For a time inside a gap this is the end of the gap; for a time inside a
+  repeated hour, its first occurrence.
+
+The algorithm relies on two facts. `datetime` requires an offset from UTC to be less than a day, so
+two offsets differ by less than two days. No zone has ever changed its clock twice within three
+days (a test checks this for the installed tzdata), so a span of two days holds at most one change.
 """
 
 from bisect import bisect_left, bisect_right
@@ -25,6 +27,7 @@ _DAY = timedelta(days=1)
 
 
 def next_crontab_slot(crontab: Crontab, after: datetime) -> datetime | None:
+    """Return the first slot later than `after`, in UTC; None if there is none."""
     values = parse_fields(crontab.fields)
     if values.every_nth_hour:
         return _next_in_elapsed_time(values, crontab.timezone, after)
@@ -39,7 +42,7 @@ def _next_fixed_wall_time(
         slot = _first_instant_showing(match, zone)
         if slot > after:
             return slot
-        # In a repeated hour. Up to its end, the clocks have shown every wall time before.
+        # `after` is in a repeated hour: until it ends, each wall time occurs for the second time.
         wall = _wall_minute(_clock_change(zone, slot, after) - _SECOND, zone)
     return None
 
@@ -54,7 +57,7 @@ def _next_in_elapsed_time(
         if match is None:
             return None
         wait = match - wall
-        if wait > 2 * _DAY:  # whatever the clocks do, nothing matches until two days before
+        if wait > 2 * _DAY:  # even with a clock change, nothing matches until two days before
             moment += wait - 2 * _DAY
             continue
         slot = moment + wait
@@ -77,20 +80,21 @@ def _whole_minute_from(moment: datetime) -> datetime:
 
 
 def _first_instant_showing(wall: datetime, zone: ZoneInfo) -> datetime:
-    """Return the first instant at which the clocks of the zone show `wall` or later."""
-    local = datetime.combine(wall, wall.time(), zone)  # the first of two when the hour is repeated
+    """Return the first instant at which the clock of the zone shows `wall` or later."""
+    local = datetime.combine(wall, wall.time(), zone)  # fold=0: the first of a repeated hour
     instant = local.astimezone(UTC)
     if instant.astimezone(zone) == local:
         return instant
-    # In a gap. Read with the offset of after the gap (fold=1), `wall` is an instant before it;
-    # with the offset of before (fold=0), an instant after it.
+    # `wall` is in a gap. With the offset after the gap (fold=1), it is an instant before the gap;
+    # with the offset before the gap (fold=0), an instant after it.
     return _clock_change(zone, local.replace(fold=1).astimezone(UTC), instant)
 
 
 def _clock_change(zone: ZoneInfo, start: datetime, end: datetime) -> datetime:
-    """Return when the offset of `start` ended, given that the one of `end` differs.
+    """Return the instant of the clock change between `start` and `end`.
 
-    They are at most two days apart, and `start` is a whole second, as clock changes are.
+    Their offsets differ, and they are at most two days apart. `start` is a whole second, since
+    clock changes happen at whole seconds.
     """
     offset = _offset(start, zone)
     seconds = bisect_left(
@@ -106,7 +110,7 @@ def _offset(moment: datetime, zone: ZoneInfo) -> timedelta | None:
 
 
 def _first_match(values: CrontabValues, start: datetime) -> datetime | None:
-    """Return the first matching wall time at or after `start`; naive, in whole minutes."""
+    """Return the first matching wall time at or after `start`: naive, in whole minutes."""
     today = start.date()
     day = _first_day(values, today)
     if day == today:
@@ -120,7 +124,7 @@ def _first_match(values: CrontabValues, start: datetime) -> datetime | None:
 
 
 def _first_time(values: CrontabValues, start: datetime) -> datetime | None:
-    """Return the first match on the day of `start`, at or after it."""
+    """Return the first matching wall time on the day of `start`, at or after `start`."""
     if start.hour in values.hours:
         later = bisect_left(values.minutes, start.minute)
         if later < len(values.minutes):
@@ -134,7 +138,8 @@ def _first_time(values: CrontabValues, start: datetime) -> datetime | None:
 def _first_day(values: CrontabValues, start: date) -> date | None:
     """Return the first matching day at or after `start`.
 
-    The search is short: the rarest day, a 29 February on a given weekday, comes every 40 years.
+    The search is short: the rarest day, 29 February on a given weekday, comes at least once in 40
+    years.
     """
     if (
         start.day in values.days_of_month

@@ -1,8 +1,9 @@
-"""The five fields of a crontab: what their text means, and how to spell it for stock beat.
+"""The five fields of a crontab: parse them strictly, and normalize them for stock beat.
 
-Celery's own parser says what a field means. It is lenient, though: it ignores whatever follows a
-prefix it understands ("1-5-7" is "1-5", "*/5/x" is "*/5"), and takes all that int() takes
-("1_0", " 5", Arabic digits) and any name in any field. So a strict grammar stands before it.
+Celery's parser defines the meaning of a field, but it is lenient: it ignores any text after a
+prefix that it understands ("1-5-7" is "1-5", "*/5/x" is "*/5"), accepts everything that int()
+accepts ("1_0", " 5", Arabic digits) and any name in any field. A strict grammar therefore checks
+the text first.
 """
 
 import re
@@ -41,9 +42,10 @@ class CrontabFields(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CrontabValues:
-    """What the five fields stand for: sorted numbers, Sunday being 0.
+    """The values that the five fields match, as sorted numbers; Sunday is 0.
 
-    A day must be in `days_of_month` AND in `weekdays`, as in Celery; cron itself means OR.
+    A day must be in `days_of_month` AND in `weekdays`, as in Celery. cron itself combines them
+    with OR.
     """
 
     minutes: tuple[int, ...]
@@ -52,7 +54,7 @@ class CrontabValues:
     months: tuple[int, ...]
     weekdays: tuple[int, ...]
     every_nth_hour: bool
-    """The hour field is `*` or `*/n`, which decides how the schedule meets a clock change."""
+    """Whether the hour field is `*` or `*/n`, which selects the rule for clock changes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +63,11 @@ class _Field:
     first: int
     last: int
     column: int
-    """How many characters django-celery-beat stores."""
+    """Width of django-celery-beat's column, in characters."""
     highest: int
-    """The last number that may be written: Sunday is also 7, though Celery only knows 0."""
+    """The highest number accepted: 7 is also Sunday, although Celery knows only 0."""
     numbers: str
-    """A pattern of the numbers that may be written."""
+    """A pattern of the numbers accepted."""
     names: tuple[str, ...] = ()
 
     def refusal(self, problem: str, *, code: str) -> InvalidSchedule:
@@ -106,10 +108,10 @@ _FIELDS = (
 
 @lru_cache(maxsize=4096)
 def parse_fields(fields: CrontabFields) -> CrontabValues:
-    """Return what the fields stand for.
+    """Return the values that the fields match.
 
     Raises:
-        InvalidSchedule: a field is wrong, or the day it names never comes.
+        InvalidSchedule: a field is invalid, or no year has such a day.
 
     """
     minutes, hours, days, months, weekdays = (
@@ -135,16 +137,19 @@ def parse_fields(fields: CrontabFields) -> CrontabValues:
 
 
 def field_patterns() -> CrontabFields:
-    """Return for each field a regular expression that all its texts match, and few others do."""
+    """Return a regular expression for each field.
+
+    All valid texts match it, and few invalid ones do.
+    """
     return CrontabFields(*map(_pattern, _FIELDS))
 
 
 def normalize_fields(fields: CrontabFields) -> CrontabFields:
-    """Return a spelling that means the same and that every reader of the database takes.
+    """Return an equivalent spelling that every reader of the database accepts.
 
-    Stock Celery refuses Sunday as 7. The validators of django-celery-beat refuse long names
-    ("monday") and ranges that wrap around ("22-2") or go from a name to a number ("mon-5"). A
-    column has a width. A field that all of them take is left as it is.
+    Stock Celery refuses 7 for Sunday. django-celery-beat's validators refuse long names
+    ("monday"), ranges that wrap around ("22-2") and ranges from a name to a number ("mon-5"). Its
+    columns have a limited width. A field that all of them accept stays as it is.
     """
     parse_fields(fields)
     return CrontabFields(
@@ -156,7 +161,7 @@ def normalize_fields(fields: CrontabFields) -> CrontabFields:
 
 
 def consecutive_runs(values: Iterable[int]) -> Iterator[list[int]]:
-    """Split sorted numbers where one is left out: 1 2 3 7 8 gives [1, 2, 3] and [7, 8]."""
+    """Split sorted numbers into consecutive runs: 1 2 3 7 8 gives [1, 2, 3] and [7, 8]."""
     run: list[int] = []
     for value in values:
         if run and value != run[-1] + 1:
@@ -187,7 +192,7 @@ def _read_field(field: _Field, text: str) -> tuple[int, ...]:
 
 
 def _in_numbers(field: _Field, part: str) -> str:
-    """Check what stands between two commas and write it as Celery takes it, without names."""
+    """Validate the text between two commas; return it in Celery's syntax, without names."""
     start, end, step = _split(field, part)
     if step is not None and not 1 <= int(step) <= field.last:
         raise field.refusal(
@@ -205,13 +210,13 @@ def _in_numbers(field: _Field, part: str) -> str:
 
 
 def _split(field: _Field, part: str) -> tuple[str | None, str | None, str | None]:
-    """Split "1-5/2" into its start, end and step; "*" has no start."""
+    """Split "1-5/2" into start, end and step; "*" has no start."""
     match = _PART.fullmatch(part)
     if match is None:
         raise field.refusal(
-            f"'{part}' is not understood: use '*', a value, a range such as "
+            f"'{part}' is malformed: use '*', a value, a range such as "
             f"'{field.first}-{field.last}', a step after a star or a range such as '*/2', "
-            "or a list of these with commas and no blanks",
+            "or a list of these separated by commas without blanks",
             code="malformed",
         )
     start, end, step = match.group("start", "end", "step")
@@ -238,21 +243,21 @@ def _number(field: _Field, word: str) -> int:
             return number
     examples = f" or names such as '{field.names[0][:_SHORTEST_NAME]}'" if field.names else ""
     raise field.refusal(
-        f"'{word}' is not understood: use numbers from {field.first} to {field.highest}{examples}",
+        f"'{word}' is malformed: use numbers from {field.first} to {field.highest}{examples}",
         code="malformed",
     )
 
 
 def _bounds(field: _Field, start: str, end: str) -> tuple[int, int]:
-    """Return the ends of a range; one whose end is the smaller wraps around, as in Celery."""
+    """Return both ends of a range. A range with the smaller end last wraps, as in Celery."""
     first, last = _number(field, start), _number(field, end)
-    if first == 0 and last > field.last:  # "0-7" is a whole week, not Sunday to Sunday
+    if first == 0 and last > field.last:  # "0-7" is the whole week, not only Sunday
         return 0, field.last
     return _sunday_as_zero(field, first), _sunday_as_zero(field, last)
 
 
 def _sunday_as_zero(field: _Field, number: int) -> int:
-    """Return Celery's number: only a Sunday written as 7 is past the end of its field."""
+    """Return Celery's number. Only Sunday, written as 7, exceeds the last of its field."""
     return number if number <= field.last else 0
 
 
@@ -275,7 +280,7 @@ def _stock_takes_part(field: _Field, part: str) -> bool:
 
 
 def _spelled(values: tuple[int, ...]) -> str:
-    """Write the values as short as they get: no set is then wider than its column."""
+    """Return the shortest spelling of the values; it fits the column for every set."""
     return ",".join(
         ",".join(map(str, run)) if len(run) < _SHORTEST_RANGE else f"{run[0]}-{run[-1]}"
         for run in consecutive_runs(values)

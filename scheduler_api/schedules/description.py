@@ -1,7 +1,7 @@
-"""A schedule as a sentence for people: "At 07:30, Monday through Friday (Europe/Berlin)".
+"""Describe a schedule in words: "At 07:30, Monday through Friday (Europe/Berlin)".
 
-A crontab is told by what its fields stand for, not by how they are spelled: two with the same
-sentence match the same wall times.
+The description of a crontab depends on the values of its fields, not on their spelling. Two
+crontabs with the same description match the same wall times.
 """
 
 from collections.abc import Callable, Sequence
@@ -45,11 +45,12 @@ _SHORTEST_RANGE = 3
 
 
 def describe_never(error: InvalidSchedule) -> str:
-    """Return the sentence for a row of which no schedule can be made."""
+    """Describe a row that no schedule can be built from, by its error."""
     return f"Never: {error}"
 
 
 def describe(schedule: Schedule) -> str:
+    """Return the description of a schedule."""
     match schedule:
         case Interval():
             return _describe_interval(schedule.every)
@@ -99,9 +100,9 @@ def _time_of_day(values: CrontabValues) -> str:
 
 
 def _days(values: CrontabValues) -> str:
-    """Describe which days; the empty string is every day."""
+    """Describe the days; return an empty string for every day."""
     months = _unless_all(values.months, of=12, name=lambda month: _MONTHS[month - 1])
-    # A week is told from Monday on, so that a weekend is Saturday and Sunday.
+    # The week starts on Monday, so that a weekend reads "Saturday and Sunday".
     from_monday = sorted((day - 1) % 7 for day in values.weekdays)
     weekdays = _unless_all(from_monday, of=7, name=lambda day: _WEEKDAYS[day])
 
@@ -117,7 +118,7 @@ def _every(count: int, unit: str) -> str:
 
 
 def _step(values: Sequence[int], *, of: int) -> int | None:
-    """Return the n of values that come every n, all around the clock."""
+    """Return n if the values are every n-th of a whole cycle, otherwise None."""
     step = of // len(values)
     return step if len(values) > 1 and list(values) == list(range(0, of, step)) else None
 

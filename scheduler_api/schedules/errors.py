@@ -1,11 +1,11 @@
-"""The one refusal of this package."""
+"""The exception of an invalid schedule."""
 
 
 class InvalidSchedule(ValueError):
-    """A schedule that cannot be run.
+    """A schedule that cannot run.
 
-    The message says what is wrong and how to mend it, `field` where (the name of an attribute of
-    the schedule, or "expression"), and `code` which rule was broken, in a word that never changes.
+    The message names the error and its correction. `field` is the attribute of the schedule that
+    is wrong, or "expression". `code` identifies the rule and never changes.
     """
 
     def __init__(self, message: str, *, field: str, code: str) -> None:

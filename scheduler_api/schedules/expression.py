@@ -1,4 +1,4 @@
-"""A crontab in one line: "*/5 9-17 * * mon-fri", or "@daily"."""
+"""Parse a crontab on one line: "*/5 9-17 * * mon-fri" or "@daily"."""
 
 from typing import Final
 
@@ -17,7 +17,12 @@ _MACROS: Final = {
 
 
 def parse_expression(expression: str) -> CrontabFields:
-    """Split an expression into its five fields. What stands in them, Crontab checks."""
+    """Split an expression into its five fields, without validating them: Crontab does.
+
+    Raises:
+        InvalidSchedule: it has no five fields, or names an unknown macro.
+
+    """
     fields = expression.split()
     if len(fields) == 1 and fields[0].startswith("@"):
         return _macro(fields[0])

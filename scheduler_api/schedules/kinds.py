@@ -1,6 +1,6 @@
-"""The four kinds of schedule, as values. One that exists is valid.
+"""The four kinds of schedule, as values.
 
-Each refuses what cannot be run with InvalidSchedule when it is made.
+Every instance is valid: the constructors raise InvalidSchedule for a schedule that cannot run.
 """
 
 from dataclasses import dataclass
@@ -25,11 +25,9 @@ __all__ = [
     "Solar",
 ]
 
-# What the API takes; the engine itself takes every interval above zero.
+# Limits of the API; the engine itself accepts every interval above zero.
 MIN_INTERVAL: Final = timedelta(seconds=1)
 MAX_INTERVAL: Final = timedelta(days=10 * 365 + 3)  # ten years hold at most three leap days
-
-_NOTHING: Final = timedelta(0)
 
 SOLAR_EVENTS: Final = (
     "dawn_astronomical",
@@ -46,13 +44,13 @@ SOLAR_EVENTS: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """Every so often: at `anchor + k * every` for k = 1, 2, 3, ..., in elapsed time."""
+    """Slots at `anchor + k * every` for k = 1, 2, 3, ..., in elapsed time."""
 
     every: timedelta
     anchor: datetime
 
     def __post_init__(self) -> None:
-        if self.every <= _NOTHING:
+        if self.every <= timedelta(0):
             raise InvalidSchedule(
                 f"every is {self.every}: use a duration above zero",
                 field="every",
@@ -63,10 +61,10 @@ class Interval:
 
 @dataclass(frozen=True, kw_only=True)
 class Crontab:
-    """At the wall times of a zone that match all five fields, read as Celery reads them.
+    """Slots at the wall times of a zone that match all five fields, with Celery's meaning.
 
-    Celery's reading differs from cron's in one point: the day of the month AND the day of the
-    week must match.
+    Celery differs from cron in one point: the day of the month AND the day of the week must
+    match.
     """
 
     minute: str = "*"
@@ -92,7 +90,7 @@ class Crontab:
 
 @dataclass(frozen=True, kw_only=True)
 class Solar:
-    """When the sun does something at a place: degrees, north and east being positive."""
+    """Slots at a solar event at a location, in degrees; north and east are positive."""
 
     event: str
     latitude: Decimal | float
@@ -111,7 +109,7 @@ class Solar:
 
 @dataclass(frozen=True, kw_only=True)
 class Clocked:
-    """Once."""
+    """A single slot."""
 
     at: datetime
 
@@ -132,7 +130,7 @@ def _refuse_naive(field: str, moment: datetime) -> None:
 
 
 def _refuse_beyond(field: str, degrees: Decimal | float, *, limit: int) -> None:
-    if not -limit <= float(degrees) <= limit:  # NaN is beyond, too
+    if not -limit <= float(degrees) <= limit:  # also true for NaN
         raise InvalidSchedule(
             f"{field} '{degrees}' is out of range: use -{limit} to {limit} degrees",
             field=field,

@@ -1,11 +1,11 @@
-"""What the API knows of a schedule beyond django-celery-beat's own columns."""
+"""Data of schedules beyond the columns of django-celery-beat."""
 
 from django.db import models
 from django.db.models import F
 
 
 class ScheduleRevision(models.Model):
-    """How often a stored schedule was changed over the API; a row that has none, never."""
+    """The revision of a stored schedule, counted over the API. No row means revision 1."""
 
     kind = models.CharField(max_length=16)
     schedule_id = models.BigIntegerField()
@@ -25,7 +25,7 @@ class ScheduleRevision(models.Model):
 
     @classmethod
     def bump(cls, kind: str, schedule_id: int) -> None:
-        """Count a change; a schedule that was never changed is at its first revision."""
+        """Count a change. The first one makes revision 2."""
         counted, is_new = cls.objects.get_or_create(
             kind=kind, schedule_id=schedule_id, defaults={"revision": 2}
         )

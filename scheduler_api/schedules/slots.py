@@ -1,4 +1,4 @@
-"""When is the next slot? The one answer, for preview, for beat and for validation."""
+"""The next slots of any schedule: the one engine that preview, beat and validation share."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,14 +9,15 @@ from scheduler_api.schedules.solar import next_solar_slot
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The resolution of slots.
 ONE_MICROSECOND = timedelta(microseconds=1)
-# Every zone can tell the time of any instant from here on.
+# From this instant on, the wall time of every zone is representable.
 _SECOND_DAY = datetime(1, 1, 2, tzinfo=UTC)
 
 
 def next_slot(schedule: Schedule, after: datetime) -> datetime | None:
-    """Return the first slot later than `after`, in UTC; None when there is none.
+    """Return the first slot later than `after`, in UTC; None if there is none.
 
-    There is none after the moment of a Clocked, in a year without a Solar event, and past 9999.
+    There is none after the slot of a Clocked, if a Solar event does not occur within a year, and
+    past the year 9999.
 
     Raises:
         ValueError: `after` is naive.
@@ -63,7 +64,7 @@ def next_interval_slot(every: timedelta, anchor: datetime, after: datetime) -> d
     """Return the first of `anchor + k * every`, for k = 1, 2, 3, ..., that is later than `after`.
 
     Raises:
-        OverflowError: it is past the year 9999.
+        OverflowError: the slot is past the year 9999.
 
     """
     passed = max((after - anchor) // every, 0)  # exact: a timedelta is an integer

@@ -1,9 +1,9 @@
-"""When the sun rises, culminates, sets: Celery's reading of its solar events, through ephem.
+"""The next slot of a solar schedule: Celery's solar events, computed by ephem.
 
-ephem's answer depends a little on where its search starts: it stops within 0.1 s of the event, and
-asked from an event it may give that event again. So every event is computed from one fixed start,
-hours before it, and is the same whoever asks and when. It is good to 0.1 s of ephem's model, which
-itself leaves out the weather; the microseconds carry no meaning.
+ephem's result depends slightly on the start of its search: it stops within 0.1 s of the event,
+and a search from an event may return that event again. Every event is therefore computed from one
+fixed start, hours before it, and does not depend on the time of the call. The result is accurate
+to 0.1 s of ephem's model, which ignores the weather; the microseconds carry no meaning.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -21,12 +21,12 @@ from ephem import (  # type: ignore[attr-defined]  # the stubs lack most of it
 from scheduler_api.schedules.kinds import Solar
 
 _DAY = timedelta(days=1)
-# ephem counts days from here. Its own way to a datetime and back is by the Julian calendar before
-# 1582, which has a February 29th in 1500, and is ten days behind.
+# ephem counts days from here. Its own conversions to and from datetime use the Julian calendar
+# before 1582, which has a 29 February in 1500 and is ten days behind.
 _DAY_ZERO = datetime(1899, 12, 31, 12, tzinfo=UTC)
 _SEARCHED_DAYS = 366
 
-# event: (the search of ephem, the height of the sun, whether its centre counts or its upper rim)
+# event: (ephem's search, altitude of the sun, whether its centre or its upper limb counts)
 EVENTS: Final = {
     "dawn_astronomical": ("next_rising", "-18", True),
     "dawn_nautical": ("next_rising", "-12", True),
@@ -40,9 +40,9 @@ EVENTS: Final = {
 }
 
 
-# By the mean time of its place, the sun rises between midnight and noon, culminates at noon and
-# sets between noon and midnight, give or take the 17 minutes of the equation of time. A day that
-# begins at one of these hours holds one event at most, and none near its ends.
+# In local mean time, the sun rises between midnight and noon, culminates at noon and sets between
+# noon and midnight, within the 17 minutes of the equation of time. A day that begins at one of
+# these hours holds at most one event, and none near its ends.
 _DAY_BEGINS: Final = {
     "next_rising": timedelta(hours=18),
     "next_transit": timedelta(hours=6),
@@ -51,7 +51,7 @@ _DAY_BEGINS: Final = {
 
 
 def next_solar_slot(solar: Solar, after: datetime) -> datetime | None:
-    """Return the next event, or None when there is none in a year, as happens at the poles."""
+    """Return the first event later than `after`; None if there is none in a year (at a pole)."""
     search, _, _ = EVENTS[solar.event]
     day_begins = _DAY_BEGINS[search] - timedelta(days=float(solar.longitude) / 360)
     midnight = (after - day_begins).replace(hour=0, minute=0, second=0, microsecond=0)

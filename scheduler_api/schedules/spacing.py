@@ -1,4 +1,4 @@
-"""How close together the slots of a schedule come, and whether that is too close."""
+"""The shortest time between two slots of a schedule, and an account's minimum for it."""
 
 from calendar import monthrange
 from collections.abc import Iterable, Iterator
@@ -14,22 +14,23 @@ from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.kinds import Clocked, Crontab, Interval, Schedule, Solar
 from scheduler_api.schedules.tables import schedule_of
 
-_ANY_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
+_ANY_ANCHOR = datetime(2000, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
 _MINUTES_OF_A_DAY = 24 * 60
 _COMMON_YEAR = 365
-# In these years, each kind of year follows each that it can follow: there are seven times two.
-_EACH_KIND_OF_YEAR = range(2000, 2029)
-# After 400 years the calendar repeats, weekdays included; the rarest day comes every 40 years.
-_EACH_YEAR = range(2000, 2441)
+# A year is common or leap and starts on one of seven weekdays. These years hold each of the
+# fourteen kinds, followed by each kind that can follow it.
+_ALL_PAIRS_OF_YEARS = range(2000, 2029)
+# The calendar repeats after 400 years, weekdays included; the rarest day comes within 40 more.
+_WHOLE_CALENDAR = range(2000, 2441)
 
 
 def shortest_spacing(schedule: Schedule) -> timedelta | None:
-    """Return the shortest time from a slot to the next; None for a schedule with one slot.
+    """Return the shortest time between two slots; None for a schedule with a single slot.
 
-    Of a crontab it is what the clock and the calendar have, exactly, in whichever year; that the
-    clock is changed is left out, which may bring two slots of that day closer together. The sun
-    is taken to do everything once a day; it is minutes early or late.
+    For a crontab, the result is exact over all years of the calendar. It ignores clock changes,
+    which can move two slots of that day closer together. For a solar schedule it is one day,
+    although an event can be minutes earlier or later than the day before.
     """
     match schedule:
         case Interval():
@@ -43,20 +44,20 @@ def shortest_spacing(schedule: Schedule) -> timedelta | None:
 
 
 def spacing_errors(row: Any, account: ServiceAccount, *, pointer: str) -> Iterator[Mistake]:
-    """Refuse a schedule whose slots are closer together than the account's may be."""
+    """Yield a mistake if the slots are closer together than the account's minimum."""
     minimum = account.min_interval_seconds
     if minimum is None or row is None:
         return
     try:
-        gap = shortest_spacing(schedule_of(row, anchor=_ANY_MOMENT))
-    except InvalidSchedule:  # which others refuse
+        spacing = shortest_spacing(schedule_of(row, anchor=_ANY_ANCHOR))
+    except InvalidSchedule:  # other checks report it
         return
-    if gap is not None and gap < timedelta(seconds=minimum):
+    if spacing is not None and spacing < timedelta(seconds=minimum):
         yield Mistake(
             pointer=pointer,
             code="too_often",
-            detail=f"Two of its slots are {gap.total_seconds():.0f} s apart; "
-            f"this account's must be {minimum} s apart or more.",
+            detail=f"Two of its slots are {spacing.total_seconds():.0f} s apart; "
+            f"the minimum for this account is {minimum} s.",
         )
 
 
@@ -64,31 +65,31 @@ def spacing_errors(row: Any, account: ServiceAccount, *, pointer: str) -> Iterat
 def _shortest_crontab_spacing(fields: CrontabFields) -> timedelta:
     values = parse_fields(fields)
     times = [60 * hour + minute for hour in values.hours for minute in values.minutes]
-    gaps = [later - earlier for earlier, later in pairwise(times)]
-    over_night = _MINUTES_OF_A_DAY - times[-1] + times[0]
-    if gaps and min(gaps) <= over_night:  # whichever the days are
-        return timedelta(minutes=min(gaps))
-    over_night += _MINUTES_OF_A_DAY * (_fewest_days_between(values) - 1)
-    return timedelta(minutes=min([over_night, *gaps]))
+    within_a_day = [later - earlier for earlier, later in pairwise(times)]
+    over_midnight = _MINUTES_OF_A_DAY - times[-1] + times[0]
+    if within_a_day and min(within_a_day) <= over_midnight:  # for any set of days
+        return timedelta(minutes=min(within_a_day))
+    over_midnight += _MINUTES_OF_A_DAY * (_fewest_days_between(values) - 1)
+    return timedelta(minutes=min([over_midnight, *within_a_day]))
 
 
 def _fewest_days_between(values: CrontabValues) -> int:
-    """Return how many days pass from a matching day to the next, where they are the closest."""
-    days = _matching_days(values, _EACH_KIND_OF_YEAR)
+    """Return the smallest number of days from a matching day to the next."""
+    days = _matching_days(values, _ALL_PAIRS_OF_YEARS)
     closest = min((later - earlier for earlier, later in pairwise(days)), default=None)
     if closest is not None and closest <= _COMMON_YEAR:  # found within two years
         return closest
-    days = _matching_days(values, _EACH_YEAR)
+    days = _matching_days(values, _WHOLE_CALENDAR)
     return min(later - earlier for earlier, later in pairwise(days))
 
 
 def _matching_days(values: CrontabValues, years: Iterable[int]) -> Iterator[int]:
-    """Yield the matching days of some years, as ordinals."""
+    """Yield the matching days of these years, as ordinals."""
     for year in years:
         for month in values.months:
             before = date(year, month, 1).toordinal() - 1
             _, length = monthrange(year, month)
             for day in values.days_of_month:
-                # The first of all days was a Monday, which a crontab counts as 1, too.
+                # Ordinal 1 is a Monday, and a crontab numbers Monday 1 as well.
                 if day <= length and (before + day) % 7 in values.weekdays:
                     yield before + day

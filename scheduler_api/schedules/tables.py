@@ -1,4 +1,4 @@
-"""django-celery-beat's four tables of schedules, and what each row means."""
+"""django-celery-beat's four tables of schedules: convert, validate, compare and reuse rows."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,7 +30,7 @@ from scheduler_api.schedules.zones import UnknownZone
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleKind:
-    """One kind of schedule: its table, and the columns that say when."""
+    """A kind of schedule: its table, and the columns that define the slots."""
 
     name: str
     model: type[Model]
@@ -68,7 +68,12 @@ def kind_of(row: Model) -> ScheduleKind:
 
 
 def schedule_of(row: Any, *, anchor: datetime) -> Schedule:
-    """Return what a row means; an interval counts from `anchor`. Raise InvalidSchedule."""
+    """Return the schedule of a row; an interval counts from `anchor`.
+
+    Raises:
+        InvalidSchedule: another program wrote an invalid row.
+
+    """
     match row:
         case IntervalSchedule():
             return Interval(every=interval_length(row.every, row.period), anchor=anchor)
@@ -87,13 +92,18 @@ def schedule_of(row: Any, *, anchor: datetime) -> Schedule:
     raise TypeError(f"{row!r} is not a schedule")
 
 
-# Many periodic tasks have one in common.
+# Many periodic tasks share a crontab, and parsing one is slow.
 cached_crontab = lru_cache(maxsize=4096)(Crontab)
 
 
 @lru_cache(maxsize=4096)
 def interval_length(every: int, period: str) -> timedelta:
-    """Return the length of an interval; raise InvalidSchedule out of 1 second to 10 years."""
+    """Return the length of an interval.
+
+    Raises:
+        InvalidSchedule: the period is unknown, or the length is not 1 second to 10 years.
+
+    """
     try:
         unit = timedelta(**{period: 1})
     except TypeError as error:
@@ -103,10 +113,10 @@ def interval_length(every: int, period: str) -> timedelta:
             field="period",
             code="unknown_period",
         ) from error
-    # Dividing first: a product of the largest integer and a day would overflow.
+    # Divide instead of multiplying: the largest integer times a day would overflow.
     if not MIN_INTERVAL / unit <= every <= MAX_INTERVAL / unit:
         raise InvalidSchedule(
-            f"An interval lasts from 1 second to 10 years ({MAX_INTERVAL.days} days).",
+            f"The interval is out of range: use 1 second to 10 years ({MAX_INTERVAL.days} days).",
             field="every",
             code="interval_out_of_range",
         )
@@ -122,26 +132,26 @@ def check_row(row: Any, *, now: datetime) -> None:
         raise InvalidSchedule(str(error), field="", code="invalid_schedule") from error
     if next_slot(schedule, now) is None:
         raise InvalidSchedule(
-            "This schedule has no slot in the future: it would never run.",
+            "This schedule has no slot in the future, so it would never run.",
             field=kind_of(row).columns[0],
             code="never_due",
         )
 
 
 def values_of(row: Any) -> dict[str, Any]:
-    """Return the columns that say when."""
+    """Return the columns that define the slots."""
     return {column: getattr(row, column) for column in kind_of(row).columns}
 
 
 def are_equal(one: Any, other: Any) -> bool:
-    """Tell whether two rows, stored or not, are the same schedule."""
+    """Return whether two rows, stored or not, define the same schedule."""
     return type(one) is type(other) and values_of(one) == values_of(other)
 
 
 def get_or_store(row: Any) -> Any:
-    """Return a stored row equal to this one, which is stored if there is none.
+    """Return a stored row equal to this one; save this one if there is none.
 
-    Equal schedules share a row, so that a million periodic tasks need not have a million.
+    Equal schedules share a row, so a million periodic tasks do not need a million rows.
     """
     if row.pk is not None:
         return row
@@ -150,7 +160,7 @@ def get_or_store(row: Any) -> Any:
     try:
         with transaction.atomic():
             row.save()
-    except IntegrityError:  # solar schedules are unique, and another request was faster
+    except IntegrityError:  # solar schedules are unique, and another request stored it first
         if equal := find_equal(row):
             return equal
         raise
@@ -158,5 +168,5 @@ def get_or_store(row: Any) -> Any:
 
 
 def find_equal(row: Any) -> Any:
-    """Return the first of the stored rows that are equal to this one, or None."""
+    """Return the first stored row equal to this one, or None."""
     return type(row)._default_manager.filter(**values_of(row)).order_by("pk").first()

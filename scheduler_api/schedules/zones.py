@@ -1,4 +1,4 @@
-"""Time zones that a row names and this machine does not know."""
+"""Read crontabs with a time zone that this machine does not know."""
 
 from functools import lru_cache
 from importlib.resources import files
@@ -9,31 +9,32 @@ from django_celery_beat.models import CrontabSchedule
 
 
 class UnknownZone(ZoneInfo):
-    """The name of a zone; its rules are not known, and those it has are not used."""
+    """A zone with a name and no known rules. It carries the rules of UTC, which nothing uses."""
 
 
 def tolerate_unknown_zones() -> None:
-    """Let a crontab be read whose zone is unknown: raw SQL or an old backup may have written it.
+    """Make crontabs with an unknown time zone readable.
 
-    `TimeZoneField.from_db_value` raises, and so one such row would be an error of every page
-    that it is on. Writing stays as strict as it is.
+    Raw SQL or an old backup may have written one. `TimeZoneField.from_db_value` raises for it, so
+    a single such row would break every page of a list that includes it. Writing stays strict.
     """
     CrontabSchedule._meta.get_field("timezone").from_db_value = zone_from_db
 
 
 def zone_from_db(name: str | None, *_: object) -> ZoneInfo | None:
-    """Return the zone that is stored, or an UnknownZone; None where there is no crontab."""
+    """Return the stored zone, or an UnknownZone; None for the missing side of a join."""
     if name is None:
         return None
     try:
         known: ZoneInfo | None = CrontabSchedule._meta.get_field("timezone").to_python(name)
-    except (ValidationError, ValueError, OSError):  # the last two for what names another file
+    # ValueError and OSError: the name is the path of a file or directory without zone data.
+    except (ValidationError, ValueError, OSError):
         known = None
     return known or unknown_zone(name)
 
 
 @lru_cache
 def unknown_zone(name: str) -> UnknownZone:
-    """Return what stands for a zone, always the same for a name."""
+    """Return the UnknownZone of a name. Cached: the same object for the same name."""
     with (files("tzdata") / "zoneinfo" / "UTC").open("rb") as rules:
         return UnknownZone.from_file(rules, key=name)

@@ -191,7 +191,7 @@ def test_it_is_told_how_close_they_are(limited):
     response = limited.post(TASKS, heartbeat(schedule=crontab("*/7 * * * *")))
 
     assert response.json()["errors"][0]["detail"] == (
-        "Two of its slots are 240 s apart; this account's must be 300 s apart or more."
+        "Two of its slots are 240 s apart; the minimum for this account is 300 s."
     )
 
 

@@ -91,9 +91,9 @@ def test_an_id_that_is_not_there_is_answered_with_404(api, kind):
     ("model", "columns", "path", "reason"),
     [
         (IntervalSchedule, {"every": 5, "period": "fortnights"}, INTERVALS, "period 'fortnights'"),
-        (IntervalSchedule, {"every": 0, "period": "days"}, INTERVALS, "An interval lasts"),
-        (IntervalSchedule, {"every": 2**31 - 1, "period": "days"}, INTERVALS, "An interval lasts"),
-        (IntervalSchedule, {"every": 1, "period": "microseconds"}, INTERVALS, "An interval lasts"),
+        (IntervalSchedule, {"every": 0, "period": "days"}, INTERVALS, "The interval is"),
+        (IntervalSchedule, {"every": 2**31 - 1, "period": "days"}, INTERVALS, "The interval is"),
+        (IntervalSchedule, {"every": 1, "period": "microseconds"}, INTERVALS, "The interval is"),
         (CrontabSchedule, {"minute": ""}, CRONTABS, "minute is empty"),
         (CrontabSchedule, {"hour": "*/"}, CRONTABS, "hour '*/'"),
         (CrontabSchedule, {"day_of_month": "31", "month_of_year": "2"}, CRONTABS, "day_of_month"),

@@ -48,8 +48,8 @@ def test_a_preview_shows_the_change_to_summer_time(api):
         "upcoming": ["2027-03-27T01:30:00Z", "2027-03-28T01:00:00Z", "2027-03-29T00:30:00Z"],
         "description": "At 02:30, every day (Europe/Berlin)",
         "clock_changes": (
-            "Follows the wall clock: if the clock skips a time, its slot is at the end of the gap; "
-            "if the clock repeats a time, its slot is at the first occurrence."
+            "Follows the wall clock: if the clock skips a time, its slot is at the end of the "
+            "gap; if the clock repeats a time, its slot is at the first occurrence."
         ),
     }
 
