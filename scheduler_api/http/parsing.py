@@ -1,4 +1,4 @@
-"""Bodies, read strictly: what two readers could understand differently is refused."""
+"""Strict parsing of request bodies: input that two parsers could read differently is refused."""
 
 import codecs
 import json
@@ -19,22 +19,23 @@ from scheduler_api.http.problems import (
 )
 
 DEFAULT_MAX_BYTES = 256 * 1024
-MAX_BYTES_OF_MANY = 8 * 1024 * 1024  # where one body is about many rows
+BULK_MAX_BYTES = 8 * 1024 * 1024  # for operations whose body describes many rows
 MAX_DEPTH = 32
 
-# A string ends at its quote, or with the text: were the quote required, each of many quotes
-# in a body without the last one would be searched to the end of the body.
+# A string ends at its closing quote or with the text. If the quote were required, a body of many
+# quotes and no closing one would be searched to its end once for each quote.
 TOKENS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+TYPES_WITH_TEXT = (str, dict, list)
 
 
 class StrictJSONParser(BaseParser):
-    """Read a body, 32 levels deep at most, that is JSON to the letter.
+    """Parse a JSON body of at most 32 levels.
 
-    Beyond the grammar it refuses keys that are doubled, NaN and infinities, NUL characters
-    and lone surrogates: a database, or the next program, would trip over them.
+    Beyond the grammar it refuses duplicate keys, NaN, infinities, NUL characters and lone
+    surrogates, because a database or the next program would fail on them.
 
-    It is not a JSONParser, for which REST framework reads the whole body beforehand.
+    It does not subclass JSONParser: REST framework reads the whole body before it calls that one.
     """
 
     media_type = "application/json"
@@ -50,20 +51,20 @@ class StrictJSONParser(BaseParser):
 
 
 def refuse_unknown_length(headers: Mapping[str, str]) -> None:
-    """Refuse a chunked body: WSGI would hand us an empty one instead, without a word."""
+    """Refuse a chunked body: WSGI would silently pass an empty one instead."""
     if "chunked" in headers.get("Transfer-Encoding", "").lower():
         raise LengthRequired("Send the body with a Content-Length, not in chunks.")
 
 
 def max_bytes(parser_context: Mapping[str, Any] | None) -> int:
-    """Return how long a body may be that is sent to the view of this context."""
+    """Return the maximum body length, in bytes, of the view in this context."""
     view = (parser_context or {}).get("view")
     limit: int = getattr(view, "max_body_bytes", DEFAULT_MAX_BYTES)
     return limit
 
 
 def read_stream(stream: IO[Any], parser_context: Mapping[str, Any] | None) -> bytes:
-    """Return the body as it was sent, for a parser; raise BodyTooLarge."""
+    """Return the raw body for a parser; raise BodyTooLarge."""
     limit = max_bytes(parser_context)
     body: bytes = stream.read(limit + 1)
     if len(body) > limit:
@@ -72,8 +73,8 @@ def read_stream(stream: IO[Any], parser_context: Mapping[str, Any] | None) -> by
 
 
 def read_body(request: Request) -> bytes:
-    """Return the body as it was sent, which can be parsed afterwards; raise BodyTooLarge."""
-    # Django reads all that Content-Length announces.
+    """Return the raw body, which can still be parsed afterwards; raise BodyTooLarge."""
+    # Django reads as much as Content-Length announces.
     limit = max_bytes(request.parser_context)
     length = request.META.get("CONTENT_LENGTH", "")
     if length.isdecimal() and int(length) > limit:
@@ -83,18 +84,22 @@ def read_body(request: Request) -> bytes:
 
 
 def read_text(body: bytes) -> str:
-    """Decode a body; raise MalformedBody where it is not UTF-8."""
+    """Decode a body from UTF-8; raise MalformedBody."""
     try:
         return body.removeprefix(codecs.BOM_UTF8).decode()
     except UnicodeDecodeError as error:
-        raise MalformedBody(f"The body is not UTF-8: byte {error.start} is wrong.") from error
+        raise MalformedBody(
+            f"The body is not valid UTF-8 at byte {error.start}. Encode it as UTF-8."
+        ) from error
 
 
 def parse_json(body: bytes) -> Any:
-    """Read one JSON document from UTF-8; raise MalformedBody with all that is wrong."""
+    """Parse one JSON document in UTF-8; raise MalformedBody with every mistake."""
     text = read_text(body)
     if depth(text) > MAX_DEPTH:
-        raise MalformedBody(f"The body is nested more than {MAX_DEPTH} levels deep.")
+        raise MalformedBody(
+            f"The body is nested more than {MAX_DEPTH} levels deep. Nest it less deeply."
+        )
     try:
         document = json.loads(
             text,
@@ -105,7 +110,7 @@ def parse_json(body: bytes) -> Any:
         )
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise MalformedBody(f"The body is not JSON: {error.msg} at {place}.") from error
+        raise MalformedBody(f"The body is not valid JSON: {error.msg} at {place}.") from error
     except ValueError as error:
         raise MalformedBody(str(error)) from error
     refuse_mistakes(document)
@@ -113,7 +118,7 @@ def parse_json(body: bytes) -> Any:
 
 
 def depth(text: str) -> int:
-    """Return how deep the brackets nest, without the recursion that parsing them needs."""
+    """Return the nesting depth of the brackets, without the recursion that parsing needs."""
     level = deepest = 0
     for token in TOKENS.finditer(text):
         first = token[0][0]
@@ -126,69 +131,74 @@ def depth(text: str) -> int:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    read = dict(pairs)
-    return read if len(read) == len(pairs) else DoubledKeys(pairs)
+    members = dict(pairs)
+    return members if len(members) == len(pairs) else DuplicateKeys(pairs)
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"The body is not JSON: it has no {name}; use null or a string.")
+    raise ValueError(f"The body is not valid JSON: {name} is no JSON value. Use null or a string.")
 
 
-# --- What holds for a document, whatever it is written in ------------------------------------
+# --- Rules for a document in any media type ---------------------------------------------------
 
 
-class DoubledKeys(dict[str, Any]):
-    """An object in which a key stands twice; kept until its place in the document is known."""
+class DuplicateKeys(dict[str, Any]):
+    """An object with a duplicate key, kept until its pointer in the document is known."""
 
-    again_at = ""  # where in the text, if that is known
+    duplicate_place = ""  # line and column of the first duplicate, if known
 
 
 def read_float(text: str) -> float:
-    """Return the number; raise ValueError if no double is as large."""
+    """Return the number; raise ValueError if it exceeds the range of a double."""
     number = float(text)
     if math.isinf(number):
-        raise ValueError(f"The number {text[:40]} is too large for a double.")
+        raise ValueError(
+            f"The number {text[:40]} is too large for a double. Send a smaller one or a string."
+        )
     return number
 
 
 def read_integer(text: str) -> int:
     """Return the number; raise ValueError if it has more than 400 digits."""
-    if len(text) > 400:  # noqa: PLR2004 - int() takes quadratic time, and Python caps it
-        raise ValueError(f"The number {text[:40]}… has too many digits; send it as a string.")
+    if len(text) > 400:  # noqa: PLR2004 - int() takes quadratic time, and Python limits it
+        raise ValueError(f"The number {text[:40]}… has too many digits. Send it as a string.")
     return int(text)
 
 
 def refuse_mistakes(document: object) -> None:
-    """Raise MalformedBody with all keys that are doubled, and all text that cannot be stored."""
+    """Raise MalformedBody with all duplicate keys and all text that cannot be stored."""
     if mistakes := list(_mistakes(document)):
         raise MalformedBody(errors=mistakes)
 
 
-def _mistakes(value: object, pointer: str = "") -> Iterator[Mistake]:
-    match value:
-        case str() if UNSTORABLE.search(value):
-            yield _unstorable(pointer)
-        case dict():
-            if isinstance(value, DoubledKeys):
-                again = f", again {value.again_at}" if value.again_at else ""
-                yield Mistake(
-                    pointer=pointer,
-                    code="duplicate_key",
-                    detail=f"A key stands twice in this object{again}; send each once.",
-                )
-            for key, inner in value.items():
-                if UNSTORABLE.search(key):
-                    yield _unstorable(pointer)
-                else:
-                    yield from _mistakes(inner, join(pointer, key))
-        case list():
-            for index, inner in enumerate(value):
-                yield from _mistakes(inner, join(pointer, index))
+def _mistakes(value: object, path: tuple[object, ...] = ()) -> Iterator[Mistake]:
+    # A body can hold a value in every two bytes: a pointer or a generator for each one would take
+    # seconds. Only a mistake gets a pointer, and only a value that may hold text a generator.
+    if isinstance(value, str):
+        if UNSTORABLE.search(value):
+            yield _unstorable(path)
+    elif isinstance(value, dict):
+        if isinstance(value, DuplicateKeys):
+            place = f" at {value.duplicate_place}" if value.duplicate_place else ""
+            yield Mistake(
+                pointer=join("", *path),
+                code="duplicate_key",
+                detail=f"This object repeats a key{place}. Send each key once.",
+            )
+        for key, inner in value.items():
+            if UNSTORABLE.search(key):
+                yield _unstorable(path)
+            elif inner and isinstance(inner, TYPES_WITH_TEXT):
+                yield from _mistakes(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            if inner and isinstance(inner, TYPES_WITH_TEXT):
+                yield from _mistakes(inner, (*path, index))
 
 
-def _unstorable(pointer: str) -> Mistake:
+def _unstorable(path: tuple[object, ...]) -> Mistake:
     return Mistake(
-        pointer=pointer,
+        pointer=join("", *path),
         code="unstorable_character",
-        detail="Text with a NUL character or half a surrogate pair cannot be stored.",
+        detail="Text with a NUL character or a lone surrogate cannot be stored. Remove it.",
     )

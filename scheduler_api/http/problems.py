@@ -88,7 +88,7 @@ class MalformedBody(Problem):
 
     status_code = 400
     code = "malformed_body"
-    example = {"detail": "The body is not JSON: Expecting value at line 1, column 10."}
+    example = {"detail": "The body is not valid JSON: Expecting value at line 1, column 10."}
 
 
 class ValidationFailed(Problem):

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from scheduler_api.access.permissions import account_of, caller_of, refuse_without
 from scheduler_api.access.scopes import Scope
 from scheduler_api.http.etags import expects_revision, refuse_stale
-from scheduler_api.http.parsing import MAX_BYTES_OF_MANY, StrictJSONParser
+from scheduler_api.http.parsing import BULK_MAX_BYTES, StrictJSONParser
 from scheduler_api.http.rendering import JSONRenderer
 from scheduler_api.http.viewsets import ApiViewSet
 from scheduler_api.http.yaml_parsing import StrictYAMLParser
@@ -42,7 +42,7 @@ class ManifestViewSet(ApiViewSet):
     filter_backends = ()
     parser_classes = (StrictJSONParser, StrictYAMLParser)
     renderer_classes = (JSONRenderer, YAMLRenderer)
-    max_body_bytes = MAX_BYTES_OF_MANY
+    max_body_bytes = BULK_MAX_BYTES
     scopes: ClassVar = {
         "retrieve": Scope.PERIODIC_TASKS_READ,
         "apply": Scope.PERIODIC_TASKS_WRITE,

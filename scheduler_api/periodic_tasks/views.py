@@ -18,7 +18,7 @@ from scheduler_api.access.permissions import account_of, caller_of
 from scheduler_api.access.scopes import Scope, crud
 from scheduler_api.catalogue.models import has_worker, was_announced
 from scheduler_api.http.etags import RevisionMismatch, refuse_existing, refuse_missing
-from scheduler_api.http.parsing import MAX_BYTES_OF_MANY
+from scheduler_api.http.parsing import BULK_MAX_BYTES
 from scheduler_api.http.problems import Mistake, NotFound, ValidationFailed
 from scheduler_api.http.viewsets import CrudViewSet
 from scheduler_api.periodic_tasks import actions
@@ -186,7 +186,7 @@ class PeriodicTaskViewSet(CrudViewSet):
         return self.answer(task)
 
     @extend_schema(request=BatchSerializer, responses=BatchAnswerSerializer)
-    @action(detail=False, methods=["post"], max_body_bytes=MAX_BYTES_OF_MANY)
+    @action(detail=False, methods=["post"], max_body_bytes=BULK_MAX_BYTES)
     @transaction.atomic
     def batch(self, request: Request) -> Response:
         """Execute up to 500 operations in one request.
