@@ -1,41 +1,45 @@
-"""Periodic tasks over HTTP.
+"""Periodic tasks over HTTP. This is the tour of the code, process by process.
 
-One request, module by module: `POST /api/v1/periodic-tasks/` with a name, a task, its arguments
-and a schedule.
+In the API process, `POST /api/v1/periodic-tasks/`:
 
-1. `http.middleware` gives it an id and its path a slash; `urls` finds the view set.
-2. `access` finds whose key it is, counts the request (`throttling`) and asks for the scope.
-   `http.viewsets` refuses query parameters that nobody declared; `http.idempotency` answers as
-   before what has been sent before; `http.parsing` reads the body, strictly.
-3. `periodic_tasks.serializers` takes the fields, each of one JSON type (`http.fields`). The
-   schedule inline goes to `schedules.inline`, and on to the serializer of its kind, which builds
-   a row of django-celery-beat's (`schedules.tables`) and asks whether it has a next slot
-   (`schedules.slots`).
-4. `periodic_tasks.validation` asks all that concerns several fields: does the task exist, do the
-   arguments fit its signature (`catalogue`: by this process's code, or by what the workers have
-   told of theirs), will it ever run (`periodic_tasks.slots`)?
-5. `periodic_tasks.actions` stores it in one transaction, on a schedule row that equal ones share,
-   and `access.audit` notes who did it. A trigger marks it in the agenda
-   (`periodic_tasks.agenda`), within the same transaction.
-6. The serializer describes the row as it now stands, with stars for the secrets. Whatever is
-   refused on the way is an exception (`http.problems`), and one handler answers it
-   (`http.handlers`).
+1. `http.middleware` assigns a request id and adds the final slash of the path; `urls` finds the
+   view set.
+2. `access.authentication` finds the account of the key, `access.throttling` counts the request,
+   and `access.permissions` checks the scope. `http.viewsets` refuses undeclared query parameters,
+   `http.idempotency` replays the answer to a repeated request, and `http.parsing` reads the body.
+3. `periodic_tasks.serializers` reads the fields, each of one JSON type (`http.fields`). An inline
+   schedule goes to `schedules.inline` and on to the serializer of its kind, which builds a row of
+   django-celery-beat (`schedules.tables`) and checks that it has a next slot (`schedules.slots`).
+4. `periodic_tasks.validation` checks the fields together: the task exists, the arguments fit its
+   signature (`catalogue`), and the schedule has a slot to come (`periodic_tasks.slots`).
+5. `periodic_tasks.actions` stores it in one transaction, on a schedule row that equal schedules
+   share, and `access.audit` adds an entry. A database trigger marks the row of the agenda
+   (`periodic_tasks.agenda`) as stale in the same transaction.
+6. The serializer renders the stored row and redacts its secrets. A refusal on the way is an
+   exception (`http.problems`) that `http.handlers` renders.
 
-And then, in beat (`beat.engine`):
+In beat (`scheduler.engine`; `scheduler_api.beat:DatabaseScheduler` is its public name):
 
-7. `beat.planning` finds the next slot of what is marked, as `periodic_tasks.slots` has it.
-8. `beat.claiming` takes what is due: `beat.serving` and `beat.policy` decide, `beat.store` writes
-   the runs (`runs.models`) and the next slots in one commit.
-9. `beat.publishing` sends them, as `beat.templates` has learnt it from Celery; what the broker
-   answers goes into the ledger, and what it leaves unanswered is sent again, as is what it loses
-   (`beat.lost_messages`). A worker starts each run once (`runs.recording`).
+7. `scheduler.planning` computes the next slot of stale rows, by `periodic_tasks.slots`.
+8. `scheduler.claiming` locks due rows. `scheduler.due_slots` and `scheduler.policy` decide, and
+   `scheduler.store` writes the runs (`runs.models`) and the next slots in one commit.
+9. `broker.publisher` publishes the runs, as messages made from Celery's own
+   (`broker.message_templates`), and records the broker's confirms in the ledger. Unconfirmed
+   batches and lost messages (`scheduler.lost_messages`) are published again.
+10. `scheduler.reaping` ends runs whose lease is over.
 
-And where somebody is to hear of it, in a process of its own (`manage.py deliver_webhooks`):
+In a Celery worker (`worker.registration` connects it to Celery's signals):
 
-10. `webhooks.fan_out` makes deliveries of what came of runs (`runs.events`), and
-    `webhooks.sender` sends them, signed, to where `http.destinations` lets it.
+11. `worker.signals` records the start and the end of each run by the moves of `runs.transitions`,
+    which start a run once. `worker.recorder` writes them and renews the leases.
+12. `worker.registration` registers the worker's tasks in the `catalogue`.
 
-What the answers look like is written in openapi.yaml, made from these classes by `http.schema`.
-Imports go one way: ops > beat, manifest and webhooks > runs > periodic_tasks > schedules and
-catalogue > access > http.
+In the webhook sender (`manage.py deliver_webhooks`):
+
+13. `webhooks.fan_out` turns events of runs (`runs.events`) into deliveries, and `webhooks.sender`
+    sends them, signed, to the destinations that `outbound.address_guard` allows.
+
+`openapi` generates openapi.yaml from the view sets. Imports go one way: ops > scheduler, webhooks,
+worker and manifest > runs and broker > periodic_tasks > schedules, catalogue and outbound >
+access > openapi > http.
 """
