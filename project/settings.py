@@ -191,8 +191,11 @@ Says which Celery task is to run, with which arguments, and when; and shows when
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "POSTPROCESSING_HOOKS": [
-        "scheduler_api.openapi.problems.add_problem",
+        "scheduler_api.openapi.headers.add_headers",
+        "scheduler_api.openapi.problems.add_problems",
         "scheduler_api.webhooks.schema.add_webhooks",
+        "scheduler_api.openapi.examples.move_examples",
+        "scheduler_api.openapi.sharing.share",
     ],
     # From our own static files: nothing is fetched from another host.
     "SWAGGER_UI_DIST": "SIDECAR",

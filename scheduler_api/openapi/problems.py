@@ -1,90 +1,79 @@
-"""How problems are described in the OpenAPI document, with an example of each."""
+"""Problems in the OpenAPI document: responses by status, with an example of each problem."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
-from scheduler_api.http.problems import CONTENT_TYPE, Problem
+from scheduler_api.http import idempotency
+from scheduler_api.http.problems import CONTENT_TYPE, Conflict, Problem
+from scheduler_api.openapi import headers
+from scheduler_api.openapi.headers import TEXT, header
 
 OURS = __name__.partition(".")[0]
-TEXT = {"type": "string"}
-WHERE_IT_IS = "/api/v1/periodic-tasks/"
+# What every problem's example has.
+INSTANCE = "/api/v1/periodic-tasks/"
+REQUEST_ID = headers.COMPONENTS["RequestId"]["example"]
 
-RETRY_AFTER = {
-    "Retry-After": {
-        "description": "After how many seconds to try again.",
-        "schema": {"type": "integer"},
+# By code: the headers that the response has besides those of all responses.
+HEADERS: dict[str, dict[str, Any]] = {
+    "forbidden": {"WWW-Authenticate": header("ScopeChallenge")},
+    "not_authenticated": {"WWW-Authenticate": header("KeyChallenge")},
+    "too_many_requests": {"Retry-After": header("RetryAfter"), **headers.RATE_LIMITS},
+    "unavailable": {"Retry-After": header("RetryAfterIfKnown")},
+    "request_in_flight": {"Retry-After": header("RetryAfterIfKnown")},
+    "answer_not_kept": {"Location": header("ExistingLocation")},
+}
+# Problems of many operations beside special ones with the same status.
+GENERAL = {
+    *("bad_request", "invalid_query", "validation_failed", "malformed_body"),
+    *(Conflict.code, idempotency.RequestInFlight.code, idempotency.AnswerNotKept.code),
+    idempotency.InvalidIdempotencyKey.code,
+}
+
+
+def problem_responses(possible: Iterable[type[Problem]]) -> dict[str, Any]:
+    """Describe each status with which an operation can refuse a request."""
+    by_status = sorted(possible, key=lambda problem: problem.status_code)
+    return {
+        str(status): problem_response(list(group))
+        for status, group in groupby(by_status, key=lambda problem: problem.status_code)
     }
-}
-RATE_LIMITS = {
-    "RateLimit-Policy": {"$ref": "#/components/headers/RateLimitPolicy"},
-    "RateLimit": {"$ref": "#/components/headers/RateLimit"},
-}
-# By code: the headers that an answer may have.
-HEADERS: Mapping[str, Mapping[str, Any]] = {
-    "forbidden": {
-        "WWW-Authenticate": {
-            "description": "The scope that the account does not have (RFC 6750).",
-            "schema": {"type": "string", "pattern": "^Bearer"},
-        }
-    },
-    "not_authenticated": {
-        "WWW-Authenticate": {
-            "description": "How to send a key, and what is wrong with the one sent (RFC 6750).",
-            "required": True,
-            "schema": {"type": "string", "pattern": "^Bearer"},
-        }
-    },
-    "too_many_requests": {
-        "Retry-After": {**RETRY_AFTER["Retry-After"], "required": True},
-        **RATE_LIMITS,
-    },
-    "unavailable": RETRY_AFTER,
-    "request_in_flight": RETRY_AFTER,
-    "answer_not_kept": {
-        "Location": {
-            "description": "The address of what was created before.",
-            "schema": {"type": "string", "format": "uri"},
-        }
-    },
-}
 
 
-def problem_response(possible: list[type[Problem]], headers: dict[str, Any]) -> dict[str, Any]:
-    """Describe the answer with one status: which codes it may have, and what they mean."""
+def problem_response(possible: list[type[Problem]]) -> dict[str, Any]:
+    """Describe the response with one status: the codes it may have, and their meaning."""
     codes = [problem.code for problem in possible]
     lines = [f"- `{problem.code}`: {problem.title()}" for problem in possible]
+    found = {**headers.REQUEST_ID}
     for code in codes:
-        headers |= HEADERS.get(code, {})
+        found |= HEADERS.get(code, {})
     return {
         "description": "\n".join(lines) if len(lines) > 1 else possible[0].title(),
-        "headers": headers,
+        "headers": found,
         "content": {
             CONTENT_TYPE: {
-                # Beside the reference, not with it in `allOf`: of that, generators of clients make
-                # a type for each status of each operation.
+                # Beside the reference, not with it in `allOf`: from `allOf`, client generators
+                # make a type for each status of each operation.
                 "schema": {
                     "$ref": "#/components/schemas/Problem",
                     "properties": {"code": {"enum": codes}},
                 },
-                "examples": {
-                    problem.code: {"summary": problem.code, "value": example_of(problem)}
-                    for problem in possible
-                },
+                "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in codes},
             }
         },
     }
 
 
 def example_of(problem: type[Problem]) -> dict[str, Any]:
-    """Return an answer with this problem."""
+    """Return the body of a response with this problem."""
     return {
         "type": f"urn:scheduler-api:problem:{problem.code}",
         "title": problem.title(),
         "status": problem.status_code,
         "detail": problem.title(),
-        "instance": WHERE_IT_IS,
+        "instance": INSTANCE,
         "code": problem.code,
-        "request_id": "6f1c5a52-58b2-4f0d-8d0c-1f2b7f9f4e1a",
+        "request_id": REQUEST_ID,
         "errors": [],
         **problem.example,
     }
@@ -98,39 +87,64 @@ def all_problems(problem: type[Problem] = Problem) -> Iterator[type[Problem]]:
         yield from all_problems(kind)
 
 
-def add_problem(result: dict[str, Any], **_: object) -> dict[str, Any]:
-    """Describe the shape of all problems; a postprocessing hook of drf-spectacular."""
+def add_problems(result: dict[str, Any], **_: object) -> dict[str, Any]:
+    """Add the schema of all problems, and their examples; a postprocessing hook."""
     mistake = {
         "type": "object",
         "required": ["code", "detail"],
         "properties": {
-            "pointer": {**TEXT, "description": "Where in the body: a JSON pointer (RFC 6901)."},
-            "parameter": {**TEXT, "description": "Which query parameter."},
-            "code": {**TEXT, "description": "What is wrong; never changes."},
-            "detail": {**TEXT, "description": "What is wrong and how to mend it, for people."},
+            "pointer": {**TEXT, "description": "Place in the body: a JSON pointer (RFC 6901)."},
+            "parameter": {**TEXT, "description": "Name of the query parameter."},
+            "code": {**TEXT, "description": "Kind of mistake, for programs; it never changes."},
+            "detail": {
+                **TEXT,
+                "description": "What is wrong and how to correct it, for people.",
+            },
         },
     }
     members = {
-        "type": {**TEXT, "format": "uri", "description": "The code once more, as a URN."},
-        "title": {**TEXT, "description": "What all problems with this code have in common."},
+        "type": {**TEXT, "format": "uri", "description": "The code, as a URN."},
+        "title": {**TEXT, "description": "Summary of the problem, the same for each code."},
         "status": {"type": "integer", "description": "The HTTP status."},
-        "detail": {**TEXT, "description": "What is wrong with this very request."},
-        "instance": {**TEXT, "description": "The path that was asked for."},
+        "detail": {**TEXT, "description": "What is wrong with this request, for people."},
+        "instance": {**TEXT, "description": "Path of the request."},
         "code": {
             **TEXT,
             "enum": sorted(problem.code for problem in all_problems()),
-            "description": "Which problem; never changes, so programs compare it.",
+            "description": "Kind of problem, for programs; it never changes.",
         },
-        "request_id": {**TEXT, "description": "The X-Request-Id of the answer."},
-        "errors": {"type": "array", "items": mistake, "description": "Each mistake by itself."},
+        "request_id": {**TEXT, "description": "The `X-Request-Id` of the response."},
+        "errors": {
+            "type": "array",
+            "items": mistake,
+            "description": "Each mistake with its place; empty if the request is not at fault.",
+        },
     }
     extensions: dict[str, Any] = {}
     for problem in all_problems():
         extensions |= problem.extensions
-    result["components"]["schemas"]["Problem"] = {
+    components = result["components"]
+    components["schemas"]["Problem"] = {
         "type": "object",
-        "description": "Why the request was refused: problem details as in RFC 9457.",
+        "description": "Problem details of a refused request (RFC 9457).",
         "required": list(members),
         "properties": members | extensions,
     }
+    answered = codes_in(result)
+    components["examples"] = {
+        problem.code: {"value": example_of(problem)}
+        for problem in sorted(all_problems(), key=lambda problem: problem.code)
+        if problem.code in answered
+    }
     return result
+
+
+def codes_in(result: dict[str, Any]) -> set[str]:
+    """Return the codes of the problems that some operation answers with."""
+    return {
+        code
+        for methods in result["paths"].values()
+        for operation in methods.values()
+        for response in operation["responses"].values()
+        for code in response.get("content", {}).get(CONTENT_TYPE, {}).get("examples", ())
+    }

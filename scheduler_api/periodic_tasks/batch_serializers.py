@@ -211,7 +211,7 @@ class ResultBodySchema(OpenApiSerializerFieldExtension):
     """OpenAPI schema of the response body of an operation."""
 
     target_class = ResultBody
-    ANSWERS: ClassVar = ("PeriodicTask", "WouldBePeriodicTask", "Problem")
+    ANSWERS: ClassVar = ("PeriodicTask", "PeriodicTaskDraft", "Problem")
 
     def map_serializer_field(
         self, auto_schema: AutoSchema, direction: Direction

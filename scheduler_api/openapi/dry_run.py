@@ -1,0 +1,109 @@
+"""Dry runs in the OpenAPI document: the `…Draft` schemas.
+
+A creation that is only tried is answered with a draft: the fields of the resource, except that
+those assigned when it is stored (`id`, a secret) are null. The resource's own schema extends the
+draft with these fields, so that no field is described twice, and none of a stored resource may
+be null.
+"""
+
+from typing import Any
+
+from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent
+
+from scheduler_api.http.viewsets import SLOTS_OF_A_DRY_RUN
+from scheduler_api.openapi import headers
+
+JSON = "application/json"
+UPCOMING = {
+    "type": "array",
+    "items": {"type": "string", "format": "date-time"},
+    "description": f"Only in a dry run: the next slots, in UTC, at most {SLOTS_OF_A_DRY_RUN}.",
+}
+NULL = {"description": "Null: it is assigned when the resource is stored."}
+
+
+def add_dry_run(
+    responses: dict[str, Any],
+    registry: ComponentRegistry,
+    *,
+    null_fields: tuple[str, ...],
+    has_slots: bool,
+) -> None:
+    """Describe the response to a dry run beside the response to the write itself."""
+    created = responses.get("201") or responses.get("202")
+    written = created or responses.get("200")
+    if not written or "content" not in written or not (created or has_slots):
+        return
+    content = written["content"][JSON]
+    name = content["schema"]["$ref"].rpartition("/")[2]
+    fields = fields_of(registry[name, ResolvedComponent.SCHEMA].schema)
+    null_fields = tuple(field for field in null_fields if field in fields)
+    draft, is_new = draft_of(name, registry, null_fields=null_fields, has_slots=has_slots)
+    if not created:
+        return  # the resource has its id: the schema of the write fits
+    schema, examples = content["schema"], {}
+    if draft:
+        # As a base of the resource, the draft leaves the type of these fields open.
+        nulls = {field: {"type": "null"} for field in null_fields}
+        schema = {"type": "object", **draft.ref, "properties": nulls}
+        if is_new:
+            examples = drafts_of(content["examples"], null_fields, has_slots=has_slots)
+    if success := responses.get("200"):  # of a write that creates or changes
+        body = success["content"][JSON]
+        body["schema"] = {"anyOf": [body["schema"], schema]}
+        return
+    responses["200"] = {
+        "description": "In a dry run: the result that the request would have. Nothing is stored.",
+        "headers": headers.OF_EVERY_SUCCESS,
+        "content": {JSON: {"schema": schema, **({"examples": examples} if examples else {})}},
+    }
+
+
+def draft_of(
+    name: str, registry: ComponentRegistry, *, null_fields: tuple[str, ...], has_slots: bool
+) -> tuple[ResolvedComponent | None, bool]:
+    """Return the draft of a schema, and whether it is new; make the schema extend it."""
+    stored = registry[name, ResolvedComponent.SCHEMA]
+    draft = ResolvedComponent(
+        name=f"{name}Draft", type=ResolvedComponent.SCHEMA, object=f"{name}Draft"
+    )
+    if draft in registry:
+        return draft, False
+    properties = stored.schema["properties"]
+    if not null_fields and not has_slots:
+        return None, False
+    draft.schema = {
+        "type": "object",
+        "description": "The result of a dry run: nothing is stored.",
+        "properties": {
+            field: NULL if field in null_fields else schema for field, schema in properties.items()
+        }
+        | ({"upcoming": UPCOMING} if has_slots else {}),
+        "required": list(properties),
+    }
+    registry.register(draft)
+    stored.schema = {
+        "type": "object",
+        "description": stored.schema.get("description", ""),
+        "allOf": [draft.ref],
+        "properties": {field: properties[field] for field in null_fields},
+        "required": list(null_fields),
+    }
+    return draft, True
+
+
+def fields_of(schema: dict[str, Any]) -> set[str]:
+    """Return the fields that a resource itself has, whether or not it extends a draft."""
+    return set(schema["required"])
+
+
+def drafts_of(
+    examples: dict[str, Any], null_fields: tuple[str, ...], *, has_slots: bool
+) -> dict[str, Any]:
+    """Return the examples of a creation as a dry run answers them."""
+    nulls = dict.fromkeys(null_fields)
+    slots = {"upcoming": ["2027-03-28T01:00:00Z"]} if has_slots else {}
+    return {
+        name: {"summary": "A dry run", "value": example["value"] | nulls | slots}
+        for name, example in examples.items()
+    }

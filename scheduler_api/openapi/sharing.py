@@ -1,0 +1,79 @@
+"""Sharing in the OpenAPI document: equal parameters and responses become one component.
+
+These are postprocessing hooks of drf-spectacular, which describes each operation by itself.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from scheduler_api.openapi.names import parameter_name, response_name
+from scheduler_api.openapi.problems import GENERAL
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """One place in the document with a description that other places may have, too."""
+
+    holder: Any  # the object or array with the description
+    key: Any
+    path: str
+    method: str
+    operation: dict[str, Any]
+
+    @property
+    def described(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.holder[self.key]
+        return found
+
+
+def operations(result: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield path, method and description of each operation, those of webhooks last."""
+    for group in ("paths", "webhooks"):
+        for path, methods in result.get(group, {}).items():
+            for method, operation in methods.items():
+                yield path, method, operation
+
+
+def share(result: dict[str, Any], **_: object) -> dict[str, Any]:
+    """Share parameters and responses."""
+    parameters, responses = [], []
+    for path, method, operation in operations(result):
+        place = {"path": path, "method": method, "operation": operation}
+        sent, answered = operation.get("parameters", []), operation["responses"]
+        parameters += [Use(holder=sent, key=index, **place) for index in range(len(sent))]
+        responses += [Use(holder=answered, key=status, **place) for status in answered]
+    result["components"]["parameters"] = extract("parameters", parameters, name_of_parameter)
+    result["components"]["responses"] = extract("responses", responses, name_of_response)
+    return result
+
+
+def extract(kind: str, uses: Iterable[Use], name_of: Callable[[list[Use]], str]) -> dict[str, Any]:
+    """Return the descriptions that have several uses, by name, and refer to them instead."""
+    groups: dict[str, list[Use]] = {}
+    for use in uses:
+        groups.setdefault(json.dumps(use.described), []).append(use)
+    components: dict[str, Any] = {}
+    for group in groups.values():
+        if len(group) == 1:
+            continue
+        name = name_of(group)
+        if name in components:
+            place = f"{group[0].method} {group[0].path}"
+            raise ValueError(f"Two of the {kind} would be named {name}; one is of {place}")
+        components[name] = group[0].described
+        for use in group:
+            use.holder[use.key] = {"$ref": f"#/components/{kind}/{name}"}
+    return dict(sorted(components.items()))
+
+
+def name_of_parameter(group: list[Use]) -> str:
+    """Return the name of a shared parameter."""
+    tags = [tag for use in group for tag in use.operation["tags"]]
+    return parameter_name(group[0].described, [use.path for use in group], tags)
+
+
+def name_of_response(group: list[Use]) -> str:
+    """Return the name of a shared response."""
+    return response_name(group[0].key, group[0].described, GENERAL)
