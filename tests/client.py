@@ -24,11 +24,13 @@ class ContractClient(APIClient):
     """Fails the test that gets a response which openapi.yaml does not describe."""
 
     def request(self, **kwargs: Any) -> Response:
-        """Send a request, and compare the response with what is written of it."""
+        """Send a request, and compare the response with its description."""
         response = super().request(**kwargs)
         path = kwargs["PATH_INFO"]
         if path.startswith("/api/"):
-            contract().check(kwargs["REQUEST_METHOD"].lower(), path, response)
+            is_dry_run = "dry_run=true" in kwargs.get("QUERY_STRING", "")
+            method = kwargs["REQUEST_METHOD"].lower()
+            contract().check(method, path, response, is_dry_run=is_dry_run)
         return response
 
 
@@ -45,25 +47,34 @@ def load_document() -> dict[str, Any]:
 
 
 class Contract:
-    """What openapi.yaml says, made strict: an answer has no member that it does not name."""
+    """openapi.yaml, made strict: a response has no member that its schema does not name."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
         self.paths = {
             re.compile(re.sub(r"\{\w+\}", "[^/]+", path.replace("{name}", ".+"))): path
-            # An address without a parameter is not one with it.
+            # A path without a parameter goes before one whose parameter would match it.
             for path in sorted(document["paths"], key=lambda path: path.count("{"))
         }
-        close(document["components"])
+        for schema in document["components"]["schemas"].values():
+            close(schema, is_part=True)
+        for group in (
+            document["paths"],
+            document["webhooks"],
+            document["components"]["responses"],
+        ):
+            close(group)
         resource = DRAFT202012.create_resource(document)
         self.registry = Registry().with_resource("urn:openapi", resource)
 
-    def check(self, method: str, path: str, response: Response) -> None:
-        """Raise AssertionError unless a response is the one described."""
+    def check(
+        self, method: str, path: str, response: Response, *, is_dry_run: bool = False
+    ) -> None:
+        """Raise AssertionError unless a response is as described."""
         template = self.template_of(path)
         operation = self.document["paths"].get(template, {}).get(method)
         if operation is None:
-            # No operation: what is not there, or not allowed, is answered with a problem.
+            # No operation: an unknown address or method is answered with a problem.
             assert response.status_code in {400, 401, 404, 405}, response.content
             self.check_body(PROBLEM, response)
             return
@@ -82,9 +93,12 @@ class Contract:
         media_type = response.headers["Content-Type"]
         assert media_type in described["content"], f"{media_type} is not described"
         self.check_body(f"{place}/content/{escape(media_type)}/schema", response, media_type)
+        if self.has_slots(described["content"][media_type]["schema"]):
+            has_slots = "upcoming" in response.json()
+            assert has_slots is is_dry_run, f"{method} {template}: upcoming is for dry runs only"
 
     def template_of(self, path: str) -> str:
-        """Return the path of the document that takes an address, with or without the slash."""
+        """Return the path of the document that matches an address, with or without the slash."""
         path = path if path.endswith("/") else f"{path}/"
         return next((self.paths[known] for known in self.paths if known.fullmatch(path)), "")
 
@@ -96,17 +110,25 @@ class Contract:
         component: dict[str, Any] = self.document["components"][kind][name]
         return component
 
+    def has_slots(self, schema: dict[str, Any]) -> bool:
+        """Return whether a body may have the slots of a dry run."""
+        schema = self.resolved(schema)
+        is_optional = "upcoming" not in schema.get("required", ())
+        return ("upcoming" in schema.get("properties", {}) and is_optional) or any(
+            self.has_slots(part) for part in schema.get("allOf", schema.get("anyOf", ()))
+        )
+
     def check_body(self, place: str, response: Response, media_type: str = "") -> None:
-        """Raise AssertionError unless the body is as the schema at this place says."""
+        """Raise AssertionError unless the body fits the schema at this place."""
         is_yaml = media_type == "application/yaml"
         body = yaml.safe_load(response.content) if is_yaml else response.json()
         errors = self.errors_of(body, place)
         assert not errors, errors
 
     def errors_of(self, value: object, place: str) -> list[str]:
-        """Say what a value has that the schema at this place does not allow."""
+        """Return the reasons why a value does not fit the schema at this place."""
         validator = Draft202012Validator(
-            {"$ref": f"urn:openapi{place}"},
+            {"$ref": f"urn:openapi{place}", "unevaluatedProperties": False},
             registry=self.registry,
             format_checker=Draft202012Validator.FORMAT_CHECKER,
         )
@@ -119,13 +141,19 @@ def escape(name: str) -> str:
     return name.replace("{", "%7B").replace("}", "%7D")
 
 
-def close(schema: Any) -> None:
-    """Forbid, in place, the members that an object's schema does not name."""
-    if isinstance(schema, list):
-        for item in schema:
-            close(item)
-    if isinstance(schema, dict):
-        if "properties" in schema and isinstance(schema.get("type"), str):
-            schema.setdefault("unevaluatedProperties", "additionalProperties" in schema)
-        for item in schema.values():
-            close(item)
+def close(node: Any, *, is_part: bool = False) -> None:
+    """Forbid, in place, the members that an object's schema does not name.
+
+    A component is closed where it is referred to, unless that is a part of an `allOf`: the other
+    parts name further members.
+    """
+    if isinstance(node, list):
+        for item in node:
+            close(item, is_part=is_part)
+    if isinstance(node, dict):
+        has_members = "properties" in node and isinstance(node.get("type"), str)
+        is_component = str(node.get("$ref", "")).startswith("#/components/schemas/")
+        if (has_members or is_component) and not is_part:
+            node.setdefault("unevaluatedProperties", "additionalProperties" in node)
+        for name, item in node.items():
+            close(item, is_part=name == "allOf")

@@ -37,7 +37,7 @@ STATUSES = {
 
 def camel(name: str) -> str:
     """Turn `periodic task`, `run_now` or `page-size` into `PeriodicTask`, `RunNow`, `PageSize`."""
-    return "".join(word[:1].upper() + word[1:] for word in re.split(r"[ _-]", name))
+    return "".join(word.capitalize() for word in re.split(r"[ _-]", name))
 
 
 def response_name(status: str, response: dict[str, Any], general: Collection[str]) -> str:
@@ -46,8 +46,8 @@ def response_name(status: str, response: dict[str, Any], general: Collection[str
     If operations answer with different problems under one status, the name continues with the
     first code that is not `general`, and with the kind of request.
     """
-    [content, *_] = [*response.get("content", {}).values(), {}]
-    schema = content.get("schema", {})
+    bodies: list[Any] = [*response.get("content", {}).values(), {}]
+    schema = bodies[0].get("schema", {})
     name = STATUSES.get(status) or schema["$ref"].rpartition("/")[2]
     codes = schema.get("properties", {}).get("code", {}).get("enum", [])
     if len(codes) <= 1:

@@ -5,22 +5,19 @@ These are postprocessing hooks of drf-spectacular, which describes each operatio
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from scheduler_api.openapi.names import parameter_name, response_name
 from scheduler_api.openapi.problems import GENERAL
 
 
-@dataclass(frozen=True, kw_only=True)
-class Use:
+class Use(NamedTuple):
     """One place in the document with a description that other places may have, too."""
 
     holder: Any  # the object or array with the description
     key: Any
     path: str
-    method: str
-    operation: dict[str, Any]
+    tags: list[str]
 
     @property
     def described(self) -> dict[str, Any]:
@@ -38,12 +35,13 @@ def operations(result: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any
 
 def share(result: dict[str, Any], **_: object) -> dict[str, Any]:
     """Share parameters and responses."""
-    parameters, responses = [], []
-    for path, method, operation in operations(result):
-        place = {"path": path, "method": method, "operation": operation}
+    parameters: list[Use] = []
+    responses: list[Use] = []
+    for path, _method, operation in operations(result):
+        tags = operation["tags"]
         sent, answered = operation.get("parameters", []), operation["responses"]
-        parameters += [Use(holder=sent, key=index, **place) for index in range(len(sent))]
-        responses += [Use(holder=answered, key=status, **place) for status in answered]
+        parameters += [Use(sent, index, path, tags) for index in range(len(sent))]
+        responses += [Use(answered, status, path, tags) for status in answered]
     result["components"]["parameters"] = extract("parameters", parameters, name_of_parameter)
     result["components"]["responses"] = extract("responses", responses, name_of_response)
     return result
@@ -60,8 +58,8 @@ def extract(kind: str, uses: Iterable[Use], name_of: Callable[[list[Use]], str])
             continue
         name = name_of(group)
         if name in components:
-            place = f"{group[0].method} {group[0].path}"
-            raise ValueError(f"Two of the {kind} would be named {name}; one is of {place}")
+            path = group[0].path
+            raise ValueError(f"Two of the {kind} would be named {name}; one is of {path}")
         components[name] = group[0].described
         for use in group:
             use.holder[use.key] = {"$ref": f"#/components/{kind}/{name}"}
@@ -70,7 +68,7 @@ def extract(kind: str, uses: Iterable[Use], name_of: Callable[[list[Use]], str])
 
 def name_of_parameter(group: list[Use]) -> str:
     """Return the name of a shared parameter."""
-    tags = [tag for use in group for tag in use.operation["tags"]]
+    tags = [tag for use in group for tag in use.tags]
     return parameter_name(group[0].described, [use.path for use in group], tags)
 
 

@@ -43,6 +43,10 @@ class Operation:
             for media_type, content in described.get("content", {}).items():
                 yield f"{place}/content/{escape(media_type)}", content
 
+    def parameters(self) -> list[dict[str, Any]]:
+        """Return the descriptions of its parameters."""
+        return [resolved(parameter) for parameter in self.described.get("parameters", [])]
+
 
 OPERATIONS = [
     Operation(method=method, path=path, described=described)
@@ -66,8 +70,23 @@ def operation(name: str) -> Operation:
 
 
 def examples_of(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the examples of a body, by name."""
-    return {name: example["value"] for name, example in content.get("examples", {}).items()}
+    """Return the examples of a body, by name: its own, else those of its schema, numbered."""
+    if "examples" in content:
+        return {name: resolved(example)["value"] for name, example in content["examples"].items()}
+    return {
+        str(number): value for number, value in enumerate(examples_of_schema(content["schema"]))
+    }
+
+
+def examples_of_schema(schema: dict[str, Any]) -> list[Any]:
+    """Return the examples of a schema; a page has those of its rows, one row each."""
+    schema = resolved(schema)
+    if "anyOf" in schema:
+        return [example for part in schema["anyOf"] for example in examples_of_schema(part)]
+    if "examples" in schema or "results" not in schema.get("properties", {}):
+        return list(schema.get("examples", ()))
+    rows = examples_of_schema(schema["properties"]["results"]["items"])
+    return [{"next": None, "previous": None, "results": [row]} for row in rows]
 
 
 def everything_in(node: object) -> Iterator[dict[str, Any]]:
