@@ -1,4 +1,4 @@
-"""For operators and their probes: is the process alive, and can it do its work?"""
+"""Health endpoints for operators and probes: `/healthz` (liveness) and `/readyz` (readiness)."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -14,32 +14,32 @@ BROKER_TIMEOUT_SECONDS = 2
 
 
 def healthz(request: HttpRequest) -> JsonResponse:
-    """Say that this process answers."""
+    """Answer 200: this process is alive."""
     return JsonResponse({"status": "ok"})
 
 
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Say how the database, the broker and beat are: 200 when the first two answer, else 503.
+    """Report on the database, the broker and beat: 200 if the first two answer, else 503.
 
-    Without beat, the API can still do all that it is asked for.
+    Beat does not affect the status: without it, the API still answers every request.
     """
     checks = {"database": database_answers(), "broker": broker_answers()}
-    told = {name: "ok" if answers else "no answer" for name, answers in checks.items()}
-    beat = tell_of_beat() if checks["database"] else {}
-    return JsonResponse({**told, **beat}, status=200 if all(checks.values()) else 503)
+    body = {name: "ok" if answers else "no answer" for name, answers in checks.items()}
+    beat = beat_report() if checks["database"] else {}
+    return JsonResponse({**body, **beat}, status=200 if all(checks.values()) else 503)
 
 
-def tell_of_beat() -> dict[str, object]:
-    """Tell whether beat keeps up; without a database, nothing."""
+def beat_report() -> dict[str, object]:
+    """Return beat's health as JSON; empty if the database fails."""
     try:
         health = asdict(beat_health(datetime.now(UTC)))
     except Error:
         return {}
-    return {"beat": health.pop("trouble") or "ok", **health}
+    return {"beat": health.pop("problem") or "ok", **health}
 
 
 def database_answers() -> bool:
-    """Ask the database for a 1."""
+    """Run a query; return whether the database answers."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -49,7 +49,7 @@ def database_answers() -> bool:
 
 
 def broker_answers() -> bool:
-    """Open a connection to the broker."""
+    """Open a connection; return whether the broker answers."""
     try:
         with current_app.connection_for_write(connect_timeout=BROKER_TIMEOUT_SECONDS) as broker:
             broker.ensure_connection(max_retries=1, timeout=BROKER_TIMEOUT_SECONDS)

@@ -54,7 +54,7 @@ def unfinished_of(leases: Mapping[int, datetime]) -> dict[int, list[Unfinished]]
 
 
 @transaction.atomic
-def release_held(store: Store, now: datetime) -> None:
+def release_buffered(store: Store, now: datetime) -> None:
     """Put out the runs that were held until the one before them ended, where it has."""
     waiting = Run.objects.filter(is_buffered=True).exclude(trigger=Run.Trigger.BACKFILL)
     held = {run.periodic_task_id: run for run in waiting}

@@ -119,7 +119,7 @@ class DatabaseScheduler(Scheduler):
         """Finish what is with the broker, and let go of everything."""
         engine, self._engine = self._engine, None
         if engine is not None:
-            engine.stop(within=STOP_SECONDS)
+            engine.stop(timeout_seconds=STOP_SECONDS)
 
     def sync(self) -> None:
         """Do nothing: all is in the database."""

@@ -17,13 +17,13 @@ from scheduler_api.runs.models import Run
 from scheduler_api.scheduler.buffered_runs import active_of
 from scheduler_api.scheduler.due_slots import (
     DueTask,
-    Sent,
-    Served,
+    ResolvedSlots,
+    ScheduledRun,
     Slots,
-    serve,
+    resolve_slots,
 )
-from scheduler_api.scheduler.planning import put_off
-from scheduler_api.scheduler.policy import Overlap, Verdict, decide
+from scheduler_api.scheduler.planning import quarantine_of
+from scheduler_api.scheduler.policy import Overlap, OverlapDecision, decide
 from scheduler_api.scheduler.schedule_cache import read_schedules
 from scheduler_api.scheduler.store import Advance, Quarantine, Store
 
@@ -48,19 +48,24 @@ class Claim:
 class Writes:
     """What a claim is about to write."""
 
-    sent: list[Sent] = field(default_factory=list)
+    scheduled: list[ScheduledRun] = field(default_factory=list)
     others: list[Run] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     advances: list[Advance] = field(default_factory=list)
-    put_off: list[Quarantine] = field(default_factory=list)
+    quarantined: list[Quarantine] = field(default_factory=list)
 
     def replace(
-        self, task: DueTask, sent: Sent, *, before: Sequence[tuple[str, bool]], now: datetime
+        self,
+        task: DueTask,
+        scheduled: ScheduledRun,
+        *,
+        before: Sequence[tuple[str, bool]],
+        now: datetime,
     ) -> None:
         """Send a run in the place of those of its task that have not ended."""
-        mine = [each for each in self.sent if each.task.id == task.id]
-        self.sent = [each for each in self.sent if each.task.id != task.id]
-        self.sent.append(sent)
+        mine = [each for each in self.scheduled if each.task.id == task.id]
+        self.scheduled = [each for each in self.scheduled if each.task.id != task.id]
+        self.scheduled.append(scheduled)
         self.others += [
             each.as_run(now=now, state=Run.State.CANCELLED, reason=REPLACED) for each in mine
         ]
@@ -92,54 +97,56 @@ def claim(
         tasks = [task for task in locked if task.slot_at is not None]
         if len(tasks) < len(locked):
             store.replan([task.id for task in locked if task.slot_at is None])
-        draw_up(writes, tasks, grace=grace, now=now)
-        added, batch_id = store.write_claim(writes.sent, writes.advances, now=now)
+        collect_writes(writes, tasks, grace=grace, now=now)
+        added, batch_id = store.write_claim(writes.scheduled, writes.advances, now=now)
         store.add_others(writes.others)
         missed = [run for run in writes.others if run.state == Run.State.MISSED]
         if missed:
             tell(RunEvent.Kind.MISSED, missed, at=now)
-        store.quarantine(writes.put_off)
+        store.quarantine(writes.quarantined)
         store.cancel(writes.cancelled, reason=REPLACED, now=now)
-    runs = [outgoing(sent) for sent in writes.sent if sent.id in added]
+    runs = [outgoing(scheduled) for scheduled in writes.scheduled if scheduled.id in added]
     return Claim(
         batch_id=batch_id,
         runs=runs,
         cancelled=writes.cancelled,
         count=len(locked),
         last=(locked[-1].due_at, locked[-1].id),
-        oldest_due_at=min((sent.due_at for sent in writes.sent), default=None),
+        oldest_due_at=min((scheduled.due_at for scheduled in writes.scheduled), default=None),
     )
 
 
-def draw_up(writes: Writes, tasks: Sequence[DueTask], *, grace: timedelta, now: datetime) -> None:
+def collect_writes(
+    writes: Writes, tasks: Sequence[DueTask], *, grace: timedelta, now: datetime
+) -> None:
     """Decide what becomes of each task."""
     slots = Slots(schedules=read_schedules(tasks))
-    overlapping: list[tuple[DueTask, list[Sent]]] = []
+    overlapping: list[tuple[DueTask, list[ScheduledRun]]] = []
     for task in tasks:
         try:
             options = options_of(task, now=now)
-            served = serve(task, slots, grace=grace, now=now)
-            runs = list(each_sent(task, served, options))
+            resolved = resolve_slots(task, slots, grace=grace, now=now)
+            runs = list(scheduled_runs_of(task, resolved, options))
         except Exception as error:  # noqa: BLE001 - whatever is written there, others go on
-            writes.put_off.append(put_off(task.id, task.failures, error, now=now))
+            writes.quarantined.append(quarantine_of(task.id, task.failures, error, now=now))
             continue
         writes.advances.append(
             Advance(
                 task_id=task.id,
-                slot_at=served.next_slot_at,
-                due_at=served.next_due_at,
-                resolved_through_at=served.resolved_through_at,
-                missed=served.missed.count if served.missed else 0,
+                slot_at=resolved.next_slot_at,
+                due_at=resolved.next_due_at,
+                resolved_through_at=resolved.resolved_through_at,
+                missed=resolved.missed.count if resolved.missed else 0,
             )
         )
-        if served.missed:
-            writes.others.append(missed_run(task, served, now=now))
+        if resolved.missed:
+            writes.others.append(missed_run(task, resolved, now=now))
         if task.overlap is None or task.overlap == Overlap.ALLOW:
-            writes.sent += runs
+            writes.scheduled += runs
         else:
             overlapping.append((task, runs))
     if overlapping:
-        draw_up_overlapping(writes, overlapping, now=now)
+        collect_overlapping(writes, overlapping, now=now)
 
 
 class UnsendableTask(Exception):
@@ -162,10 +169,12 @@ def options_of(task: DueTask, *, now: datetime) -> str:
     )
 
 
-def each_sent(task: DueTask, served: Served, options: str) -> Iterator[Sent]:
+def scheduled_runs_of(
+    task: DueTask, resolved: ResolvedSlots, options: str
+) -> Iterator[ScheduledRun]:
     """Yield what is sent of a task, whatever else of it runs."""
-    for slot_at in served.send:
-        yield Sent(
+    for slot_at in resolved.send:
+        yield ScheduledRun(
             id=run_id(task.id, slot_at),
             task=task,
             slot_at=slot_at,
@@ -174,13 +183,13 @@ def each_sent(task: DueTask, served: Served, options: str) -> Iterator[Sent]:
         )
 
 
-def draw_up_overlapping(
-    writes: Writes, tasks: Sequence[tuple[DueTask, list[Sent]]], *, now: datetime
+def collect_overlapping(
+    writes: Writes, tasks: Sequence[tuple[DueTask, list[ScheduledRun]]], *, now: datetime
 ) -> None:
     """Decide what becomes of runs that others of the same task may stand in the way of."""
     active = active_of({task.id: lease_start(task, now) for task, _ in tasks})
     for task, runs in tasks:
-        draw_up_behind(writes, task, runs, active.get(task.id, []), now=now)
+        collect_after_active(writes, task, runs, active.get(task.id, []), now=now)
 
 
 def lease_start(task: DueTask, now: datetime) -> datetime:
@@ -188,38 +197,38 @@ def lease_start(task: DueTask, now: datetime) -> datetime:
     return now - timedelta(seconds=task.max_runtime_seconds or MAX_RUNTIME_SECONDS)
 
 
-def draw_up_behind(
+def collect_after_active(
     writes: Writes,
     task: DueTask,
-    runs: Sequence[Sent],
+    runs: Sequence[ScheduledRun],
     before: Sequence[tuple[str, bool]],
     *,
     now: datetime,
 ) -> None:
     """Decide what becomes of the runs of a task behind those before, given by id and is-held."""
     active = list(before)
-    for sent in runs:
-        held = sum(is_buffered for _, is_buffered in active)
-        verdict = decide(task.overlap or Overlap.ALLOW, active=len(active), held=held)
-        match verdict:
-            case Verdict.NOW:
-                writes.sent.append(sent)
-            case Verdict.HELD:
-                writes.others.append(sent.as_run(now=now, is_buffered=True, reason=OVERLAPS))
-            case Verdict.INSTEAD:
-                writes.replace(task, sent, before=active, now=now)
+    for scheduled in runs:
+        buffered = sum(is_buffered for _, is_buffered in active)
+        decision = decide(task.overlap or Overlap.ALLOW, active=len(active), buffered=buffered)
+        match decision:
+            case OverlapDecision.SEND:
+                writes.scheduled.append(scheduled)
+            case OverlapDecision.BUFFER:
+                writes.others.append(scheduled.as_run(now=now, is_buffered=True, reason=OVERLAPS))
+            case OverlapDecision.REPLACE:
+                writes.replace(task, scheduled, before=active, now=now)
                 active = []
-            case Verdict.SKIPPED:
+            case OverlapDecision.SKIP:
                 writes.others.append(
-                    sent.as_run(now=now, state=Run.State.SKIPPED, reason=OVERLAPS)
+                    scheduled.as_run(now=now, state=Run.State.SKIPPED, reason=OVERLAPS)
                 )
                 continue
-        active.append((sent.id, verdict is Verdict.HELD))
+        active.append((scheduled.id, decision is OverlapDecision.BUFFER))
 
 
-def missed_run(task: DueTask, served: Served, *, now: datetime) -> Run:
+def missed_run(task: DueTask, resolved: ResolvedSlots, *, now: datetime) -> Run:
     """Return what stands for the slots that were missed."""
-    missed = served.missed
+    missed = resolved.missed
     assert missed is not None
     return new_missed_run(
         task.definition,
@@ -233,13 +242,13 @@ def missed_run(task: DueTask, served: Served, *, now: datetime) -> Run:
     )
 
 
-def outgoing(sent: Sent) -> Outgoing:
+def outgoing(scheduled: ScheduledRun) -> Outgoing:
     """Return what is to be published."""
     return Outgoing(
-        id=sent.id,
-        periodic_task_name=sent.task.name,
-        task=sent.task.task,
-        args=sent.task.args or "[]",
-        kwargs=sent.task.kwargs or "{}",
-        options=sent.options,
+        id=scheduled.id,
+        periodic_task_name=scheduled.task.name,
+        task=scheduled.task.task,
+        args=scheduled.task.args or "[]",
+        kwargs=scheduled.task.kwargs or "{}",
+        options=scheduled.options,
     )

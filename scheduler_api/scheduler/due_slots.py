@@ -1,4 +1,4 @@
-"""From a task that is due to its runs and its next slot: no clock, no database."""
+"""Resolve the slots of a due task into runs, missed slots and its next slot: pure functions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.kinds import Interval, Schedule
 from scheduler_api.schedules.slots import EPOCH, ONE_MICROSECOND, next_interval_slot, next_slot
 
-# So many slots of a task are looked at in one step; after a long outage it takes several.
+# The slots of one task that one step examines; after a long outage several steps are needed.
 MAX_PASSED = 10_000
 
 
-# Many tasks share a schedule, and are due at the same slot.
+# Many tasks share a schedule and are due at the same slot.
 shared_slot = lru_cache(maxsize=4096)(next_slot)
 
-# The kind of a schedule, its id, and a digest of what it says.
+# The kind of a schedule, its id, and a digest of its definition.
 ScheduleKey = tuple[str, int, str]
 
 
 class DueTask(NamedTuple):
-    """A periodic task that is due: its place in the agenda, its definition, and its policies."""
+    """A due periodic task: its agenda row, its definition and its policies."""
 
     id: int
     slot_at: datetime | None
@@ -62,7 +62,7 @@ class DueTask(NamedTuple):
 
     @property
     def schedule_key(self) -> ScheduleKey | None:
-        """Return which schedule it follows, as it was when the task was planned; None for none."""
+        """Identify the schedule, as of when the task was planned; None without a schedule."""
         if self.interval_id is not None:
             return "interval", self.interval_id, self.timing_digest
         if self.crontab_id is not None:
@@ -75,7 +75,7 @@ class DueTask(NamedTuple):
 
     @property
     def definition(self) -> Definition:
-        """What its runs copy."""
+        """Return the columns that its runs copy."""
         return Definition(
             periodic_task_id=self.id,
             periodic_task_name=self.name,
@@ -86,8 +86,8 @@ class DueTask(NamedTuple):
         )
 
 
-class Sent(NamedTuple):
-    """A run that is to be sent, before it is in the ledger."""
+class ScheduledRun(NamedTuple):
+    """A run to send, before it is in the ledger."""
 
     id: str
     task: DueTask
@@ -103,7 +103,7 @@ class Sent(NamedTuple):
         is_buffered: bool = False,
         reason: str = "",
     ) -> Run:
-        """Return its row in the ledger."""
+        """Return the row for the ledger."""
         return new_run(
             self.task.definition,
             pk=self.id,
@@ -118,8 +118,8 @@ class Sent(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stretch:
-    """Slots in a row that were missed."""
+class MissedSlots:
+    """Consecutive missed slots."""
 
     first_at: datetime
     last_at: datetime
@@ -127,27 +127,27 @@ class Stretch:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Served:
-    """What becomes of the slots of a task that have come, and when it is due next."""
+class ResolvedSlots:
+    """Decisions on the due slots of a task, and its next slot."""
 
     send: list[datetime]
     resolved_through_at: datetime
     next_slot_at: datetime | None
     next_due_at: datetime | None
-    missed: Stretch | None = None
+    missed: MissedSlots | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Slots:
-    """The slots of the schedules of a batch."""
+    """Computes slots of tasks from the schedules of a batch."""
 
     schedules: Mapping[ScheduleKey, Schedule | InvalidSchedule]
 
     def after(self, task: DueTask, slot_at: datetime) -> datetime | None:
-        """Return the slot of a task that follows another; None when there is none.
+        """Return the first slot of a task after `slot_at`; None if there is none.
 
         Raises:
-            InvalidSchedule: the task has no schedule, or one that cannot be run.
+            InvalidSchedule: the task has no schedule, or an invalid one.
 
         """
         key = task.schedule_key
@@ -169,17 +169,19 @@ class Slots:
         return None if slot and task.expires and slot >= task.expires else slot
 
 
-def serve(task: DueTask, slots: Slots, *, grace: timedelta, now: datetime) -> Served:
-    """Decide about the slots of a task that have come."""
+def resolve_slots(
+    task: DueTask, slots: Slots, *, grace: timedelta, now: datetime
+) -> ResolvedSlots:
+    """Decide which due slots of a task to send and which to miss, and find its next slot."""
     assert task.slot_at is not None
     jitter = task.jitter_seconds or 0
-    # Not as the agenda has it, where a task that failed is due when it is tried again.
+    # Not the agenda's due_at: for a quarantined task that is the time of the next try.
     was_due_at = due_at(task.id, task.slot_at, jitter)
     following = slots.after(task, task.slot_at)
     following_due = following and due_at(task.id, following, jitter)
     if now - was_due_at <= grace and (following_due is None or following_due > now):
-        # What nearly always is: one slot has come, and in time.
-        return Served(
+        # The usual case: one slot, on time.
+        return ResolvedSlots(
             send=[task.slot_at],
             resolved_through_at=task.slot_at,
             next_slot_at=following,
@@ -188,10 +190,10 @@ def serve(task: DueTask, slots: Slots, *, grace: timedelta, now: datetime) -> Se
     passed, due = [task.slot_at], [was_due_at]
     while following and following_due and following_due <= now and len(passed) < MAX_PASSED:
         passed.append(following)
-        due.append(max(following_due, due[-1]))  # jitter may put them in another order
+        due.append(max(following_due, due[-1]))  # jitter may reorder them
         following = slots.after(task, following)
         following_due = following and due_at(task.id, following, jitter)
-    if following_due and following_due <= now:  # there are more; the latest ones may yet be sent
+    if following_due and following_due <= now:  # more are due; keep the latest for run_all
         missed, following = len(passed) - MAX_CATCHUP, passed[-MAX_CATCHUP]
         following_due = due[-MAX_CATCHUP]
         passed = passed[:missed]
@@ -204,17 +206,17 @@ def serve(task: DueTask, slots: Slots, *, grace: timedelta, now: datetime) -> Se
             grace=grace,
             now=now,
         )
-    return Served(
+    return ResolvedSlots(
         send=passed[missed:],
         resolved_through_at=passed[-1],
         next_slot_at=following,
         next_due_at=following_due,
-        missed=stretch(passed[:missed]),
+        missed=missed_slots(passed[:missed]),
     )
 
 
-def stretch(missed: list[datetime]) -> Stretch | None:
-    """Return what stands for slots that were missed; None for none."""
+def missed_slots(missed: list[datetime]) -> MissedSlots | None:
+    """Combine missed slots into one value; None without any."""
     if not missed:
         return None
-    return Stretch(first_at=missed[0], last_at=missed[-1], count=len(missed))
+    return MissedSlots(first_at=missed[0], last_at=missed[-1], count=len(missed))

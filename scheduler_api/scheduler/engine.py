@@ -16,32 +16,32 @@ from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 from scheduler_api.periodic_tasks.actions import resume_due
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.transitions import LEASE
-from scheduler_api.scheduler.buffered_runs import release_backfilled, release_held
+from scheduler_api.scheduler.buffered_runs import release_backfilled, release_buffered
 from scheduler_api.scheduler.claiming import Claim, claim
 from scheduler_api.scheduler.heartbeat import Heartbeat
 from scheduler_api.scheduler.lost_messages import LostMessages
-from scheduler_api.scheduler.planning import plan, put_off
-from scheduler_api.scheduler.reaping import give_up_untold, reap
-from scheduler_api.scheduler.store import Glance, Store
+from scheduler_api.scheduler.planning import plan, quarantine_of
+from scheduler_api.scheduler.reaping import give_up_unreported, reap
+from scheduler_api.scheduler.store import PendingWork, Store
 from scheduler_api.scheduler.waker import Waker
 from scheduler_api.scheduler.watchdog import Watchdog
 
-PLANNED_AT_ONCE = 1000
+PLAN_BATCH_SIZE = 1000
 # So many runs may be with the broker and not answered for: more would only wait there.
-MOST_IN_FLIGHT = 4000
+MAX_IN_FLIGHT_RUNS = 4000
 LONGEST_SLEEP = timedelta(seconds=1)
 SHORTEST_SLEEP = timedelta(milliseconds=2)
 LOCKED_SLEEP = timedelta(milliseconds=50)
-REAP_EVERY = min(LEASE / 6, timedelta(seconds=10))
+REAP_INTERVAL = min(LEASE / 6, timedelta(seconds=10))
 # After a start and after trouble, workers have the time to say that they live.
-REAP_AFTER = LEASE / 2
-RELAY_AFTER = timedelta(seconds=1)
-BACKFILL_EVERY = timedelta(seconds=1)
+FIRST_REAP_DELAY = LEASE / 2
+RELAY_DELAY = timedelta(seconds=1)
+BACKFILL_INTERVAL = timedelta(seconds=1)
 # A clock that is set back by less is an adjustment, and waited for.
-STEP = timedelta(seconds=5)
+CLOCK_STEP = timedelta(seconds=5)
 # Short enough that what waits is served within 15 seconds of the end of an outage.
 FIRST_BACKOFF, LONGEST_BACKOFF = timedelta(seconds=1), timedelta(seconds=10)
-NOTHING = timedelta(0)
+ZERO = timedelta(0)
 # What the driver, Django or Python say of a row that somebody has spoilt.
 UNREADABLE = (DatabaseError, ValueError, ArithmeticError, TypeError)
 # Of SQLSTATE: class 40 is a transaction that was rolled back, 55P03 a lock that was not to be had.
@@ -68,12 +68,12 @@ class Engine:
     unsettled: deque[BatchResult] = field(default_factory=deque)
     in_flight: set[int] = field(default_factory=set)
     # Where this pass through the agenda has come to; a new one begins at its head.
-    place: tuple[datetime, int] | None = None
-    lag: timedelta = NOTHING
+    cursor: tuple[datetime, int] | None = None
+    lag: timedelta = ZERO
     last_now: datetime | None = None
     failed_ticks: int = 0  # in a row
     reap_at: datetime | None = None
-    repeats: int = 0  # batches of messages that were sent again
+    republished_batches: int = 0  # batches of messages that were sent again
     release_at: datetime | None = None
     backfill_at: datetime | None = None
 
@@ -83,51 +83,53 @@ class Engine:
             with self.watchdog:
                 pause = self.work()
         except (OperationalError, InterfaceError) as error:
-            pause = self.do_without_database(error)
+            pause = self.handle_database_error(error)
         except Exception:
             # A fault of ours, or of a library: it is not to end what all others depend on.
             logger.exception(LogEvent.TICK_FAILED, "A tick of beat failed")
             connection.close()
             pause = self.back_off()
         else:
-            self.find_all_well()
-        if pause > NOTHING:
+            self.record_recovery()
+        if pause > ZERO:
             self.waker.wait(pause.total_seconds())
 
     def work(self) -> timedelta:
         """Do one step of each kind; return how long nothing else is to be done."""
-        glance = self.store.glance()
-        now = glance.now
-        if self.last_now and now < self.last_now - STEP:
-            self.go_back(self.last_now, now)
-            return NOTHING
+        pending_work = self.store.pending_work()
+        now = pending_work.now
+        if self.last_now and now < self.last_now - CLOCK_STEP:
+            self.handle_clock_step(self.last_now, now)
+            return ZERO
         self.last_now = now
         self.settle(now)
-        is_busy = glance.has_pause_to_end and self.end_pauses(now)
-        if glance.is_stale:
+        is_busy = pending_work.has_pause_to_end and self.end_pauses(now)
+        if pending_work.is_stale:
             is_busy = self.plan(now) or is_busy
         if self.publisher.is_ready:
-            is_busy = self.publish(glance) or is_busy
+            is_busy = self.publish(pending_work) or is_busy
         if self.heartbeat.is_due(now, publish_error=self.publisher.trouble):
-            self.show(now)
+            self.write_heartbeat(now)
         if self.reap_at is None:
-            self.reap_at = now + REAP_AFTER
+            self.reap_at = now + FIRST_REAP_DELAY
         elif self.reap_at <= now:
             is_busy = self.reap(now) or is_busy
-        return NOTHING if is_busy else self.pause(glance)
+        return ZERO if is_busy else self.pause(pending_work)
 
-    def pause(self, glance: Glance) -> timedelta:
+    def pause(self, pending_work: PendingWork) -> timedelta:
         """Return how long to sleep: the broker's answers and changes wake beat before."""
-        if glance.next_due_at is None or not self.has_room:
+        if pending_work.next_due_at is None or not self.can_submit:
             return LONGEST_SLEEP
-        if glance.next_due_at <= glance.now:  # others have it, or somebody is writing it
+        if (
+            pending_work.next_due_at <= pending_work.now
+        ):  # others have it, or somebody is writing it
             return LOCKED_SLEEP
-        return max(min(glance.next_due_at - glance.now, LONGEST_SLEEP), SHORTEST_SLEEP)
+        return max(min(pending_work.next_due_at - pending_work.now, LONGEST_SLEEP), SHORTEST_SLEEP)
 
     @property
-    def has_room(self) -> bool:
+    def can_submit(self) -> bool:
         """Whether the broker can be given more."""
-        return bool(self.publisher.is_ready) and self.publisher.in_flight < MOST_IN_FLIGHT
+        return bool(self.publisher.is_ready) and self.publisher.in_flight < MAX_IN_FLIGHT_RUNS
 
     # --- Definitions --------------------------------------------------------------------------
 
@@ -146,26 +148,26 @@ class Engine:
     def plan(self, now: datetime) -> bool:
         """Plan some of what has changed; return whether there may be more to do at once."""
         try:
-            planned = plan(self.store, now, limit=PLANNED_AT_ONCE)
+            planned = plan(self.store, now, limit=PLAN_BATCH_SIZE)
         except UNREADABLE as error:
-            refuse_if_gone(error)
+            raise_if_unavailable(error)
             logger.warning(
                 LogEvent.PLANNING_ONE_BY_ONE,
                 "A batch of periodic tasks cannot be planned together; planning them one by one: "
                 "%(error)s",
                 error=in_one_line(error),
             )
-            self.one_by_one(
-                self.store.stale_ids(limit=PLANNED_AT_ONCE),
+            self.process_one_by_one(
+                self.store.stale_ids(limit=PLAN_BATCH_SIZE),
                 lambda pk: plan(self.store, now, ids=[pk], limit=1),
                 now,
             )
             return True
         if planned.is_due:
-            self.place = None
+            self.cursor = None
         return planned.count > 0
 
-    def go_back(self, before: datetime, now: datetime) -> None:
+    def handle_clock_step(self, before: datetime, now: datetime) -> None:
         """Let slots come again, since the clock was set back; those in the ledger are not sent."""
         logger.warning(
             LogEvent.CLOCK_SET_BACK,
@@ -174,23 +176,23 @@ class Engine:
             now=now.isoformat(),
         )
         self.store.rewind(now)
-        self.last_now, self.place = now, None
+        self.last_now, self.cursor = now, None
         self.reap_at = self.release_at = self.backfill_at = None
 
     # --- Runs ---------------------------------------------------------------------------------
 
-    def publish(self, glance: Glance) -> bool:
+    def publish(self, pending_work: PendingWork) -> bool:
         """Hand runs to the broker; return whether there may be more to hand over at once."""
-        is_busy, now = False, glance.now
-        if glance.has_held and (self.release_at is None or now >= self.release_at):
+        is_busy, now = False, pending_work.now
+        if pending_work.has_buffered and (self.release_at is None or now >= self.release_at):
             # Not each time: that reads all that wait, those of a backfill, too.
             self.release_at = now + LOCKED_SLEEP
-            release_held(self.store, now)
-        if glance.has_unsent and self.has_room:
+            release_buffered(self.store, now)
+        if pending_work.has_unsent and self.can_submit:
             is_busy = self.relay(now)
-        if glance.next_due_at and glance.next_due_at <= now and self.has_room:
+        if pending_work.next_due_at and pending_work.next_due_at <= now and self.can_submit:
             is_busy = self.claim(now) or is_busy
-        if glance.has_held and self.has_room and not is_busy:
+        if pending_work.has_buffered and self.can_submit and not is_busy:
             is_busy = self.backfill(now)
         return is_busy
 
@@ -198,32 +200,32 @@ class Engine:
         """Let backfilled runs have their turn, now and then; return whether some have it."""
         if self.backfill_at and now < self.backfill_at:
             return False
-        self.backfill_at = now + BACKFILL_EVERY
+        self.backfill_at = now + BACKFILL_INTERVAL
         return release_backfilled(self.store, now, at_once=settings.BACKFILL_AT_ONCE)
 
     def claim(self, now: datetime) -> bool:
         """Claim a batch and hand it to the broker; return whether there may be more."""
         try:
             claimed = claim(
-                self.store, now, after=self.place, limit=self.store.batch, grace=self.grace
+                self.store, now, after=self.cursor, limit=self.store.batch, grace=self.grace
             )
         except UNREADABLE as error:
-            refuse_if_gone(error)
+            raise_if_unavailable(error)
             logger.warning(
                 LogEvent.CLAIMING_ONE_BY_ONE,
                 "A batch of due periodic tasks cannot be claimed together; claiming them one by "
                 "one: %(error)s",
                 error=in_one_line(error),
             )
-            self.one_by_one(
+            self.process_one_by_one(
                 self.store.due_ids(now, limit=self.store.batch),
                 lambda pk: self.claim_one(pk, now),
                 now,
             )
             return True
         self.hand_over(claimed, now)
-        was_at_head = self.place is None
-        self.place = claimed.last if claimed.count == self.store.batch else None
+        was_at_head = self.cursor is None
+        self.cursor = claimed.last if claimed.count == self.store.batch else None
         # At the head and with nothing to lock: others have it all.
         return claimed.count > 0 or not was_at_head
 
@@ -233,7 +235,7 @@ class Engine:
 
     def hand_over(self, claimed: Claim, now: datetime) -> None:
         """Give the broker what was claimed."""
-        self.lag = now - claimed.oldest_due_at if claimed.oldest_due_at else NOTHING
+        self.lag = now - claimed.oldest_due_at if claimed.oldest_due_at else ZERO
         if claimed.cancelled:
             self.revoke(claimed.cancelled)
         if claimed.runs:
@@ -254,7 +256,7 @@ class Engine:
                 batch_id,
                 ended={run.id: EXPIRED for run in pending if has_expired(run, now)},
                 unsent=[run.id for run in runs],
-                retry_at=now + self.store.patience,
+                retry_at=now + self.store.batch_timeout,
                 now=now,
             )
         if not runs:
@@ -288,7 +290,7 @@ class Engine:
                     if failure is not PublishFailure.UNANSWERED
                 },
                 unsent=unsent,
-                retry_at=now + RELAY_AFTER,
+                retry_at=now + RELAY_DELAY,
                 now=now,
             )
             self.in_flight.discard(result.batch_id)
@@ -296,29 +298,29 @@ class Engine:
 
     def reap(self, now: datetime) -> bool:
         """End what no worker tells of any more; return whether there may be more of it."""
-        give_up_untold(self.store, now)
+        give_up_unreported(self.store, now)
         is_busy = reap(self.store, now)
-        self.send_again(now)
-        self.reap_at = now if is_busy else now + REAP_EVERY
+        self.republish_lost(now)
+        self.reap_at = now if is_busy else now + REAP_INTERVAL
         return is_busy
 
-    def send_again(self, now: datetime) -> None:
+    def republish_lost(self, now: datetime) -> None:
         """Publish once more what the broker has lost, where there is such.
 
         Such a batch is in no outbox, and so has a number of its own: when it fails, it is missed
         again.
         """
-        if self.lost_messages is None or not self.has_room:
+        if self.lost_messages is None or not self.can_submit:
             return
-        runs = [run for run in self.lost_messages.look(now) if not has_expired(run, now)]
+        runs = [run for run in self.lost_messages.check(now) if not has_expired(run, now)]
         if runs:
-            self.repeats += 1
-            self.in_flight.add(-self.repeats)
-            self.publisher.submit(-self.repeats, runs)
+            self.republished_batches += 1
+            self.in_flight.add(-self.republished_batches)
+            self.publisher.submit(-self.republished_batches, runs)
 
     # --- Trouble ------------------------------------------------------------------------------
 
-    def one_by_one(
+    def process_one_by_one(
         self, ids: Sequence[int], serve: Callable[[int], object], now: datetime
     ) -> None:
         """Serve tasks each by itself, and put off the one that cannot be read."""
@@ -326,12 +328,12 @@ class Engine:
             try:
                 serve(pk)
             except UNREADABLE as error:
-                refuse_if_gone(error)
+                raise_if_unavailable(error)
                 with transaction.atomic():
                     failures = self.store.failures_of(pk)
-                    self.store.quarantine([put_off(pk, failures, error, now=now)])
+                    self.store.quarantine([quarantine_of(pk, failures, error, now=now)])
 
-    def do_without_database(self, error: Exception) -> timedelta:
+    def handle_database_error(self, error: Exception) -> timedelta:
         """Return how long to wait for the database, which does not answer."""
         if is_conflict(error):  # another transaction went first
             return SHORTEST_SLEEP
@@ -350,22 +352,22 @@ class Engine:
         self.failed_ticks += 1
         return backoff(self.failed_ticks, first=FIRST_BACKOFF, longest=LONGEST_BACKOFF)
 
-    def find_all_well(self) -> None:
+    def record_recovery(self) -> None:
         """Say so, once, when a tick has succeeded again."""
         if self.failed_ticks:
             logger.info(LogEvent.DATABASE_RECOVERED, "The database answers again")
             self.failed_ticks = 0
             self.reap_at = None
 
-    def show(self, now: datetime) -> None:
+    def write_heartbeat(self, now: datetime) -> None:
         """Show that this beat lives, and that its batches are not left behind."""
-        self.heartbeat.beat(now, lag=self.lag, publish_error=self.publisher.trouble)
+        self.heartbeat.write(now, lag=self.lag, publish_error=self.publisher.trouble)
         self.store.keep_out(self.in_flight, now=now)
-        self.lag = NOTHING
+        self.lag = ZERO
 
-    def stop(self, *, within: float) -> None:
+    def stop(self, *, timeout_seconds: float) -> None:
         """Finish what is with the broker, as far as it answers in so many seconds."""
-        self.publisher.close(timeout_seconds=within)
+        self.publisher.close(timeout_seconds=timeout_seconds)
         try:
             self.settle(self.store.now())
             self.heartbeat.stop()
@@ -387,7 +389,7 @@ def has_expired(run: Outgoing, now: datetime) -> bool:
     return expires is not None and datetime.fromisoformat(expires) <= now
 
 
-def refuse_if_gone(error: Exception) -> None:
+def raise_if_unavailable(error: Exception) -> None:
     """Raise an error again that tells of the database and not of what is in it."""
     if isinstance(error, InterfaceError | OperationalError):
         raise error

@@ -1,4 +1,4 @@
-"""That this beat lives, for those who ask whether it is well."""
+"""Write this beat's heartbeat, from which health checks read its state."""
 
 import os
 import socket
@@ -8,29 +8,28 @@ from uuid import UUID, uuid4
 
 from scheduler_api.scheduler.models import BeatHeartbeat
 
-EVERY = timedelta(seconds=5)
-# A beat that has been silent for so long is of no interest to anybody.
-FORGOTTEN_AFTER = timedelta(days=1)
+HEARTBEAT_INTERVAL = timedelta(seconds=5)
+# Rows of beats that have been silent for this long are deleted.
+HEARTBEAT_RETENTION = timedelta(days=1)
 
 
 @dataclass(kw_only=True)
 class Heartbeat:
-    """The row of this process."""
+    """The heartbeat row of this process."""
 
     id: UUID = field(default_factory=uuid4)
     started_at: datetime | None = None
-    beaten_at: datetime | None = None
+    written_at: datetime | None = None
     publish_error: str = ""
 
     def is_due(self, now: datetime, *, publish_error: str) -> bool:
-        """Tell whether to beat: from time to time, and when there is news."""
-        last = self.beaten_at
-        return (
-            last is None or not last <= now < last + EVERY or publish_error != self.publish_error
-        )
+        """Return whether to write the row: periodically, and when the publish error changes."""
+        last = self.written_at
+        is_recent = last is not None and last <= now < last + HEARTBEAT_INTERVAL
+        return not is_recent or publish_error != self.publish_error
 
-    def beat(self, now: datetime, *, lag: timedelta, publish_error: str) -> None:
-        """Write down that this beat has looked at the agenda."""
+    def write(self, now: datetime, *, lag: timedelta, publish_error: str) -> None:
+        """Record that this beat has just read the agenda; delete old rows of other beats."""
         self.started_at = self.started_at or now
         BeatHeartbeat.objects.update_or_create(
             pk=self.id,
@@ -43,9 +42,9 @@ class Heartbeat:
                 "publish_error": publish_error,
             },
         )
-        self.beaten_at, self.publish_error = now, publish_error
-        BeatHeartbeat.objects.filter(ticked_at__lt=now - FORGOTTEN_AFTER).delete()
+        self.written_at, self.publish_error = now, publish_error
+        BeatHeartbeat.objects.filter(ticked_at__lt=now - HEARTBEAT_RETENTION).delete()
 
     def stop(self) -> None:
-        """Take the row away."""
+        """Delete the row of this process."""
         BeatHeartbeat.objects.filter(pk=self.id).delete()

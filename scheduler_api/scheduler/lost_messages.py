@@ -33,12 +33,12 @@ from scheduler_api.scheduler.models import Republication
 from scheduler_api.scheduler.store import outgoing
 
 # For so long a run may wait before anybody asks where its message is.
-PATIENCE = timedelta(seconds=60)
+CHECK_AFTER = timedelta(seconds=60)
 # From one repeat of a run to the next: as long as the patience, then twice as long each time.
-LONGEST_PAUSE = timedelta(hours=1)
-LOOKED_AT = 2000  # runs, in one look
-MOST_REPEATED = 500  # runs of a queue whose repeats are out
-SENT_AGAIN = "Its queue was empty, and no worker had told of it: its message was sent again."
+LONGEST_BACKOFF = timedelta(hours=1)
+CHECK_BATCH_SIZE = 2000  # runs, in one look
+MAX_REPUBLISHED_PER_QUEUE = 500  # runs of a queue whose repeats are out
+REPUBLISHED = "Its queue was empty, and no worker had told of it: its message was sent again."
 
 logger = EventLogger(__name__)
 
@@ -55,54 +55,54 @@ class LostMessages:
 
     queue_of: Callable[[str, str], str | None]
     depth_probe: QueueDepthProbe
-    # By queue, the runs that are missed there, and that the broker was asked about.
-    missed: dict[str, list[UUID]] = field(default_factory=dict)
+    # By queue, the runs that are suspects there, and that the broker was asked about.
+    suspects: dict[str, list[UUID]] = field(default_factory=dict)
     # Where the last look ended, so that a long queue does not hide the others.
-    place: tuple[datetime, UUID] | None = None
+    cursor: tuple[datetime, UUID] | None = None
 
-    def look(self, now: datetime) -> list[Outgoing]:
+    def check(self, now: datetime) -> list[Outgoing]:
         """Return runs that are to be sent again, and ask about others: their turn is next time."""
         depths = self.depth_probe.take()
         if depths is None:
             return []
-        again = self.judge(depths, now) if depths else []
-        self.missed = self.find(now)
-        if self.missed:
-            self.depth_probe.ask(self.missed.keys())
+        again = self.republish_drained(depths, now) if depths else []
+        self.suspects = self.find(now)
+        if self.suspects:
+            self.depth_probe.ask(self.suspects.keys())
         return again
 
     def find(self, now: datetime) -> dict[str, list[UUID]]:
         """Return runs that wait longer than they should, by their queue."""
-        since = now - PATIENCE
+        since = now - CHECK_AFTER
         runs = waiting().filter(created_at__lt=since, queued_at__lt=since)
-        if self.place is not None:
-            created_at, pk = self.place
+        if self.cursor is not None:
+            created_at, pk = self.cursor
             runs = runs.filter(
                 Q(created_at__gt=created_at) | Q(created_at=created_at, pk__gt=pk),
                 created_at__gte=created_at,
             )
         runs = runs.order_by("created_at", "pk")
-        found = list(runs.values_list("created_at", "pk", "task", "options")[:LOOKED_AT])
-        self.place = found[-1][:2] if len(found) == LOOKED_AT else None
-        missed: dict[str, list[UUID]] = {}
+        found = list(runs.values_list("created_at", "pk", "task", "options")[:CHECK_BATCH_SIZE])
+        self.cursor = found[-1][:2] if len(found) == CHECK_BATCH_SIZE else None
+        suspects: dict[str, list[UUID]] = {}
         if not found:
-            return missed
+            return suspects
         recorded = frozenset(
             TaskSpec.objects.filter(is_recorded=True).values_list("name", flat=True)
         )
         for _, pk, task, options in found:
             queue = self.queue_of(task, options) if task in recorded else None
             if queue is not None:
-                missed.setdefault(queue, []).append(pk)
-        return missed
+                suspects.setdefault(queue, []).append(pk)
+        return suspects
 
-    def judge(self, depths: Mapping[str, Depth], now: datetime) -> list[Outgoing]:
+    def republish_drained(self, depths: Mapping[str, Depth], now: datetime) -> list[Outgoing]:
         """Return those whose queue is empty, where only workers take from it that tell of runs."""
-        workers = living_workers()
+        workers = alive_worker_counts()
         again = []
-        for queue, ids in self.missed.items():
-            if queue in depths and is_served_empty(depths[queue], workers[queue]):
-                again += repeat(ids, queue, now)
+        for queue, ids in self.suspects.items():
+            if queue in depths and is_drained(depths[queue], workers[queue]):
+                again += republish(ids, queue, now)
         if again:
             logger.warning(
                 LogEvent.MESSAGES_REPUBLISHED,
@@ -112,7 +112,7 @@ class LostMessages:
         return again
 
 
-def is_served_empty(depth: Depth, workers: int) -> bool:
+def is_drained(depth: Depth, workers: int) -> bool:
     """Tell whether nothing waits in a queue, and all who take from it are so many workers.
 
     Another may run without telling of it, and so would run what is sent again.
@@ -121,45 +121,45 @@ def is_served_empty(depth: Depth, workers: int) -> bool:
     return depth.ready == 0 and workers > 0 and all_are_known
 
 
-def living_workers() -> Counter[str]:
+def alive_worker_counts() -> Counter[str]:
     """Return how many workers that tell of runs take from each queue."""
     living = Worker.objects.filter(IS_ALIVE).values_list("queues", flat=True)
     return Counter(queue for queues in living for queue in queues)
 
 
 @transaction.atomic
-def repeat(ids: Collection[UUID], queue: str, now: datetime) -> list[Outgoing]:
+def republish(ids: Collection[UUID], queue: str, now: datetime) -> list[Outgoing]:
     """Note that runs of a queue are sent again, as many as may be, and return them.
 
     No more are out at once than so many: a worker that has taken all of a long queue into its
     hands leaves it empty, and is not to get all of it once more.
     """
     Republication.objects.exclude(Exists(waiting().filter(pk=OuterRef("run_id")))).delete()
-    room = MOST_REPEATED - Republication.objects.filter(queue=queue).count()
+    remaining = MAX_REPUBLISHED_PER_QUEUE - Republication.objects.filter(queue=queue).count()
     runs = waiting().filter(pk__in=ids).order_by("created_at", "pk").values_list("pk", flat=True)
     can_skip = connection.features.has_select_for_update_skip_locked
     locked = list(runs.select_for_update(skip_locked=can_skip))
     # Now that they are locked: another beat may have been here.
     known = Republication.objects.in_bulk(locked)
-    new = [pk for pk in locked if pk not in known][: max(room, 0)]
+    new = [pk for pk in locked if pk not in known][: max(remaining, 0)]
     due = [pk for pk in locked if pk in known and known[pk].not_before_at <= now]
     Republication.objects.bulk_create(
-        [repeated(pk, queue, known.get(pk), now) for pk in (*due, *new)],
+        [republication_of(pk, queue, known.get(pk), now) for pk in (*due, *new)],
         update_conflicts=True,
         unique_fields=["run_id"],
         update_fields=["count", "not_before_at"],
     )
     again = Run.objects.filter(pk__in=[*due, *new])
-    again.update(reason=SENT_AGAIN)
+    again.update(reason=REPUBLISHED)
     return [outgoing(run) for run in again.order_by("created_at", "pk")]
 
 
-def repeated(
+def republication_of(
     run_id: UUID, queue: str, before: Republication | None, now: datetime
 ) -> Republication:
     """Return the row of a run that is sent once more."""
     count = before.count if before else 0
-    pause = backoff(count + 1, first=PATIENCE, longest=LONGEST_PAUSE)
+    pause = backoff(count + 1, first=CHECK_AFTER, longest=LONGEST_BACKOFF)
     return Republication(run_id=run_id, queue=queue, count=count + 1, not_before_at=now + pause)
 
 
@@ -178,11 +178,11 @@ def router_of(app: Celery) -> Callable[[str, str], str | None]:
         route = {name: asked.get(name) or own.get(name) for name in names}
         route = {name: value for name, value in route.items() if value}
         try:
-            told: dict[str, Any] = app.amqp.router.route(route, task, task_type=known)
+            route_taken: dict[str, Any] = app.amqp.router.route(route, task, task_type=known)
         except Exception:  # noqa: BLE001 - a route of the project's; publishing it has failed, too
             return None
-        if "exchange" in told or "routing_key" in told:
+        if "exchange" in route_taken or "routing_key" in route_taken:
             return None
-        return str(told["queue"].name)
+        return str(route_taken["queue"].name)
 
     return queue_of

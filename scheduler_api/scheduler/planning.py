@@ -51,47 +51,47 @@ def plan(store: Store, now: datetime, *, ids: Sequence[int] | None = None, limit
     planned: list[Agenda] = []
     failed: list[Quarantine] = []
     with transaction.atomic():
-        standings = store.lock_stale(ids=ids, limit=limit)
+        agenda_entries = store.lock_stale(ids=ids, limit=limit)
         tasks = PeriodicTask.objects.select_related(*KINDS, "managed").in_bulk(
-            [standing.pk for standing in standings]
+            [agenda_entry.pk for agenda_entry in agenda_entries]
         )
-        for standing in standings:
-            task = tasks.get(standing.pk)
+        for agenda_entry in agenda_entries:
+            task = tasks.get(agenda_entry.pk)
             if task is None:  # deleted where no trigger was
-                Agenda.objects.filter(pk=standing.pk).delete()
+                Agenda.objects.filter(pk=agenda_entry.pk).delete()
                 continue
-            task.agenda = standing
+            task.agenda = agenda_entry
             try:
                 missed += missed_by(task, now=now)
                 plan_one(task)
             except Exception as error:  # noqa: BLE001 - whatever is written there, others go on
-                failed.append(put_off(task.pk, standing.failures, error, now=now))
+                failed.append(quarantine_of(task.pk, agenda_entry.failures, error, now=now))
             else:
-                planned.append(standing)
+                planned.append(agenda_entry)
         store.write_plans(planned)
         store.quarantine(failed)
         store.add_others(missed)
-    is_due = any(standing.due_at and standing.due_at <= now for standing in planned)
-    return Planned(count=len(standings), is_due=is_due)
+    is_due = any(agenda_entry.due_at and agenda_entry.due_at <= now for agenda_entry in planned)
+    return Planned(count=len(agenda_entries), is_due=is_due)
 
 
 def plan_one(task: PeriodicTask) -> None:
     """Write the next slot into a task's place in the agenda, in memory; raise InvalidSchedule."""
-    standing: Agenda = task.agenda
+    agenda_entry: Agenda = task.agenda
     digest = timing_digest(task)
     if digest == DISABLED_DIGEST:
-        standing.slot_at = standing.due_at = None
-        standing.slots_after_at = standing.stale_at
+        agenda_entry.slot_at = agenda_entry.due_at = None
+        agenda_entry.slots_after_at = agenda_entry.stale_at
     else:
         start = slot_cursor_of(task)
-        standing.slot_at = slot_at = first_slot(task, start)
+        agenda_entry.slot_at = slot_at = first_slot(task, start)
         if slot_at is None:
             refuse_never_due(task, start)
         jitter = managed_settings(task).jitter_seconds
-        standing.due_at = slot_at and due_at(task.pk, slot_at, jitter)
-        standing.anchor_at, standing.slots_after_at = start.anchor_at, start.slots_after_at
-    standing.timing_digest = digest
-    standing.failures, standing.last_error = 0, ""
+        agenda_entry.due_at = slot_at and due_at(task.pk, slot_at, jitter)
+        agenda_entry.anchor_at, agenda_entry.slots_after_at = start.anchor_at, start.slots_after_at
+    agenda_entry.timing_digest = digest
+    agenda_entry.failures, agenda_entry.last_error = 0, ""
 
 
 def refuse_never_due(task: PeriodicTask, start: SlotCursor) -> None:
@@ -109,12 +109,12 @@ def refuse_never_due(task: PeriodicTask, start: SlotCursor) -> None:
 
 def missed_by(task: PeriodicTask, *, now: datetime) -> list[Run]:
     """Return what stands for a slot that had passed when its task was disabled."""
-    standing: Agenda = task.agenda
-    slot_at, stale_at = standing.slot_at, standing.stale_at
+    agenda_entry: Agenda = task.agenda
+    slot_at, stale_at = agenda_entry.slot_at, agenda_entry.stale_at
     if task.enabled or not slot_at or not stale_at or slot_at > stale_at:
         return []
-    standing.missed_count += 1
-    standing.resolved_through_at = slot_at
+    agenda_entry.missed_count += 1
+    agenda_entry.resolved_through_at = slot_at
     return [
         new_missed_run(
             definition_of(task),
@@ -127,7 +127,7 @@ def missed_by(task: PeriodicTask, *, now: datetime) -> list[Run]:
     ]
 
 
-def put_off(task_id: int, failures: int, error: object, *, now: datetime) -> Quarantine:
+def quarantine_of(task_id: int, failures: int, error: object, *, now: datetime) -> Quarantine:
     """Return when a task is tried again that could not be planned or sent, and why it was not."""
     wait = backoff(failures + 1, first=FIRST_BACKOFF, longest=LONGEST_BACKOFF)
     why = " ".join(str(error).split()) or type(error).__name__

@@ -1,4 +1,4 @@
-"""What becomes of the slots that have come: pure decisions."""
+"""Decide between sending, missing, buffering and skipping slots: pure functions."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from scheduler_api.periodic_tasks.models import ManagedTask
 Misfire = ManagedTask.Misfire
 Overlap = ManagedTask.Overlap
 
-# So many late slots are sent under run_all: the latest ones.
+# Under `run_all`, at most this many late slots are sent: the latest ones.
 MAX_CATCHUP = 100
 
 
@@ -22,12 +22,12 @@ def missed_among(
     grace: timedelta,
     now: datetime,
 ) -> int:
-    """Return how many slots are missed, from the first on, of those that have come.
+    """Return the number of missed slots among the slots that are due: the first n are missed.
 
-    `due` is when each was due, in ascending order, the latest not after `now`. A slot is late once
-    `grace` has gone by since. Those that are not late are sent. Of the late ones, `skip` misses
-    all; `run_all` sends the latest MAX_CATCHUP; under `run_once` the latest of all slots that have
-    come, late or not, is sent in the place of all. What is later than `catchup_window` is missed.
+    `due` has the due time of each slot, in ascending order, the latest not after `now`. A slot is
+    late if it was due more than `grace` ago. Slots that are not late are sent. Of the late slots,
+    `skip` misses all; `run_all` sends the latest MAX_CATCHUP; `run_once` sends only the latest of
+    all due slots, late or not. Slots due more than `catchup_window` ago are missed.
     """
     late = bisect_left(due, now - grace)
     if not late:
@@ -42,21 +42,25 @@ def missed_among(
             return max(too_late, len(due) - 1)
 
 
-class Verdict(Enum):
-    """What becomes of a run that is to be sent while earlier ones of its task have not ended."""
+class OverlapDecision(Enum):
+    """What to do with a run while earlier runs of its task have not ended."""
 
-    NOW = "now"
-    HELD = "held"
-    SKIPPED = "skipped"
-    INSTEAD = "instead"  # of those that have not ended: they are cancelled
+    SEND = "send"
+    BUFFER = "buffer"
+    SKIP = "skip"
+    REPLACE = "replace"  # cancel the earlier runs and send this one
 
 
-def decide(overlap: str, *, active: int, held: int) -> Verdict:
-    """Decide about a run, given how many of its task have not ended, and how many are held."""
+def decide(overlap: str, *, active: int, buffered: int) -> OverlapDecision:
+    """Apply an overlap policy to a run.
+
+    `active` is the number of runs of the same task that have not ended, `buffered` the number of
+    buffered runs among them.
+    """
     if not active or overlap == Overlap.ALLOW:
-        return Verdict.NOW
+        return OverlapDecision.SEND
     if overlap == Overlap.CANCEL_PREVIOUS:
-        return Verdict.INSTEAD
-    if overlap == Overlap.BUFFER_ONE and not held:
-        return Verdict.HELD
-    return Verdict.SKIPPED
+        return OverlapDecision.REPLACE
+    if overlap == Overlap.BUFFER_ONE and not buffered:
+        return OverlapDecision.BUFFER
+    return OverlapDecision.SKIP

@@ -9,11 +9,18 @@ import psycopg
 from django.db import connection
 
 from scheduler_api.periodic_tasks.agenda import Agenda
-from scheduler_api.scheduler.due_slots import DueTask, Sent
-from scheduler_api.scheduler.store import OF_AGENDA, OF_HALF, OF_TASK, Advance, Glance, Store
+from scheduler_api.scheduler.due_slots import DueTask, ScheduledRun
+from scheduler_api.scheduler.store import (
+    AGENDA_COLUMNS,
+    MANAGED_COLUMNS,
+    TASK_COLUMNS,
+    Advance,
+    PendingWork,
+    Store,
+)
 
 # The time is told once: to PostgreSQL, that function may tell another for each row.
-GLANCE = """
+PENDING_WORK = """
 WITH clock AS MATERIALIZED (SELECT coalesce(%(now)s, clock_timestamp()) AS now)
 SELECT
     (SELECT now FROM clock),
@@ -30,7 +37,7 @@ DUE = """
 SELECT {columns}
 FROM scheduler_api_agenda AS agenda
 JOIN django_celery_beat_periodictask AS task ON task.id = agenda.periodic_task_id
-LEFT JOIN scheduler_api_managedtask AS half ON half.periodic_task_id = task.id
+LEFT JOIN scheduler_api_managedtask AS managed ON managed.periodic_task_id = task.id
 WHERE agenda.due_at <= %(now)s AND NOT agenda.stale
     {condition}
 ORDER BY agenda.due_at, agenda.periodic_task_id
@@ -38,22 +45,23 @@ LIMIT %(limit)s
 FOR NO KEY UPDATE OF agenda, task SKIP LOCKED
 """
 # The tasks are locked: what is copied here is what was read.
-ADD_SENT = """
+ADD_SCHEDULED = """
 WITH added AS (
     INSERT INTO scheduler_api_run (
         id, periodic_task_id, periodic_task_name, owner_id, task, trigger, slot_at, due_at,
         slot_count, state, reason, is_buffered, created_at, args, kwargs, options
     )
     SELECT
-        sent.id, task.id, task.name, half.owner_id, task.task, 'schedule', sent.slot_at,
-        sent.due_at, 1, 'pending', '', false, %(now)s, coalesce(nullif(task.args, ''), '[]'),
-        coalesce(nullif(task.kwargs, ''), '{}'), (%(options)s::text[])[sent.chosen]
+        scheduled.id, task.id, task.name, managed.owner_id, task.task, 'schedule',
+        scheduled.slot_at, scheduled.due_at, 1, 'pending', '', false, %(now)s,
+        coalesce(nullif(task.args, ''), '[]'),
+        coalesce(nullif(task.kwargs, ''), '{}'), (%(options)s::text[])[scheduled.chosen]
     FROM unnest(
         %(ids)s::uuid[], %(task_ids)s::int[], %(slots)s::timestamptz[],
         %(dues)s::timestamptz[], %(chosen)s::int[]
-    ) AS sent (id, task_id, slot_at, due_at, chosen)
-    JOIN django_celery_beat_periodictask AS task ON task.id = sent.task_id
-    LEFT JOIN scheduler_api_managedtask AS half ON half.periodic_task_id = task.id
+    ) AS scheduled (id, task_id, slot_at, due_at, chosen)
+    JOIN django_celery_beat_periodictask AS task ON task.id = scheduled.task_id
+    LEFT JOIN scheduler_api_managedtask AS managed ON managed.periodic_task_id = task.id
     ON CONFLICT DO NOTHING
     RETURNING id, periodic_task_id
 ), counted AS (
@@ -74,14 +82,14 @@ WHERE id = ANY (%(task_ids)s::int[]) AND enabled
 """
 ADVANCE = """
 UPDATE scheduler_api_agenda AS agenda
-SET slot_at = served.slot_at, due_at = served.due_at,
-    resolved_through_at = served.resolved_through_at,
-    missed_count = missed_count + served.missed, failures = 0, last_error = ''
+SET slot_at = resolved.slot_at, due_at = resolved.due_at,
+    resolved_through_at = resolved.resolved_through_at,
+    missed_count = missed_count + resolved.missed, failures = 0, last_error = ''
 FROM unnest(
     %(task_ids)s::int[], %(slots)s::timestamptz[], %(dues)s::timestamptz[],
     %(resolved_through)s::timestamptz[], %(missed)s::bigint[]
-) AS served (task_id, slot_at, due_at, resolved_through_at, missed)
-WHERE agenda.periodic_task_id = served.task_id
+) AS resolved (task_id, slot_at, due_at, resolved_through_at, missed)
+WHERE agenda.periodic_task_id = resolved.task_id
 """
 WRITE_PLANS = """
 UPDATE scheduler_api_agenda AS agenda
@@ -108,9 +116,9 @@ WHERE id = ANY (%(ids)s::uuid[]) AND (queued_at IS NULL) IS TRUE
 """
 COLUMNS = ", ".join(
     [
-        *(f"agenda.{column}" for column in OF_AGENDA),
-        *(f"task.{column}" for column in OF_TASK),
-        *(f"half.{column}" for column in OF_HALF),
+        *(f"agenda.{column}" for column in AGENDA_COLUMNS),
+        *(f"task.{column}" for column in TASK_COLUMNS),
+        *(f"managed.{column}" for column in MANAGED_COLUMNS),
     ]
 )
 NEXT_DUE = DUE.format(
@@ -166,18 +174,18 @@ class PostgresStore(Store):
 
     def now(self) -> datetime:
         """Return PostgreSQL's time."""
-        return self.glance().now
+        return self.pending_work().now
 
-    def glance(self) -> Glance:
+    def pending_work(self) -> PendingWork:
         """Look at what there is to do, in one round trip."""
-        [row] = self._ask(GLANCE, now=self._clock() if self._clock else None)
-        now, is_stale, next_due_at, has_unsent, has_held, has_pause_to_end = row
-        return Glance(
+        [row] = self._ask(PENDING_WORK, now=self._clock() if self._clock else None)
+        now, is_stale, next_due_at, has_unsent, has_buffered, has_pause_to_end = row
+        return PendingWork(
             now=now,
             is_stale=is_stale,
             next_due_at=next_due_at,
             has_unsent=has_unsent,
-            has_held=has_held,
+            has_buffered=has_buffered,
             has_pause_to_end=has_pause_to_end,
         )
 
@@ -211,35 +219,39 @@ class PostgresStore(Store):
         return [DueTask._make(row) for row in rows]
 
     def write_claim(
-        self, sent: Sequence[Sent], advances: Sequence[Advance], *, now: datetime
+        self, scheduled: Sequence[ScheduledRun], advances: Sequence[Advance], *, now: datetime
     ) -> tuple[set[str], int]:
         """Add runs that are to be published, put them out, and say where their tasks stand.
 
         While PostgreSQL adds the runs, the rest is written down for it.
         """
         with self._pipeline():
-            adding = self._send_sent(sent, now=now) if sent else None
+            adding = self._send_scheduled(scheduled, now=now) if scheduled else None
             if advances:
                 self._send_advances(advances)
             added = dict(adding.fetchall()) if adding else {}
-        done = [each.task.id for each in sent if each.task.one_off and each.id in added]
+        done = [each.task.id for each in scheduled if each.task.one_off and each.id in added]
         if done:
             self._do(DISABLE, task_ids=array(done))
         return set(added), next(iter(added.values()), 0)
 
-    def _send_sent(self, sent: Sequence[Sent], *, now: datetime) -> psycopg.Cursor[Any]:
+    def _send_scheduled(
+        self, scheduled: Sequence[ScheduledRun], *, now: datetime
+    ) -> psycopg.Cursor[Any]:
         # Many have the same, and texts of any kind are slow to put into an array.
-        options = {text: at for at, text in enumerate({each.options for each in sent}, start=1)}
+        options = {
+            text: at for at, text in enumerate({each.options for each in scheduled}, start=1)
+        }
         return self._send(
-            ADD_SENT,
+            ADD_SCHEDULED,
             now=now,
-            retry_at=now + self.patience,
-            ids=array(each.id for each in sent),
-            task_ids=array(each.task.id for each in sent),
-            slots=array(each.slot_at for each in sent),
-            dues=array(each.due_at for each in sent),
+            retry_at=now + self.batch_timeout,
+            ids=array(each.id for each in scheduled),
+            task_ids=array(each.task.id for each in scheduled),
+            slots=array(each.slot_at for each in scheduled),
+            dues=array(each.due_at for each in scheduled),
             options=list(options),
-            chosen=array(options[each.options] for each in sent),
+            chosen=array(options[each.options] for each in scheduled),
         )
 
     def _send_advances(self, advances: Sequence[Advance]) -> None:

@@ -56,7 +56,7 @@ def reap(store: Store, now: datetime) -> bool:
 
 
 @transaction.atomic
-def give_up_untold(store: Store, now: datetime) -> None:
+def give_up_unreported(store: Store, now: datetime) -> None:
     """End some of the runs that were sent, and that no worker has told of."""
     half = ManagedTask.objects.filter(pk=OuterRef("periodic_task_id"))
     own = Subquery(half.values("max_runtime_seconds"), output_field=IntegerField())

@@ -1,4 +1,4 @@
-"""The schedules that the tasks of a batch follow, each read once while it says the same."""
+"""Read the schedules of a batch of tasks, and cache each until its definition changes."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,19 +9,19 @@ from scheduler_api.schedules.kinds import Schedule
 from scheduler_api.schedules.slots import EPOCH
 from scheduler_api.schedules.tables import KINDS, ScheduleKind, schedule_of
 
-MAX_KNOWN = 16_384
-# A schedule that says something else has another key: whoever writes it makes its tasks stale, and
-# planning gives them another digest.
-_known: dict[ScheduleKey, Schedule | InvalidSchedule] = {}
+MAX_CACHED = 16_384
+# A changed schedule has another key: the change marks its tasks stale, and planning gives them
+# another digest.
+_cached: dict[ScheduleKey, Schedule | InvalidSchedule] = {}
 
 
 def read_schedules(tasks: Iterable[DueTask]) -> dict[ScheduleKey, Schedule | InvalidSchedule]:
-    """Return the schedules of tasks; for one that cannot be run, why not.
+    """Return the schedules of tasks by key; the refusal in place of an invalid one.
 
-    An interval counts from no moment in particular: each task has its own.
+    An interval has no anchor here: each task has its own.
     """
     keys = {key for task in tasks if (key := task.schedule_key)}
-    found = {key: _known[key] for key in keys if key in _known}
+    found = {key: _cached[key] for key in keys if key in _cached}
     missing = keys - found.keys()
     if not missing:
         return found
@@ -31,14 +31,14 @@ def read_schedules(tasks: Iterable[DueTask]) -> dict[ScheduleKey, Schedule | Inv
         for pk, *values in rows_of(kind, {key[1] for key in missing if key[0] == name})
     }
     new = {key: read[key[:2]] for key in missing if key[:2] in read}
-    if len(_known) + len(new) > MAX_KNOWN:
-        _known.clear()
-    _known.update(new)
+    if len(_cached) + len(new) > MAX_CACHED:
+        _cached.clear()
+    _cached.update(new)
     return found | new
 
 
 def rows_of(kind: ScheduleKind, ids: Iterable[int]) -> Iterable[tuple[Any, ...]]:
-    """Return schedules of a kind: their ids, and the columns that say when."""
+    """Return rows of one kind of schedule: the id, then the columns of the definition."""
     if not ids:
         return ()
     rows = kind.model._default_manager.filter(pk__in=ids)
@@ -46,7 +46,7 @@ def rows_of(kind: ScheduleKind, ids: Iterable[int]) -> Iterable[tuple[Any, ...]]
 
 
 def schedule_of_values(kind: ScheduleKind, values: Iterable[Any]) -> Schedule | InvalidSchedule:
-    """Return what the columns of a schedule mean; why not, where they mean nothing."""
+    """Return the schedule that columns define; the refusal if they are invalid."""
     columns = dict(zip(kind.columns, values, strict=True))
     try:
         return schedule_of(kind.model(**columns), anchor=EPOCH)

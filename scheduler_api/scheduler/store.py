@@ -27,12 +27,12 @@ from scheduler_api.broker.outgoing import Outgoing
 from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.outbox import Outbox, put_out
-from scheduler_api.scheduler.due_slots import DueTask, Sent
+from scheduler_api.scheduler.due_slots import DueTask, ScheduledRun
 from scheduler_api.schedules.slots import ONE_MICROSECOND
 
 State = Run.State
 
-OF_AGENDA = (
+AGENDA_COLUMNS = (
     "periodic_task_id",
     "slot_at",
     "due_at",
@@ -41,7 +41,7 @@ OF_AGENDA = (
     "timing_digest",
     "failures",
 )
-OF_TASK = (
+TASK_COLUMNS = (
     "name",
     "task",
     "args",
@@ -60,7 +60,7 @@ OF_TASK = (
     "solar_id",
     "clocked_id",
 )
-PLANNED = (
+PLAN_COLUMNS = (
     "slot_at",
     "due_at",
     "anchor_at",
@@ -72,7 +72,7 @@ PLANNED = (
     "last_error",
     "missed_count",
 )
-OF_HALF = (
+MANAGED_COLUMNS = (
     "owner_id",
     "misfire",
     "catchup_window_seconds",
@@ -82,18 +82,18 @@ OF_HALF = (
 )
 
 
-NOBODY: Mapping[str, tuple[str, str]] = MappingProxyType({})
+NO_RUNS: Mapping[str, tuple[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Glance:
+class PendingWork:
     """What there is to do, at a moment."""
 
     now: datetime
     is_stale: bool
     next_due_at: datetime | None
     has_unsent: bool
-    has_held: bool
+    has_buffered: bool
     has_pause_to_end: bool
 
 
@@ -124,7 +124,7 @@ class Store:
     # SQLite has one writer at a time: the API waits meanwhile.
     batch = 100
     # A beat that has crashed leaves its batches; a beat that lives puts this off.
-    patience = timedelta(seconds=15)
+    batch_timeout = timedelta(seconds=15)
 
     def __init__(self, *, clock: Callable[[], datetime] | None = None) -> None:
         """`clock` tells the time in the place of the database, so that all beats agree on it."""
@@ -134,16 +134,16 @@ class Store:
         """Return the time, in UTC."""
         return self._clock() if self._clock else datetime.now(UTC)
 
-    def glance(self) -> Glance:
+    def pending_work(self) -> PendingWork:
         """Look at what there is to do."""
         now = self.now()
         due = Agenda.objects.filter(due_at__isnull=False, stale=False)
-        return Glance(
+        return PendingWork(
             now=now,
             is_stale=Agenda.objects.filter(stale=True).exists(),
             next_due_at=due.aggregate(first=Min("due_at"))["first"],
             has_unsent=Outbox.objects.filter(retry_at__lte=now).exists(),
-            has_held=Run.objects.filter(is_buffered=True).exists(),
+            has_buffered=Run.objects.filter(is_buffered=True).exists(),
             has_pause_to_end=PeriodicTask.objects.filter(
                 enabled=False, managed__paused_until__lte=now
             ).exists(),
@@ -165,9 +165,9 @@ class Store:
 
     def write_plans(self, planned: Sequence[Agenda]) -> None:
         """Store where tasks stand that were planned."""
-        for standing in planned:
-            standing.stale = False
-            standing.save(update_fields=PLANNED)
+        for agenda_entry in planned:
+            agenda_entry.stale = False
+            agenda_entry.save(update_fields=PLAN_COLUMNS)
 
     def replan(self, ids: Sequence[int]) -> None:
         """Let tasks be planned again that could not be, once."""
@@ -200,39 +200,39 @@ class Store:
 
     def _read(self, due: QuerySet[Agenda]) -> list[DueTask]:
         columns = due.values_list(
-            *OF_AGENDA,
-            *(f"periodic_task__{column}" for column in OF_TASK),
-            *(f"periodic_task__managed__{column}" for column in OF_HALF),
+            *AGENDA_COLUMNS,
+            *(f"periodic_task__{column}" for column in TASK_COLUMNS),
+            *(f"periodic_task__managed__{column}" for column in MANAGED_COLUMNS),
         )
         return [DueTask._make(row) for row in columns]
 
     def write_claim(
-        self, sent: Sequence[Sent], advances: Sequence[Advance], *, now: datetime
+        self, scheduled: Sequence[ScheduledRun], advances: Sequence[Advance], *, now: datetime
     ) -> tuple[set[str], int]:
         """Add runs that are to be published, put them out, and say where their tasks stand.
 
         Return the ids of those that were added, and the id of their batch: 0 where none was.
         """
-        added = self.add_sent(sent, now=now)
+        added = self.add_scheduled(scheduled, now=now)
         self.advance(advances)
-        batch_id = self.put_out([each.id for each in sent if each.id in added], now=now)
+        batch_id = self.put_out([each.id for each in scheduled if each.id in added], now=now)
         return added, batch_id
 
-    def add_sent(self, runs: Sequence[Sent], *, now: datetime) -> set[str]:
+    def add_scheduled(self, runs: Sequence[ScheduledRun], *, now: datetime) -> set[str]:
         """Add runs that are to be published, and count them; return the ids of those added.
 
         One that is in the ledger already is left out: its slot has been served.
         """
-        known = Run.objects.filter(pk__in=[sent.id for sent in runs])
+        known = Run.objects.filter(pk__in=[scheduled.id for scheduled in runs])
         known_ids = {str(pk) for pk in known.values_list("pk", flat=True)}
-        added = [sent for sent in runs if sent.id not in known_ids]
-        self.add_others([sent.as_run(now=now) for sent in added])
-        for sent in added:
-            counted = PeriodicTask.objects.filter(pk=sent.task.id)
+        added = [scheduled for scheduled in runs if scheduled.id not in known_ids]
+        self.add_others([scheduled.as_run(now=now) for scheduled in added])
+        for scheduled in added:
+            counted = PeriodicTask.objects.filter(pk=scheduled.task.id)
             counted.update(last_run_at=now, total_run_count=F("total_run_count") + 1)
-            if sent.task.one_off:
+            if scheduled.task.one_off:
                 counted.update(enabled=False)
-        return {sent.id for sent in added}
+        return {scheduled.id for scheduled in added}
 
     def add_others(self, runs: Sequence[Run]) -> None:
         """Add runs that are not to be published now."""
@@ -314,11 +314,11 @@ class Store:
         """Note that runs are being published; return the id of the batch, 0 for no runs."""
         if not run_ids:
             return 0
-        return put_out(run_ids, now=now, retry_at=retry_at or now + self.patience)
+        return put_out(run_ids, now=now, retry_at=retry_at or now + self.batch_timeout)
 
     def keep_out(self, batch_ids: Iterable[int], *, now: datetime) -> None:
         """Say that batches are still being published."""
-        Outbox.objects.filter(pk__in=batch_ids).update(retry_at=now + self.patience)
+        Outbox.objects.filter(pk__in=batch_ids).update(retry_at=now + self.batch_timeout)
 
     @transaction.atomic
     def take_unsent(self, now: datetime) -> tuple[int, list[Outgoing]] | None:
@@ -327,7 +327,7 @@ class Store:
         batch = unsent.select_for_update(skip_locked=self.can_skip).first()
         if batch is None:
             return None
-        batch.retry_at = now + self.patience
+        batch.retry_at = now + self.batch_timeout
         batch.save(update_fields=["retry_at"])
         pending = Run.objects.filter(pk__in=batch.run_ids, state=State.PENDING, is_buffered=False)
         return batch.pk, [outgoing(run) for run in pending.order_by("due_at", "pk")]
@@ -343,7 +343,7 @@ class Store:
         batch_id: int,
         *,
         queued: Sequence[str] = (),
-        ended: Mapping[str, tuple[str, str]] = NOBODY,
+        ended: Mapping[str, tuple[str, str]] = NO_RUNS,
         unsent: Sequence[str] = (),
         retry_at: datetime | None = None,
         now: datetime,

@@ -1,4 +1,4 @@
-"""A link to the database that is frozen is cut: a query waits for its answer without end."""
+"""Close a database connection that hangs: a query waits for its answer without a time limit."""
 
 import os
 import socket
@@ -9,28 +9,31 @@ from typing import Any, Self
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-PATIENCE_SECONDS = 60
+QUERY_TIMEOUT_SECONDS = 60
 
 
 class Watchdog:
-    """Cuts the link when what is done under it takes too long; the query then fails."""
+    """Closes the database socket if a `with` block takes too long; the pending query then fails.
 
-    def __init__(self, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
-        self._patience_seconds = patience_seconds
+    On PostgreSQL only: SQLite has no socket.
+    """
+
+    def __init__(self, *, timeout_seconds: float = QUERY_TIMEOUT_SECONDS) -> None:
+        self._timeout_seconds = timeout_seconds
         self._since: float | None = None
         self._is_closed = threading.Event()
-        # That of the thread that made this: connections belong to threads.
+        # The connection of the creating thread: Django keeps one connection per thread.
         self._watched: Any = connections[DEFAULT_DB_ALIAS]
         if self._watched.vendor == "postgresql":
             threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
     def __enter__(self) -> Self:
-        """Begin to watch."""
+        """Start the timer."""
         self._since = monotonic()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Look away."""
+        """Stop the timer."""
         self._since = None
 
     def close(self) -> None:
@@ -40,12 +43,12 @@ class Watchdog:
     def _watch(self) -> None:
         while not self._is_closed.wait(1):
             since = self._since
-            if since is not None and monotonic() - since > self._patience_seconds:
-                self._cut()
+            if since is not None and monotonic() - since > self._timeout_seconds:
+                self._shut_down()
 
-    def _cut(self) -> None:
+    def _shut_down(self) -> None:
         driver = self._watched.connection
         if driver is None or driver.closed:
             return
-        with suppress(OSError), socket.socket(fileno=os.dup(driver.pgconn.socket)) as link:
-            link.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError), socket.socket(fileno=os.dup(driver.pgconn.socket)) as duplicate:
+            duplicate.shutdown(socket.SHUT_RDWR)

@@ -94,7 +94,7 @@ def test_beat_looks_for_them_once_a_second(beat):
     all_end(at=later(0.1))
 
     assert beat.run(at=later(0.5)) == []
-    assert len(beat.run(at=later(0) + engine.BACKFILL_EVERY)) == 10
+    assert len(beat.run(at=later(0) + engine.BACKFILL_INTERVAL)) == 10
 
 
 def test_what_is_due_now_goes_first(beat):

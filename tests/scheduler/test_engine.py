@@ -226,9 +226,9 @@ def test_a_bad_row_says_why_is_tried_again_and_holds_up_no_other(beat):
 
     assert beat.run(at=NOON + 10 * SECOND) == [("good", NOON + 10 * SECOND)]
 
-    standing = Agenda.objects.get(pk=bad.pk)
-    assert standing.failures == 1
-    assert "headers" in standing.last_error
+    agenda_entry = Agenda.objects.get(pk=bad.pk)
+    assert agenda_entry.failures == 1
+    assert "headers" in agenda_entry.last_error
     PeriodicTask.objects.filter(pk=bad.pk).update(headers="{}")
     assert ("bad", NOON + 10 * SECOND) in beat.run(at=NOON + 15 * SECOND)
     assert Agenda.objects.get(pk=bad.pk).last_error == ""
@@ -244,8 +244,8 @@ def test_a_schedule_that_cannot_run_is_put_off_and_mended(beat):
     CrontabSchedule.objects.filter(pk=crontab.pk).update(minute="30")
     beat.run()
 
-    standing = Agenda.objects.get(pk=task.pk)
-    assert (standing.last_error, standing.slot_at) == ("", NOON + 30 * MINUTE)
+    agenda_entry = Agenda.objects.get(pk=task.pk)
+    assert (agenda_entry.last_error, agenda_entry.slot_at) == ("", NOON + 30 * MINUTE)
 
 
 @pytest.mark.parametrize(
@@ -305,15 +305,15 @@ def test_a_run_that_is_held_is_sent_when_the_one_before_has_ended(beat):
 def test_jitter_puts_a_run_off_by_the_same_for_the_same_slot(beat):
     ManagedTask.objects.create(periodic_task=every(3600), jitter_seconds=600)
     beat.run()
-    standing = Agenda.objects.get()
-    assert standing.slot_at == NOON + HOUR
-    assert NOON + HOUR < standing.due_at < NOON + HOUR + 10 * MINUTE
+    agenda_entry = Agenda.objects.get()
+    assert agenda_entry.slot_at == NOON + HOUR
+    assert NOON + HOUR < agenda_entry.due_at < NOON + HOUR + 10 * MINUTE
 
-    assert beat.run(at=standing.due_at - SECOND) == []
-    assert slots_sent(beat.run(at=standing.due_at)) == [NOON + HOUR]
+    assert beat.run(at=agenda_entry.due_at - SECOND) == []
+    assert slots_sent(beat.run(at=agenda_entry.due_at)) == [NOON + HOUR]
 
     run = Run.objects.get()
-    assert (run.slot_at, run.due_at) == (NOON + HOUR, standing.due_at)
+    assert (run.slot_at, run.due_at) == (NOON + HOUR, agenda_entry.due_at)
 
 
 # --- Pauses -----------------------------------------------------------------------------------

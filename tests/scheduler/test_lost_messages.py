@@ -15,12 +15,12 @@ from scheduler_api.catalogue.models import TaskSpec, Worker
 from scheduler_api.runs import transitions
 from scheduler_api.runs.models import Run
 from scheduler_api.scheduler.lost_messages import (
-    LONGEST_PAUSE,
-    MOST_REPEATED,
-    PATIENCE,
-    SENT_AGAIN,
+    CHECK_AFTER,
+    LONGEST_BACKOFF,
+    MAX_REPUBLISHED_PER_QUEUE,
+    REPUBLISHED,
     LostMessages,
-    living_workers,
+    alive_worker_counts,
     router_of,
 )
 from scheduler_api.scheduler.models import Republication
@@ -30,7 +30,7 @@ from tests.journeys.service import wait_for
 from tests.scheduler.engines import HOUR, MINUTE, NOON, SECOND, TestedEngine
 from tests.scheduler.examples import make_app
 
-LONG_AGO = PATIENCE + SECOND
+LONG_AGO = CHECK_AFTER + SECOND
 LOOK = 10 * SECOND
 EMPTY = Depth(ready=0, consumers=1)
 
@@ -89,7 +89,7 @@ def test_a_run_whose_message_is_gone_is_sent_again_under_its_id(beat):
 
     assert sent == [str(run.pk)]
     run.refresh_from_db()
-    assert (run.state, run.reason, run.queued_at) == ("queued", SENT_AGAIN, NOON)
+    assert (run.state, run.reason, run.queued_at) == ("queued", REPUBLISHED, NOON)
     assert beat.engine.in_flight == set()
 
 
@@ -147,7 +147,7 @@ def test_it_is_repeated_ever_more_rarely_until_it_is_given_up(beat):
     minutes = [(after - before) / MINUTE for before, after in pairwise(at)]
     assert minutes == [1, 2, 4, 8, 16]
     assert (Run.objects.get().state, beat.now - NOON) == ("lost", HOUR + SECOND)
-    assert max(PATIENCE * 2**number for number in range(6)) < LONGEST_PAUSE
+    assert max(CHECK_AFTER * 2**number for number in range(6)) < LONGEST_BACKOFF
 
 
 def test_another_beat_does_not_repeat_it_too(beat):
@@ -161,7 +161,7 @@ def test_another_beat_does_not_repeat_it_too(beat):
 
 
 def test_only_so_many_are_out_at_once(beat, monkeypatch):
-    monkeypatch.setattr("scheduler_api.scheduler.lost_messages.MOST_REPEATED", 2)
+    monkeypatch.setattr("scheduler_api.scheduler.lost_messages.MAX_REPUBLISHED_PER_QUEUE", 2)
     runs = [queued(created_at=NOON - number * SECOND) for number in range(3)]
 
     first = beat.look(3)
@@ -170,11 +170,11 @@ def test_only_so_many_are_out_at_once(beat, monkeypatch):
 
     assert first == [str(runs[2].pk), str(runs[1].pk)]
     assert then == [str(runs[0].pk)]
-    assert MOST_REPEATED == 500
+    assert MAX_REPUBLISHED_PER_QUEUE == 500
 
 
 def test_a_long_queue_does_not_hide_the_others(beat, monkeypatch):
-    monkeypatch.setattr("scheduler_api.scheduler.lost_messages.LOOKED_AT", 2)
+    monkeypatch.setattr("scheduler_api.scheduler.lost_messages.CHECK_BATCH_SIZE", 2)
     lost = queued(created_at=NOON + SECOND)
     for number in range(4):
         queued(created_at=NOON - number * SECOND, options='{"exchange": "long"}')
@@ -390,4 +390,4 @@ def test_living_workers_are_counted_by_queue(db) -> None:
     worker(name="celery@two")
     kill(worker(name="celery@three"))
 
-    assert living_workers() == Counter(celery=2, slow=1)
+    assert alive_worker_counts() == Counter(celery=2, slow=1)

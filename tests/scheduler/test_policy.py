@@ -8,7 +8,7 @@ from scheduler_api.scheduler.policy import (
     MAX_CATCHUP,
     Misfire,
     Overlap,
-    Verdict,
+    OverlapDecision,
     decide,
     missed_among,
 )
@@ -91,17 +91,17 @@ def test_a_window_shorter_than_the_grace_does_not_make_late_what_is_not(misfire)
 
 
 @pytest.mark.parametrize(
-    ("overlap", "active", "held", "verdict"),
+    ("overlap", "active", "buffered", "decision"),
     [
-        (Overlap.ALLOW, 5, 0, Verdict.NOW),
-        (Overlap.SKIP, 0, 0, Verdict.NOW),
-        (Overlap.SKIP, 1, 0, Verdict.SKIPPED),
-        (Overlap.BUFFER_ONE, 0, 0, Verdict.NOW),
-        (Overlap.BUFFER_ONE, 1, 0, Verdict.HELD),
-        (Overlap.BUFFER_ONE, 2, 1, Verdict.SKIPPED),
-        (Overlap.CANCEL_PREVIOUS, 0, 0, Verdict.NOW),
-        (Overlap.CANCEL_PREVIOUS, 1, 0, Verdict.INSTEAD),
+        (Overlap.ALLOW, 5, 0, OverlapDecision.SEND),
+        (Overlap.SKIP, 0, 0, OverlapDecision.SEND),
+        (Overlap.SKIP, 1, 0, OverlapDecision.SKIP),
+        (Overlap.BUFFER_ONE, 0, 0, OverlapDecision.SEND),
+        (Overlap.BUFFER_ONE, 1, 0, OverlapDecision.BUFFER),
+        (Overlap.BUFFER_ONE, 2, 1, OverlapDecision.SKIP),
+        (Overlap.CANCEL_PREVIOUS, 0, 0, OverlapDecision.SEND),
+        (Overlap.CANCEL_PREVIOUS, 1, 0, OverlapDecision.REPLACE),
     ],
 )
-def test_what_becomes_of_a_run_while_others_have_not_ended(overlap, active, held, verdict):
-    assert decide(overlap, active=active, held=held) is verdict
+def test_what_becomes_of_a_run_while_others_have_not_ended(overlap, active, buffered, decision):
+    assert decide(overlap, active=active, buffered=buffered) is decision

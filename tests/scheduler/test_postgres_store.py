@@ -21,7 +21,7 @@ NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 
 def test_runs_are_looked_up_by_their_ids_in_a_ledger_that_was_empty_a_moment_ago():
     """A join of what is believed to be one run would compare each of them with each id."""
-    PostgresStore().glance()  # sets the session up
+    PostgresStore().pending_work()  # sets the session up
     ids = [str(uuid4()) for _ in range(300)]
     Run.objects.bulk_create(
         Run(id=pk, periodic_task_id=1, due_at=NOON, created_at=NOON, slot_at=NOON) for pk in ids
@@ -45,4 +45,4 @@ def test_all_beats_go_by_the_clock_of_the_database():
     told = PostgresStore().now()
 
     assert before < told
-    assert PostgresStore(clock=lambda: NOON).glance().now == NOON
+    assert PostgresStore(clock=lambda: NOON).pending_work().now == NOON

@@ -41,8 +41,8 @@ def failing(error: Exception) -> Any:
 def test_without_a_database_it_tries_less_and_less_often_and_says_so_once(
     beat, waits, monkeypatch, caplog
 ):
-    glance = beat.engine.store.glance
-    monkeypatch.setattr(beat.engine.store, "glance", failing(OperationalError("gone")))
+    pending_work = beat.engine.store.pending_work
+    monkeypatch.setattr(beat.engine.store, "pending_work", failing(OperationalError("gone")))
 
     for _ in range(7):
         beat.engine.tick()
@@ -50,7 +50,7 @@ def test_without_a_database_it_tries_less_and_less_often_and_says_so_once(
     assert waits == [1, 2, 4, 8, 10, 10, 10]
     assert caplog.text.count("The database does not answer: gone") == 1
 
-    monkeypatch.setattr(beat.engine.store, "glance", glance)
+    monkeypatch.setattr(beat.engine.store, "pending_work", pending_work)
     beat.engine.tick()
     assert waits[-1] == 1
     assert caplog.text.count("The database answers again") == 1
@@ -63,7 +63,7 @@ def test_what_only_came_in_anothers_way_is_done_again_at_once(
 ):
     error = OperationalError("in the way")
     error.__cause__ = cause()
-    monkeypatch.setattr(beat.engine.store, "glance", failing(error))
+    monkeypatch.setattr(beat.engine.store, "pending_work", failing(error))
 
     beat.engine.tick()
     beat.engine.tick()
@@ -75,7 +75,7 @@ def test_what_only_came_in_anothers_way_is_done_again_at_once(
 def test_a_fault_of_its_own_is_told_with_its_traceback_and_does_not_end_it(
     beat, waits, monkeypatch, caplog
 ):
-    monkeypatch.setattr(beat.engine.store, "glance", failing(ZeroDivisionError("a mistake")))
+    monkeypatch.setattr(beat.engine.store, "pending_work", failing(ZeroDivisionError("a mistake")))
 
     beat.engine.tick()
     beat.engine.tick()
@@ -96,7 +96,7 @@ def test_it_shows_that_it_lives_and_takes_that_away_when_it_stops(beat):
     beat.run(at=NOON + 10 * SECOND)
     assert BeatHeartbeat.objects.get().ticked_at == NOON + 10 * SECOND
 
-    beat.engine.stop(within=0)
+    beat.engine.stop(timeout_seconds=0)
     assert not BeatHeartbeat.objects.exists()
 
 
@@ -142,7 +142,7 @@ def test_waker_ends_its_wait_on_a_notification():
 @on_postgres
 @pytest.mark.django_db(transaction=True)
 def test_a_query_that_is_not_answered_is_given_up():
-    watchdog = Watchdog(patience_seconds=0.5)
+    watchdog = Watchdog(timeout_seconds=0.5)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         (server,) = cursor.fetchone()

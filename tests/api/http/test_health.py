@@ -75,7 +75,7 @@ def test_it_tells_how_beat_is_doing(api):
     Agenda.objects.filter(pk=task.pk).update(due_at=now - 40 * SECOND, stale=False)
     Outbox.objects.create(run_ids=[], created_at=now - 20 * SECOND, retry_at=now)
     beat = Heartbeat()
-    beat.beat(now - 7 * SECOND, lag=SECOND, publish_error="")
+    beat.write(now - 7 * SECOND, lag=SECOND, publish_error="")
 
     told = api.get("/readyz").json()
 
@@ -97,7 +97,7 @@ def test_it_tells_how_beat_is_doing(api):
     ],
 )
 def test_a_beat_in_trouble_is_told_of_and_the_api_is_still_ready(api, seconds_ago, trouble, told):
-    Heartbeat().beat(
+    Heartbeat().write(
         datetime.now(UTC) - seconds_ago * SECOND, lag=0 * SECOND, publish_error=trouble
     )
 
