@@ -18,7 +18,8 @@ from project import celery_app
 from scheduler_api.broker import connection, frames, rabbitmq_transport
 from scheduler_api.broker import publisher as publisher_module
 from scheduler_api.broker.channels import Channel
-from scheduler_api.broker.frames import METHOD, frame
+from scheduler_api.broker.frames import METHOD, FrameTemplate, frame
+from scheduler_api.broker.message_templates import MessageTemplates
 from scheduler_api.broker.outgoing import BatchResult, Outgoing, PublishFailure
 from scheduler_api.broker.publisher import Publisher
 from tests.broker.proxy import Proxy
@@ -131,6 +132,23 @@ def test_each_message_is_confirmed_and_there_once(start, app, queue):
     assert messages[3].payload[0] == [3]
     assert messages[3].headers["periodic_task_name"] == "Täsk 3"
     assert messages[3].properties["delivery_mode"] == 2
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_prebuilt_messages_are_published_only_with_fast_paths(
+    start, app, settings, monkeypatch, is_on
+):
+    settings.FAST_PATHS = is_on
+    used: list[str] = []
+    find, render = MessageTemplates.find, FrameTemplate.render
+    monkeypatch.setattr(MessageTemplates, "find", lambda *args: used.append("f") or find(*args))
+    monkeypatch.setattr(FrameTemplate, "render", lambda *args: used.append("r") or render(*args))
+    runs = [outgoing("any", number) for number in range(3)]
+
+    result = publish(start(app), *runs)
+
+    assert result.confirmed == [run.id for run in runs]
+    assert used == (["f", "r"] * 3 if is_on else [])
 
 
 def test_batches_follow_one_another_without_waiting(start, app):

@@ -32,6 +32,19 @@ def queued(**columns: Any) -> str:
     return str(entered(**{"periodic_task_id": 1, "state": "queued", **columns}).pk)
 
 
+@pytest.mark.parametrize("is_on", [True, False])
+def test_libpq_executes_a_statement_only_with_fast_paths(settings, monkeypatch, is_on):
+    if connection.vendor != "postgresql":
+        pytest.skip("only PostgreSQL has the fast path")
+    settings.FAST_PATHS = is_on
+    by_libpq: list[object] = []
+    monkeypatch.setattr(PreparedStatement, "_by_libpq", lambda *_: by_libpq.append(1) or True)
+
+    assert rename(id=UUID(queued()), task="new") is True
+
+    assert bool(by_libpq) is is_on
+
+
 @pytest.mark.parametrize("is_failing", [False, True])
 def test_a_run_starts_and_succeeds(way, is_failing):
     run_id = queued()

@@ -25,6 +25,11 @@ keep = PreparedStatement("keep_by_line", postgresql=KEEP, others=KEEP)
 rename = PreparedStatement("rename_by_line", postgresql=RENAME, others=RENAME)
 
 
+@pytest.fixture(autouse=True)
+def fast_paths(settings: Any) -> None:
+    settings.FAST_PATHS = True
+
+
 @pytest.fixture
 def run_id() -> UUID:
     return entered(task="old").pk
@@ -71,6 +76,14 @@ def owner(unprepared: Owner, run_id: UUID) -> Owner:
         pytest.skip("only a connection of PostgreSQL's is used by two threads")
     assert unprepared.do(BoundStatement(rename, {"id": run_id, "task": "old"})) is False
     return unprepared
+
+
+def test_a_statement_is_left_to_the_recorder_without_fast_paths(owner, run_id, settings):
+    settings.FAST_PATHS = False
+
+    assert owner.connection.execute(to("new", run_id), seconds=5) is None
+    assert not owner.connection.send(to("new", run_id), seconds=1)
+    assert the_task() == "old"
 
 
 def to(task: str, run_id: UUID) -> BoundStatement:

@@ -116,7 +116,7 @@ def test_a_name_that_no_periodic_task_can_have_and_odd_text_are_no_trouble():
 def beat(monkeypatch):
     """What the thread does once, in that of the test, on its connection."""
     monkeypatch.setattr(registration.connection, "close", lambda: None)
-    return lambda announcer: announcer._try(announcer._beat)
+    return lambda announcer: announcer._try(announcer._send_heartbeat)
 
 
 def test_it_says_that_it_lives_and_what_it_listens_to_now(beat):
@@ -136,7 +136,7 @@ def test_a_worker_that_stops_says_so(beat):
     announcer = Announcer(told())
     beat(announcer)
 
-    announcer._try(announcer._leave)
+    announcer._try(announcer._record_stop)
 
     assert Worker.objects.get().stopped_at is not None
     assert living() == []
@@ -158,7 +158,7 @@ def test_one_that_stops_late_leaves_that_to_its_successor(beat):
     beat(new)
 
     beat(old)
-    old._try(old._leave)
+    old._try(old._record_stop)
 
     assert (Worker.objects.get().pid, living()) == (2, ["celery@one"])
 
@@ -198,8 +198,8 @@ def test_a_fork_waits_for_the_thread_but_not_for_long(monkeypatch):
 def test_the_thread_ends_when_it_is_told_to(monkeypatch):
     beaten = threading.Event()
     announcer = Announcer(told())
-    monkeypatch.setattr(announcer, "_beat", beaten.set)
-    monkeypatch.setattr(announcer, "_leave", lambda: None)
+    monkeypatch.setattr(announcer, "_send_heartbeat", beaten.set)
+    monkeypatch.setattr(announcer, "_record_stop", lambda: None)
     announcer.start()
     assert beaten.wait(10)
 

@@ -17,7 +17,7 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs import transitions
 from scheduler_api.runs.models import Run
-from scheduler_api.worker import signals
+from scheduler_api.worker import main_process, signals
 from scheduler_api.worker.fork_lock import fork_lock
 from tests.api.periodic_tasks.examples import stored
 from tests.api.runs.examples import NOON, entered
@@ -251,7 +251,7 @@ def test_a_retry_is_another_attempt_of_the_same_run(deliver, body, monkeypatch):
 
     waiting = the_run()
     assert (waiting.state, waiting.attempts) == ("queued", 1)
-    assert waiting.reason == "It is tried again: ValueError: not yet"
+    assert waiting.reason == "Waiting for a retry: ValueError: not yet"
     assert waiting.lease_until > datetime.now(UTC) + timedelta(hours=2)
     [options] = sent
     assert options["task_id"] == run_id
@@ -416,7 +416,7 @@ def test_nothing_is_forked_while_the_main_process_writes(deliver, monkeypatch):
         seen.append(fork_lock.is_locked)
         return True
 
-    signals.finish_in_main_process(look, run(state="running"), state="lost")
+    main_process.finish_in_main_process(look, run(state="running"), state="lost")
 
     assert seen == [True]
     assert not fork_lock.is_locked
@@ -436,16 +436,16 @@ def test_a_task_that_the_worker_does_not_know(deliver):
 
     failed = Run.objects.get(pk=run_id)
     assert (failed.state, failed.error_type) == ("failed", "NotRegistered")
-    assert failed.reason == signals.UNKNOWN.format("tests.gone")
+    assert failed.reason == main_process.UNKNOWN.format("tests.gone")
     assert Run.objects.get(pk=other_id).state == "queued"
 
 
 @pytest.mark.parametrize(
     ("flags", "state", "reason"),
     [
-        ({"terminated": False, "expired": True}, "expired", signals.TOO_OLD),
-        ({"terminated": False, "expired": False}, "cancelled", signals.REVOKED),
-        ({"terminated": True, "expired": False}, "cancelled", signals.TERMINATED),
+        ({"terminated": False, "expired": True}, "expired", main_process.EXPIRED),
+        ({"terminated": False, "expired": False}, "cancelled", main_process.REVOKED),
+        ({"terminated": True, "expired": False}, "cancelled", main_process.TERMINATED),
     ],
 )
 def test_a_message_that_was_revoked(deliver, flags, state, reason):

@@ -1,10 +1,11 @@
-"""How the rows of a page are made: they are those that Django makes."""
+"""The fast list reader, compared with the rows that Django makes."""
 
 import pytest
 from django.db.models import Count, F, Prefetch
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from scheduler_api.access.models import ApiKey, ServiceAccount
+from scheduler_api.http import rows, serializers
 from scheduler_api.http.rows import only_read
 from scheduler_api.periodic_tasks.models import ManagedTask
 from tests.api.periodic_tasks.examples import stored
@@ -56,6 +57,20 @@ def contents(row, joined):
         one and (type(one), {**vars(one), "_state": (one._state.db, one._state.adding)})
         for one in found
     ]
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_a_list_is_read_by_the_fast_reader_only_with_fast_paths(api, settings, monkeypatch, is_on):
+    settings.FAST_PATHS = is_on
+    used: set[str] = set()
+    make, read = rows.maker, serializers.read
+    monkeypatch.setattr(rows, "maker", lambda *args: used.add("rows") or make(*args))
+    monkeypatch.setattr(serializers, "read", lambda *args: used.add("fields") or read(*args))
+
+    answer = api.get("/api/v1/periodic-tasks/")
+
+    assert [task["name"] for task in answer.json()["results"]] == ["ant", "bee"]
+    assert used == ({"rows", "fields"} if is_on else set())
 
 
 def test_the_query_is_the_only_one(django_assert_num_queries):
