@@ -1,1 +1,1 @@
-"""Code that runs inside a Celery worker: it records runs and registers the worker's tasks."""
+"""Code inside a Celery worker: it records runs and registers the worker and its tasks."""

@@ -1,18 +1,18 @@
-"""A fork of this process does not come in the middle of what a thread does with the database.
+"""A lock that keeps a process from forking while one of its threads uses the database.
 
-A worker's main process forks in one thread while others write: a child that comes from the middle
-of it would find the locks of SQLite or libpq taken, and nobody there to let go of them.
+The main process of a worker forks in one thread while others write. A child that is forked in the
+middle of a write inherits locked locks of SQLite or libpq, and has no thread that releases them.
 """
 
 import os
 import threading
 
-# For which a fork waits: longer than it takes to give up a connection that is not made.
+# Longest wait of a fork: more than it takes to give up a connection attempt.
 FORK_TIMEOUT_SECONDS = 10
 
 
 class ForkLock:
-    """A lock that a fork waits for, though not for long, and that is free in the child."""
+    """A lock that a fork waits for, up to a timeout, and that is free in the child."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""A statement that workers send for each run, by itself, as quickly as the database takes it."""
+"""Statements that workers send for each run, prepared once and executed by libpq."""
 
 import re
 import selectors
@@ -12,40 +12,41 @@ from uuid import UUID
 from weakref import WeakSet
 
 import psycopg
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 
-# Of those that there are, the one that is made most quickly: not each platform has it.
+# The selector that is cheapest to create; not every platform has it.
 Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
-VALUE = re.compile(r"%\((\w+)\)s")
+PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
 class PreparedStatement:
-    """An UPDATE of one row, with `%(name)s` for its values, that returns whether something is so.
+    """An UPDATE of one row that returns a boolean, with `%(name)s` for its parameters.
 
-    On PostgreSQL it is prepared once per connection and given to libpq as it is: the cursors of
-    psycopg and Django take longer around it than PostgreSQL does for it. Within a transaction,
-    and on any other database, it takes the usual way.
+    On PostgreSQL it is prepared once per connection and executed by libpq: the cursors of psycopg
+    and Django take longer than PostgreSQL itself. In a transaction, on any other database, and
+    with FAST_PATHS off, Django's cursor executes it.
     """
 
     def __init__(self, name: str, *, postgresql: str, others: str) -> None:
-        """Each text may leave out values that the other one has."""
+        """Each text may leave out parameters that the other one has."""
         self._name = name.encode()
         self._postgresql, self._others = postgresql, others
-        self._values = list(dict.fromkeys(VALUE.findall(postgresql)))
-        by_number = VALUE.sub(lambda found: f"${self._values.index(found[1]) + 1}", postgresql)
+        self._values = list(dict.fromkeys(PARAMETER.findall(postgresql)))
+        by_number = PARAMETER.sub(lambda found: f"${self._values.index(found[1]) + 1}", postgresql)
         self._prepared_text = by_number.encode()
         self._prepared: WeakSet[psycopg.Connection[Any]] = WeakSet()
 
     def __call__(self, **values: Any) -> bool | None:
-        """Return what it returns; None when it has found no such row."""
+        """Execute it and return its value; None if it finds no row."""
         database = connections[DEFAULT_DB_ALIAS]  # once: `connection` looks it up each time
         is_postgresql = database.vendor == "postgresql"
-        if is_postgresql and not database.in_atomic_block:
+        if is_postgresql and settings.FAST_PATHS and not database.in_atomic_block:
             return self._by_libpq(database, self._as_texts(values))
         text = self._postgresql if is_postgresql else self._others
         with database.cursor() as cursor:
@@ -65,13 +66,13 @@ class PreparedStatement:
             return value_of(driver, driver.pgconn.exec_prepared(self._name, values))
 
     def is_prepared(self, driver: psycopg.Connection[Any]) -> bool:
-        """Tell whether a connection has it, so that it can be sent."""
+        """Return whether a connection has prepared it, so that it can be sent."""
         return driver in self._prepared
 
     def send(self, driver: psycopg.Connection[Any], *, until: float, **values: Any) -> None:
-        """Send it by a connection that has it, and do not wait for the answer."""
+        """Send it on a connection that has prepared it, without waiting for the reply."""
         driver.pgconn.send_query_prepared(self._name, self._as_texts(values))
-        while driver.pgconn.flush():  # a long result is more than the socket takes at once
+        while driver.pgconn.flush():  # a long result exceeds the socket's buffer
             wait_for_socket(driver.pgconn, until, EVENT_READ | EVENT_WRITE)
 
     def _as_texts(self, values: dict[str, Any]) -> list[bytes]:
@@ -80,17 +81,17 @@ class PreparedStatement:
 
 @dataclass(frozen=True, slots=True)
 class BoundStatement:
-    """A statement with its values, to be sent by whatever connection."""
+    """A statement with its values, for any connection."""
 
     prepared: PreparedStatement
     values: dict[str, Any]
 
     def __call__(self) -> bool | None:
-        """Send it by Django's connection, and return what it returns."""
+        """Execute it on Django's connection, and return its value."""
         return self.prepared(**self.values)
 
     def send(self, driver: psycopg.Connection[Any], *, until: float) -> None:
-        """Send it by a connection that has it prepared, until a moment of `monotonic()`.
+        """Send it on a connection that has prepared it, until a time of `monotonic()`.
 
         Raises TimeoutError.
         """
@@ -98,15 +99,17 @@ class BoundStatement:
 
 
 def receive(driver: psycopg.Connection[Any], *, until: float | None = None) -> bool | None:
-    """Wait for what a statement that was sent returns, at most until a moment of `monotonic()`.
+    """Wait for the reply to a sent statement, at most until a time of `monotonic()`.
+
+    Returns the statement's value.
 
     Raises:
-        psycopg.Error: it has failed, or the connection is gone.
-        TimeoutError: the answer is not here; it may still come.
+        psycopg.Error: the statement has failed, or the connection is lost.
+        TimeoutError: no reply in time; it may still come.
 
     """
     pgconn = driver.pgconn
-    pgconn.consume_input()  # it may be here already
+    pgconn.consume_input()  # the reply may have arrived already
     results: list[PGresult] = []
     while True:
         if pgconn.is_busy():
@@ -118,7 +121,7 @@ def receive(driver: psycopg.Connection[Any], *, until: float | None = None) -> b
 
 
 def wait_for_socket(pgconn: PGconn, until: float | None, events: int) -> None:
-    """Wait until the socket gives more, or takes more, and read what there is."""
+    """Wait until the socket is ready for `events`, and read what it has."""
     left = None if until is None else max(0.0, until - monotonic())
     with Selector() as selector:
         selector.register(pgconn.socket, events)
@@ -134,14 +137,14 @@ def value_of(driver: psycopg.Connection[Any], result: PGresult) -> bool | None:
 
 
 def error_of(driver: psycopg.Connection[Any], result: PGresult) -> psycopg.Error:
-    """Return what psycopg would raise."""
+    """Return the error that psycopg would raise."""
     if driver.pgconn.status != ConnStatus.OK:
         return psycopg.OperationalError(result.get_error_message())
     return error_from_result(result)
 
 
 def as_text(value: Any) -> bytes:
-    """Return a value as PostgreSQL reads it: texts, ids, moments, and yes or no."""
+    """Return a text, an id, a datetime or a boolean as PostgreSQL reads it."""
     return (value.isoformat() if isinstance(value, datetime) else str(value)).encode()
 
 

@@ -1,9 +1,9 @@
-"""The thread that writes into the ledger for a process that runs tasks.
+"""The thread that writes to the ledger for a process that runs tasks.
 
-It has a connection of its own: Celery closes that of the task's thread before and after each task.
-What every run needs, the task's thread sends by it itself; the recorder does all else.
-It says that the runs of the process live, ends the process when one of them was cancelled, and
-keeps what the database does not take until it does.
+It has a connection of its own, because Celery closes the connection of the task's thread before
+and after each task. The task's thread sends the statements that every run needs by that connection
+itself; the recorder does everything else. It renews the leases of the process's runs, kills the
+process when its run is cancelled, and repeats failed writes until the database answers.
 """
 
 import os
@@ -27,12 +27,13 @@ from scheduler_api.worker.prepared_statements import BoundStatement
 from scheduler_api.worker.recorder_connection import Job, RecorderConnection
 
 LEASE_RENEWAL_SECONDS = transitions.LEASE.total_seconds() / 3
-CANCELLATION_CHECK_SECONDS = 3  # from one look for what was cancelled to the next
+CANCELLATION_CHECK_SECONDS = 3
 RETRY_INTERVAL_SECONDS = 1
-EXECUTE_TIMEOUT_SECONDS = 5  # of a task, with the database
-SEND_TIMEOUT_SECONDS = 1  # of a task that has ended, with the recorder
+# How long a task waits for the database, and at its end for the recorder's connection.
+EXECUTE_TIMEOUT_SECONDS = 5
+SEND_TIMEOUT_SECONDS = 1
 STOP_TIMEOUT_SECONDS = 10
-MAX_BACKLOG = 10_000
+MAX_BACKLOG = 10_000  # jobs
 
 logger = EventLogger(__name__)
 
@@ -40,10 +41,10 @@ Result = TypeVar("Result")
 
 
 class Recorder(threading.Thread):
-    """Writes what it is asked to, in that order."""
+    """Executes jobs, each a write to the ledger, in the order of the calls."""
 
     def __init__(self, ongoing: Collection[str]) -> None:
-        """`ongoing` has the ids of the runs of this process, now and later."""
+        """`ongoing` contains the ids of this process's runs, and changes with them."""
         super().__init__(name="recorder", daemon=True)
         self._ongoing = ongoing
         self._jobs: queue.SimpleQueue[tuple[Job, Future[Any] | None] | None]
@@ -55,11 +56,11 @@ class Recorder(threading.Thread):
         self._renewed_at = self._cancellation_checked_at = monotonic()
 
     def execute(self, job: Callable[[], Result]) -> Result:
-        """Have something written, and return what it returns.
+        """Execute a job in the recorder's thread, and return its result.
 
         Raises:
             OperationalError, InterfaceError: the database does not answer.
-            TimeoutError: it does not answer in time; it is asked all the same.
+            TimeoutError: the database does not answer in time; the job is executed all the same.
 
         """
         future: Future[Result] = Future()
@@ -67,22 +68,23 @@ class Recorder(threading.Thread):
         return future.result(EXECUTE_TIMEOUT_SECONDS)
 
     def execute_directly(self, statement: BoundStatement) -> bool | None:
-        """Send a statement from this thread, where that is possible, and return what it returns.
+        """Send a statement from the caller's thread, and return its value.
 
-        None where it is not, or finds no row.
+        Returns None if the connection cannot be used now, or if the statement finds no row.
 
         Raises:
-            TimeoutError: the database does not answer in time; it is asked all the same.
+            TimeoutError: the database does not answer in time; the statement is executed all the
+                same.
 
         """
         try:
             return self._connection.execute(statement, seconds=EXECUTE_TIMEOUT_SECONDS)
         except TimeoutError:
-            self._jobs.put((statement, Future()))  # should the connection not survive that
+            self._jobs.put((statement, Future()))  # again, in case the connection is lost
             raise
 
     def enqueue(self, job: Job) -> None:
-        """Have something written that nobody waits for; twice does no harm."""
+        """Execute a job without waiting for it; it may be executed twice, and must allow that."""
         if not (
             isinstance(job, BoundStatement)
             and self._connection.send(job, seconds=SEND_TIMEOUT_SECONDS)
@@ -90,19 +92,19 @@ class Recorder(threading.Thread):
             self._jobs.put((job, None))
 
     def retry_later(self, job: Job) -> None:
-        """Have something written, when the database answers again."""
+        """Execute a job when the database answers again."""
         self._backlog.append(job)
-        self._jobs.put(None)  # it may be in a longer pause
+        self._jobs.put(None)  # ends the current wait
 
     def stop(self) -> None:
-        """End it when it has done what it was asked to, as far as the database answers."""
+        """Execute the remaining jobs, if the database answers in time, and end the thread."""
         self._is_stopping = True
         self._jobs.put(None)
         self.join(STOP_TIMEOUT_SECONDS)
 
     def run(self) -> None:
-        # Signals are for the main thread. It holds back SIGTERM while it has a lock of the pool;
-        # one that came to this thread would end the process all the same, and nobody got the lock.
+        # The main thread handles signals: it defers SIGTERM while it has a lock of the pool. A
+        # SIGTERM in this thread would end the process at once, and the lock would stay locked.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while not (self._is_stopping and self._jobs.empty()):
             try:
@@ -113,17 +115,17 @@ class Recorder(threading.Thread):
             self._connection.give_up()
 
     def _do_next(self) -> None:
-        asked = None
+        queued = None
         with suppress(queue.Empty):
-            asked = self._jobs.get(timeout=self._seconds_until_due())
+            queued = self._jobs.get(timeout=self._seconds_until_due())
         with self._connection.exclusive():
-            if asked:
-                self._do_job(*asked)
+            if queued:
+                self._do_job(*queued)
             if not self._seconds_until_due():
                 self._catch_up()
 
     def _seconds_until_due(self) -> float:
-        """Return how long there is nothing to catch up with."""
+        """Return the seconds until the next periodic work is due."""
         at = min(
             self._renewed_at + LEASE_RENEWAL_SECONDS,
             self._cancellation_checked_at + CANCELLATION_CHECK_SECONDS,
@@ -133,14 +135,14 @@ class Recorder(threading.Thread):
         return max(0.0, max(at, self._tried_at + RETRY_INTERVAL_SECONDS) - monotonic())
 
     def _do_job(self, job: Job, future: Future[Any] | None) -> None:
-        """Do a job, on a new connection where the old one turns out to be gone."""
+        """Execute a job; on a lost connection, once more on a new one."""
         try:
             try:
                 result = job()
             except (OperationalError, InterfaceError):
                 self._drop_connection()
                 result = job()
-        except Exception as error:  # noqa: BLE001 - who has asked is told of it, or the log
+        except Exception as error:  # noqa: BLE001 - it goes to the caller or the log
             self._drop_connection()
             if future:
                 future.set_exception(error)
@@ -153,7 +155,7 @@ class Recorder(threading.Thread):
                 self._connection.add_unflushed(job)
 
     def _on_failure(self, job: Job, error: Exception) -> None:
-        """Keep what nobody waits for until the database takes it, if that may ever be."""
+        """Retry a job later, unless the database will always refuse it."""
         if isinstance(error, OperationalError | InterfaceError):
             logger.warning(
                 LogEvent.RUN_END_DEFERRED,
@@ -169,11 +171,11 @@ class Recorder(threading.Thread):
             )
 
     def _drop_connection(self) -> None:
-        """Give the connection up: what PostgreSQL may have lost with it is written again."""
+        """Close the connection; jobs that PostgreSQL may have lost with it are executed again."""
         self._backlog.extend(self._connection.give_up())
 
     def _catch_up(self) -> None:
-        """Write what was kept, say which runs live, and look for what was cancelled."""
+        """Execute the backlog, renew leases, and check for a cancelled run."""
         self._tried_at = monotonic()
         try:
             while self._backlog:
@@ -196,18 +198,18 @@ class Recorder(threading.Thread):
             )
 
     def _stop_if_cancelled(self) -> None:
-        """End this process, where it is a child of a worker, when its run was cancelled.
+        """Kill this process if it is a child of a worker and its run was cancelled.
 
-        The worker makes another. Where several runs share a process, none is ended. It ends where
-        it stands: the run has not ended without the line that this thread holds, so it has none of
-        the locks of the pool, as it would while it ends in order.
+        The worker starts another. A process that several runs share is never killed. The kill is
+        immediate: a run cannot end without the connection that this thread holds, so the process
+        has none of the pool's locks, which it would have during an orderly exit.
         """
         run_ids = list(self._ongoing)
         if not run_ids or not current_process().daemon:
             return
-        is_asked_for = transitions.end_asked_for(run_ids, at=datetime.now(UTC))
-        # It has ended where the database took its time, and the task has not waited for it.
-        if is_asked_for and run_ids == list(self._ongoing):
+        is_cancelled = transitions.end_asked_for(run_ids, at=datetime.now(UTC))
+        # Not if the run has ended meanwhile: a task does not wait for a slow database.
+        if is_cancelled and run_ids == list(self._ongoing):
             logger.warning(
                 LogEvent.RUN_PROCESS_KILLED,
                 "Killing this process: its run %(run_id)s was cancelled",

@@ -1,4 +1,4 @@
-"""The connection of a recorder, by which the threads of tasks send some statements themselves."""
+"""The connection of a recorder, on which threads of tasks send some statements themselves."""
 
 import threading
 from collections import deque
@@ -8,57 +8,59 @@ from time import monotonic
 from typing import Any
 
 import psycopg
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.pq import ConnStatus
 
 from scheduler_api.worker.prepared_statements import BoundStatement, receive
 
-# What PostgreSQL answers then, it has on its disk, also where it has not waited for that.
+# After this time, PostgreSQL has written a commit to disk even with synchronous_commit off.
 FLUSH_SECONDS = 5
 
 Job = Callable[[], Any]
 
 
 class RecorderConnection:
-    """A connection that one thread uses at a time, and one statement whose answer is to be read.
+    """A connection that one thread uses at a time, with at most one unread reply.
 
-    To have the recorder's thread send a statement costs two changes of threads, which take longer
-    than PostgreSQL does. Another thread can use only a connection of PostgreSQL's that is open and
-    has the statement prepared: of any other, `ask` and `send` say that they have done nothing.
+    To pass a statement to the recorder's thread costs two thread switches, which take longer than
+    PostgreSQL does. Another thread can use the connection only if it is an open connection to
+    PostgreSQL that has prepared the statement. Otherwise `execute` and `send` do nothing and
+    return None and False, and so they do with FAST_PATHS off.
     """
 
     def __init__(self, on_error: Callable[[BoundStatement, Exception], None]) -> None:
-        """`on_error` hears of what `send` has sent and PostgreSQL refused.
+        """`on_error` is called with a statement that `send` has sent and PostgreSQL has refused.
 
-        Not where the connection has gone: `give_up` tells of that.
+        It is not called when the connection is lost: `give_up` returns those statements.
         """
         self._on_error = on_error
         self._lock = threading.Lock()
         self._database: BaseDatabaseWrapper | None = None
-        # By which connection, and which call it was that is to be heard of.
+        # The connection of the unread reply, and its statement if `on_error` needs it.
         self._unread: tuple[psycopg.Connection[Any], BoundStatement | None] | None = None
-        # What was written without waiting for the disk, and when.
+        # Jobs that PostgreSQL may not have written to disk yet, and when they were done.
         self._unflushed: deque[tuple[float, Job]] = deque()
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Use the connection of this thread, once nobody else does, until it is let go."""
+        """Wait until no other thread uses the connection, and keep them away in the block."""
         with self._lock:
             self._database = connections[DEFAULT_DB_ALIAS]
             self._read_reply()
             yield
 
-    # For the one who holds it:
+    # Inside `exclusive`:
 
     def add_unflushed(self, job: Job) -> None:
-        """Note that a job is done whose end is not on the disk yet."""
+        """Record a job that is done but may not be on disk yet."""
         self._unflushed.append((monotonic(), job))
 
     def check_flushed(self) -> None:
-        """Ask PostgreSQL whether it is still there, and forget what it has on its disk by now.
+        """Check that the connection is alive, and forget jobs that are on disk by now.
 
-        A connection that ends tells so only to those who ask.
+        A lost connection shows only when something is sent on it.
         """
         if not self._unflushed:
             return
@@ -68,19 +70,19 @@ class RecorderConnection:
             self._unflushed.popleft()
 
     def give_up(self) -> list[Job]:
-        """Close the connection; return the jobs that PostgreSQL may have forgotten with it."""
+        """Close the connection; return the jobs that PostgreSQL may have lost with it."""
         connections[DEFAULT_DB_ALIAS].close()
         forgotten = [job for _, job in self._unflushed]
         self._unflushed.clear()
         return forgotten
 
-    # For all others:
+    # From any other thread:
 
     def execute(self, statement: BoundStatement, *, seconds: float) -> bool | None:
-        """Return what a statement returns; None where it finds no row, or cannot be sent now.
+        """Execute a statement and return its value; None if it finds no row or cannot be sent now.
 
         Raises:
-            TimeoutError: the answer has not come; it may still come.
+            TimeoutError: no reply in time; the statement may still be executed.
 
         """
         if not self._lock.acquire(blocking=False):
@@ -90,12 +92,12 @@ class RecorderConnection:
                 return None
             until = monotonic() + seconds
             self._read_reply(until)
-            # First, for the thread may be interrupted: by a soft time limit.
+            # Before it is sent: a soft time limit may interrupt this thread.
             self._unread = driver, None
             statement.send(driver, until=until)
             answer = receive(driver, until=until)
         except psycopg.Error:
-            return None  # whoever asks in another way hears of it
+            return None  # the caller's next attempt, by the recorder, raises the error
         else:
             self._unread = None
             return answer
@@ -103,9 +105,9 @@ class RecorderConnection:
             self._lock.release()
 
     def send(self, statement: BoundStatement, *, seconds: float) -> bool:
-        """Send a statement, and leave its answer to whoever comes next; False where it cannot be.
+        """Send a statement, and leave its reply to the next user; False if it cannot be sent.
 
-        It waits for others at most so many seconds.
+        It waits at most this many seconds for other threads.
         """
         if not self._lock.acquire(timeout=seconds):
             return False
@@ -125,7 +127,7 @@ class RecorderConnection:
             self._lock.release()
 
     def _driver_for(self, statement: BoundStatement) -> psycopg.Connection[Any] | None:
-        if self._database is None:
+        if self._database is None or not settings.FAST_PATHS:
             return None
         driver: psycopg.Connection[Any] | None = self._database.connection
         if driver is None or not statement.prepared.is_prepared(driver) or not is_open(driver):
@@ -133,7 +135,7 @@ class RecorderConnection:
         return driver
 
     def _read_reply(self, until: float | None = None) -> None:
-        """Read the answer to what was sent; TimeoutError where it has not come until then."""
+        """Read the unread reply, if any; raises TimeoutError if it does not come in time."""
         if self._unread is None or self._database is None:
             return
         driver, statement = self._unread

@@ -1,8 +1,8 @@
-"""What a worker tells of itself: at its start what it can run, and then that it lives.
+"""Registers a worker and its tasks in the catalogue, and sends heartbeats while it runs.
 
-By a thread of its main process, so that a database that does not answer holds up neither its start
-nor its messages. That process forks, and a child must find no lock that is held for ever by a
-thread that it has not: so it waits for what the thread does with the database to be over.
+A thread of the worker's main process does it, so that a database that does not answer delays
+neither the worker's start nor its messages. That process forks, and a child must not inherit a
+lock of a thread that it does not have: so a fork waits until the thread is done with the database.
 """
 
 import hashlib
@@ -27,16 +27,16 @@ from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 from scheduler_api.worker.fork_lock import fork_lock
 
 HEARTBEAT_SECONDS = 20
-STOP_SECONDS = 5  # for which a worker that stops waits for the database
+STOP_TIMEOUT_SECONDS = 5
 MAX_VERSION_LENGTH = 100
-MAX_NAME_LENGTH = 200  # of what a periodic task can name
+MAX_NAME_LENGTH = 200  # of the task of a periodic task
 
 logger = EventLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Announcement:
-    """What a worker tells of itself; `queues` asks for what may change while it runs."""
+    """A worker's description of itself; `queues` and `tasks` return the current ones."""
 
     name: str
     queues: Callable[[], list[str]]
@@ -48,38 +48,38 @@ class Announcement:
 
 
 class Announcer(threading.Thread):
-    """Tells it, at once and then every so many seconds."""
+    """Writes the announcement at once, and then a heartbeat every HEARTBEAT_SECONDS."""
 
     def __init__(self, announcement: Announcement) -> None:
         super().__init__(name="announcer", daemon=True)
         self._announcement = announcement
-        self._is_over = threading.Event()
-        self._is_known = False  # to the database
-        self._is_away = False
+        self._is_stopping = threading.Event()
+        self._is_registered = False
+        self._is_failing = False
 
     def run(self) -> None:
-        # They are for the main thread, which would not be woken by one that came to this.
+        # Signals are for the main thread, which a signal to this thread would not wake.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while True:
-            self._try(self._beat)
-            if self._is_over.wait(HEARTBEAT_SECONDS):
+            self._try(self._send_heartbeat)
+            if self._is_stopping.wait(HEARTBEAT_SECONDS):
                 break
-        self._try(self._leave)
+        self._try(self._record_stop)
 
     def stop(self) -> None:
-        """Say that the worker stops."""
-        self._is_over.set()
-        self.join(STOP_SECONDS)
+        """Record that the worker stops, and end the thread."""
+        self._is_stopping.set()
+        self.join(STOP_TIMEOUT_SECONDS)
 
-    def _try(self, tell: Callable[[], None]) -> None:
-        """Tell something, unless the database does not answer or is not prepared."""
+    def _try(self, write: Callable[[], None]) -> None:
+        """Write to the database; log the error if it does not answer or is not migrated."""
         with fork_lock:
             try:
-                tell()
-                self._is_away = False
+                write()
+                self._is_failing = False
             except (DatabaseError, InterfaceError) as error:
-                log = logger.debug if self._is_away else logger.warning
-                self._is_away = True
+                log = logger.debug if self._is_failing else logger.warning
+                self._is_failing = True
                 log(
                     LogEvent.WORKER_REGISTRATION_DEFERRED,
                     "This worker is registered in the catalogue later: %(error)s",
@@ -93,43 +93,43 @@ class Announcer(threading.Thread):
             finally:
                 connection.close()
 
-    def _beat(self) -> None:
-        told = self._announcement
-        of_name = Worker.objects.filter(name=told.name)
-        if self._is_known:
-            mine = of_name.filter(session=told.session)
-            if mine.update(last_seen_at=Now(), queues=told.queues()):
+    def _send_heartbeat(self) -> None:
+        announcement = self._announcement
+        of_name = Worker.objects.filter(name=announcement.name)
+        if self._is_registered:
+            mine = of_name.filter(session=announcement.session)
+            if mine.update(last_seen_at=Now(), queues=announcement.queues()):
                 return
             if of_name.filter(IS_ALIVE).exists():
-                return  # another has the name now
-        announce(told)
-        self._is_known = True
+                return  # another worker has taken the name
+        announce(announcement)
+        self._is_registered = True
 
-    def _leave(self) -> None:
+    def _record_stop(self) -> None:
         mine = Worker.objects.filter(session=self._announcement.session)
         mine.update(last_seen_at=Now(), stopped_at=Now())
 
 
 @transaction.atomic
-def announce(told: Announcement) -> None:
-    """Store what a worker tells, as far as it differs."""
-    task_list = store_tasks(told.tasks())
-    before = Worker.objects.filter(name=told.name).first()
+def announce(announcement: Announcement) -> None:
+    """Store an announcement: the worker, and the tasks that differ from the stored ones."""
+    task_list = store_tasks(announcement.tasks())
+    before = Worker.objects.filter(name=announcement.name).first()
     if before is not None and before.task_list_id != task_list.pk:
-        # Of the tasks that it has no longer, this is the last that is known.
+        # The worker was the last known one with the tasks that it no longer has.
         gone = TaskSpec.objects.filter(lists=before.task_list_id)
         gone = gone.filter(last_seen_at__lt=before.last_seen_at)
         names = gone.exclude(lists=task_list).order_by("name").values_list("pk", flat=True)
         TaskSpec.objects.filter(pk__in=list(names)).update(last_seen_at=before.last_seen_at)
     Worker.objects.update_or_create(
-        name=told.name,
+        name=announcement.name,
         defaults={
-            "session": told.session,
-            "queues": told.queues(),
-            "version": told.version[:MAX_VERSION_LENGTH],
+            "session": announcement.session,
+            "queues": announcement.queues(),
+            "version": announcement.version[:MAX_VERSION_LENGTH],
             "celery_version": celery.__version__[:MAX_VERSION_LENGTH],
-            "pid": told.pid,
-            "concurrency": told.concurrency,
+            "pid": announcement.pid,
+            "concurrency": announcement.concurrency,
             "task_list": task_list,
             "started_at": Now(),
             "last_seen_at": Now(),
@@ -139,10 +139,10 @@ def announce(told: Announcement) -> None:
 
 
 def store_tasks(tasks: list[RegisteredTask]) -> TaskList:
-    """Store those that differ from what is stored; return the list of all of them."""
+    """Store tasks that differ from the stored ones; return the list of all of them."""
     columns = ("name", "doc", "schema", "is_recorded")
-    told = {
-        # PostgreSQL has no text with the character of the code 0.
+    registered = {
+        # PostgreSQL cannot store the character with code 0.
         task.name: (
             task.name,
             task.doc.replace("\0", ""),
@@ -152,22 +152,24 @@ def store_tasks(tasks: list[RegisteredTask]) -> TaskList:
         for task in tasks
         if len(task.name) <= MAX_NAME_LENGTH
     }
-    known = {row[0]: row for row in TaskSpec.objects.filter(name__in=told).values_list(*columns)}
-    # In one order, so that workers that start together do not wait for each other in a circle.
+    known = {
+        row[0]: row for row in TaskSpec.objects.filter(name__in=registered).values_list(*columns)
+    }
+    # Sorted, so that workers that start at the same time do not deadlock.
     TaskSpec.objects.bulk_create(
         [
-            TaskSpec(**dict(zip(columns, told[name], strict=True)), last_seen_at=Now())
-            for name in sorted(told)
-            if told[name] != known.get(name)
+            TaskSpec(**dict(zip(columns, registered[name], strict=True)), last_seen_at=Now())
+            for name in sorted(registered)
+            if registered[name] != known.get(name)
         ],
         update_conflicts=True,
         unique_fields=["name"],
         update_fields=[*columns[1:], "last_seen_at"],
     )
-    digest = hashlib.sha256(json.dumps(sorted(told)).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(sorted(registered)).encode()).hexdigest()
     task_list, is_new = TaskList.objects.get_or_create(digest=digest)
     if is_new:
-        task_list.specs.set(TaskSpec.objects.filter(name__in=told))
+        task_list.specs.set(TaskSpec.objects.filter(name__in=registered))
     return task_list
 
 
@@ -178,20 +180,20 @@ _announcer: Announcer | None = None
 
 
 def connect() -> None:
-    """Have Celery call what is here. Each is connected once, however often it is called."""
+    """Connect the handlers to Celery. Calling it again changes nothing."""
     signals.worker_ready.connect(on_ready)
     signals.worker_shutdown.connect(on_shutdown)
 
 
 def on_ready(sender: Any, **_: object) -> None:
-    """Begin to tell of a worker: it takes messages now."""
+    """Start to announce a worker, which consumes messages now."""
     global _announcer  # noqa: PLW0603 - a process has one worker
     _announcer = Announcer(announcement_of(sender))
     _announcer.start()
 
 
 def announcement_of(consumer: Any) -> Announcement:
-    """Return what the consumer of a worker, celery.worker.consumer.Consumer, tells of it."""
+    """Return the announcement of a worker, from its celery.worker.consumer.Consumer."""
     app: Celery = consumer.app
     return Announcement(
         name=consumer.hostname,
@@ -204,7 +206,7 @@ def announcement_of(consumer: Any) -> Announcement:
 
 
 def on_shutdown(**_: object) -> None:
-    """Say that the worker stops."""
+    """Record that the worker stops."""
     global _announcer
     announcer, _announcer = _announcer, None
     if announcer is not None:

@@ -1,61 +1,50 @@
-"""What a worker makes of a run, by the hooks that Celery has for it.
+"""Records the start and the end of each run, in the process that runs its task.
 
-Every task of the project is recorded without a change to it, where beat has sent it: others have
-no `periodic_task_name` in their message, and are left alone. In the process that runs a task, its
-start and its end are written; in the worker's main process, what the other had no time to: a hard
-time limit, a loss, a revocation.
+Celery's hooks call these functions for every task of the project, without a change to the task.
+Only messages that beat has sent are recorded: any other has no header `periodic_task_name`.
+What this process has no time for (a hard time limit, a lost process, a revocation), the worker's
+main process records: see main_process.
 """
 
-import os
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import signals, states
 from celery.app.task import Task
-from celery.exceptions import Ignore, NotRegistered
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from celery.exceptions import Ignore
+from django.db import DatabaseError, InterfaceError, OperationalError
 
 from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 from scheduler_api.runs import retry_policy, transitions
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.results import error_columns, hide, result_columns
-from scheduler_api.worker.fork_lock import fork_lock
-from scheduler_api.worker.recorder import Recorder
+from scheduler_api.worker.main_process import (
+    finish_in_main_process,
+    is_sent_by_beat,
+    on_revoked,
+    on_unknown,
+)
+from scheduler_api.worker.process_recorder import StartedRun, ongoing, recorder, stop_recorder
 
 DATABASE_ERRORS = (DatabaseError, InterfaceError, TimeoutError)
-# So long after the moment at which it was to be tried again, a run that nobody tells of is lost.
+# If a retry has not started this long after it was due, the run is lost.
 RETRY_START_TIMEOUT = timedelta(hours=1)
 HARD_LIMIT = "It ran longer than its hard time limit, and its process was killed."
-REVOKED = "It was revoked before it started."
-TERMINATED = "It was terminated while it ran."
-TOO_OLD = "It waited for a worker longer than its message lives."
 IGNORED = "The task raised Ignore."
-UNKNOWN = "The worker that had its message does not know the task {!r}, and threw it away."
-LOST = "The process that ran it is gone."
+REJECTED = "The task raised Reject."
+LOST = "The process that ran it ended unexpectedly."
 
 logger = EventLogger(__name__)
 
 
-class Started(NamedTuple):
-    """A run of this process: when it started; None where the ledger could not be told."""
-
-    at: datetime | None
-    is_failing: bool = False
-
-
-# By id, the runs of this process.
-ongoing: dict[str, Started] = {}
-_recorder: tuple[int, Recorder] | None = None
-
-
 def connect() -> None:
-    """Have Celery call what is here. Each is connected once, however often it is called."""
-    # It takes the place of a method that does nothing, so that every task is asked; one with a
-    # method of its own calls that of `super()`.
+    """Connect the handlers to Celery. Calling it again changes nothing."""
+    # Replaces a method that does nothing, so that it runs for every task. A task with a method of
+    # its own calls this one by `super()`.
     Task.before_start = before_start  # type: ignore[method-assign, assignment]
     signals.task_success.connect(on_success)
     signals.task_failure.connect(on_failure)
@@ -67,25 +56,12 @@ def connect() -> None:
     signals.worker_shutdown.connect(on_shutdown)  # where tasks run in the main process
 
 
-def recorder() -> Recorder:
-    """Return the recorder of this process."""
-    global _recorder  # noqa: PLW0603 - a process that was forked has no threads of its parent
-    if _recorder is None or _recorder[0] != os.getpid():
-        ongoing.clear()
-        _recorder = os.getpid(), Recorder(ongoing)
-        _recorder[1].start()
-    return _recorder[1]
-
-
-# --- In the process that runs a task ----------------------------------------------------------
-
-
 def before_start(task: Task[Any, Any], task_id: str, args: object, kwargs: object) -> None:
-    """Note that a run starts; drop a message whose run has started, or is not to start.
+    """Record the start of a run; drop a message whose run has started or must not start.
 
-    Beat publishes again, under the same id, what a crash or the broker has left in doubt: it may
-    have arrived. What the ledger does not know is run, and so is everything while the database
-    does not answer.
+    Beat publishes a message again, under the same id, if a crash or the broker leaves it in doubt:
+    the first one may have arrived. A message of an unknown run is executed, and so is every
+    message while the database does not answer.
     """
     request: Any = task.request
     if not is_sent_by_beat(request):
@@ -115,8 +91,8 @@ def before_start(task: Task[Any, Any], task_id: str, args: object, kwargs: objec
             run_id=task_id,
             error=in_one_line(error),
         )
-        ongoing[task_id] = Started(None)
-        if not isinstance(error, TimeoutError):  # that start is told later
+        ongoing[task_id] = StartedRun(None)
+        if not isinstance(error, TimeoutError):  # after that one, the recorder still writes it
             until = at + RETRY_START_TIMEOUT
             recorder().retry_later(partial(transitions.start_unseen, task_id, until=until))
         return
@@ -128,20 +104,15 @@ def before_start(task: Task[Any, Any], task_id: str, args: object, kwargs: objec
         )
         request.is_dropped = True
         raise Ignore
-    ongoing[task_id] = Started(at, answer.is_failing)
-
-
-def is_sent_by_beat(request: Any) -> bool:
-    """Tell whether beat has sent a message."""
-    return getattr(request, "periodic_task_name", None) is not None
+    ongoing[task_id] = StartedRun(at, answer.is_failing)
 
 
 def on_success(sender: Task[Any, Any], result: object, **_: object) -> None:
-    """Note a result."""
+    """Record a success with its result."""
     request: Any = sender.request
     if not is_sent_by_beat(request):
         return
-    started = ongoing.pop(request.id, Started(None))
+    started = ongoing.pop(request.id, StartedRun(None))
     at = datetime.now(UTC)
     columns = result_columns(result, arguments=(request.args, request.kwargs))
     if started.at is None:
@@ -164,7 +135,7 @@ def on_failure(
     einfo: Any = None,
     **_: object,
 ) -> None:
-    """Note an exception; of another process, that it was killed or is gone."""
+    """Record an exception, or that the process of a run was killed or has ended."""
     traceback = getattr(einfo, "traceback", "")
     columns = error_columns(exception, traceback, arguments=(args, kwargs))
     if isinstance(exception, WorkerLostError):
@@ -179,12 +150,12 @@ def on_failure(
 
 
 def on_retry(sender: Task[Any, Any], request: Any, reason: Any, **_: object) -> None:
-    """Note that a run is to be tried again: it waits."""
+    """Record that a run waits for a retry."""
     started = ongoing.pop(request.id, None)
     if started is None or started.at is None:
         return
     why = reason.exc if reason.exc is not None else reason.message
-    text = f"It is tried again: {type(why).__name__}: {why}" if reason.exc else str(why or "")
+    text = f"Waiting for a retry: {type(why).__name__}: {why}" if reason.exc else str(why or "")
     write(
         transitions.wait_again,
         request.id,
@@ -195,7 +166,7 @@ def on_retry(sender: Task[Any, Any], request: Any, reason: Any, **_: object) -> 
 
 
 def retry_due_at(when: Any) -> datetime:
-    """Return when a retry is due: Celery tells seconds from now, or a moment, or nothing."""
+    """Return when a retry is due, from Celery's seconds from now, time, or None."""
     now = datetime.now(UTC)
     if isinstance(when, datetime):
         return when if when.tzinfo else when.replace(tzinfo=UTC)
@@ -203,7 +174,7 @@ def retry_due_at(when: Any) -> datetime:
 
 
 def on_postrun(task_id: str, task: Task[Any, Any], state: str, **_: object) -> None:
-    """Note the end of a run of which no other signal has told."""
+    """Record the end of a run that sends no other signal: Ignore or Reject."""
     if task_id not in ongoing or getattr(task.request, "is_dropped", False):
         return
     if state == states.IGNORED:
@@ -217,24 +188,23 @@ def on_postrun(task_id: str, task: Task[Any, Any], state: str, **_: object) -> N
                 task_id,
                 started_at=started.at,
                 until=until,
-                reason="The task raised Reject.",
+                reason=REJECTED,
             )
 
 
 def on_shutdown(**_: object) -> None:
-    """Write what this process has not written yet."""
-    if _recorder is not None and _recorder[0] == os.getpid():
-        _recorder[1].stop()
+    """Write the remaining records of this process."""
+    stop_recorder()
 
 
 def finish(move: Callable[..., bool], run_id: str, *, state: str, **columns: Any) -> None:
-    """Note how a run of this process has ended."""
-    started = ongoing.pop(run_id, Started(None))
+    """Record the end of a run of this process."""
+    started = ongoing.pop(run_id, StartedRun(None))
     write(move, run_id, at=datetime.now(UTC), state=state, started_at=started.at, **columns)
 
 
 def write(move: Callable[..., bool], run_id: str, **values: Any) -> None:
-    """Make a move in the ledger; what the database does not take is written later."""
+    """Make a move in the ledger; it is repeated later while the database does not answer."""
     job = partial(move, run_id, **values)
     try:
         recorder().execute(job)
@@ -258,51 +228,3 @@ def write(move: Callable[..., bool], run_id: str, **values: Any) -> None:
             "The end of run %(run_id)s cannot be written",
             run_id=run_id,
         )
-
-
-# --- In the worker's main process -------------------------------------------------------------
-
-
-def on_revoked(request: Any, terminated: bool, expired: bool, **_: object) -> None:
-    """Note that a run will not start, or was ended."""
-    if not is_sent_by_beat(request):
-        return
-    if expired:
-        finish_in_main_process(
-            transitions.end, request.id, state=Run.State.EXPIRED, reason=TOO_OLD
-        )
-    else:
-        reason = TERMINATED if terminated else REVOKED
-        finish_in_main_process(
-            transitions.end, request.id, state=Run.State.CANCELLED, reason=reason
-        )
-
-
-def on_unknown(message: Any, exc: Exception, name: str, id: str, **_: object) -> None:  # noqa: A002
-    """Note that a worker has thrown a message away whose task it does not know."""
-    if "periodic_task_name" in message.headers:
-        columns = error_columns(NotRegistered(name), "")
-        columns["reason"] = UNKNOWN.format(name)
-        finish_in_main_process(retry_policy.fail, id, state=Run.State.FAILED, **columns)
-
-
-def finish_in_main_process(
-    move: Callable[..., bool], run_id: str, *, state: str, **columns: Any
-) -> None:
-    """Note how a run has ended that another process, or none, has run.
-
-    At once, and without a thread: the main process forks.
-    """
-    ongoing.pop(run_id, None)
-    with fork_lock:
-        try:
-            move(run_id, at=datetime.now(UTC), state=state, **columns)
-        except (DatabaseError, InterfaceError) as error:
-            logger.warning(
-                LogEvent.RUN_END_NOT_RECORDED,
-                "The end of run %(run_id)s is not recorded: %(error)s",
-                run_id=run_id,
-                error=in_one_line(error),
-            )
-        finally:
-            connection.close()
