@@ -1,4 +1,4 @@
-"""A TCP proxy that a test can freeze, cut, and speak through."""
+"""A TCP proxy that a test can freeze and cut, and through which it can send data."""
 
 import select
 import socket
@@ -7,7 +7,7 @@ from typing import Self
 
 
 class Proxy:
-    """Passes on what comes, between one client after the other and a server."""
+    """Forwards data between clients and a server."""
 
     def __init__(self, server: tuple[str, int]) -> None:
         self._server = server
@@ -31,7 +31,7 @@ class Proxy:
         self._listener.close()
 
     def freeze(self, *directions: str) -> None:
-        """Pass on nothing in these directions: "up" to the server, "down" to the client."""
+        """Forward nothing in these directions: "up" to the server, "down" to the client."""
         self._frozen = set(directions or ("up", "down"))
 
     def thaw(self) -> None:
@@ -46,11 +46,11 @@ class Proxy:
             self._pairs.clear()
 
     def refuse(self, refusing: bool = True) -> None:
-        """Close whatever connects from now on."""
+        """Close every new connection."""
         self._refusing = refusing
 
     def say(self, data: bytes) -> None:
-        """Send bytes to all clients, as if from the server."""
+        """Send bytes to all clients, as if the server had sent them."""
         with self._lock:
             for client, _ in self._pairs:
                 client.sendall(data)

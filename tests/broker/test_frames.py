@@ -1,4 +1,4 @@
-"""Our frames beside those that py-amqp's own frame_writer writes for the same message."""
+"""Frames of messages, compared with those of py-amqp's frame_writer."""
 
 import json
 from dataclasses import replace
@@ -24,7 +24,7 @@ CHANNEL_NUMBER, FRAME_MAX = 3, 4096
 SOON = {"expires": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
 
 
-def written_by_py_amqp(message: Message, frame_max: int = FRAME_MAX) -> bytes:
+def encoded_by_py_amqp(message: Message, frame_max: int = FRAME_MAX) -> bytes:
     written: list[bytes] = []
     connection: Any = SimpleNamespace(frame_max=frame_max, bytes_sent=0)
     transport: Any = SimpleNamespace(write=lambda data: written.append(bytes(data)))
@@ -46,7 +46,7 @@ def encoded(message: Message, frame_max: int = FRAME_MAX) -> bytes:
 
 
 def render(run: Outgoing, frame_max: int = FRAME_MAX) -> tuple[bytes, Message]:
-    """Return the frames of a run, from the mould of another one where it has one; the message."""
+    """Return the frames of a run, from a template if it has one, and the message."""
     templates = MessageTemplates(APP)
     assert not templates.has_listeners()
     another = {**json.loads(run.options), "headers": {"x-first": "one"}}
@@ -55,9 +55,9 @@ def render(run: Outgoing, frame_max: int = FRAME_MAX) -> tuple[bytes, Message]:
     if found is None:
         message = capture(APP, run)
         return encoded(message, frame_max), message
-    template, words = found
+    template, fields = found
     frame_template = FrameTemplate(template, channel_number=CHANNEL_NUMBER, frame_max=frame_max)
-    return frame_template.render(words), template.fill(words)
+    return frame_template.render(fields), template.fill(fields)
 
 
 @pytest.mark.parametrize(
@@ -77,33 +77,33 @@ def render(run: Outgoing, frame_max: int = FRAME_MAX) -> tuple[bytes, Message]:
     ],
     ids=name_of,
 )
-def test_the_frames_are_those_of_py_amqp(run):
+def test_frames_equal_those_of_py_amqp(run):
     frames, message = render(run)
 
     assert frames == encoded(message)
-    assert frames == written_by_py_amqp(message)
+    assert frames == encoded_by_py_amqp(message)
 
 
 @settings(derandomize=True, max_examples=200, deadline=None)
 @given(st.lists(st.text()), st.text(max_size=200), st.integers(1, 6000))
-def test_the_frames_are_those_of_py_amqp_at_any_length(args, name, size):
+def test_frames_of_any_length_equal_those_of_py_amqp(args, name, size):
     frames, message = render(outgoing("any", *args, "x" * size, periodic_task_name=name))
 
-    assert frames == written_by_py_amqp(message)
+    assert frames == encoded_by_py_amqp(message)
 
 
 @pytest.mark.parametrize("size", range(-2, 3))
-def test_a_body_is_cut_where_a_frame_is_full(size):
+def test_body_longer_than_a_frame_is_split(size):
     body = b"x" * (FRAME_MAX - 8 + size)
     message = replace(capture(APP, outgoing("any")), body=body)
 
-    assert encoded(message) == written_by_py_amqp(message)
+    assert encoded(message) == encoded_by_py_amqp(message)
 
 
-def test_a_message_without_a_body_has_no_body_frame():
+def test_empty_body_has_no_frame():
     message = replace(capture(APP, outgoing("any")), body=b"")
 
-    assert encoded(message) == written_by_py_amqp(message)
+    assert encoded(message) == encoded_by_py_amqp(message)
 
 
 LONG_TEXT = "ü" * 128  # 256 bytes
@@ -120,7 +120,7 @@ LONG_TEXT = "ü" * 128  # 256 bytes
         ({"headers": {"x-a": "x" * FRAME_MAX}}, "headers exceed the 4096 bytes"),
     ],
 )
-def test_what_amqp_cannot_say_is_refused(options, reason):
+def test_message_that_amqp_cannot_represent_is_refused(options, reason):
     run = outgoing("any", options=options)
 
     with pytest.raises(Unsendable, match=reason):
@@ -130,13 +130,13 @@ def test_what_amqp_cannot_say_is_refused(options, reason):
 
 
 @pytest.mark.parametrize(
-    ("words", "reason"),
+    ("fields", "reason"),
     [
         ({"id": LONG_TEXT}, "id exceeds 255 bytes"),
         ({"periodic_task_name": "x" * FRAME_MAX}, "headers exceed the 4096 bytes"),
         ({"args": f'["{"x" * MAX_BODY_BYTES}"]'}, "arguments exceed"),
     ],
 )
-def test_words_that_amqp_cannot_say_are_refused(words, reason):
+def test_fields_that_amqp_cannot_represent_are_refused(fields, reason):
     with pytest.raises(Unsendable, match=reason):
-        render(outgoing("any", **words))
+        render(outgoing("any", **fields))

@@ -1,4 +1,4 @@
-"""Messages from templates, beside those that Celery itself writes; rows that must not be sent."""
+"""Messages from templates, compared with Celery's own; rows that must not be sent."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -45,7 +45,7 @@ ALL_JSON = st.recursive(
 def from_template(
     app: Celery, run: Outgoing, templates: MessageTemplates | None = None
 ) -> Message | None:
-    """Return the message that a template gives which another run has made."""
+    """Return the message of a run, from a template that was made for another run."""
     templates = templates or MessageTemplates(app)
     if templates.has_listeners():
         return None
@@ -56,7 +56,7 @@ def from_template(
 
 
 def parts(message: Message) -> dict[str, Any]:
-    """Return what reaches a broker, with the order of the headers."""
+    """Return the parts that a broker receives, with the order of the headers."""
     return {
         "exchange": message.exchange,
         "routing_key": message.routing_key,
@@ -98,7 +98,7 @@ def parts(message: Message) -> dict[str, Any]:
     ],
     ids=name_of,
 )
-def test_a_template_gives_what_celery_writes(run):
+def test_template_message_equals_that_of_celery(run):
     with time_machine.travel(NOON, tick=False):
         ours, theirs = from_template(APP, run), capture(APP, run)
 
@@ -108,7 +108,7 @@ def test_a_template_gives_what_celery_writes(run):
 
 @settings(derandomize=True, max_examples=200, deadline=None)
 @given(st.lists(ALL_JSON), st.dictionaries(st.text(), ALL_JSON), st.text(max_size=200))
-def test_a_template_gives_what_celery_writes_for_any_json(args, kwargs, name):
+def test_template_message_of_any_json_equals_that_of_celery(args, kwargs, name):
     run = outgoing("any", *args, kwargs=json.dumps(kwargs), periodic_task_name=name)
 
     ours = from_template(APP, run, TEMPLATES)
@@ -123,8 +123,8 @@ TEMPLATES = MessageTemplates(APP)
 # --- As stock beat --------------------------------------------------------------------------
 
 
-def sent_by_stock_beat(row: PeriodicTask) -> Message:
-    """Return what celery.beat.Scheduler.apply_async gives the broker for a ModelEntry."""
+def captured_from_stock_beat(row: PeriodicTask) -> Message:
+    """Return the message that celery.beat.Scheduler.apply_async publishes for a ModelEntry."""
     row.interval = IntervalSchedule(every=1, period="hours")
     scheduler = Scheduler(app=APP, lazy=True)
     with pytest.raises(SchedulingError) as raised:
@@ -148,7 +148,7 @@ def sent_by_stock_beat(row: PeriodicTask) -> Message:
     ],
     ids=str,
 )
-def test_a_run_is_sent_as_stock_beat_sends_its_row(columns):
+def test_captured_message_equals_that_of_stock_beat(columns):
     row = PeriodicTask(**{"name": "Example", "task": "any", **columns})
     expires = row.expires
     if row.expire_seconds:
@@ -157,7 +157,7 @@ def test_a_run_is_sent_as_stock_beat_sends_its_row(columns):
         row.queue, row.exchange, row.routing_key, row.priority, row.headers, expires
     )
     with time_machine.travel(NOON, tick=False):
-        theirs = sent_by_stock_beat(row)
+        theirs = captured_from_stock_beat(row)
         run = Outgoing(
             id=theirs.headers["id"],
             periodic_task_name=row.name,
@@ -193,7 +193,7 @@ def compressed(app: Celery) -> None:
 
 
 def special(**options: Any) -> Any:
-    """Return what gives an app a task with these options."""
+    """Return a function that gives an app a task with these options."""
 
     def run(*args: Any, **kwargs: Any) -> None: ...
 
@@ -215,7 +215,7 @@ def special(**options: Any) -> Any:
         lambda app: app.conf.update(task_send_sent_event=True),
     ],
 )
-def test_where_each_run_can_differ_there_is_no_template(change):
+def test_task_whose_messages_may_differ_has_no_template(change):
     app = make_app()
     change(app)
     name = "special" if "special" in app.tasks else "any"
@@ -223,7 +223,7 @@ def test_where_each_run_can_differ_there_is_no_template(change):
     assert from_template(app, outgoing(name, 1)) is None
 
 
-def test_without_a_cause_there_is_one():
+def test_plain_task_has_a_template():
     app = make_app()
     special()(app)
 
@@ -233,7 +233,7 @@ def test_without_a_cause_there_is_one():
 @pytest.mark.parametrize(
     "signal", [signals.before_task_publish, signals.after_task_publish], ids=lambda s: s.name
 )
-def test_where_somebody_listens_there_is_no_template(signal):
+def test_publish_listener_prevents_templates(signal):
     def listen(**_: object) -> None: ...
 
     signal.connect(listen)
@@ -245,9 +245,7 @@ def test_where_somebody_listens_there_is_no_template(signal):
 
 
 @pytest.mark.parametrize(("kind", "name"), [(Task, "apply_async"), (Producer, "publish")])
-def test_where_somebody_has_put_a_function_of_their_own_there_is_no_template(
-    kind, name, monkeypatch
-):
+def test_replaced_celery_function_prevents_templates(kind, name, monkeypatch):
     theirs = getattr(kind, name)
 
     @wraps(theirs)
@@ -259,7 +257,7 @@ def test_where_somebody_has_put_a_function_of_their_own_there_is_no_template(
     assert from_template(APP, outgoing("any", 1)) is None
 
 
-def test_what_a_listener_changes_is_sent_and_nobody_hears_of_it_too_early():
+def test_capture_keeps_changes_of_listeners_and_sends_no_later_signal():
     received: list[object] = []
 
     def change(headers: dict[str, Any], **_: object) -> None:
@@ -292,7 +290,7 @@ def test_what_a_listener_changes_is_sent_and_nobody_hears_of_it_too_early():
         (outgoing("any", {"__type__": "none", "__value__": "hunter2"}), "ValueError"),
     ],
 )
-def test_what_cannot_be_sent_says_so_without_a_value(run, reason):
+def test_unsendable_run_has_a_reason_without_argument_values(run, reason):
     templates = MessageTemplates(APP)
     templates.find(outgoing("add", 1))
 
@@ -302,7 +300,7 @@ def test_what_cannot_be_sent_says_so_without_a_value(run, reason):
     assert "hunter2" not in str(raised.value)
 
 
-def test_a_task_is_not_run_by_beat_itself():
+def test_task_always_eager_is_refused():
     app = make_app(task_always_eager=True)
 
     with pytest.raises(Unsendable, match="ALWAYS_EAGER"):
@@ -314,7 +312,7 @@ def test_a_task_is_not_run_by_beat_itself():
 
 @settings(derandomize=True, max_examples=500, deadline=None)
 @given(ALL_JSON, st.integers(1, 60), st.integers(0, 4))
-def test_a_short_repr_is_the_one_of_celery(value, max_length, max_levels):
+def test_short_repr_equals_that_of_celery(value, max_length, max_levels):
     ours = short_repr(value, max_length=max_length, max_levels=max_levels)
 
     assert ours == saferepr(value, max_length, max_levels)
@@ -350,7 +348,7 @@ def problem(**columns: Any) -> str:
     ],
     ids=str,
 )
-def test_a_row_without_a_problem(columns):
+def test_sendable_row_has_no_problem(columns):
     assert problem(**columns) == ""
 
 
@@ -377,14 +375,14 @@ def test_a_row_without_a_problem(columns):
     ids=str,
 )
 @pytest.mark.django_db
-def test_a_row_with_a_problem_says_how_to_mend_it(columns, says):
+def test_unsendable_row_has_a_problem_with_its_correction(columns, says):
     for _ in range(2):  # also when it is remembered
         assert says in problem(**columns)
         assert "hunter2" not in problem(**columns)
 
 
 @pytest.mark.django_db
-def test_a_task_that_only_a_worker_has_is_no_problem(django_assert_num_queries):
+def test_task_of_a_worker_has_no_problem(django_assert_num_queries):
     worker(send_report)
 
     with django_assert_num_queries(2):  # once for the names, once to say which was meant
@@ -394,7 +392,7 @@ def test_a_task_that_only_a_worker_has_is_no_problem(django_assert_num_queries):
 
 
 @pytest.mark.django_db
-def test_nor_is_it_when_the_worker_has_told_of_it_since():
+def test_task_registered_since_the_last_lookup_has_no_problem():
     assert problem(task=REPORT)
     worker(send_report)
     task_lookup.announced_names.invalidate()  # as after two seconds
@@ -402,7 +400,7 @@ def test_nor_is_it_when_the_worker_has_told_of_it_since():
     assert problem(task=REPORT) == ""
 
 
-def test_the_settings_open_names_and_routes(settings):
+def test_settings_allow_unregistered_tasks_and_custom_routing(settings):
     settings.UNREGISTERED_TASKS = "allow"
     settings.ALLOW_CUSTOM_ROUTING = True
 
@@ -424,5 +422,5 @@ def test_the_settings_open_names_and_routes(settings):
          {"queue": "q", "expires": "2027-06-01T12:00:00+00:00"}),
     ],
 )  # fmt: skip
-def test_the_options_of_a_row(columns, options):
+def test_options_of_a_row_are_json(columns, options):
     assert json.loads(options_of(*columns)) == options

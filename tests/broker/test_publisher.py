@@ -1,4 +1,4 @@
-"""The publishing thread on real brokers, and on links that fail."""
+"""The publisher on real brokers, and on connections that fail."""
 
 import json
 import threading
@@ -64,7 +64,7 @@ def start() -> Iterator[Callable[[Celery], Publisher]]:
 
 @pytest.fixture
 def queue(rabbitmq_url: str) -> Iterator[str]:
-    """The name of a queue, and of those that begin with it, that are gone after the test."""
+    """The name of a queue; it and queues whose names start with it are deleted after the test."""
     name = f"test-{uuid.uuid4().hex}"
     yield name
     with Connection(rabbitmq_url) as connection:
@@ -95,7 +95,7 @@ def proxied_app(proxy: Proxy, rabbitmq_url: str, queue: str) -> Celery:
 def publish(
     publisher: Publisher, *runs: Outgoing, timeout_seconds: float = WAIT_SECONDS
 ) -> BatchResult:
-    """Return the outcome of a batch, when it is the only one."""
+    """Publish a batch, and return its result, which is the only one."""
     publisher.submit(7, runs)
     wait_until(lambda: not publisher.in_flight, timeout_seconds=timeout_seconds)
     [result] = publisher.take_results()
@@ -121,7 +121,7 @@ def received(app: Celery, name: str) -> list[Any]:
 # --- RabbitMQ ---------------------------------------------------------------------------------
 
 
-def test_each_message_is_confirmed_and_there_once(start, app, queue):
+def test_each_message_is_confirmed_and_received_once(start, app, queue):
     runs = [outgoing("any", number, periodic_task_name=f"Täsk {number}") for number in range(2500)]
 
     result = publish(start(app), *runs)
@@ -151,7 +151,7 @@ def test_prebuilt_messages_are_published_only_with_fast_paths(
     assert used == (["f", "r"] * 3 if is_on else [])
 
 
-def test_batches_follow_one_another_without_waiting(start, app):
+def test_batches_are_published_without_waiting_for_each_other(start, app):
     publisher = start(app)
     batches = {number: [outgoing("any") for _ in range(40)] for number in range(100)}
 
@@ -165,7 +165,7 @@ def test_batches_follow_one_another_without_waiting(start, app):
     }
 
 
-def test_a_batch_that_is_handed_over_twice_has_two_outcomes(start, app):
+def test_batch_submitted_twice_has_two_results(start, app):
     publisher = start(app)
     run = outgoing("any")
 
@@ -177,7 +177,7 @@ def test_a_batch_that_is_handed_over_twice_has_two_outcomes(start, app):
     assert [(result.batch_id, result.confirmed) for result in results] == [(1, [run.id])] * 2
 
 
-def test_what_goes_wrong_with_a_message_does_not_touch_its_neighbours(start, app, queue):
+def test_failed_message_does_not_affect_others_of_its_batch(start, app, queue):
     good = [outgoing("any", n, options={"queue": f"{queue}.topic"}) for n in range(3)]
     wrong = {
         "no queue": outgoing("any", options={"exchange": f"{queue}.topic", "routing_key": "b"}),
@@ -216,7 +216,7 @@ def test_what_goes_wrong_with_a_message_does_not_touch_its_neighbours(start, app
     assert "255 bytes" in reasons["too long"]
 
 
-def test_a_queue_that_is_gone_makes_its_messages_unroutable(start, app, queue):
+def test_message_of_a_deleted_queue_is_unroutable(start, app, queue):
     publisher = start(app)
     assert publish(publisher, outgoing("any")).confirmed
     with app.connection_for_write() as connection:
@@ -230,7 +230,7 @@ def test_a_queue_that_is_gone_makes_its_messages_unroutable(start, app, queue):
     assert f"no queue '{queue}'" in result.failed[run.id][1]
 
 
-def test_the_queues_of_the_settings_are_there_before_the_first_message(start, app, queue):
+def test_queues_of_the_settings_are_declared_on_connect(start, app, queue):
     start(app)
 
     with app.connection_for_read() as connection:
@@ -238,7 +238,7 @@ def test_the_queues_of_the_settings_are_there_before_the_first_message(start, ap
     assert there.message_count == 0
 
 
-def test_a_queue_that_is_there_with_other_arguments_is_used(start, app, queue, caplog):
+def test_queue_with_other_arguments_is_used_after_one_warning(start, app, queue, caplog):
     with app.connection_for_write() as connection:
         Queue(queue, Exchange(queue), queue, max_priority=3)(connection.default_channel).declare()
     publisher = start(app)
@@ -248,10 +248,8 @@ def test_a_queue_that_is_there_with_other_arguments_is_used(start, app, queue, c
     assert caplog.text.count("refused to declare the queue") == 1
 
 
-def test_what_makes_rabbitmq_close_the_channel_is_refused_when_it_comes_again(
-    start, app, monkeypatch
-):
-    """RabbitMQ does not say which message it was: each is tried again by itself."""
+def test_message_that_closes_the_channel_is_refused_on_the_second_try(start, app, monkeypatch):
+    """RabbitMQ does not say which message it was: each is published again by itself."""
     monkeypatch.setattr(frames, "MAX_EXPIRATION_MILLISECONDS", 2**40)
     publisher = start(app)
     bad = outgoing("any", options=FAR_AWAY)
@@ -267,7 +265,7 @@ def test_what_makes_rabbitmq_close_the_channel_is_refused_when_it_comes_again(
     assert publish(publisher, *good).confirmed == [run.id for run in good]
 
 
-def test_what_expires_later_than_rabbitmq_can_say_is_taken(start, app, queue):
+def test_expiration_beyond_the_limit_of_rabbitmq_is_capped(start, app, queue):
 
     assert publish(start(app), outgoing("any", options=FAR_AWAY)).confirmed
     [message] = received(app, queue)
@@ -276,12 +274,12 @@ def test_what_expires_later_than_rabbitmq_can_say_is_taken(start, app, queue):
 
 
 @pytest.mark.parametrize("signal", [signals.after_task_publish, signals.before_task_publish])
-def test_those_who_listen_hear_of_it(start, app, signal):
+def test_publish_signals_reach_their_listeners(start, app, signal):
     publisher = start(app)
-    told: list[tuple[str, str]] = []
+    sent_events: list[tuple[str, str]] = []
 
     def listen(sender: str, headers: dict[str, Any], **_: object) -> None:
-        told.append((sender, headers["id"]))
+        sent_events.append((sender, headers["id"]))
 
     signal.connect(listen)
     try:
@@ -292,28 +290,28 @@ def test_those_who_listen_hear_of_it(start, app, signal):
         signal.disconnect(listen)
 
     sent = [("any", good.id), ("any", bad.id)]
-    assert told == (sent[:1] if signal is signals.after_task_publish else sent)
+    assert sent_events == (sent[:1] if signal is signals.after_task_publish else sent)
 
 
-def test_the_event_task_sent_is_sent_where_it_is_to_be(start, rabbitmq_url, queue):
+def test_event_task_sent_is_sent_with_task_send_sent_event(start, rabbitmq_url, queue):
     app = make_app(rabbitmq_url, queue=queue, task_send_sent_event=True)
-    told: list[dict[str, Any]] = []
+    sent_events: list[dict[str, Any]] = []
     run = outgoing("any", 1)
 
     with app.connection_for_read() as connection:
-        receiver = app.events.Receiver(connection, handlers={"task-sent": told.append})
+        receiver = app.events.Receiver(connection, handlers={"task-sent": sent_events.append})
         with receiver.consumer_context() as (connected, _, _):
             assert publish(start(app), run).confirmed
-            while run.id not in {event["uuid"] for event in told}:
+            while run.id not in {event["uuid"] for event in sent_events}:
                 connected.drain_events(timeout=WAIT_SECONDS)
 
-    [event] = [event for event in told if event["uuid"] == run.id]
+    [event] = [event for event in sent_events if event["uuid"] == run.id]
     assert (event["name"], event["queue"], event["args"]) == ("any", queue, "[1]")
 
 
-def test_a_stock_worker_runs_what_is_published(start, rabbitmq_url, queue, monkeypatch):
+def test_stock_worker_executes_a_published_message(start, rabbitmq_url, queue, monkeypatch):
     monkeypatch.setattr(Task, "before_start", lambda *_: None)  # as without our app
-    # It looks once a heartbeat whether it is to end.
+    # A worker checks once per heartbeat whether it must stop.
     app = make_app(rabbitmq_url, queue=queue, broker_heartbeat=2)
     done: list[Any] = []
 
@@ -336,19 +334,19 @@ def test_a_stock_worker_runs_what_is_published(start, rabbitmq_url, queue, monke
     assert done == [(run.id, (1, "ü"), {"deep": {"a": [None]}}, "Example")]
 
 
-# --- Links that fail --------------------------------------------------------------------------
+# --- Failing connections ----------------------------------------------------------------------
 
 
 @pytest.fixture
-def impatient(monkeypatch: Any) -> None:
+def short_timeouts(monkeypatch: Any) -> None:
     monkeypatch.setattr(rabbitmq_transport, "CONFIRM_TIMEOUT_SECONDS", 1)
     monkeypatch.setattr(connection, "CONNECT_TIMEOUT_SECONDS", 1)
     monkeypatch.setattr(publisher_module, "MIN_RECONNECT_DELAY", timedelta(seconds=0.1))
     monkeypatch.setattr(publisher_module, "POLL_SECONDS", 0.1)
 
 
-def test_a_connection_that_is_cut_gives_up_what_is_on_it_and_comes_back(
-    start, proxied_app, proxy, impatient, caplog
+def test_cut_connection_leaves_runs_unanswered_and_reconnects(
+    start, proxied_app, proxy, short_timeouts, caplog
 ):
     publisher = start(proxied_app)
     assert publish(publisher, outgoing("any")).confirmed
@@ -380,7 +378,9 @@ def test_a_connection_that_is_cut_gives_up_what_is_on_it_and_comes_back(
     ]
 
 
-def test_a_frozen_link_is_noticed_by_what_is_unanswered(start, proxied_app, proxy, impatient):
+def test_frozen_connection_is_detected_by_unanswered_messages(
+    start, proxied_app, proxy, short_timeouts
+):
     publisher = start(proxied_app)
     proxy.freeze()
 
@@ -394,8 +394,8 @@ def test_a_frozen_link_is_noticed_by_what_is_unanswered(start, proxied_app, prox
     assert publish(publisher, outgoing("any")).confirmed
 
 
-def test_a_frozen_link_is_noticed_while_nothing_is_published(
-    start, proxied_app, proxy, impatient, monkeypatch
+def test_frozen_connection_is_detected_by_missing_heartbeats(
+    start, proxied_app, proxy, short_timeouts, monkeypatch
 ):
     monkeypatch.setattr(connection, "HEARTBEAT_INTERVAL_SECONDS", 1)
     publisher = start(proxied_app)
@@ -408,12 +408,12 @@ def test_a_frozen_link_is_noticed_while_nothing_is_published(
     assert "No data was received for 2 seconds" in publisher.trouble
 
 
-def test_a_message_that_is_never_answered_does_not_stop_others(start, app, impatient, monkeypatch):
-    """As with a quorum queue that has lost its majority."""
-    mute = outgoing("any")
-    monkeypatch.setattr(Channel, "acked", all_but(mute.id, Channel.acked))
+def test_unanswered_message_does_not_stop_other_batches(start, app, short_timeouts, monkeypatch):
+    """A quorum queue without its majority behaves so."""
+    unanswered = outgoing("any")
+    monkeypatch.setattr(Channel, "acked", all_but(unanswered.id, Channel.acked))
     publisher = start(app)
-    publisher.submit(1, [mute, outgoing("any")])
+    publisher.submit(1, [unanswered, outgoing("any")])
     results: dict[int, BatchResult] = {}
 
     for number in range(2, 1000):
@@ -424,13 +424,13 @@ def test_a_message_that_is_never_answered_does_not_stop_others(start, app, impat
             break
         time.sleep(0.01)
 
-    assert failures(results.pop(1)) == {mute.id: PublishFailure.UNANSWERED}
+    assert failures(results.pop(1)) == {unanswered.id: PublishFailure.UNANSWERED}
     assert all(result.confirmed for result in results.values())
     assert publisher.is_ready
 
 
 def all_but(run_id: str, acked: Any) -> Any:
-    """RabbitMQ says nothing of a run."""
+    """Return `acked` without the answers for one run."""
 
     def acked_but(channel: Channel, payload: bytes) -> list[Any]:
         entries = acked(channel, payload)
@@ -442,7 +442,7 @@ def all_but(run_id: str, acked: Any) -> Any:
     return acked_but
 
 
-def test_while_the_broker_is_blocked_nothing_is_given_up(start, proxied_app, proxy, impatient):
+def test_blocked_broker_keeps_batches_in_flight(start, proxied_app, proxy, short_timeouts):
     publisher = start(proxied_app)
     assert publish(publisher, outgoing("any")).confirmed
 
@@ -451,7 +451,7 @@ def test_while_the_broker_is_blocked_nothing_is_given_up(start, proxied_app, pro
     wait_until(lambda: not publisher.is_ready)
     run = outgoing("any")
     publisher.submit(1, [run])
-    time.sleep(2)  # twice as long as it is patient
+    time.sleep(2)  # twice the timeout
 
     assert publisher.trouble == "RabbitMQ accepts no messages: low on memory"
     assert publisher.in_flight == 1
@@ -462,7 +462,7 @@ def test_while_the_broker_is_blocked_nothing_is_given_up(start, proxied_app, pro
     assert publisher.is_ready
 
 
-def test_a_nack_leaves_a_message_unanswered(start, app, queue):
+def test_nacked_message_is_unanswered(start, app, queue):
     full = Queue(
         queue, Exchange(queue), queue,
         queue_arguments={"x-max-length": 1, "x-overflow": "reject-publish"},
@@ -476,7 +476,7 @@ def test_a_nack_leaves_a_message_unanswered(start, app, queue):
     assert set(failures(result).values()) == {PublishFailure.UNANSWERED}
 
 
-def test_nobody_is_there_at_all(start, impatient, caplog):
+def test_unreachable_broker_leaves_runs_unanswered(start, short_timeouts, caplog):
     publisher = start(make_app("amqp://guest:guest@127.0.0.1:1"), ready=False)
     wait_until(lambda: "does not answer" in publisher.trouble)
 
@@ -486,13 +486,13 @@ def test_nobody_is_there_at_all(start, impatient, caplog):
     assert caplog.text.count("does not answer") == 1
 
 
-def test_the_next_host_of_the_url_is_tried(start, rabbitmq_url, queue):
+def test_second_host_of_the_url_is_tried(start, rabbitmq_url, queue):
     url = f"amqp://guest:guest@127.0.0.1:1;{rabbitmq_url}"
 
     assert publish(start(make_app(url, queue=queue)), outgoing("any")).confirmed
 
 
-def test_closing_finishes_what_is_in_flight(start, app):
+def test_close_publishes_submitted_runs(start, app):
     publisher = start(app)
     publisher.submit(1, [outgoing("any") for _ in range(1000)])
 
@@ -502,7 +502,7 @@ def test_closing_finishes_what_is_in_flight(start, app):
     assert len(result.confirmed) == 1000
 
 
-def test_closing_gives_up_what_takes_too_long(start, proxied_app, proxy):
+def test_close_gives_up_after_its_timeout(start, proxied_app, proxy):
     publisher = start(proxied_app)
     assert publish(publisher, outgoing("any")).confirmed
     proxy.freeze()
@@ -515,7 +515,7 @@ def test_closing_gives_up_what_takes_too_long(start, proxied_app, proxy):
     assert not publisher.is_alive()
 
 
-def test_what_is_handed_over_after_the_end_is_given_up(start, app):
+def test_submit_after_close_is_unanswered(start, app):
     publisher = start(app)
     publisher.close(WAIT_SECONDS)
     run = outgoing("any")
@@ -523,7 +523,9 @@ def test_what_is_handed_over_after_the_end_is_given_up(start, app):
     assert failures(publish(publisher, run)) == {run.id: PublishFailure.UNANSWERED}
 
 
-def test_a_link_that_breaks_is_made_anew_and_told_once(start, app, impatient, monkeypatch, caplog):
+def test_failing_transport_reconnects_and_is_logged_once(
+    start, app, short_timeouts, monkeypatch, caplog
+):
     publisher = start(app)
     with monkeypatch.context() as broken:
         broken.setattr(rabbitmq_transport.RabbitMQTransport, "poll", lambda *_, **__: 1 / 0)
@@ -536,7 +538,7 @@ def test_a_link_that_breaks_is_made_anew_and_told_once(start, app, impatient, mo
     assert caplog.text.count("connects again") == 1
 
 
-def test_large_arguments_are_not_all_in_memory_at_once(start, app, monkeypatch):
+def test_large_arguments_are_published_in_chunks(start, app, monkeypatch):
     monkeypatch.setattr(publisher_module, "MAX_CHUNK_CHARACTERS", 1000)
     runs = [outgoing("any", "x" * size) for size in (600, 600, 2000, 0, 0)]
 
@@ -565,7 +567,7 @@ def other_app(request: Any, tmp_path: Any) -> Iterator[tuple[Celery, str]]:
                 )
 
 
-def test_other_brokers_get_the_same_messages(start, other_app):
+def test_other_brokers_receive_the_same_messages(start, other_app):
     app, queue = other_app
     runs = [outgoing("any", number) for number in range(120)]
     wrong = outgoing("add")
@@ -579,7 +581,7 @@ def test_other_brokers_get_the_same_messages(start, other_app):
     assert messages[0].headers["periodic_task_name"] == "Example"
 
 
-def test_another_broker_that_is_away_is_named(start, impatient):
+def test_unreachable_other_broker_is_named(start, short_timeouts):
     publisher = start(make_app("redis://127.0.0.1:1"), ready=False)
 
     wait_until(lambda: publisher.trouble.startswith("The broker does not answer: "))

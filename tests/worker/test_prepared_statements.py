@@ -1,4 +1,4 @@
-"""What a worker sends for each run: the same by the quick way as by Django's."""
+"""The statements that a worker sends for each run, executed by libpq and by Django."""
 
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
@@ -46,7 +46,7 @@ def test_libpq_executes_a_statement_only_with_fast_paths(settings, monkeypatch, 
 
 
 @pytest.mark.parametrize("is_failing", [False, True])
-def test_a_run_starts_and_succeeds(way, is_failing):
+def test_statements_record_start_and_success_of_a_run(way, is_failing):
     run_id = queued()
     if is_failing:
         FailureStreak.objects.create(periodic_task_id=1, failures=1, first_failed_at=NOON)
@@ -74,7 +74,7 @@ def test_a_run_starts_and_succeeds(way, is_failing):
     assert (run.result, run.is_result_truncated) == (RESULT, True)
 
 
-def test_what_finds_no_row_says_so(way):
+def test_statement_without_a_matching_row_returns_false(way):
     run_id = queued(state="cancelled")
 
     with way():
@@ -86,7 +86,7 @@ def test_what_finds_no_row_says_so(way):
     assert Run.objects.get().state == "cancelled"
 
 
-def test_a_start_whose_answer_was_lost_is_asked_again(way):
+def test_start_repeated_after_a_lost_reply_is_confirmed(way):
     run_id = queued()
     assert transitions.start(run_id, at=NOON, worker="celery@here").is_to_start
 
@@ -99,14 +99,14 @@ def test_a_start_whose_answer_was_lost_is_asked_again(way):
 
 
 @pytest.mark.parametrize(("task", "answer"), [("new", True), ("other", False)])
-def test_it_returns_whether_something_is_so(way, task, answer):
+def test_statement_returns_its_boolean(way, task, answer):
     run_id = queued()
 
     with way():
         assert rename(id=UUID(run_id), task=task) is answer
 
 
-def test_a_mistake_is_one_of_djangos_and_the_connection_goes_on(way):
+def test_statement_error_is_django_error_and_keeps_the_connection(way):
     if connection.vendor != "postgresql":
         pytest.skip("SQLite takes a text of any length")
     run_id = queued()
@@ -117,12 +117,12 @@ def test_a_mistake_is_one_of_djangos_and_the_connection_goes_on(way):
     assert rename(id=UUID(run_id), task="new") is True
 
 
-def test_after_a_lost_connection_it_is_prepared_anew(way):
+def test_statement_is_prepared_again_after_a_lost_connection(way):
     if connection.vendor != "postgresql":
         pytest.skip("SQLite has no server")
     run_id = queued()
     assert rename(id=UUID(run_id), task="new") is True
-    [pid] = the_row("SELECT pg_backend_pid()")
+    [pid] = single_row("SELECT pg_backend_pid()")
     other = connection.copy()
     with other.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
@@ -136,7 +136,7 @@ def test_after_a_lost_connection_it_is_prepared_anew(way):
         assert rename(id=UUID(run_id), task="other") is False
 
 
-def the_row(statement: str) -> tuple[Any, ...]:
+def single_row(statement: str) -> tuple[Any, ...]:
     with connection.cursor() as cursor:
         cursor.execute(statement)
         return tuple(cursor.fetchone())

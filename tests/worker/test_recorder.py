@@ -1,4 +1,4 @@
-"""The thread that writes into the ledger: what it does when the database does not."""
+"""The recorder: it executes jobs, and repeats them until the database answers."""
 
 import signal
 import threading
@@ -39,7 +39,7 @@ def wait_until(condition: Callable[[], Any]) -> None:
 
 
 class Job:
-    """Fails as it is told, then returns True; knows in which thread it was done."""
+    """Raises each of `failures`, then returns True; records the threads that called it."""
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)
@@ -52,7 +52,7 @@ class Job:
         return True
 
 
-def test_a_job_is_done_in_its_thread(recorder_thread):
+def test_job_runs_in_the_recorder_thread(recorder_thread):
     job = Job()
 
     assert recorder_thread.execute(job)
@@ -60,7 +60,7 @@ def test_a_job_is_done_in_its_thread(recorder_thread):
     assert job.threads == ["recorder"]
 
 
-def test_a_connection_that_has_gone_is_made_anew_at_once(recorder_thread):
+def test_job_on_a_lost_connection_runs_again_on_a_new_one(recorder_thread):
     job = Job(OperationalError("gone"))
 
     assert recorder_thread.execute(job)
@@ -68,13 +68,13 @@ def test_a_connection_that_has_gone_is_made_anew_at_once(recorder_thread):
     assert len(job.threads) == 2
 
 
-def test_a_database_that_does_not_answer_is_an_error_for_the_one_who_asks(recorder_thread):
+def test_execute_without_the_database_raises_and_the_thread_goes_on(recorder_thread):
     with pytest.raises(OperationalError, match="still gone"):
         recorder_thread.execute(Job(OperationalError("gone"), OperationalError("still gone")))
     assert recorder_thread.execute(Job()), "the thread goes on"
 
 
-def test_a_mistake_is_no_reason_to_ask_again(recorder_thread):
+def test_job_with_an_integrity_error_is_not_repeated(recorder_thread):
     job = Job(IntegrityError("twice"))
 
     with pytest.raises(IntegrityError):
@@ -83,7 +83,7 @@ def test_a_mistake_is_no_reason_to_ask_again(recorder_thread):
     assert len(job.threads) == 1
 
 
-def test_nobody_waits_longer_than_they_can(recorder_thread):
+def test_execute_of_a_slow_job_times_out(recorder_thread):
     released = threading.Event()
 
     with pytest.raises(TimeoutError):
@@ -93,7 +93,7 @@ def test_nobody_waits_longer_than_they_can(recorder_thread):
     assert recorder_thread.execute(Job())
 
 
-def test_a_call_that_takes_too_long_is_made_all_the_same(recorder_thread, monkeypatch):
+def test_direct_statement_that_times_out_is_executed_by_the_recorder(recorder_thread, monkeypatch):
     statement = Job()
     monkeypatch.setattr(recorder_thread._connection, "execute", Mock(side_effect=TimeoutError))
 
@@ -105,7 +105,7 @@ def test_a_call_that_takes_too_long_is_made_all_the_same(recorder_thread, monkey
     assert len(statement.threads) == 1, "it might start what waits for its next attempt"
 
 
-def test_nobody_waits_for_what_is_told(recorder_thread):
+def test_enqueue_does_not_wait_for_the_job(recorder_thread):
     released, job = threading.Event(), Job()
 
     recorder_thread.enqueue(lambda: released.wait(10))
@@ -116,7 +116,7 @@ def test_nobody_waits_for_what_is_told(recorder_thread):
     wait_until(lambda: job.threads)
 
 
-def test_what_is_told_is_written_later_when_the_database_is_away(recorder_thread, caplog):
+def test_enqueued_job_is_repeated_until_the_database_answers(recorder_thread, caplog):
     job = Job(*(OperationalError("gone") for _ in range(3)))
 
     recorder_thread.enqueue(job)
@@ -125,7 +125,7 @@ def test_what_is_told_is_written_later_when_the_database_is_away(recorder_thread
     assert "The end of a run is written later: gone" in caplog.text
 
 
-def test_what_is_told_and_wrong_is_left_out(recorder_thread, caplog):
+def test_enqueued_job_with_an_integrity_error_is_abandoned(recorder_thread, caplog):
     job = Job(IntegrityError("twice"))
 
     recorder_thread.enqueue(job)
@@ -135,19 +135,19 @@ def test_what_is_told_and_wrong_is_left_out(recorder_thread, caplog):
     assert "A write to the ledger failed and is not repeated" in caplog.text
 
 
-def test_what_a_crash_of_the_database_may_have_forgotten_is_written_again(recorder_thread):
-    told, asked = Job(), Job()
-    recorder_thread.enqueue(told)
-    recorder_thread.execute(asked)
+def test_enqueued_job_is_repeated_after_a_database_crash(recorder_thread):
+    enqueued, executed = Job(), Job()
+    recorder_thread.enqueue(enqueued)
+    recorder_thread.execute(executed)
 
     recorder_thread.execute(Job(OperationalError("gone")))
 
-    wait_until(lambda: len(told.threads) == 2)
+    wait_until(lambda: len(enqueued.threads) == 2)
     assert recorder_thread.execute(Job(OperationalError("gone")))
-    assert (len(told.threads), len(asked.threads)) == (2, 1)
+    assert (len(enqueued.threads), len(executed.threads)) == (2, 1)
 
 
-def test_what_was_told_before_the_end_is_written_before_it(ongoing):
+def test_stop_executes_enqueued_jobs_first(ongoing):
     thread, jobs = Recorder(ongoing), [Job() for _ in range(20)]
     thread.start()
 
@@ -158,7 +158,7 @@ def test_what_was_told_before_the_end_is_written_before_it(ongoing):
     assert all(job.threads for job in jobs)
 
 
-def test_what_is_kept_is_written_in_its_order_when_the_database_answers(recorder_thread):
+def test_backlog_is_executed_in_order_when_the_database_answers(recorder_thread):
     done: list[str] = []
     away = Job(*(OperationalError("gone") for _ in range(3)))
 
@@ -168,7 +168,7 @@ def test_what_is_kept_is_written_in_its_order_when_the_database_answers(recorder
     wait_until(lambda: done == ["first", "second"])
 
 
-def test_what_cannot_be_written_does_not_hold_up_the_rest(recorder_thread, caplog):
+def test_backlog_job_with_an_error_does_not_block_the_rest(recorder_thread, caplog):
     last = Job()
 
     recorder_thread.retry_later(Job(IntegrityError("twice")))
@@ -179,7 +179,9 @@ def test_what_cannot_be_written_does_not_hold_up_the_rest(recorder_thread, caplo
 
 
 @pytest.mark.parametrize(("is_child", "ended"), [(True, [signal.SIGKILL]), (False, [])])
-def test_it_ends_its_process_when_its_run_was_cancelled(ongoing, monkeypatch, is_child, ended):
+def test_recorder_kills_a_child_process_whose_run_was_cancelled(
+    ongoing, monkeypatch, is_child, ended
+):
     looked, sent = [], []
     monkeypatch.setattr(recorder, "CANCELLATION_CHECK_SECONDS", 0.02)
     monkeypatch.setattr(recorder, "RETRY_INTERVAL_SECONDS", 0.01)
@@ -198,7 +200,7 @@ def test_it_ends_its_process_when_its_run_was_cancelled(ongoing, monkeypatch, is
     assert sent[:1] == ended
 
 
-def test_it_does_not_end_its_process_when_the_run_ends_meanwhile(ongoing, monkeypatch):
+def test_recorder_does_not_kill_its_process_when_the_run_ends_meanwhile(ongoing, monkeypatch):
     looked, sent = [], []
 
     def look(run_ids: list[str], at: object) -> bool:
@@ -221,7 +223,7 @@ def test_it_does_not_end_its_process_when_the_run_ends_meanwhile(ongoing, monkey
     assert (looked, sent) == ([["a run"]], [])
 
 
-def test_it_says_which_runs_live(ongoing, monkeypatch):
+def test_recorder_renews_the_leases_of_its_runs(ongoing, monkeypatch):
     said: list[list[str]] = []
     monkeypatch.setattr(recorder, "LEASE_RENEWAL_SECONDS", 0.02)
     monkeypatch.setattr(recorder, "RETRY_INTERVAL_SECONDS", 0.01)
@@ -236,7 +238,7 @@ def test_it_says_which_runs_live(ongoing, monkeypatch):
     assert said[:2] == [["a run"], ["a run"]]
 
 
-def test_it_leaves_signals_to_the_main_thread(recorder_thread):
+def test_recorder_blocks_signals_in_its_thread(recorder_thread):
     blocked: list[signal.Signals] = []
 
     recorder_thread.execute(

@@ -1,4 +1,4 @@
-"""The connection by which the thread of a task sends what every run needs."""
+"""The recorder's connection, on which threads of tasks send statements themselves."""
 
 import time
 from collections.abc import Iterator
@@ -21,8 +21,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 RENAME = "UPDATE scheduler_api_run SET task = %(task)s WHERE id = %(id)s RETURNING task = 'new'"
 KEEP = "UPDATE scheduler_api_run SET result = %(result)s WHERE id = %(id)s RETURNING true"
-keep = PreparedStatement("keep_by_line", postgresql=KEEP, others=KEEP)
-rename = PreparedStatement("rename_by_line", postgresql=RENAME, others=RENAME)
+keep = PreparedStatement("store_result", postgresql=KEEP, others=KEEP)
+rename = PreparedStatement("rename_on_recorder_connection", postgresql=RENAME, others=RENAME)
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def run_id() -> UUID:
 
 
 class Owner:
-    """A thread that has a line, as a recorder has, and does with it what it is asked to."""
+    """Owns a connection, as a recorder does, and executes jobs on it."""
 
     def __init__(self) -> None:
         self.refused: list[tuple[BoundStatement, Exception]] = []
@@ -45,15 +45,15 @@ class Owner:
         )
 
     def do(self, job: Job = lambda: None) -> Any:
-        """Hold the line in a thread of its own, whose connection stays open for the next one."""
+        """Execute a job inside `exclusive`, in a thread that leaves its connection open."""
 
-        def exclusive() -> Any:
+        def in_thread() -> Any:
             connections[DEFAULT_DB_ALIAS] = self.database
             with self.connection.exclusive():
                 return job()
 
         with ThreadPoolExecutor(max_workers=1) as thread:
-            return thread.submit(exclusive).result(10)
+            return thread.submit(in_thread).result(10)
 
     def __enter__(self) -> "Owner":
         self.database = connection.copy()
@@ -73,48 +73,48 @@ def unprepared() -> Iterator[Owner]:
 @pytest.fixture
 def owner(unprepared: Owner, run_id: UUID) -> Owner:
     if connection.vendor != "postgresql":
-        pytest.skip("only a connection of PostgreSQL's is used by two threads")
+        pytest.skip("only a connection to PostgreSQL is used by two threads")
     assert unprepared.do(BoundStatement(rename, {"id": run_id, "task": "old"})) is False
     return unprepared
 
 
-def test_a_statement_is_left_to_the_recorder_without_fast_paths(owner, run_id, settings):
+def test_connection_sends_no_statement_without_fast_paths(owner, run_id, settings):
     settings.FAST_PATHS = False
 
     assert owner.connection.execute(to("new", run_id), seconds=5) is None
     assert not owner.connection.send(to("new", run_id), seconds=1)
-    assert the_task() == "old"
+    assert stored_task_name() == "old"
 
 
 def to(task: str, run_id: UUID) -> BoundStatement:
     return BoundStatement(rename, {"id": run_id, "task": task})
 
 
-def the_task() -> str:
+def stored_task_name() -> str:
     return Run.objects.get().task
 
 
-def test_it_returns_what_the_statement_returns(owner, run_id):
+def test_execute_returns_the_value_of_the_statement(owner, run_id):
     assert owner.connection.execute(to("new", run_id), seconds=5) is True
     assert owner.connection.execute(to("newer", run_id), seconds=5) is False
     assert owner.connection.execute(to("newest", uuid4()), seconds=5) is None
 
-    assert the_task() == "newer"
+    assert stored_task_name() == "newer"
 
 
-def test_what_is_sent_goes_before_what_comes_next(owner, run_id):
+def test_sent_statement_runs_before_the_next_one(owner, run_id):
     assert owner.connection.send(to("sent", run_id), seconds=1)
     assert owner.connection.send(to("sent next", run_id), seconds=1)
     assert owner.connection.execute(to("asked", run_id), seconds=5) is False
-    assert the_task() == "asked"
+    assert stored_task_name() == "asked"
 
     assert owner.connection.send(to("sent at last", run_id), seconds=1)
     owner.do()
-    assert the_task() == "sent at last"
+    assert stored_task_name() == "sent at last"
     assert not owner.refused
 
 
-def test_what_is_longer_than_a_socket_takes_at_once_is_sent(owner, run_id):
+def test_statement_longer_than_the_socket_buffer_is_sent(owner, run_id):
     owner.do(BoundStatement(keep, {"id": run_id, "result": ""}))
     long = "x" * 30_000_000
 
@@ -124,23 +124,23 @@ def test_what_is_longer_than_a_socket_takes_at_once_is_sent(owner, run_id):
     assert Run.objects.get().result == long
 
 
-def test_a_connection_that_is_not_ready_is_left_to_its_owner(unprepared, run_id):
-    def is_left(connection: RecorderConnection) -> bool:
+def test_connection_that_is_not_ready_is_not_used_by_other_threads(unprepared, run_id):
+    def is_unused(connection: RecorderConnection) -> bool:
         statement = to("new", run_id)
         return connection.execute(statement, seconds=5) is None and not connection.send(
             statement, seconds=0.1
         )
 
-    assert is_left(unprepared.connection), "nobody has opened it"
+    assert is_unused(unprepared.connection), "nobody has opened it"
     unprepared.do(Run.objects.exists)
-    assert is_left(unprepared.connection), "nobody has prepared the statement"
+    assert is_unused(unprepared.connection), "nobody has prepared the statement"
     unprepared.do(to("old", run_id))
     unprepared.do(unprepared.connection.give_up)
-    assert is_left(unprepared.connection), "it was closed"
-    assert the_task() == "old"
+    assert is_unused(unprepared.connection), "it was closed"
+    assert stored_task_name() == "old"
 
 
-def test_nobody_else_has_it_while_it_is_held(owner, run_id):
+def test_exclusive_connection_is_not_used_by_other_threads(owner, run_id):
     statement = to("new", run_id)
 
     def others() -> tuple[bool | None, bool]:
@@ -149,10 +149,10 @@ def test_nobody_else_has_it_while_it_is_held(owner, run_id):
         )
 
     assert owner.do(others) == (None, False)
-    assert the_task() == "old"
+    assert stored_task_name() == "old"
 
 
-def test_what_was_refused_is_heard_of_and_the_next_is_not_held_up(owner, run_id):
+def test_refused_statement_calls_on_error_and_does_not_block_the_next(owner, run_id):
     too_long = to("x" * 201, run_id)
 
     assert owner.connection.send(too_long, seconds=1)
@@ -161,14 +161,12 @@ def test_what_was_refused_is_heard_of_and_the_next_is_not_held_up(owner, run_id)
     [(statement, error)] = owner.refused
     assert statement is too_long
     assert isinstance(error, DataError)
-    assert owner.connection.execute(too_long, seconds=5) is None, (
-        "whoever asks otherwise hears of it"
-    )
+    assert owner.connection.execute(too_long, seconds=5) is None, "the caller gets no error"
     assert owner.connection.execute(to("new", run_id), seconds=5) is True
     assert len(owner.refused) == 1
 
 
-def test_when_the_connection_goes_what_was_sent_is_returned(owner, run_id):
+def test_give_up_returns_statements_sent_on_a_lost_connection(owner, run_id):
     sent = to("sent", run_id)
     assert owner.connection.send(sent, seconds=1)
     terminate(owner)
@@ -185,7 +183,7 @@ def test_when_the_connection_goes_what_was_sent_is_returned(owner, run_id):
     assert owner.do(owner.connection.give_up) == []
 
 
-def test_what_it_answers_for_later_is_on_the_disk(owner, run_id, monkeypatch):
+def test_check_flushed_forgets_only_old_statements(owner, run_id, monkeypatch):
     late = to("new", run_id)
     assert owner.connection.send(to("sent", run_id), seconds=1)
     later = connection_module.FLUSH_SECONDS + 1
@@ -197,7 +195,7 @@ def test_what_it_answers_for_later_is_on_the_disk(owner, run_id, monkeypatch):
     assert owner.do(owner.connection.give_up) == [late]
 
 
-def test_a_connection_that_has_gone_settles_nothing_however_long_ago(owner, run_id, monkeypatch):
+def test_check_flushed_on_a_lost_connection_forgets_nothing(owner, run_id, monkeypatch):
     sent = to("new", run_id)
     assert owner.connection.send(sent, seconds=1)
     terminate(owner)
@@ -209,7 +207,7 @@ def test_a_connection_that_has_gone_settles_nothing_however_long_ago(owner, run_
     assert owner.do(owner.connection.give_up) == [sent]
 
 
-def test_nobody_waits_longer_than_they_can_and_the_answer_is_no_one_elses(owner, run_id):
+def test_late_reply_is_not_returned_for_another_statement(owner, run_id):
     with locked(run_id):
         with pytest.raises(TimeoutError):
             owner.connection.execute(to("new", run_id), seconds=0.1)
@@ -218,10 +216,10 @@ def test_nobody_waits_longer_than_they_can_and_the_answer_is_no_one_elses(owner,
         assert not owner.connection.send(to("newest", run_id), seconds=0.1)
 
     assert owner.connection.execute(to("other", uuid4()), seconds=5) is None
-    assert the_task() == "new"
+    assert stored_task_name() == "new"
 
 
-def test_whoever_did_not_wait_for_a_refusal_does_not_hear_of_it(owner, run_id):
+def test_late_refusal_of_an_executed_statement_does_not_call_on_error(owner, run_id):
     owner.do(lambda: owner.database.cursor().execute("SET lock_timeout = '300ms'"))
     with locked(run_id):
         with pytest.raises(TimeoutError):
@@ -230,10 +228,10 @@ def test_whoever_did_not_wait_for_a_refusal_does_not_hear_of_it(owner, run_id):
 
     assert not owner.refused
     assert owner.connection.execute(to("newer", run_id), seconds=5) is False
-    assert the_task() == "newer"
+    assert stored_task_name() == "newer"
 
 
-def test_what_was_sent_and_is_refused_late_is_heard_of(owner, run_id):
+def test_late_refusal_of_a_sent_statement_calls_on_error(owner, run_id):
     owner.do(lambda: owner.database.cursor().execute("SET lock_timeout = '300ms'"))
     sent = to("new", run_id)
     with locked(run_id):
@@ -245,7 +243,7 @@ def test_what_was_sent_and_is_refused_late_is_heard_of(owner, run_id):
     assert isinstance(error, OperationalError)
 
 
-def test_who_is_interrupted_leaves_it_as_it_was(owner, run_id, monkeypatch):
+def test_interrupted_execute_leaves_the_connection_usable(owner, run_id, monkeypatch):
     def interrupted(*_: object, **__: object) -> None:
         raise SoftTimeLimitExceeded
 
@@ -255,7 +253,7 @@ def test_who_is_interrupted_leaves_it_as_it_was(owner, run_id, monkeypatch):
             owner.connection.execute(to("new", run_id), seconds=5)
 
     assert owner.connection.execute(to("newer", run_id), seconds=5) is False
-    assert the_task() == "newer"
+    assert stored_task_name() == "newer"
 
 
 def terminate(owner: Owner) -> None:
@@ -266,7 +264,7 @@ def terminate(owner: Owner) -> None:
 
 @contextmanager
 def locked(run_id: UUID) -> Iterator[None]:
-    """Keep a row from all others."""
+    """Lock a row for the duration of the block."""
     other = connection.copy()
     other.set_autocommit(False)
     with other.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""What a worker stores of itself."""
+"""The registration of a worker and its tasks in the catalogue."""
 
 import threading
 from datetime import timedelta
@@ -32,7 +32,7 @@ def living() -> list[str]:
     return [each.name for each in alive if each.is_alive]
 
 
-def told(**parts) -> Announcement:
+def announcement(**parts) -> Announcement:
     values = {
         "name": "celery@one",
         "queues": lambda: ["celery"],
@@ -44,7 +44,7 @@ def told(**parts) -> Announcement:
     return Announcement(**{**values, **parts})
 
 
-def test_a_worker_stores_itself_and_its_tasks():
+def test_announce_stores_the_worker_and_its_tasks():
     one = worker(send_report, close_books, queues=("celery", "slow"))
 
     assert (one.name, one.queues, one.version) == ("celery@one", ["celery", "slow"], "1.2")
@@ -55,7 +55,7 @@ def test_a_worker_stores_itself_and_its_tasks():
     assert living() == ["celery@one"]
 
 
-def test_workers_with_the_same_tasks_share_one_list(django_assert_max_num_queries):
+def test_announce_shares_one_list_among_workers_with_the_same_tasks(django_assert_max_num_queries):
     worker(send_report, close_books)
 
     with django_assert_max_num_queries(12):  # with savepoints, however many tasks it has
@@ -66,13 +66,13 @@ def test_workers_with_the_same_tasks_share_one_list(django_assert_max_num_querie
     assert living() == ["celery@one", "celery@two"]
 
 
-def test_a_task_that_differs_is_as_the_last_worker_to_start_has_it():
+def test_announce_replaces_a_task_that_differs():
     worker(send_report, version="1")
 
     def send_report_of_a_quarter(quarter: int) -> None: ...
 
     registration.announce(
-        told(
+        announcement(
             name="celery@two",
             version="2",
             tasks=lambda: [task_of(send_report_of_a_quarter, REPORT)],
@@ -85,7 +85,7 @@ def test_a_task_that_differs_is_as_the_last_worker_to_start_has_it():
     assert TaskList.objects.count() == 1
 
 
-def test_what_a_worker_no_longer_has_was_last_seen_with_it():
+def test_announce_dates_removed_tasks_by_the_worker_before():
     one = worker(send_report, close_books)
     seen(one, ago=timedelta(hours=1))
     last = Worker.objects.get().last_seen_at
@@ -99,12 +99,12 @@ def test_what_a_worker_no_longer_has_was_last_seen_with_it():
     assert availability[REPORT].last_seen_at > last
 
 
-def test_a_name_that_no_periodic_task_can_have_and_odd_text_are_no_trouble():
+def test_announce_skips_long_names_and_null_characters():
     def odd() -> None:
         """With a \0 in it."""
 
     tasks = [task_of(odd), task_of(odd, "x" * 201)]
-    registration.announce(told(tasks=lambda: tasks))
+    registration.announce(announcement(tasks=lambda: tasks))
 
     assert [spec.doc for spec in TaskSpec.objects.all()] == ["With a  in it."]
 
@@ -114,14 +114,14 @@ def test_a_name_that_no_periodic_task_can_have_and_odd_text_are_no_trouble():
 
 @pytest.fixture
 def beat(monkeypatch):
-    """What the thread does once, in that of the test, on its connection."""
+    """Send one heartbeat, in the test's thread and on its connection."""
     monkeypatch.setattr(registration.connection, "close", lambda: None)
     return lambda announcer: announcer._try(announcer._send_heartbeat)
 
 
-def test_it_says_that_it_lives_and_what_it_listens_to_now(beat):
+def test_heartbeat_updates_last_seen_and_queues(beat):
     queues = ["celery"]
-    announcer = Announcer(told(queues=lambda: queues))
+    announcer = Announcer(announcement(queues=lambda: queues))
     beat(announcer)
     kill(Worker.objects.get())
     queues.append("slow")
@@ -132,8 +132,8 @@ def test_it_says_that_it_lives_and_what_it_listens_to_now(beat):
     assert Worker.objects.get().queues == ["celery", "slow"]
 
 
-def test_a_worker_that_stops_says_so(beat):
-    announcer = Announcer(told())
+def test_stopped_worker_is_not_alive(beat):
+    announcer = Announcer(announcement())
     beat(announcer)
 
     announcer._try(announcer._record_stop)
@@ -142,8 +142,8 @@ def test_a_worker_that_stops_says_so(beat):
     assert living() == []
 
 
-def test_one_that_was_forgotten_tells_all_again(beat):
-    announcer = Announcer(told())
+def test_deleted_worker_registers_again(beat):
+    announcer = Announcer(announcement())
     beat(announcer)
     Worker.objects.all().delete()
 
@@ -152,8 +152,8 @@ def test_one_that_was_forgotten_tells_all_again(beat):
     assert living() == ["celery@one"]
 
 
-def test_one_that_stops_late_leaves_that_to_its_successor(beat):
-    old, new = Announcer(told(pid=1)), Announcer(told(pid=2))
+def test_late_stop_does_not_change_the_successor(beat):
+    old, new = Announcer(announcement(pid=1)), Announcer(announcement(pid=2))
     beat(old)
     beat(new)
 
@@ -163,11 +163,11 @@ def test_one_that_stops_late_leaves_that_to_its_successor(beat):
     assert (Worker.objects.get().pid, living()) == (2, ["celery@one"])
 
 
-def test_without_the_database_it_says_so_once_and_goes_on(beat, monkeypatch, caplog):
+def test_announcer_without_the_database_warns_once_and_goes_on(beat, monkeypatch, caplog):
     def away(*_):
         raise OperationalError("the server\nis away")
 
-    announcer = Announcer(told())
+    announcer = Announcer(announcement())
     with monkeypatch.context() as patch:
         patch.setattr(registration, "announce", away)
         beat(announcer)
@@ -179,7 +179,7 @@ def test_without_the_database_it_says_so_once_and_goes_on(beat, monkeypatch, cap
     assert living() == ["celery@one"]
 
 
-def test_a_fork_waits_for_the_thread_but_not_for_long(monkeypatch):
+def test_fork_waits_for_the_lock_up_to_a_timeout(monkeypatch):
     monkeypatch.setattr(fork_lock_module, "FORK_TIMEOUT_SECONDS", 0.05)
     fork_lock = fork_lock_module.ForkLock()
 
@@ -195,9 +195,9 @@ def test_a_fork_waits_for_the_thread_but_not_for_long(monkeypatch):
         pass
 
 
-def test_the_thread_ends_when_it_is_told_to(monkeypatch):
+def test_stop_ends_the_announcer_thread(monkeypatch):
     beaten = threading.Event()
-    announcer = Announcer(told())
+    announcer = Announcer(announcement())
     monkeypatch.setattr(announcer, "_send_heartbeat", beaten.set)
     monkeypatch.setattr(announcer, "_record_stop", lambda: None)
     announcer.start()
@@ -211,7 +211,7 @@ def test_the_thread_ends_when_it_is_told_to(monkeypatch):
 # --- What is forgotten ------------------------------------------------------------------------
 
 
-def test_a_worker_that_nobody_has_seen_for_long_is_forgotten_and_what_it_alone_had():
+def test_stale_worker_is_deleted_with_tasks_of_its_own():
     worker(send_report, name="celery@now")
     old = worker(send_report, close_books, name="celery@then")
     seen(old, ago=WORKER_RETENTION + LONGER)
@@ -225,7 +225,7 @@ def test_a_worker_that_nobody_has_seen_for_long_is_forgotten_and_what_it_alone_h
     assert TaskList.objects.count() == 1
 
 
-def test_what_a_periodic_task_names_is_not_forgotten():
+def test_task_of_a_periodic_task_is_not_deleted():
     stored(task=BOOKS)
     old = worker(send_report, close_books)
     seen(old, ago=WORKER_RETENTION + LONGER)
@@ -236,7 +236,7 @@ def test_what_a_periodic_task_names_is_not_forgotten():
     assert [spec.name for spec in TaskSpec.objects.all()] == [BOOKS]
 
 
-def test_one_seen_lately_stays():
+def test_worker_seen_lately_is_not_deleted():
     seen(worker(send_report), ago=WORKER_RETENTION - LONGER)
 
     assert delete_stale_workers() == 0

@@ -1,4 +1,4 @@
-"""What a worker makes of a run: each test lets it take a message, as Celery does."""
+"""Records of runs in a worker: each test delivers a message, as Celery does."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -30,7 +30,7 @@ GONE = {"lease_until": datetime.now(UTC) - timedelta(minutes=10), "attempts": 1}
 
 
 class Inline:
-    """A recorder in the thread of the test, whose transaction is to be rolled back."""
+    """A recorder that executes jobs at once, in the transaction of the test."""
 
     def __init__(self) -> None:
         self.kept: list[Callable[[], bool]] = []
@@ -53,7 +53,7 @@ class Inline:
 
 @pytest.fixture
 def recorder(monkeypatch: Any) -> Inline:
-    # Celery closes it after each task.
+    # Celery closes the connection after each task.
     monkeypatch.setattr(connections[DEFAULT_DB_ALIAS], "close", lambda: None)
     inline = Inline()
     monkeypatch.setattr(signals, "recorder", lambda: inline)
@@ -62,7 +62,7 @@ def recorder(monkeypatch: Any) -> Inline:
 
 
 class Body:
-    """What the task does, and under which ids it has started."""
+    """The function of the test's task, and the ids under which it has started."""
 
     def __init__(self) -> None:
         self.started: list[str] = []
@@ -76,14 +76,14 @@ def body() -> Body:
 
 @pytest.fixture
 def deliver(recorder: Inline, body: Body) -> Any:
-    """Let a worker take a message, and return what Celery says has become of it."""
+    """Deliver a message to a worker; return the state that Celery reports."""
 
     @current_app.task(name="tests.noted", bind=True, shared=False)
     def noted(task: Any, *args: Any, **kwargs: Any) -> Any:
         body.started.append(task.request.id)
         return body.does(task, *args, **kwargs)
 
-    def deliver_it(run_id: str, *args: Any, kwargs: Any = None, **request: Any) -> str:
+    def deliver_message(run_id: str, *args: Any, kwargs: Any = None, **request: Any) -> str:
         headers = {
             **OF_BEAT,
             "delivery_info": {},
@@ -96,7 +96,7 @@ def deliver(recorder: Inline, body: Body) -> Any:
         _, info, *_ = trace(run_id, list(args), kwargs or {}, headers)
         return info.state if info else "SUCCESS"
 
-    yield deliver_it
+    yield deliver_message
     current_app.tasks.pop(noted.name)
 
 
@@ -104,7 +104,7 @@ def run(**columns: Any) -> str:
     return str(entered(**{"periodic_task_id": 1, "state": "queued", **columns}).pk)
 
 
-def the_run() -> Run:
+def stored_run() -> Run:
     return Run.objects.get()
 
 
@@ -112,25 +112,25 @@ def the_run() -> Run:
 
 
 @pytest.mark.parametrize("state", ["pending", "queued"])
-def test_a_message_that_comes_twice_starts_its_run_once(deliver, body, state):
+def test_second_message_of_a_run_is_dropped(deliver, body, state):
     run_id = run(state=state)
 
     assert deliver(run_id) == "SUCCESS"
     assert deliver(run_id) == "IGNORED"
 
     assert body.started == [run_id]
-    assert the_run().attempts == 1
+    assert stored_run().attempts == 1
 
 
-def test_what_runs_says_so_and_its_repeat_does_not_end_it(deliver, body):
+def test_running_run_has_a_lease_and_ignores_a_second_message(deliver, body):
     run_id = run()
     seen = []
 
     def look(task: Any) -> None:
-        seen.append(the_run())
+        seen.append(stored_run())
         body.does = lambda *_: None
         assert deliver(run_id) == "IGNORED"
-        assert the_run().state == "running"
+        assert stored_run().state == "running"
 
     body.does = look
     deliver(run_id)
@@ -138,22 +138,22 @@ def test_what_runs_says_so_and_its_repeat_does_not_end_it(deliver, body):
     [running] = seen
     assert (running.state, running.worker, running.attempts) == ("running", "celery@here", 1)
     assert timedelta(0) <= running.lease_until - running.started_at - transitions.LEASE < HALF
-    assert the_run().state == "succeeded"
+    assert stored_run().state == "succeeded"
 
 
 @pytest.mark.parametrize("state", ["cancelled", "unroutable", "expired", "succeeded"])
-def test_a_run_that_has_ended_does_not_start(deliver, body, state):
+def test_message_of_an_ended_run_is_dropped(deliver, body, state):
     assert deliver(run(state=state)) == "IGNORED"
     assert body.started == []
 
 
-def test_a_run_that_was_given_up_may_still_come_out_of_a_long_queue(deliver, body):
-    assert deliver(run(state="lost", reason="No worker has told of it.")) == "SUCCESS"
+def test_lost_run_that_never_started_starts(deliver, body):
+    assert deliver(run(state="lost", reason="No worker has reported on it.")) == "SUCCESS"
 
-    assert (the_run().state, the_run().reason) == ("succeeded", "")
+    assert (stored_run().state, stored_run().reason) == ("succeeded", "")
 
 
-def test_a_run_that_was_lost_while_it_ran_does_not_start_again(deliver, body):
+def test_lost_run_that_had_started_does_not_start_again(deliver, body):
     assert deliver(run(state="lost", started_at=NOON)) == "IGNORED"
     assert body.started == []
 
@@ -161,21 +161,23 @@ def test_a_run_that_was_lost_while_it_ran_does_not_start_again(deliver, body):
 @pytest.mark.parametrize(
     "run_id", ["889b2d80-7191-435c-92eb-809ea794cdd2", "an-id-of-somebody-else"]
 )
-def test_what_the_ledger_does_not_know_runs(deliver, body, run_id):
+def test_message_of_an_unknown_run_is_executed(deliver, body, run_id):
     assert deliver(run_id) == "SUCCESS"
     assert body.started == [run_id]
 
 
-def test_what_is_not_of_beat_is_left_alone(deliver, body):
+def test_message_of_another_sender_is_not_recorded(deliver, body):
     run_id = run(state="cancelled")
 
     assert deliver(run_id, periodic_task_name=None) == "SUCCESS"
 
     assert body.started == [run_id]
-    assert the_run().state == "cancelled"
+    assert stored_run().state == "cancelled"
 
 
-def test_without_a_database_a_run_starts_and_its_end_is_kept(deliver, body, recorder, caplog):
+def test_run_without_the_database_starts_and_records_its_end_later(
+    deliver, body, recorder, caplog
+):
     run_id = run()
     recorder.is_away = True
 
@@ -183,25 +185,25 @@ def test_without_a_database_a_run_starts_and_its_end_is_kept(deliver, body, reco
 
     assert body.started == [run_id]
     assert "without recording it: gone" in caplog.text
-    assert the_run().state == "queued"
+    assert stored_run().state == "queued"
     unseen, end = recorder.kept
     assert unseen()
-    assert (the_run().state, the_run().started_at) == ("queued", None)
-    assert the_run().lease_until > datetime.now(UTC)
+    assert (stored_run().state, stored_run().started_at) == ("queued", None)
+    assert stored_run().lease_until > datetime.now(UTC)
     assert end()
     assert not unseen()
-    assert (the_run().state, the_run().lease_until) == ("succeeded", None)
+    assert (stored_run().state, stored_run().lease_until) == ("succeeded", None)
 
 
 # --- Ends -------------------------------------------------------------------------------------
 
 
-def test_a_result_is_kept(deliver, body):
+def test_result_is_recorded_without_secrets(deliver, body):
     body.does = lambda task, x: {"sum": x + 2, "at": NOON, "api_token": "seen by nobody"}
 
     deliver(run(), 40)
 
-    ended = the_run()
+    ended = stored_run()
     assert ended.state == "succeeded"
     assert ended.result == '{"sum": 42, "at": "2027-06-01T12:00:00Z", "api_token": "***"}'
     assert not ended.is_result_truncated
@@ -209,14 +211,14 @@ def test_a_result_is_kept(deliver, body):
     assert ended.lease_until is None
 
 
-def test_an_exception_is_kept_without_the_secrets_of_its_arguments(deliver, body):
+def test_exception_is_recorded_without_secrets_of_the_arguments(deliver, body):
     def fail(task: Any, *, password: str) -> None:
         raise ValueError(f"wrong: {password}")
 
     body.does = fail
     assert deliver(run(), kwargs={"password": "hush-hush"}) == "FAILURE"
 
-    ended = the_run()
+    ended = stored_run()
     assert (ended.state, ended.error_type, ended.error_message) == (
         "failed",
         "ValueError",
@@ -226,15 +228,15 @@ def test_an_exception_is_kept_without_the_secrets_of_its_arguments(deliver, body
     assert "hush-hush" not in ended.traceback
 
 
-def test_arguments_that_do_not_fit_are_a_failure(deliver, body):
+def test_arguments_that_do_not_fit_fail_the_run(deliver, body):
     body.does = lambda task: None
 
     assert deliver(run(), "one too many") == "FAILURE"
 
-    assert the_run().error_type == "TypeError"
+    assert stored_run().error_type == "TypeError"
 
 
-def test_a_retry_is_another_attempt_of_the_same_run(deliver, body, monkeypatch):
+def test_celery_retry_is_another_attempt_of_the_run(deliver, body, monkeypatch):
     sent = []
     run_id = run()
 
@@ -249,7 +251,7 @@ def test_a_retry_is_another_attempt_of_the_same_run(deliver, body, monkeypatch):
     body.does = fail_once
     assert deliver(run_id) == "RETRY"
 
-    waiting = the_run()
+    waiting = stored_run()
     assert (waiting.state, waiting.attempts) == ("queued", 1)
     assert waiting.reason == "Waiting for a retry: ValueError: not yet"
     assert waiting.lease_until > datetime.now(UTC) + timedelta(hours=2)
@@ -259,49 +261,49 @@ def test_a_retry_is_another_attempt_of_the_same_run(deliver, body, monkeypatch):
 
     assert deliver(run_id) == "IGNORED", "the message that was sent before comes again"
     assert deliver(run_id, retries=1) == "SUCCESS"
-    assert (the_run().state, the_run().attempts) == ("succeeded", 2)
-    assert (the_run().result, the_run().reason) == ('"at last"', "")
+    assert (stored_run().state, stored_run().attempts) == ("succeeded", 2)
+    assert (stored_run().result, stored_run().reason) == ('"at last"', "")
 
 
-def test_a_task_that_ignores_itself_has_ended(deliver, body):
+def test_task_that_raises_ignore_succeeds(deliver, body):
     def ignore(task: Any) -> None:
         raise Ignore
 
     body.does = ignore
     assert deliver(run()) == "IGNORED"
 
-    assert (the_run().state, the_run().reason) == ("succeeded", signals.IGNORED)
+    assert (stored_run().state, stored_run().reason) == ("succeeded", signals.IGNORED)
 
 
-def test_a_message_that_is_put_back_is_another_attempt(deliver, body):
+def test_task_that_raises_reject_is_another_attempt(deliver, body):
     def put_back(task: Any) -> None:
         raise Reject("busy", requeue=True)
 
     run_id = run()
     body.does = put_back
     assert deliver(run_id) == "REJECTED"
-    assert the_run().state == "queued"
+    assert stored_run().state == "queued"
 
     body.does = lambda task: None
     assert deliver(run_id, delivery_info={"redelivered": True}) == "SUCCESS"
-    assert (the_run().state, the_run().attempts) == ("succeeded", 2)
+    assert (stored_run().state, stored_run().attempts) == ("succeeded", 2)
 
 
-def test_an_end_is_that_of_its_own_start(recorder):
+def test_end_of_an_earlier_start_is_not_recorded(recorder):
     run_id = run(state="running", started_at=NOON)
 
     earlier = NOON - timedelta(minutes=1)
     assert not transitions.end(run_id, at=NOON, state="failed", started_at=earlier)
 
-    assert the_run().state == "running"
+    assert stored_run().state == "running"
 
 
-def test_a_run_that_was_given_up_and_ends_has_ended(deliver, body):
+def test_lost_run_that_ends_is_recorded(deliver, body):
     body.does = lambda task: Run.objects.update(state="lost", lease_until=None)
 
     deliver(run())
 
-    assert the_run().state == "succeeded"
+    assert stored_run().state == "succeeded"
 
 
 @pytest.mark.parametrize(
@@ -313,7 +315,7 @@ def test_a_run_that_was_given_up_and_ends_has_ended(deliver, body):
         ({"state": "succeeded"}, False),
     ],
 )
-def test_what_was_cancelled_is_ended(recorder, columns, is_ended):
+def test_cancelled_run_is_ended(recorder, columns, is_ended):
     run_id = run(started_at=NOON, lease_until=NOON, **columns)
 
     assert transitions.end_asked_for([run_id], at=NOON) is is_ended
@@ -322,15 +324,15 @@ def test_what_was_cancelled_is_ended(recorder, columns, is_ended):
         transitions.TERMINATED if "is_cancel_requested" in columns else columns.get("reason", "")
     )
     state = "cancelled" if is_ended else columns["state"]
-    assert (the_run().state, the_run().reason) == (state, reason)
+    assert (stored_run().state, stored_run().reason) == (state, reason)
 
 
-def test_a_run_that_was_cancelled_meanwhile_stays_so(deliver, body):
+def test_run_cancelled_while_it_runs_stays_cancelled(deliver, body):
     body.does = lambda task: Run.objects.update(state="cancelled")
 
     deliver(run())
 
-    assert the_run().state == "cancelled"
+    assert stored_run().state == "cancelled"
 
 
 # --- What the broker delivers again -----------------------------------------------------------
@@ -340,39 +342,39 @@ def again(deliver: Any, run_id: str) -> str:
     return str(deliver(run_id, delivery_info={"redelivered": True}))
 
 
-def test_what_no_worker_had_started_starts(deliver, body):
+def test_redelivered_message_of_an_unstarted_run_starts_it(deliver, body):
     assert again(deliver, run()) == "SUCCESS"
-    assert the_run().attempts == 1
+    assert stored_run().attempts == 1
 
 
-def test_a_run_whose_worker_may_live_does_not_start_twice(deliver, body):
+def test_redelivered_run_with_a_lease_does_not_start_again(deliver, body):
     lease = datetime.now(UTC) + timedelta(seconds=30)
     run_id = run(state="running", started_at=NOON, lease_until=lease, attempts=1)
 
     assert again(deliver, run_id) == "IGNORED"
 
     assert body.started == []
-    assert the_run().state == "running"
+    assert stored_run().state == "running"
 
 
-def test_a_run_whose_worker_is_gone_starts_again(deliver, body):
+def test_redelivered_run_with_an_expired_lease_starts_again(deliver, body):
     task = may_start(2)
     run_id = run(periodic_task_id=task, state="running", started_at=NOON, **GONE)
 
     assert again(deliver, run_id) == "SUCCESS"
 
-    assert (the_run().state, the_run().attempts) == ("succeeded", 2)
+    assert (stored_run().state, stored_run().attempts) == ("succeeded", 2)
 
 
 @pytest.mark.parametrize("most", [1, 2, 3])
-def test_a_task_that_kills_its_worker_does_not_loop(deliver, body, most):
+def test_redelivered_run_starts_at_most_max_attempts_times(deliver, body, most):
     columns = {"state": "running", "started_at": NOON, **GONE, "attempts": most}
     run_id = run(periodic_task_id=may_start(most), **columns)
 
     assert again(deliver, run_id) == "IGNORED"
 
     assert body.started == []
-    assert the_run().state == "running", "beat ends it, when it finds that its lease is over"
+    assert stored_run().state == "running", "beat ends it, when it finds that its lease is over"
 
 
 def may_start(times: int) -> int:
@@ -381,7 +383,7 @@ def may_start(times: int) -> int:
     return int(task.pk)
 
 
-# --- What the main process of a worker tells --------------------------------------------------
+# --- The main process of a worker ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -391,7 +393,7 @@ def may_start(times: int) -> int:
         (WorkerLostError("signal 9"), "lost", signals.LOST),
     ],
 )
-def test_a_process_that_was_killed(deliver, error, state, reason):
+def test_lost_process_ends_the_run_in_the_main_process(deliver, error, state, reason):
     run_id = run(state="running", started_at=NOON)
 
     celery_signals.task_failure.send(
@@ -404,11 +406,11 @@ def test_a_process_that_was_killed(deliver, error, state, reason):
         einfo=None,
     )
 
-    assert (the_run().state, the_run().reason) == (state, reason)
-    assert the_run().error_type == type(error).__name__
+    assert (stored_run().state, stored_run().reason) == (state, reason)
+    assert stored_run().error_type == type(error).__name__
 
 
-def test_nothing_is_forked_while_the_main_process_writes(deliver, monkeypatch):
+def test_main_process_holds_the_fork_lock_while_it_writes(deliver, monkeypatch):
     seen: list[bool] = []
 
     def look(*_: Any, **__: Any) -> bool:
@@ -422,7 +424,7 @@ def test_nothing_is_forked_while_the_main_process_writes(deliver, monkeypatch):
     assert not fork_lock.is_locked
 
 
-def test_a_task_that_the_worker_does_not_know(deliver):
+def test_unknown_task_fails_the_run(deliver):
     run_id, other_id = run(), run()
 
     for pk, headers in ((run_id, OF_BEAT), (other_id, {})):
@@ -448,7 +450,7 @@ def test_a_task_that_the_worker_does_not_know(deliver):
         ({"terminated": True, "expired": False}, "cancelled", main_process.TERMINATED),
     ],
 )
-def test_a_message_that_was_revoked(deliver, flags, state, reason):
+def test_revoked_message_ends_the_run(deliver, flags, state, reason):
     run_id = run()
 
     for request in (Context(id=run_id, **OF_BEAT), Context(id="of-somebody-else")):
@@ -456,4 +458,4 @@ def test_a_message_that_was_revoked(deliver, flags, state, reason):
             sender=current_app.tasks["tests.noted"], request=request, signum=None, **flags
         )
 
-    assert (the_run().state, the_run().reason) == (state, reason)
+    assert (stored_run().state, stored_run().reason) == (state, reason)
