@@ -12,10 +12,10 @@ class SchedulerApiConfig(AppConfig):
     verbose_name = "Scheduler API"
 
     def ready(self) -> None:
-        """Prepare django-celery-beat's models, now that they are loaded, and all messages.
+        """Connect the app to Celery, to django-celery-beat's models and to `migrate`.
 
-        What a worker takes, too, is told without its secrets, and recorded; and it tells what it
-        can run. Triggers make way for migrations.
+        Published and received messages hide their secrets from events and logs. Workers record
+        their runs and register their tasks. `migrate` removes and installs the agenda's triggers.
         """
         from scheduler_api.periodic_tasks.message_redaction import hide_secrets  # noqa: PLC0415
         from scheduler_api.periodic_tasks.triggers import migrating  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The service's own tasks, which workers run as any other."""
+"""The service's own tasks. Workers run them like any other task."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -18,9 +18,9 @@ logger = EventLogger(__name__)
 
 @shared_task
 def prune_runs() -> None:
-    """Delete old runs from the ledger, as RUN_RETENTION_DAYS and RUNS_KEPT_PER_TASK say.
+    """Delete old runs from the ledger, by RUN_RETENTION_DAYS and RUNS_KEPT_PER_TASK.
 
-    And forget the workers that nobody has seen for long.
+    Also delete old deliveries, stale events, and workers that were not seen for 30 days.
     """
     now, age = datetime.now(UTC), timedelta(days=settings.RUN_RETENTION_DAYS)
     events.forget(at=now)
@@ -30,7 +30,7 @@ def prune_runs() -> None:
     if forgotten := task_lookup.delete_stale_workers():
         logger.info(
             LogEvent.WORKERS_FORGOTTEN,
-            "Deleted %(count)d workers that were not seen for long",
+            "Deleted %(count)d workers that were not seen for 30 days",
             count=forgotten,
         )
 
@@ -44,11 +44,11 @@ def http_request(  # noqa: PLR0917 - callers may send each argument by position
     expected_status: Annotated[int, Field(ge=100, le=599)] | list[int] | None = None,
     timeout_seconds: Annotated[float, Field(gt=0, le=MAX_SECONDS)] = 30,
 ) -> dict[str, Any]:
-    """Send an HTTP request, to one of the hosts that the setting HTTP_REQUEST_HOSTS names.
+    """Send an HTTP request to one of the hosts in the setting HTTP_REQUEST_HOSTS.
 
-    A body that is text is sent as it is, any other as JSON. It fails without an answer in time,
-    and with one whose status is not expected: by default one that is not 2xx. No redirect is
-    followed. The result has `status`, the beginning of the `body`, and `duration_seconds`.
+    A text body is sent as it is, any other value as JSON. The task fails if no answer arrives in
+    time, or if its status is not expected; by default every 2xx is. Redirects are not followed.
+    The result has `status`, the beginning of the `body`, and `duration_seconds`.
     """
     expected = [expected_status] if isinstance(expected_status, int) else expected_status or []
     return perform(
