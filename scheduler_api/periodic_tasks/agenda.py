@@ -1,14 +1,14 @@
-"""When each periodic task is next due: the table that beat works through."""
+"""The agenda: the next slot and due time of each periodic task, which beat works through."""
 
 from django.db import models
 from django_celery_beat.models import PeriodicTask
 
 
 class Agenda(models.Model):
-    """Where a periodic task stands. Beat writes it; triggers in the database mark it stale.
+    """The agenda row of a periodic task. Beat writes it; database triggers mark it stale.
 
-    A trigger also makes the row with the task and deletes it with the task, whoever writes it: so
-    the reference has no constraint, which a raw DELETE would run into.
+    Triggers also insert the row with the task and delete it with the task, however the task is
+    written. So the reference has no constraint: a raw DELETE of the task would violate it.
     """
 
     periodic_task = models.OneToOneField(
@@ -75,6 +75,6 @@ UNPLANNED = Agenda()
 
 
 def agenda_of(task: PeriodicTask) -> Agenda:
-    """Return where a periodic task stands; of one that has lost its row, nothing yet."""
+    """Return the agenda row of a periodic task; an empty one if the row is missing."""
     agenda: Agenda = getattr(task, "agenda", UNPLANNED)
     return agenda

@@ -65,61 +65,62 @@ class ManagedTask(models.Model):
         null=True,
         blank=True,
         related_name="periodic_tasks",
-        help_text="The account whose it is; null for nobody's.",
+        help_text="Owning account; null if unowned.",
     )
     managed_by = models.CharField(
-        max_length=16, choices=ManagedBy, default=ManagedBy.API, help_text="Who writes it."
+        max_length=16,
+        choices=ManagedBy,
+        default=ManagedBy.API,
+        help_text="Its source.",
     )
-    labels = models.JSONField(default=dict, blank=True, help_text="Keys and values to find it by.")
+    labels = models.JSONField(default=dict, blank=True, help_text="Keys and values for filtering.")
     revision = models.PositiveBigIntegerField(
-        default=1, help_text="How often the definition was written, the first time included."
+        default=1, help_text="Number of writes of the definition, including the first."
     )
     misfire = models.CharField(
         max_length=16,
         choices=Misfire,
         default=Misfire.RUN_ONCE,
-        help_text="What becomes of slots that nobody served in time.",
+        help_text="Handling of slots that beat did not send in time.",
     )
     catchup_window_seconds = models.PositiveIntegerField(
-        default=3600, help_text="How late a slot may still be served."
+        default=3600, help_text="Maximum delay after which a slot may still run."
     )
     overlap = models.CharField(
         max_length=16,
         choices=Overlap,
         default=Overlap.ALLOW,
-        help_text="What becomes of a slot while an earlier run has not ended.",
+        help_text="Handling of a slot while an earlier run is unfinished.",
     )
     jitter_seconds = models.PositiveIntegerField(
         default=0,
-        help_text="Each run is sent up to so much later than its slot, by the same for a slot.",
+        help_text="Maximum delay between a slot and its run, always the same for a slot.",
     )
     max_runtime_seconds = models.PositiveIntegerField(
         default=MAX_RUNTIME_SECONDS,
-        help_text="After so long, a run of which no worker has told is lost.",
+        help_text="If no worker reports on a run for this long, it is marked `lost`.",
     )
     max_attempts = models.PositiveSmallIntegerField(
         default=1,
         db_default=1,
-        help_text="A run that has failed, or whose worker was lost, is started again until it was "
-        "started so often.",
+        help_text="Maximum number of times that a failed or lost run starts.",
     )
     retry_backoff_seconds = models.PositiveIntegerField(
         default=DEFAULT_BACKOFF_SECONDS,
         db_default=DEFAULT_BACKOFF_SECONDS,
-        help_text="How long it waits before it is started the second time; twice as long before "
-        "each time after that.",
+        help_text="Delay before the second start of a run; doubles before each later start.",
     )
     pause_after_failures = models.PositiveIntegerField(
         default=0,
         db_default=0,
-        help_text="After so many runs in a row that failed or were lost, it is paused; 0: never.",
+        help_text="Consecutive failed or lost runs after which the task is paused; 0: never.",
     )
-    paused_at = models.DateTimeField(null=True, help_text="Since when it is paused.")
-    paused_until = models.DateTimeField(null=True, help_text="When it resumes by itself.")
-    pause_note = models.CharField(max_length=MAX_NOTE_LENGTH, default="", help_text="Why.")
+    paused_at = models.DateTimeField(null=True, help_text="Start of the pause.")
+    paused_until = models.DateTimeField(null=True, help_text="End of the pause, if any.")
+    pause_note = models.CharField(max_length=MAX_NOTE_LENGTH, default="", help_text="Its reason.")
     enabled_on_resume = models.BooleanField(default=True)
     resumed_at = models.DateTimeField(
-        null=True, help_text="The end of the latest pause: slots until then are not served."
+        null=True, help_text="End of the latest pause: slots up to this time do not run."
     )
 
     objects = models.Manager["ManagedTask"]()

@@ -1,6 +1,7 @@
-"""Who hears of runs: webhooks, and what was sent to them.
+"""Webhooks: HTTP notifications of run events, signed and retried.
 
-`runs.events` has what came of runs. A process of its own (`manage.py deliver_webhooks`) makes of
-each a delivery to every webhook that wants it (`fan_out`), in one transaction, and sends these
-(`sender`), signed (`signing`), until they have arrived or are given up (`deliveries`, `retrying`).
+`runs.events` stores what happened to runs. The webhook sender, a process of its own
+(`manage.py deliver_webhooks`), turns each event into a delivery per subscribed webhook (`fan_out`)
+and sends the deliveries (`sender`), signed (`signing`). It claims them from the database and
+records each attempt there (`delivery_queue`), until they arrive or are given up (`retry_policy`).
 """

@@ -1,4 +1,4 @@
-"""Writing webhooks, and asking for deliveries, each in one transaction."""
+"""Writes to webhooks and deliveries, each in one transaction."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -12,23 +12,24 @@ from scheduler_api.webhooks.models import Delivery, Webhook
 from scheduler_api.webhooks.payloads import PING, payload_of
 
 MAX_WEBHOOKS = 20
-# So long the secret before the last signs, too: the receiver need not change at the same moment.
-BOTH_SIGN = timedelta(hours=24)
+# After a rotation, the previous secret also signs, so that the receiver may switch at any time in
+# between.
+PREVIOUS_SECRET_LIFETIME = timedelta(hours=24)
 
 
 class TooManyWebhooks(Problem):
-    """The service account has as many webhooks as one may have."""
+    """The service account has reached its limit of webhooks."""
 
     status_code = 409
     code = "too_many_webhooks"
     example = {
-        "detail": f"The account 'reports' has {MAX_WEBHOOKS}, and may have no more.",
+        "detail": f"The account 'reports' already has {MAX_WEBHOOKS} webhooks, the maximum.",
         "instance": "/api/v1/webhooks/",
     }
 
 
 class WebhookDisabled(Problem):
-    """The webhook is disabled, so nothing is sent to it."""
+    """The webhook is disabled."""
 
     status_code = 409
     code = "webhook_disabled"
@@ -40,16 +41,16 @@ class WebhookDisabled(Problem):
 
 @transaction.atomic
 def create_webhook(webhook: Webhook, *, by: Caller) -> str:
-    """Store a new webhook of the caller's; return its secret, which is told this once."""
+    """Store a new webhook of the caller; return its secret, which is shown only once."""
     account = by.account
-    # Two at the same time do not see the same room.
+    # The lock keeps two requests from using the same free place.
     ServiceAccount.objects.select_for_update(no_key=True).get(pk=account.pk)
     if account.webhooks.count() >= MAX_WEBHOOKS:
         raise TooManyWebhooks(
-            f"The account {account.name!r} has {MAX_WEBHOOKS}, and may have no more."
+            f"The account {account.name!r} already has {MAX_WEBHOOKS} webhooks, the maximum."
         )
     webhook.owner = account
-    secret = webhook.take_new_secret()
+    secret = webhook.renew_secret()
     webhook.save()
     note(Operation.CREATE, webhook, by=by, after=webhook_fields(webhook))
     return secret
@@ -57,7 +58,7 @@ def create_webhook(webhook: Webhook, *, by: Caller) -> str:
 
 @transaction.atomic
 def change_webhook(webhook: Webhook, *, by: Caller) -> None:
-    """Save new values of a webhook; one that is enabled starts anew."""
+    """Save new values of a webhook; enabling it clears the reason why it was disabled."""
     before = webhook_fields(Webhook.objects.get(pk=webhook.pk))
     if webhook.enabled:
         webhook.disabled_at, webhook.disabled_reason = None, ""
@@ -67,17 +68,17 @@ def change_webhook(webhook: Webhook, *, by: Caller) -> None:
 
 @transaction.atomic
 def delete_webhook(webhook: Webhook, *, by: Caller) -> None:
-    """Delete a webhook, and all that was sent to it, or was to be."""
+    """Delete a webhook and all its deliveries."""
     note(Operation.DELETE, webhook, by=by, before=webhook_fields(webhook))
     webhook.delete()
 
 
 @transaction.atomic
 def rotate_secret(webhook: Webhook, *, now: datetime, by: Caller) -> str:
-    """Give a webhook, which is locked, another secret, and return it; the last one signs on."""
+    """Give a locked webhook a new secret, and return it; the previous one keeps signing."""
     webhook.previous_salt, webhook.previous_key_id = webhook.salt, webhook.key_id
-    webhook.previous_until = now + BOTH_SIGN
-    secret = webhook.take_new_secret()
+    webhook.previous_until = now + PREVIOUS_SECRET_LIFETIME
+    secret = webhook.renew_secret()
     webhook.save()
     note(Operation.ROTATE, webhook, by=by, after={"previous_until": webhook.previous_until})
     return secret
@@ -85,7 +86,7 @@ def rotate_secret(webhook: Webhook, *, now: datetime, by: Caller) -> str:
 
 @transaction.atomic
 def ping(webhook: Webhook, *, now: datetime, by: Caller) -> Delivery:
-    """Have a message sent that tells of nothing, to try a webhook with."""
+    """Enqueue a test message to a webhook."""
     refuse_disabled(webhook)
     delivery = Delivery.objects.create(
         webhook=webhook,
@@ -101,9 +102,9 @@ def ping(webhook: Webhook, *, now: datetime, by: Caller) -> Delivery:
 
 @transaction.atomic
 def redeliver(delivery: Delivery, *, now: datetime, by: Caller) -> None:
-    """Have a message sent at once, under the same id, with all the attempts of a new one.
+    """Enqueue a delivery again, under the same id, with its attempts reset.
 
-    Also one that waits for its next attempt, and one that has arrived.
+    This applies to a delivery in any state, including `pending` and `delivered`.
     """
     refuse_disabled(delivery.webhook)
     Delivery.objects.filter(pk=delivery.pk).update(
@@ -113,12 +114,12 @@ def redeliver(delivery: Delivery, *, now: datetime, by: Caller) -> None:
 
 
 def refuse_disabled(webhook: Webhook) -> None:
-    """Raise WebhookDisabled if nothing would be sent."""
+    """Raise WebhookDisabled if the webhook is disabled."""
     if not webhook.enabled:
         raise WebhookDisabled("Enable the webhook first.")
 
 
 def webhook_fields(webhook: Webhook) -> dict[str, object]:
-    """Return what the audit tells of a webhook: nothing that signs."""
+    """Return the fields that the audit log records, without those of the secret."""
     names = ("name", "url", "events", "label", "enabled")
     return {name: getattr(webhook, name) for name in names}

@@ -1,4 +1,4 @@
-"""From what has happened to whom to tell: events become deliveries."""
+"""Fan-out: each run event becomes one delivery per subscribed webhook."""
 
 import uuid
 from collections.abc import Iterator, Sequence
@@ -11,17 +11,17 @@ from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs.events import RunEvent
 from scheduler_api.runs.models import Run
 from scheduler_api.webhooks.models import Delivery, Webhook
-from scheduler_api.webhooks.payloads import data_of, payload_of
+from scheduler_api.webhooks.payloads import payload_of, run_data
 
-BATCH = 500
-# So many batches at once: then what is due is sent, and who is asked to stop does.
+BATCH_SIZE = 500
+# The limit per call: between calls, the sender sends due deliveries and obeys a request to stop.
 MAX_BATCHES = 20
 
 logger = EventLogger(__name__)
 
 
 def fan_out(*, now: datetime) -> int:
-    """Make deliveries of events, and return of how many."""
+    """Turn events into deliveries; return the number of events."""
     total = 0
     for _ in range(MAX_BATCHES):
         if not RunEvent.objects.exists() or not (count := fan_out_batch(now=now)):
@@ -32,17 +32,17 @@ def fan_out(*, now: datetime) -> int:
 
 @transaction.atomic
 def fan_out_batch(*, now: datetime) -> int:
-    """Make deliveries of some events, which go with that; pass over what another process has."""
+    """Replace a batch of events by deliveries; skip events locked by another sender."""
     waiting = RunEvent.objects.select_for_update(skip_locked=True).order_by("pk")
-    events = list(waiting[:BATCH])
+    events = list(waiting[:BATCH_SIZE])
     Delivery.objects.bulk_create(deliveries_of(events, now=now))
     RunEvent.objects.filter(pk__in=[event.pk for event in events]).delete()
     return len(events)
 
 
 def deliveries_of(events: Sequence[RunEvent], *, now: datetime) -> Iterator[Delivery]:
-    """Yield what is to be sent of some events, to whom."""
-    webhooks = webhooks_that_may_hear(events)
+    """Yield the deliveries of events, not stored yet."""
+    webhooks = candidate_webhooks(events)
     if not webhooks:
         return
     labels = labels_of(events)
@@ -50,26 +50,26 @@ def deliveries_of(events: Sequence[RunEvent], *, now: datetime) -> Iterator[Deli
         {event.run_id for event in events}
     )
     for event in events:
-        of_task = labels.get(event.periodic_task_id, {})
-        hearers = [
+        task_labels = labels.get(event.periodic_task_id, {})
+        recipients = [
             webhook
             for webhook in webhooks
-            if hears_of(webhook, event) and webhook.wants(event.kind, of_task)
+            if may_receive(webhook, event) and webhook.subscribes_to(event.kind, task_labels)
         ]
-        if not hearers:
+        if not recipients:
             continue
         if event.run_id not in runs:
             logger.warning(
                 LogEvent.WEBHOOK_EVENT_DISCARDED,
-                "No webhook receives %(type)s of run %(run_id)s: the run is no longer there",
+                "No webhook receives %(type)s of run %(run_id)s: the run was deleted",
                 type=event.kind,
                 run_id=str(event.run_id),
             )
             continue
         event_id = f"msg_{uuid.uuid4().hex}"
         try:
-            payload = payload_of(event.kind, data_of(runs[event.run_id]), at=event.at)
-        except Exception:  # one row that cannot be told must not stop the others
+            payload = payload_of(event.kind, run_data(runs[event.run_id]), at=event.at)
+        except Exception:  # one row that cannot be serialized must not block the others
             logger.exception(
                 LogEvent.WEBHOOK_EVENT_DISCARDED,
                 "No webhook receives %(type)s of run %(run_id)s: its payload cannot be made",
@@ -77,7 +77,7 @@ def deliveries_of(events: Sequence[RunEvent], *, now: datetime) -> Iterator[Deli
                 run_id=str(event.run_id),
             )
             continue
-        for webhook in hearers:
+        for webhook in recipients:
             yield Delivery(
                 webhook=webhook,
                 event_id=event_id,
@@ -89,15 +89,15 @@ def deliveries_of(events: Sequence[RunEvent], *, now: datetime) -> Iterator[Deli
             )
 
 
-def webhooks_that_may_hear(events: Sequence[RunEvent]) -> list[Webhook]:
-    """Return the enabled webhooks of those whose events they are; of nobody's, those of all."""
+def candidate_webhooks(events: Sequence[RunEvent]) -> list[Webhook]:
+    """Return the enabled webhooks of the owners of events; all if an event is unowned."""
     owners = {event.owner_id for event in events}
     webhooks = Webhook.objects.filter(enabled=True).select_related("owner")
     return list(webhooks if None in owners else webhooks.filter(owner_id__in=owners))
 
 
-def hears_of(webhook: Webhook, event: RunEvent) -> bool:
-    """Tell whether an event is of its owner; or of nobody, and its owner sees such."""
+def may_receive(webhook: Webhook, event: RunEvent) -> bool:
+    """Return whether the owner of a webhook may see an event."""
     owner = webhook.owner
     if event.owner_id is None:
         return owner.is_admin or owner.sees_unowned
@@ -105,6 +105,6 @@ def hears_of(webhook: Webhook, event: RunEvent) -> bool:
 
 
 def labels_of(events: Sequence[RunEvent]) -> dict[int, dict[str, str]]:
-    """Return the labels of the periodic tasks, as they are now: a deleted one has none."""
+    """Return the current labels of the periodic tasks; a deleted task has none."""
     tasks = ManagedTask.objects.filter(pk__in={event.periodic_task_id for event in events})
     return dict(tasks.values_list("pk", "labels"))

@@ -1,4 +1,4 @@
-"""By what webhooks and deliveries are found."""
+"""Filters of webhooks and deliveries."""
 
 from typing import ClassVar
 
@@ -15,10 +15,10 @@ from scheduler_api.webhooks.models import Delivery, Webhook
 
 
 class WebhookFilter(django_filters.FilterSet):
-    """Filters of webhooks; several narrow them down together."""
+    """Filters of webhooks; several are combined with AND."""
 
-    enabled = FlagFilter(help_text="Whether it is called.")
-    name = TextFilter(help_text="The exact name.")
+    enabled = FlagFilter(help_text="Whether the webhook is enabled.")
+    name = TextFilter(help_text="Exact name.")
 
     class Meta:
         model = Webhook
@@ -26,19 +26,19 @@ class WebhookFilter(django_filters.FilterSet):
 
 
 class DeliveryFilter(django_filters.FilterSet):
-    """Filters of deliveries; several narrow them down together."""
+    """Filters of deliveries; several are combined with AND."""
 
-    webhook = IdFilter(help_text="The id of the webhook.")
+    webhook = IdFilter(help_text="Id of the webhook.")
     state = ChoicesFilter(
-        choices=Delivery.State.choices, help_text="Where it stands; several with commas between."
+        choices=Delivery.State.choices, help_text="State; separate several with commas."
     )
-    type = TextFilter(help_text="What it tells of, as `run.failed`.")
-    event_id = TextFilter(help_text="The `webhook-id` with which it is sent.")
+    type = TextFilter(help_text="Event type, such as `run.failed`.")
+    event_id = TextFilter(help_text="Id of the message, sent in the header `webhook-id`.")
     created_at_after = InstantFilter(
-        field_name="created_at", lookup_expr="gte", help_text="Made at this moment or later."
+        field_name="created_at", lookup_expr="gte", help_text="Created at or after this time."
     )
     created_at_before = InstantFilter(
-        field_name="created_at", lookup_expr="lt", help_text="Made before this moment."
+        field_name="created_at", lookup_expr="lt", help_text="Created before this time."
     )
 
     class Meta:

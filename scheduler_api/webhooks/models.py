@@ -1,5 +1,6 @@
-"""Webhooks, and what is sent to them."""
+"""Webhooks and their deliveries."""
 
+from datetime import datetime
 from typing import Self
 
 from django.db import models
@@ -14,37 +15,40 @@ MAX_LABEL_LENGTH = 1000
 
 
 class Webhook(models.Model):
-    """An address that is to hear of an account's runs.
+    """A URL that receives the run events of an account.
 
-    Its secret is not stored: it is made, each time, from SECRET_KEY and the salt (`signing`).
+    The secret is not stored: it is computed from SECRET_KEY and the salt (`signing`).
     """
 
     owner = models.ForeignKey(
         ServiceAccount,
         on_delete=models.CASCADE,
         related_name="webhooks",
-        help_text="The account of whose runs it hears.",
+        help_text="Owning account, whose run events are sent.",
     )
-    name = models.CharField(max_length=200, help_text="What it is for, for people.")
-    url = models.CharField(max_length=MAX_URL_LENGTH, help_text="Where it is called.")
-    events = models.JSONField(default=list, help_text="What it hears of; empty for all.")
+    name = models.CharField(max_length=200, help_text="Purpose of the webhook, for people.")
+    url = models.CharField(max_length=MAX_URL_LENGTH, help_text="URL that receives the messages.")
+    events = models.JSONField(default=list, help_text="Event types to receive; empty for all.")
     label = models.CharField(
         max_length=MAX_LABEL_LENGTH,
         default="",
         blank=True,
-        help_text="The labels of the periodic tasks of which it hears; empty for all.",
+        help_text="Label selector of periodic tasks; empty for all.",
     )
-    enabled = models.BooleanField(default=True, help_text="Whether it is called.")
+    enabled = models.BooleanField(default=True, help_text="Whether messages are sent.")
     disabled_at = models.DateTimeField(
-        null=True, help_text="When it was disabled because it failed; null where it was not."
+        null=True,
+        help_text="Time when failures disabled the webhook; null otherwise.",
     )
-    disabled_reason = models.TextField(default="", help_text="Why it was disabled, for people.")
+    disabled_reason = models.TextField(
+        default="", help_text="Reason for `disabled_at`, for people."
+    )
     salt = models.CharField(max_length=64)
-    key_id = models.CharField(max_length=16, help_text="Tells which SECRET_KEY made the secret.")
+    key_id = models.CharField(max_length=16, help_text="Identifies the SECRET_KEY of the secret.")
     previous_salt = models.CharField(max_length=64, default="")
     previous_key_id = models.CharField(max_length=16, default="")
     previous_until = models.DateTimeField(
-        null=True, help_text="Until when the secret before this one signs, too."
+        null=True, help_text="Time until which the previous secret also signs."
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -56,13 +60,20 @@ class Webhook(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def take_new_secret(self) -> str:
-        """Take another salt, and return the secret that it makes; nothing is saved."""
-        self.salt, self.key_id, secret = signing.make()
+    def renew_secret(self) -> str:
+        """Set a new salt, without saving it; return the new secret."""
+        self.salt, self.key_id, secret = signing.new_secret()
         return secret
 
-    def wants(self, kind: str, labels: dict[str, str]) -> bool:
-        """Tell whether it is to hear of what has happened to a periodic task with these labels."""
+    def signing_secrets(self, *, now: datetime) -> list[str]:
+        """Return the secrets that sign a message: the current one, and for a time the previous."""
+        secrets = [signing.restore_secret(self.salt, self.key_id)]
+        if self.previous_until and now < self.previous_until:
+            secrets.append(signing.restore_secret(self.previous_salt, self.previous_key_id))
+        return [secret for secret in secrets if secret]
+
+    def subscribes_to(self, kind: str, labels: dict[str, str]) -> bool:
+        """Return whether it receives this event of a periodic task with these labels."""
         return (not self.events or kind in self.events) and matches_selector(labels, self.label)
 
 
@@ -70,15 +81,15 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     """Selections of deliveries."""
 
     def pending(self) -> Self:
-        """Select those that are to be sent."""
+        """Select the pending deliveries."""
         return self.filter(state=Delivery.State.PENDING)
 
 
 class Delivery(models.Model):
-    """What a webhook is told of one event, and what has come of that."""
+    """A message about one event to one webhook, and the result of its attempts."""
 
     class State(models.TextChoices):
-        """Where it stands."""
+        """The state of a delivery."""
 
         PENDING = "pending"
         DELIVERED = "delivered"
@@ -86,26 +97,28 @@ class Delivery(models.Model):
 
     webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries")
     event_id = models.CharField(
-        max_length=40, help_text="The `webhook-id`, the same each time that it is sent."
+        max_length=40,
+        help_text="Id of the message, sent as `webhook-id` in each attempt.",
     )
-    type = models.CharField(max_length=32, help_text="What it tells of.")
-    run_id = models.UUIDField(null=True, help_text="The run of which it tells; null for none.")
-    payload = models.TextField(help_text="The body, to the byte: what is sent is what is signed.")
+    type = models.CharField(max_length=32, help_text="Event type.")
+    run_id = models.UUIDField(null=True, help_text="Run of the event; null without one.")
+    payload = models.TextField(help_text="The exact body: the signature covers its bytes.")
     state = models.CharField(max_length=16, choices=State, default=State.PENDING)
     attempts = models.PositiveSmallIntegerField(
-        default=0, help_text="How often it was sent, since somebody last asked for it."
+        default=0,
+        help_text="Number of attempts since the latest request to send it.",
     )
     next_attempt_at = models.DateTimeField(
         null=True,
-        help_text="When to send it, again if need be; while it is being sent, when to give up "
-        "hope of the sender. Null when it is over.",
+        help_text="Time of the next attempt. During an attempt: time when another sender may "
+        "claim the delivery. Null once delivered or dead.",
     )
     last_status = models.PositiveSmallIntegerField(
-        null=True, help_text="The status of the last answer; null without one."
+        null=True, help_text="HTTP status of the latest response; null without one."
     )
-    last_error = models.TextField(default="", help_text="Why it did not arrive, the last time.")
+    last_error = models.TextField(default="", help_text="Error of the latest attempt, for people.")
     created_at = models.DateTimeField()
-    delivered_at = models.DateTimeField(null=True, help_text="When it arrived.")
+    delivered_at = models.DateTimeField(null=True, help_text="Time of arrival.")
 
     objects = DeliveryQuerySet.as_manager()
 

@@ -1,4 +1,4 @@
-"""What a webhook is told."""
+"""Payloads: the bodies of webhook messages."""
 
 import json
 from datetime import datetime
@@ -9,22 +9,22 @@ from scheduler_api.runs.models import Run
 from scheduler_api.runs.serializers import RunSerializer
 
 PING = "webhook.ping"
-# Of what may be long, so much: a message is to be small, and the ledger has all of it.
-MAX_TEXT = 2000
+# Long texts are cut to this, because a message should be small; the ledger has the whole text.
+MAX_TEXT_LENGTH = 2000
 
 
 def payload_of(kind: str, data: dict[str, Any], *, at: datetime) -> str:
-    """Write a message: JSON without a blank, and in ASCII, so that its bytes are plain."""
+    """Return a message as compact JSON in ASCII, so that every receiver sees the same bytes."""
     message = {"type": kind, "timestamp": in_utc(at), "data": data}
     return json.dumps(message, separators=(",", ":"))
 
 
-def data_of(run: Run) -> dict[str, Any]:
-    """Tell of a run as a list does, with the exception: without what went in and came out."""
-    told: dict[str, Any] = RunSerializer(run).data
-    error = {"type": run.error_type, "message": run.error_message[:MAX_TEXT]}
+def run_data(run: Run) -> dict[str, Any]:
+    """Return a run as in a list, plus its error, without arguments and result."""
+    data: dict[str, Any] = RunSerializer(run).data
+    error = {"type": run.error_type, "message": run.error_message[:MAX_TEXT_LENGTH]}
     return {
-        **told,
-        "reason": told["reason"][:MAX_TEXT],
+        **data,
+        "reason": data["reason"][:MAX_TEXT_LENGTH],
         "error": error if run.error_type else None,
     }

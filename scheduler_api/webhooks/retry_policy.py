@@ -1,4 +1,4 @@
-"""When a delivery that has failed is sent again, and when it is given up."""
+"""Retry policy of deliveries: when a failed one is sent again, and when it is given up."""
 
 import random
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from http.client import HTTPMessage
 from scheduler_api.backoff import jittered
 from scheduler_api.outbound.client import is_success
 
-DELAYS = [
+RETRY_DELAYS = [
     timedelta(seconds=5),
     timedelta(seconds=30),
     timedelta(minutes=2),
@@ -20,52 +20,55 @@ DELAYS = [
     timedelta(hours=12),
     timedelta(hours=24),
 ]
-MAX_ATTEMPTS = len(DELAYS) + 1
-# Each delay is longer by up to so much of itself: what failed together is not sent together.
+MAX_ATTEMPTS = len(RETRY_DELAYS) + 1
+# A delay grows by up to this part of itself, so that deliveries that failed together are not sent
+# together.
 JITTER = 0.25
-LONGEST_WISH = timedelta(days=1)
+MAX_RETRY_AFTER = timedelta(days=1)
 GONE = 410
-# With these, a receiver may say how long it wants to be left alone.
-BUSY = {429, 503}
+# The statuses with which a receiver may send Retry-After.
+RETRY_AFTER_STATUSES = {429, 503}
 
 
-class Verdict(Enum):
-    """What becomes of a delivery after an attempt."""
+class DeliveryDecision(Enum):
+    """The next step of a delivery after an attempt."""
 
     DELIVERED = "delivered"
-    AGAIN = "again"
+    RETRY = "retry"
     DEAD = "dead"
     GONE = "gone"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What has come of an attempt: a status, or why there was none."""
+class AttemptResult:
+    """The result of an attempt: the status of the response, or the error without one."""
 
     status: int | None = None
     error: str = ""
     retry_after: timedelta | None = None
-    """How long the receiver wants to be left alone, where it says so."""
+    """The delay that the receiver asked for, if any."""
 
 
-def judge(outcome: Outcome, *, attempts: int) -> Verdict:
-    """Decide on a delivery that was sent so often."""
-    if is_success(outcome.status):
-        return Verdict.DELIVERED
-    if outcome.status == GONE:
-        return Verdict.GONE
-    return Verdict.AGAIN if attempts < MAX_ATTEMPTS else Verdict.DEAD
+def decide(result: AttemptResult, *, attempts: int) -> DeliveryDecision:
+    """Decide on a delivery after its `attempts`-th attempt."""
+    if is_success(result.status):
+        return DeliveryDecision.DELIVERED
+    if result.status == GONE:
+        return DeliveryDecision.GONE
+    return DeliveryDecision.RETRY if attempts < MAX_ATTEMPTS else DeliveryDecision.DEAD
 
 
-def delay_after(outcome: Outcome, *, attempts: int, rng: random.Random) -> timedelta:
-    """Return how long to wait after so many attempts."""
-    delay = DELAYS[min(attempts, len(DELAYS)) - 1]
-    return jittered(max(delay, outcome.retry_after or delay), jitter=JITTER, rng=rng)
+def delay_after(result: AttemptResult, *, attempts: int, rng: random.Random) -> timedelta:
+    """Return the delay before the next attempt."""
+    delay = RETRY_DELAYS[min(attempts, len(RETRY_DELAYS)) - 1]
+    return jittered(max(delay, result.retry_after or delay), jitter=JITTER, rng=rng)
 
 
-def wish_in(status: int, headers: HTTPMessage) -> timedelta | None:
-    """Read `Retry-After` in seconds; what is a date, or no number, is no wish."""
+def retry_after_in(status: int, headers: HTTPMessage) -> timedelta | None:
+    """Parse `Retry-After` in seconds; None for a date or an invalid value, which are ignored."""
     text = headers.get("Retry-After") or ""
-    if status not in BUSY or not (text.isascii() and text.isdigit() and len(text) < 10):  # noqa: PLR2004
+    if status not in RETRY_AFTER_STATUSES:
         return None
-    return min(timedelta(seconds=int(text)), LONGEST_WISH)
+    if not (text.isascii() and text.isdigit() and len(text) < 10):  # noqa: PLR2004
+        return None
+    return min(timedelta(seconds=int(text)), MAX_RETRY_AFTER)

@@ -4,7 +4,7 @@ from typing import Any
 
 from scheduler_api.runs.events import RunEvent
 from scheduler_api.runs.serializers import ANSWER
-from scheduler_api.webhooks.payloads import MAX_TEXT, PING
+from scheduler_api.webhooks.payloads import MAX_TEXT_LENGTH, PING
 
 Kind = RunEvent.Kind
 A_RUN = "#/components/schemas/RunEventData"
@@ -51,7 +51,7 @@ def add_webhooks(result: dict[str, Any], **_: object) -> dict[str, Any]:
             "type": {"type": "string", "description": "The class of the exception."},
             "message": {
                 "type": "string",
-                "description": f"What it says: {MAX_TEXT} characters of it at most.",
+                "description": f"What it says: {MAX_TEXT_LENGTH} characters of it at most.",
             },
         },
     }

@@ -1,7 +1,8 @@
-"""Sends what is due, in a process of its own; any number of them share the work.
+"""The webhook sender, a process of its own; any number of senders share the work.
 
-The main thread alone talks to the database. The others only send, so that a slow receiver holds up
-neither beat nor a worker, and other receivers no more than `Room` lets it.
+Only the main thread uses the database. The other threads only send requests, so that a slow
+receiver delays neither beat nor a worker, and other receivers no more than `ConcurrencyLimit`
+allows.
 """
 
 import time
@@ -17,24 +18,24 @@ from scheduler_api.backoff import backoff
 from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 from scheduler_api.outbound.address_guard import Refused
 from scheduler_api.outbound.client import NotSent, is_success, send
-from scheduler_api.webhooks import deliveries, signing
-from scheduler_api.webhooks.concurrency import THREADS, Room
+from scheduler_api.webhooks import delivery_queue, signing
+from scheduler_api.webhooks.concurrency import THREADS, ConcurrencyLimit
 from scheduler_api.webhooks.fan_out import fan_out
 from scheduler_api.webhooks.models import Delivery
-from scheduler_api.webhooks.retry_policy import Outcome, Verdict, wish_in
+from scheduler_api.webhooks.retry_policy import AttemptResult, DeliveryDecision, retry_after_in
 
-SEND_SECONDS = 15
+SEND_TIMEOUT_SECONDS = 15
 IDLE_SECONDS = 1.0
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(seconds=30)
-# After a request to stop: as long as what is on its way may take, and its end be written down.
-STOP_SECONDS = 2 * SEND_SECONDS
+FIRST_BACKOFF, MAX_BACKOFF = timedelta(seconds=1), timedelta(seconds=30)
+# After a request to stop: enough for attempts in flight to end and be recorded.
+STOP_TIMEOUT_SECONDS = 2 * SEND_TIMEOUT_SECONDS
 
 logger = EventLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """What one thread needs to know, and no more."""
+    """A request to send, for a thread, which must not use the database."""
 
     url: str
     body: bytes
@@ -42,76 +43,77 @@ class Message:
 
 
 class Sender:
-    """Turns events into deliveries, and sends these."""
+    """Turns events into deliveries and sends them."""
 
     def __init__(self) -> None:
-        self.room = Room()
+        self.limit = ConcurrencyLimit()
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="webhook")
-        self.ended: SimpleQueue[tuple[Delivery, Outcome] | None] = SimpleQueue()
-        self.to_note: list[tuple[Delivery, Outcome]] = []
+        self.finished: SimpleQueue[tuple[Delivery, AttemptResult] | None] = SimpleQueue()
+        self.unrecorded: list[tuple[Delivery, AttemptResult]] = []
         self.is_stopping = False
         self.stop_by = 0.0
 
     def run(self) -> None:
-        """Send until asked to stop; a database that is away is waited for."""
-        failures = 0  # of the database, in a row
+        """Send until asked to stop; retry with back-off while the database is unavailable."""
+        failures = 0  # consecutive failures of the database
         while not self.is_done():
             try:
                 self.tick(now=datetime.now(UTC))
                 failures = 0
             except (DatabaseError, InterfaceError) as error:
                 failures += 1
-                pause = backoff(failures, first=FIRST_PAUSE, longest=LONGEST_PAUSE).total_seconds()
+                delay = backoff(failures, first=FIRST_BACKOFF, longest=MAX_BACKOFF).total_seconds()
                 logger.warning(
                     LogEvent.DATABASE_UNAVAILABLE,
                     "The database does not answer, trying again in %(retry_in_seconds)g s: "
                     "%(error)s",
-                    retry_in_seconds=pause,
+                    retry_in_seconds=delay,
                     error=in_one_line(error),
                 )
                 connection.close()
-                self.wait(pause, is_patient=True)
+                self.wait(delay, is_backing_off=True)
                 continue
             self.wait(IDLE_SECONDS)
         self.threads.shutdown(wait=False, cancel_futures=True)
-        if self.to_note or self.room.under_way:
+        if self.unrecorded or self.limit.in_flight:
             logger.warning(
                 LogEvent.DELIVERIES_UNRECORDED,
                 "Deliveries under way are sent again: their outcome was not recorded",
             )
 
     def is_done(self) -> bool:
-        """Tell whether there is nothing left to do before the end, or no time for it."""
-        is_over = not self.to_note and not self.room.under_way
-        return self.is_stopping and (is_over or time.monotonic() > self.stop_by)
+        """Return whether the sender is stopping and has no work left, or no time for it."""
+        is_idle = not self.unrecorded and not self.limit.in_flight
+        return self.is_stopping and (is_idle or time.monotonic() > self.stop_by)
 
     def stop(self, *_: object) -> None:
-        """Send nothing new, and end when what is on its way has arrived; asked again, at once."""
+        """Start no new attempts and exit when those in flight have ended; a second call exits."""
         if self.is_stopping:
             raise SystemExit(1)
-        self.is_stopping, self.stop_by = True, time.monotonic() + STOP_SECONDS
-        self.ended.put(None)  # wakes the main thread
+        self.is_stopping, self.stop_by = True, time.monotonic() + STOP_TIMEOUT_SECONDS
+        self.finished.put(None)  # wakes the main thread
 
     def tick(self, *, now: datetime) -> None:
-        """Note what has ended, and send what is due."""
-        while self.to_note:
-            self.note(*self.to_note[0], now=now)
-            del self.to_note[0]
+        """Record finished attempts and start due ones."""
+        while self.unrecorded:
+            self.record(*self.unrecorded[0], now=now)
+            del self.unrecorded[0]
         if not self.is_stopping:
             fan_out(now=now)
             self.start_due(now=now)
 
     def start_due(self, *, now: datetime) -> None:
-        """Hand what is due to the threads, as far as there is room."""
-        for delivery in deliveries.take(now, room=self.room.copy()):
-            secrets = deliveries.secrets_for(delivery.webhook, now=now)
+        """Submit due deliveries to the threads, within the concurrency limit."""
+        for delivery in delivery_queue.claim_due(now, limit=self.limit.copy()):
+            secrets = delivery.webhook.signing_secrets(now=now)
             if not secrets:
-                deliveries.disable(delivery.webhook_id, deliveries.KEY_IS_ANOTHER, now=now)
+                reason = delivery_queue.UNREADABLE_REASON
+                delivery_queue.disable(delivery.webhook_id, reason, now=now)
                 logger.error(
                     LogEvent.WEBHOOK_SECRET_UNREADABLE,
                     "Webhook %(webhook_id)d: %(reason)s",
                     webhook_id=delivery.webhook_id,
-                    reason=deliveries.KEY_IS_ANOTHER,
+                    reason=reason,
                 )
                 continue
             body = delivery.payload.encode()
@@ -122,13 +124,13 @@ class Sender:
                     body, event_id=delivery.event_id, at=now, signed_with=secrets
                 ),
             )
-            self.room.enter(delivery.webhook_id)
+            self.limit.enter(delivery.webhook_id)
             self.threads.submit(self.attempt, delivery, message)
 
     def attempt(self, delivery: Delivery, message: Message) -> None:
-        """Send a message, in a thread; the main thread hears what has come of it."""
+        """Send a message, in a thread, and pass the result to the main thread."""
         try:
-            outcome = outcome_of(message)
+            result = send_message(message)
         except Exception as error:
             logger.exception(
                 LogEvent.DELIVERY_FAILED,
@@ -136,34 +138,34 @@ class Sender:
                 event_id=delivery.event_id,
                 webhook_id=delivery.webhook_id,
             )
-            outcome = Outcome(error=f"An error of ours: {type(error).__name__}.")
-        self.ended.put((delivery, outcome))
+            result = AttemptResult(error=f"Internal error: {type(error).__name__}.")
+        self.finished.put((delivery, result))
 
-    def wait(self, seconds: float, *, is_patient: bool = False) -> None:
-        """Wait until an attempt has ended, or so many seconds; the patient wait all of them."""
+    def wait(self, seconds: float, *, is_backing_off: bool = False) -> None:
+        """Wait until an attempt has finished, at most `seconds`; a back-off waits all of them."""
         deadline = time.monotonic() + seconds
         while True:
             try:
-                ended = self.ended.get(timeout=max(deadline - time.monotonic(), 0))
+                finished = self.finished.get(timeout=max(deadline - time.monotonic(), 0))
             except Empty:
                 return
-            self.take_over(ended)
-            while not self.ended.empty():
-                self.take_over(self.ended.get())
-            if not is_patient or self.is_stopping:
+            self.collect(finished)
+            while not self.finished.empty():
+                self.collect(self.finished.get())
+            if not is_backing_off or self.is_stopping:
                 return
 
-    def take_over(self, ended: tuple[Delivery, Outcome] | None) -> None:
-        """Keep what has come of an attempt until it is written down."""
-        if ended is not None:
-            delivery, outcome = ended
-            self.room.leave(delivery.webhook_id, has_failed=not is_success(outcome.status))
-            self.to_note.append(ended)
+    def collect(self, finished: tuple[Delivery, AttemptResult] | None) -> None:
+        """Keep the result of an attempt until it is recorded."""
+        if finished is not None:
+            delivery, result = finished
+            self.limit.leave(delivery.webhook_id, has_failed=not is_success(result.status))
+            self.unrecorded.append(finished)
 
-    def note(self, delivery: Delivery, outcome: Outcome, *, now: datetime) -> None:
-        """Write down what has come of an attempt, and log what has failed."""
-        verdict = deliveries.note(delivery, outcome, now=now)
-        if verdict is not Verdict.DELIVERED:
+    def record(self, delivery: Delivery, result: AttemptResult, *, now: datetime) -> None:
+        """Record the result of an attempt, and log a failure."""
+        decision = delivery_queue.record_attempt(delivery, result, now=now)
+        if decision is not DeliveryDecision.DELIVERED:
             logger.warning(
                 LogEvent.DELIVERY_FAILED,
                 "%(event_id)s did not arrive at %(host)s (webhook %(webhook_id)d, attempt "
@@ -172,20 +174,23 @@ class Sender:
                 host=urlsplit(delivery.webhook.url).hostname,
                 webhook_id=delivery.webhook_id,
                 attempt=delivery.attempts,
-                decision=verdict.value,
-                error=outcome.error,
+                decision=decision.value,
+                error=result.error,
             )
 
 
-def outcome_of(message: Message) -> Outcome:
-    """Send a message; say what was answered, or why nothing was."""
+def send_message(message: Message) -> AttemptResult:
+    """Send a message; return the status of the response, or the error without one."""
     headers = {"Content-Type": "application/json", **message.headers}
     try:
-        answer = send("POST", message.url, headers=headers, body=message.body, within=SEND_SECONDS)
+        response = send(
+            "POST", message.url, headers=headers, body=message.body, within=SEND_TIMEOUT_SECONDS
+        )
     except (Refused, NotSent) as error:
-        return Outcome(error=str(error))
-    return Outcome(
-        status=answer.status,
-        error="" if is_success(answer.status) else f"It answered with status {answer.status}.",
-        retry_after=wish_in(answer.status, answer.headers),
+        return AttemptResult(error=str(error))
+    is_delivered = is_success(response.status)
+    return AttemptResult(
+        status=response.status,
+        error="" if is_delivered else f"The receiver answered with status {response.status}.",
+        retry_after=retry_after_in(response.status, response.headers),
     )

@@ -23,11 +23,11 @@ from scheduler_api.runs.events import RunEvent
 from scheduler_api.webhooks.models import Delivery, Webhook
 from scheduler_api.webhooks.payloads import PING
 
-# A caller waits for it; who sends asks again, and more patiently.
-RESOLVE_SECONDS = 2
-SECRET_EXAMPLE = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw4kcHDqXnJvM="  # noqa: S105 - of nothing
+# Short, because a caller waits. The sender resolves the host again, with a longer timeout.
+RESOLVE_TIMEOUT_SECONDS = 2
+SECRET_EXAMPLE = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw4kcHDqXnJvM="  # noqa: S105 - an example
 
-SENT: dict[str, Any] = {
+REQUEST: dict[str, Any] = {
     "name": "Alerts",
     "url": "https://hooks.example.com/scheduler",
     "events": ["run.failed", "run.recovered"],
@@ -36,7 +36,7 @@ SENT: dict[str, Any] = {
 ANSWER: dict[str, Any] = {
     "id": 1,
     "owner": "crm",
-    **SENT,
+    **REQUEST,
     "enabled": True,
     "disabled_at": None,
     "disabled_reason": "",
@@ -57,20 +57,22 @@ DELIVERY: dict[str, Any] = {
     "created_at": "2027-03-28T01:00:00Z",
     "delivered_at": None,
 }
-WHOLE_DELIVERY: dict[str, Any] = {
+FULL_DELIVERY: dict[str, Any] = {
     **DELIVERY,
     "payload": {"type": PING, "timestamp": "2027-03-28T01:00:00Z", "data": {"webhook": 1}},
 }
 
 
 class WebhookFields(StrictModelSerializer):
-    """What can be written of a webhook, and what is told of it."""
+    """The fields of a webhook."""
 
-    owner = serializers.SerializerMethodField(help_text="The account of whose runs it hears.")
+    owner = serializers.SerializerMethodField(
+        help_text="Owning account, whose run events are sent."
+    )
     events = TextList(
         child=fields.Choice(choices=RunEvent.Kind.choices),
         default=list,
-        help_text="What it hears of; empty for all.",
+        help_text="Event types to receive; empty for all.",
     )
 
     class Meta:
@@ -91,67 +93,68 @@ class WebhookFields(StrictModelSerializer):
         read_only_fields = ("disabled_at", "disabled_reason", "previous_until", "created_at")
         extra_kwargs: ClassVar[dict[str, Any]] = {
             "url": {
-                "help_text": "Where it is called, by POST: `https://…` or `http://…`, at a public "
-                "address."
+                "help_text": "URL that receives messages by POST: `https://…` or `http://…`, at a "
+                "public address."
             },
             "label": {
-                "help_text": "The labels of the periodic tasks of which it hears, as the filter "
-                "`label` takes them: `team=billing,tier=1`; empty for all."
+                "help_text": "Label selector of periodic tasks, as in the filter `label`: "
+                "`team=billing,tier=1`; empty for all."
             },
             "previous_until": {
-                "help_text": "Until when the secret before this one signs, too; null for none."
+                "help_text": "Time until which the previous secret also signs; null for none."
             },
-            "created_at": {"help_text": "When it was made."},
+            "created_at": {"help_text": "Time of creation."},
         }
 
     def to_internal_value(self, data: Any) -> Any:
-        """Take back what a new webhook was answered with: the secret, too, is not used."""
+        """Accept the response to a new webhook as a request; its secret is ignored."""
         if isinstance(data, Mapping):
             data = {name: value for name, value in data.items() if name != "secret"}
         return super().to_internal_value(data)
 
     def get_owner(self, webhook: Webhook) -> str:
-        """Return the name of the account whose it is."""
+        """Return the name of the owning account."""
         return webhook.owner.name
 
     def validate_url(self, url: str) -> str:
-        """Refuse what may not be called; that a host cannot be resolved now may pass."""
+        """Refuse an address that must not be called. A host may be unresolvable for now."""
         try:
             destination = read_url(url)
             with suppress(Unresolvable):
-                addresses_of(destination, within=RESOLVE_SECONDS)
+                addresses_of(destination, within=RESOLVE_TIMEOUT_SECONDS)
         except Refused as error:
             raise ValidationError([ErrorDetail(str(error), error.code)]) from error
         return url
 
     def validate_label(self, label: str) -> str:
-        """Refuse what no label can be."""
+        """Refuse an invalid label selector."""
         for key, _ in parse_selector(label):
             if not KEY.fullmatch(key):
-                detail = f"{key!r} cannot be the key of a label: write team=billing,tier=1."
+                detail = f"{key!r} is not a valid label key: write team=billing,tier=1."
                 raise ValidationError([ErrorDetail(detail, "invalid_label")])
         return label
 
 
 @extend_schema_serializer(
-    examples=examples("Alerts", SENT, changed="events", answer=ANSWER), component_name="Webhook"
+    examples=examples("Alerts", REQUEST, changed="events", answer=ANSWER), component_name="Webhook"
 )
 class WebhookSerializer(WebhookFields):
-    """An address that hears of an account's runs."""
+    """A URL that receives the run events of an account."""
 
 
 @extend_schema_serializer(
     examples=[
-        OpenApiExample("Alerts", SENT, request_only=True),
+        OpenApiExample("Alerts", REQUEST, request_only=True),
         OpenApiExample("Alerts", {**ANSWER, "secret": SECRET_EXAMPLE}, response_only=True),
     ],
     component_name="NewWebhook",
 )
 class NewWebhookSerializer(WebhookFields):
-    """A webhook with its secret, which is told this once."""
+    """A new webhook with its secret, which is shown only once."""
 
     secret = serializers.CharField(
-        read_only=True, help_text="What signs its messages: keep it, now."
+        read_only=True,
+        help_text="Secret that signs the messages; it is not shown again.",
     )
 
     class Meta(WebhookFields.Meta):
@@ -168,28 +171,29 @@ class NewWebhookSerializer(WebhookFields):
     ]
 )
 class NewSecretSerializer(StrictSerializer):
-    """The new secret of a webhook, which is told this once."""
+    """The new secret of a webhook, which is shown only once."""
 
     secret = serializers.CharField(
         read_only=True,
         allow_null=True,
-        help_text="What signs its messages from now on: keep it, now. Null in a dry run.",
+        help_text="Secret that signs messages from now on; it is not shown again. Null in a dry "
+        "run.",
     )
     previous_until = fields.Instant(
-        read_only=True, help_text="Until when the secret before it signs, too."
+        read_only=True, help_text="Time until which the previous secret also signs."
     )
 
 
 @extend_schema_serializer(examples=[OpenApiExample("A ping", DELIVERY, response_only=True)])
 class DeliverySerializer(StrictModelSerializer):
-    """What a webhook is told of one event, and what has come of that."""
+    """A message about one event to one webhook, and the result of its attempts."""
 
-    webhook = fields.Reference(read_only=True, help_text="The id of the webhook.")
+    webhook = fields.Reference(read_only=True, help_text="Id of the webhook.")
     run = serializers.UUIDField(
         source="run_id",
         read_only=True,
         allow_null=True,
-        help_text="The run of which it tells; null for a ping.",
+        help_text="Run of the event; null for a ping.",
     )
 
     class Meta:
@@ -210,24 +214,24 @@ class DeliverySerializer(StrictModelSerializer):
         )
         read_only_fields = fields
         extra_kwargs: ClassVar[dict[str, Any]] = {
-            "state": {"help_text": "Where it stands: `pending`, `delivered` or `dead`."},
+            "state": {"help_text": "State: `pending`, `delivered` or `dead` (given up)."},
             "next_attempt_at": {
-                "help_text": "When it is sent, again if need be; null when it is over."
+                "help_text": "Time of the next attempt; null once delivered or dead."
             },
-            "created_at": {"help_text": "When it was made."},
-            "delivered_at": {"help_text": "When it arrived; null before."},
+            "created_at": {"help_text": "Time of creation."},
+            "delivered_at": {"help_text": "Time of arrival; null before."},
         }
 
 
 @extend_schema_serializer(
     examples=[
-        OpenApiExample("A ping", WHOLE_DELIVERY, response_only=True, status_codes=["200", "202"])
+        OpenApiExample("A ping", FULL_DELIVERY, response_only=True, status_codes=["200", "202"])
     ]
 )
 class WholeDeliverySerializer(DeliverySerializer):
-    """What a webhook is told of one event, to the word, and what has come of that."""
+    """A message about one event to one webhook, with its payload and the result so far."""
 
-    payload = serializers.SerializerMethodField(help_text="The body, as it is sent.")
+    payload = serializers.SerializerMethodField(help_text="Body of the message.")
 
     class Meta(DeliverySerializer.Meta):
         fields = (*DeliverySerializer.Meta.fields, "payload")
@@ -235,5 +239,5 @@ class WholeDeliverySerializer(DeliverySerializer):
 
     @extend_schema_field({"type": "object", "additionalProperties": {}})
     def get_payload(self, delivery: Delivery) -> Any:
-        """Return the body."""
+        """Return the body of the message."""
         return json.loads(delivery.payload)

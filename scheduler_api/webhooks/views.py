@@ -1,4 +1,4 @@
-"""Webhooks over HTTP, and what was sent to them."""
+"""Webhooks and their deliveries over HTTP."""
 
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -29,7 +29,7 @@ from scheduler_api.webhooks.serializers import (
 
 
 class WebhookViewSet(CrudViewSet):
-    """Addresses that hear of the runs of the caller's periodic tasks."""
+    """URLs that receive the run events of the caller's periodic tasks."""
 
     resource = "webhook"
     tag = "Webhooks"
@@ -50,12 +50,12 @@ class WebhookViewSet(CrudViewSet):
     made_when_stored = ("id", "secret")
 
     def get_queryset(self) -> QuerySet[Any]:
-        """Return the webhooks that the caller may see."""
+        """Return the webhooks visible to the caller."""
         return super().get_queryset().filter(visible_to(account_of(self.request), owner="owner"))
 
     @extend_schema(request=NewWebhookSerializer, responses={201: NewWebhookSerializer})
     def create(self, request: Request) -> Response:
-        """Make a webhook. This answer alone has its secret."""
+        """Create a webhook. Only this response contains its secret."""
         serializer = NewWebhookSerializer(data=request.data, context=self.get_serializer_context())
         serializer.is_valid(raise_exception=True)
         webhook = Webhook(**serializer.validated_data)
@@ -63,7 +63,7 @@ class WebhookViewSet(CrudViewSet):
         return self.answer_created(webhook.pk, NewWebhookSerializer(webhook).data)
 
     def store(self, serializer: Any) -> Webhook:
-        """Change the webhook that the serializer was given."""
+        """Change the webhook of the serializer."""
         webhook: Webhook = serializer.instance
         for field, value in serializer.validated_data.items():
             setattr(webhook, field, value)
@@ -71,47 +71,48 @@ class WebhookViewSet(CrudViewSet):
         return webhook
 
     def remove(self, row: Webhook) -> None:
-        """Delete a webhook, and its deliveries."""
+        """Delete a webhook and its deliveries."""
         actions.delete_webhook(row, by=caller_of(self.request))
 
     @extend_schema(request=None, responses=NewSecretSerializer)
     @action(detail=True, methods=["post"])
     @transaction.atomic
     def rotate(self, request: Request, **address: str) -> Response:
-        """Give a webhook another secret.
+        """Rotate the secret of a webhook.
 
-        This answer alone has it. For 24 hours, messages are signed with the one before it, too:
-        give the new one to the receiver by then. If that one is known to others, rotate twice.
+        Only this response contains the new secret. For 24 hours, messages are also signed with
+        the previous secret: configure the new one at the receiver by then. If the previous secret
+        is compromised, rotate twice.
         """
         webhook = self.locked_object()
         secret = actions.rotate_secret(webhook, now=datetime.now(UTC), by=caller_of(request))
-        told = NewSecretSerializer(
+        body = NewSecretSerializer(
             {"secret": secret, "previous_until": webhook.previous_until}
         ).data
         if self.is_dry_run:
-            return Response({**told, "secret": None})
-        # Where a repeat under the same Idempotency-Key, which is not told the secret, is sent.
+            return Response({**body, "secret": None})
+        # A repeated request with the same Idempotency-Key gets no secret, but this address.
         address_of = reverse("webhook-detail", args=[webhook.pk], request=request)
-        return Response(told, headers={"Location": address_of})
+        return Response(body, headers={"Location": address_of})
 
     @extend_schema(request=None, responses={202: WholeDeliverySerializer})
     @action(detail=True, methods=["post"])
     def ping(self, request: Request, **address: str) -> Response:
-        """Send a webhook a message that tells of nothing.
+        """Send a test message to a webhook.
 
-        Its type is `webhook.ping`, whatever the webhook hears of otherwise. The answer is the
-        delivery; what has come of it is seen at its address.
+        Its type is `webhook.ping`, whichever events the webhook receives otherwise. The response
+        is the delivery; read it at its address to see the result.
         """
         delivery = actions.ping(self.get_object(), now=datetime.now(UTC), by=caller_of(request))
-        told = WholeDeliverySerializer(delivery).data
+        body = WholeDeliverySerializer(delivery).data
         if self.is_dry_run:
-            return Response({**told, "id": None})
+            return Response({**body, "id": None})
         address_of = reverse("delivery-detail", args=[delivery.pk], request=request)
-        return Response(told, status.HTTP_202_ACCEPTED, headers={"Location": address_of})
+        return Response(body, status.HTTP_202_ACCEPTED, headers={"Location": address_of})
 
 
 class DeliveryViewSet(ListRetrieveViewSet):
-    """What was sent to webhooks, and what has come of it, the newest first."""
+    """Deliveries to webhooks, the newest first."""
 
     resource = "delivery"
     tag = "Webhooks"
@@ -125,22 +126,21 @@ class DeliveryViewSet(ListRetrieveViewSet):
     problems: ClassVar = {"redeliver": (actions.WebhookDisabled,)}
 
     def get_queryset(self) -> QuerySet[Any]:
-        """Return the deliveries to the webhooks that the caller may see."""
+        """Return the deliveries to webhooks visible to the caller."""
         account = account_of(self.request)
         rows = super().get_queryset().filter(visible_to(account, owner="webhook__owner"))
         return rows.defer("payload") if self.action == "list" else rows
 
     def get_serializer_class(self) -> type[DeliverySerializer]:
-        """Return what a delivery by itself tells, or one in a list."""
+        """Return the serializer without payload for a list, or the one with payload."""
         return DeliverySerializer if self.action == "list" else WholeDeliverySerializer
 
     @extend_schema(request=None, responses=WholeDeliverySerializer)
     @action(detail=True, methods=["post"])
     def redeliver(self, request: Request, **address: str) -> Response:
-        """Send a message again, at once.
+        """Send a delivery again, at once.
 
-        Whatever has come of it so far: `dead`, `delivered`, or waiting for its next attempt. It
-        keeps its `webhook-id`, and has all the attempts of a new one.
+        The delivery may be in any state. It keeps its `webhook-id`, and its attempts start anew.
         """
         delivery = self.get_object()
         actions.redeliver(delivery, now=datetime.now(UTC), by=caller_of(request))

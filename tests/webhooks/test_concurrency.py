@@ -5,53 +5,53 @@ from scheduler_api.webhooks.concurrency import (
     PER_FAILING_WEBHOOK,
     PER_WEBHOOK,
     THREADS,
-    Room,
+    ConcurrencyLimit,
 )
 
 
-def entered(room: Room, webhook_id: int, times: int = 1) -> None:
+def entered(limit: ConcurrencyLimit, webhook_id: int, times: int = 1) -> None:
     for _ in range(times):
-        room.enter(webhook_id)
+        limit.enter(webhook_id)
 
 
 def test_each_webhook_has_its_share():
-    room = Room()
-    entered(room, 1, PER_WEBHOOK)
+    limit = ConcurrencyLimit()
+    entered(limit, 1, PER_WEBHOOK)
 
-    assert (room.left(), room.left_for(1), room.left_for(2)) == (
+    assert (limit.left(), limit.left_for(1), limit.left_for(2)) == (
         THREADS - PER_WEBHOOK,
         0,
         PER_WEBHOOK,
     )
-    assert room.full() == [1]
+    assert limit.exhausted() == [1]
 
 
 def test_one_that_has_failed_has_less_until_something_arrives():
-    room = Room()
-    entered(room, 1)
-    room.leave(1, has_failed=True)
-    assert room.left_for(1) == PER_FAILING_WEBHOOK
+    limit = ConcurrencyLimit()
+    entered(limit, 1)
+    limit.leave(1, has_failed=True)
+    assert limit.left_for(1) == PER_FAILING_WEBHOOK
 
-    entered(room, 1)
-    room.leave(1, has_failed=False)
-    assert room.left_for(1) == PER_WEBHOOK
+    entered(limit, 1)
+    limit.leave(1, has_failed=False)
+    assert limit.left_for(1) == PER_WEBHOOK
 
 
 def test_those_that_fail_leave_half_of_the_room_to_the_others():
-    room = Room()
+    limit = ConcurrencyLimit()
     for webhook_id in range(100):
-        entered(room, webhook_id)
-        room.leave(webhook_id, has_failed=True)
+        entered(limit, webhook_id)
+        limit.leave(webhook_id, has_failed=True)
     for webhook_id in range(FOR_FAILING_WEBHOOKS):
-        entered(room, webhook_id)
+        entered(limit, webhook_id)
 
-    assert room.left() == THREADS - FOR_FAILING_WEBHOOKS
-    assert {*room.full()} == {*range(100)}
-    assert room.left_for(1000) == PER_WEBHOOK
+    assert limit.left() == THREADS - FOR_FAILING_WEBHOOKS
+    assert {*limit.exhausted()} == {*range(100)}
+    assert limit.left_for(1000) == PER_WEBHOOK
 
 
 def test_a_copy_changes_nothing_of_the_first():
-    room = Room()
-    entered(room.copy(), 1)
+    limit = ConcurrencyLimit()
+    entered(limit.copy(), 1)
 
-    assert room.left() == THREADS
+    assert limit.left() == THREADS

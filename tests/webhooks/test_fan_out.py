@@ -8,7 +8,7 @@ from django.db import transaction
 from scheduler_api.runs.events import RunEvent
 from scheduler_api.webhooks.fan_out import fan_out
 from scheduler_api.webhooks.models import Delivery
-from scheduler_api.webhooks.payloads import MAX_TEXT, data_of
+from scheduler_api.webhooks.payloads import MAX_TEXT_LENGTH, run_data
 from tests.api.runs.examples import NOON
 from tests.webhooks.examples import account, happened, task_of, webhook_of
 
@@ -68,8 +68,8 @@ def test_a_payload_is_small_however_much_there_is_to_tell():
 
     payload = told().payload
 
-    assert len(payload) < 3 * MAX_TEXT
-    assert json.loads(payload)["data"]["error"]["message"] == "m" * MAX_TEXT
+    assert len(payload) < 3 * MAX_TEXT_LENGTH
+    assert json.loads(payload)["data"]["error"]["message"] == "m" * MAX_TEXT_LENGTH
 
 
 def test_a_run_without_an_exception_has_no_error():
@@ -178,7 +178,7 @@ def test_an_event_whose_run_is_gone_is_not_told_and_that_is_logged(caplog):
     assert fan_out(now=NOON) == 1
 
     assert not Delivery.objects.exists()
-    assert "the run is no longer there" in caplog.text
+    assert "the run was deleted" in caplog.text
 
 
 def test_one_that_cannot_be_told_stops_no_other(monkeypatch, caplog):
@@ -187,9 +187,9 @@ def test_one_that_cannot_be_told_stops_no_other(monkeypatch, caplog):
     broken, whole = happened(task_of(owner)), happened(task_of(owner))
 
     def tell(run):
-        return data_of(run) if run.pk == whole.pk else 1 / 0
+        return run_data(run) if run.pk == whole.pk else 1 / 0
 
-    monkeypatch.setattr("scheduler_api.webhooks.fan_out.data_of", tell)
+    monkeypatch.setattr("scheduler_api.webhooks.fan_out.run_data", tell)
     assert fan_out(now=NOON) == 2
 
     assert Delivery.objects.get().run_id == whole.pk
@@ -197,7 +197,7 @@ def test_one_that_cannot_be_told_stops_no_other(monkeypatch, caplog):
 
 
 def test_there_may_be_more_events_than_are_read_at_once(monkeypatch):
-    monkeypatch.setattr("scheduler_api.webhooks.fan_out.BATCH", 2)
+    monkeypatch.setattr("scheduler_api.webhooks.fan_out.BATCH_SIZE", 2)
     owner = account()
     webhook_of(owner)
     task = task_of(owner)

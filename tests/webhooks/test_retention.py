@@ -25,7 +25,7 @@ def test_old_deliveries_go_whatever_became_of_them(state):
 
 
 def test_there_may_be_more_than_are_deleted_at_once(monkeypatch):
-    monkeypatch.setattr(retention, "BATCH", 2)
+    monkeypatch.setattr(retention, "BATCH_SIZE", 2)
     webhook, _ = webhook_of(account())
     for _ in range(5):
         to_be_sent(webhook, created_at=NOON - 31 * DAY)

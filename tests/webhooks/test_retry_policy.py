@@ -7,41 +7,41 @@ from http.client import HTTPMessage
 import pytest
 
 from scheduler_api.webhooks.retry_policy import (
-    DELAYS,
     MAX_ATTEMPTS,
-    Outcome,
-    Verdict,
+    RETRY_DELAYS,
+    AttemptResult,
+    DeliveryDecision,
+    decide,
     delay_after,
-    judge,
-    wish_in,
+    retry_after_in,
 )
 
 
 @pytest.mark.parametrize(
     ("status", "attempts", "verdict"),
     [
-        (200, 1, Verdict.DELIVERED),
-        (204, MAX_ATTEMPTS, Verdict.DELIVERED),
-        (299, 1, Verdict.DELIVERED),
-        (None, 1, Verdict.AGAIN),
-        (199, 1, Verdict.AGAIN),
-        (302, 1, Verdict.AGAIN),
-        (404, 1, Verdict.AGAIN),
-        (429, MAX_ATTEMPTS - 1, Verdict.AGAIN),
-        (500, MAX_ATTEMPTS, Verdict.DEAD),
-        (None, MAX_ATTEMPTS, Verdict.DEAD),
-        (410, 1, Verdict.GONE),
+        (200, 1, DeliveryDecision.DELIVERED),
+        (204, MAX_ATTEMPTS, DeliveryDecision.DELIVERED),
+        (299, 1, DeliveryDecision.DELIVERED),
+        (None, 1, DeliveryDecision.RETRY),
+        (199, 1, DeliveryDecision.RETRY),
+        (302, 1, DeliveryDecision.RETRY),
+        (404, 1, DeliveryDecision.RETRY),
+        (429, MAX_ATTEMPTS - 1, DeliveryDecision.RETRY),
+        (500, MAX_ATTEMPTS, DeliveryDecision.DEAD),
+        (None, MAX_ATTEMPTS, DeliveryDecision.DEAD),
+        (410, 1, DeliveryDecision.GONE),
     ],
 )
 def test_judge(status, attempts, verdict):
-    assert judge(Outcome(status=status), attempts=attempts) is verdict
+    assert decide(AttemptResult(status=status), attempts=attempts) is verdict
 
 
 def test_a_delivery_is_tried_for_about_two_days():
-    waited = sum(DELAYS, timedelta(0))
+    waited = sum(RETRY_DELAYS, timedelta(0))
 
     assert timedelta(hours=44) < waited < timedelta(hours=52)
-    assert sorted(DELAYS) == DELAYS
+    assert sorted(RETRY_DELAYS) == RETRY_DELAYS
 
 
 class FixedRandom(random.Random):
@@ -57,14 +57,14 @@ class FixedRandom(random.Random):
 
 @pytest.mark.parametrize(("drawn", "seconds"), [(0.0, 30), (1.0, 37.5)])
 def test_what_failed_together_is_not_sent_together(drawn, seconds):
-    delay = delay_after(Outcome(), attempts=2, rng=FixedRandom(drawn))
+    delay = delay_after(AttemptResult(), attempts=2, rng=FixedRandom(drawn))
 
     assert delay == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize(("wish", "seconds"), [(None, 5), (1, 5), (60, 60)])
 def test_a_receiver_may_ask_for_a_longer_delay_and_for_no_shorter_one(wish, seconds):
-    outcome = Outcome(status=503, retry_after=wish and timedelta(seconds=wish))
+    outcome = AttemptResult(status=503, retry_after=wish and timedelta(seconds=wish))
 
     assert delay_after(outcome, attempts=1, rng=FixedRandom(0)) == timedelta(seconds=seconds)
 
@@ -88,4 +88,4 @@ def test_how_long_a_receiver_wants_to_be_left_alone(status, text, seconds):
     if text is not None:
         headers["retry-after"] = text
 
-    assert wish_in(status, headers) == (seconds and timedelta(seconds=seconds))
+    assert retry_after_in(status, headers) == (seconds and timedelta(seconds=seconds))

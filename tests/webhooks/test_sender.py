@@ -13,12 +13,12 @@ from django.core.management import call_command
 from django.db import OperationalError
 
 from scheduler_api.outbound import address_guard
-from scheduler_api.webhooks import deliveries, sender
+from scheduler_api.webhooks import delivery_queue, sender
 from scheduler_api.webhooks.concurrency import PER_WEBHOOK, THREADS
-from scheduler_api.webhooks.deliveries import LEASE
+from scheduler_api.webhooks.delivery_queue import CLAIM_LEASE
 from scheduler_api.webhooks.models import Delivery, Webhook
-from scheduler_api.webhooks.retry_policy import DELAYS, JITTER, MAX_ATTEMPTS
-from scheduler_api.webhooks.sender import SEND_SECONDS, Sender
+from scheduler_api.webhooks.retry_policy import JITTER, MAX_ATTEMPTS, RETRY_DELAYS
+from scheduler_api.webhooks.sender import SEND_TIMEOUT_SECONDS, Sender
 from tests.api.runs.examples import NOON
 from tests.webhooks.examples import account, happened, task_of, to_be_sent, webhook_of
 from tests.webhooks.receiver import Receiver, wait_for
@@ -48,7 +48,7 @@ def sending() -> Iterator[Sender]:
 
 def let_all_end(sending: Sender, *, now: datetime) -> None:
     """Wait until what is on its way has ended, and note that."""
-    while sending.room.under_way:
+    while sending.limit.in_flight:
         sending.wait(10)
     sending.is_stopping = True  # takes nothing new
     sending.tick(now=now)
@@ -94,7 +94,7 @@ def test_what_is_not_taken_is_sent_again_later(sending: Sender, receiver: Receiv
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts, delivery.last_status) == ("pending", 1, status)
     assert delivery.last_error == f"It answered with status {status}."
-    assert DELAYS[0] <= delivery.next_attempt_at - NOON <= DELAYS[0] * (1 + JITTER)
+    assert RETRY_DELAYS[0] <= delivery.next_attempt_at - NOON <= RETRY_DELAYS[0] * (1 + JITTER)
     deliver(sending, now=NOON + SECOND)
     assert len(receiver.received) == 1
 
@@ -137,7 +137,7 @@ def test_after_its_last_attempt_it_is_dead_and_the_webhook_disabled(
     now = NOON
     for _ in range(MAX_ATTEMPTS):
         deliver(sending, now=now)
-        now += DELAYS[-1] * 2
+        now += RETRY_DELAYS[-1] * 2
 
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts) == ("dead", MAX_ATTEMPTS)
@@ -309,7 +309,7 @@ def test_those_that_fail_leave_room_for_one_that_answers(sending: Sender, receiv
     owner = account()
     for number in range(2 * THREADS):
         failing = webhook_of(owner, url=url)[0]
-        sending.room.failing.add(failing.pk)
+        sending.limit.failing.add(failing.pk)
         to_be_sent(failing, next_attempt_at=NOON - (number + 1) * SECOND)
     to_be_sent(webhook_of(owner, url=receiver.url)[0])
 
@@ -327,11 +327,11 @@ def test_what_one_sender_has_taken_another_does_not_send(sending: Sender, receiv
     delivery = to_be_sent(webhook_of(account(), url=receiver.url)[0])
     sending.tick(now=NOON)
     other = Sender()
-    other.tick(now=NOON + LEASE - SECOND)
+    other.tick(now=NOON + CLAIM_LEASE - SECOND)
 
-    assert not other.room.under_way
+    assert not other.limit.in_flight
     delivery.refresh_from_db()
-    assert (delivery.attempts, delivery.next_attempt_at) == (1, NOON + LEASE)
+    assert (delivery.attempts, delivery.next_attempt_at) == (1, NOON + CLAIM_LEASE)
     receiver.hold.set()
     let_all_end(sending, now=NOON)
     other.threads.shutdown()
@@ -342,9 +342,9 @@ def test_what_a_sender_had_that_died_another_sends_under_the_same_id(
     sending: Sender, receiver: Receiver
 ):
     webhook, _ = webhook_of(account(), url=receiver.url)
-    delivery = to_be_sent(webhook, attempts=1, next_attempt_at=NOON + LEASE)
+    delivery = to_be_sent(webhook, attempts=1, next_attempt_at=NOON + CLAIM_LEASE)
 
-    deliver(sending, now=NOON + LEASE)
+    deliver(sending, now=NOON + CLAIM_LEASE)
 
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts) == ("delivered", 2)
@@ -377,7 +377,7 @@ def test_one_whose_webhook_is_deleted_meanwhile_is_forgotten(sending: Sender, re
 
 
 def test_nothing_is_locked_longer_than_sending_takes():
-    assert 2 * timedelta(seconds=SEND_SECONDS) < LEASE
+    assert 2 * timedelta(seconds=SEND_TIMEOUT_SECONDS) < CLAIM_LEASE
 
 
 # --- As a process -----------------------------------------------------------------------------
@@ -392,7 +392,7 @@ def test_it_waits_for_a_database_that_is_away(
     to_be_sent(webhook, next_attempt_at=datetime.now(UTC))
     sending = Sender()
     failures = iter(["away"] * 3)
-    note = deliveries.note
+    note = delivery_queue.record_attempt
 
     def fail_at_first(*arguments: Any, **named: Any) -> Any:
         if next(failures, None):
@@ -400,7 +400,7 @@ def test_it_waits_for_a_database_that_is_away(
         sending.stop()
         return note(*arguments, **named)
 
-    monkeypatch.setattr(deliveries, "note", fail_at_first)
+    monkeypatch.setattr(delivery_queue, "record_attempt", fail_at_first)
 
     sending.run()
 

@@ -9,8 +9,8 @@ import pytest
 from django.db import connection
 
 from scheduler_api.runs.events import RunEvent
-from scheduler_api.webhooks.concurrency import PER_WEBHOOK, THREADS, Room
-from scheduler_api.webhooks.deliveries import take
+from scheduler_api.webhooks.concurrency import PER_WEBHOOK, THREADS, ConcurrencyLimit
+from scheduler_api.webhooks.delivery_queue import claim_due
 from scheduler_api.webhooks.fan_out import fan_out
 from scheduler_api.webhooks.models import Delivery
 from tests.api.runs.examples import NOON
@@ -48,7 +48,7 @@ def test_each_delivery_is_taken_by_one() -> None:
         for _ in range(PER_WEBHOOK):
             to_be_sent(webhook)
 
-    taken = at_once(lambda: take(NOON, room=Room()))
+    taken = at_once(lambda: claim_due(NOON, limit=ConcurrencyLimit()))
 
     ids = [delivery.pk for deliveries in taken for delivery in deliveries]
     assert len(ids) == len({*ids})
@@ -57,7 +57,7 @@ def test_each_delivery_is_taken_by_one() -> None:
 
 
 def test_each_event_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scheduler_api.webhooks.fan_out.BATCH", 5)
+    monkeypatch.setattr("scheduler_api.webhooks.fan_out.BATCH_SIZE", 5)
     owner = account()
     webhook_of(owner)
     task = task_of(owner)

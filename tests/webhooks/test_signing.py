@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 import pytest
 
 from scheduler_api.webhooks import signing
-from scheduler_api.webhooks.deliveries import secrets_for
 from scheduler_api.webhooks.models import Webhook
 from tests.api.runs.examples import NOON
 from tests.webhooks.examples import account, webhook_of
@@ -29,7 +28,7 @@ def test_the_signature_is_that_of_the_reference_implementation():
 
 
 def test_each_of_two_secrets_verifies_a_message_signed_with_both():
-    secrets = [signing.make()[2] for _ in range(3)]
+    secrets = [signing.new_secret()[2] for _ in range(3)]
     headers = signing.headers_for(
         BODY, event_id="msg_1", at=datetime.now(UTC), signed_with=secrets[:2]
     )
@@ -39,29 +38,29 @@ def test_each_of_two_secrets_verifies_a_message_signed_with_both():
 
 
 def test_a_secret_has_256_bits_and_is_another_each_time():
-    first, second = signing.make()[2], signing.make()[2]
+    first, second = signing.new_secret()[2], signing.new_secret()[2]
 
     assert len(base64.b64decode(first.removeprefix("whsec_"), validate=True)) == 32
     assert first != second
 
 
 def test_a_secret_is_restored_from_its_salt():
-    salt, key_id, secret = signing.make()
+    salt, key_id, secret = signing.new_secret()
 
-    assert signing.restored(salt, key_id) == secret
-    assert signing.restored(salt + "x", key_id) is None
-    assert signing.restored("", "") is None
+    assert signing.restore_secret(salt, key_id) == secret
+    assert signing.restore_secret(salt + "x", key_id) is None
+    assert signing.restore_secret("", "") is None
 
 
 def test_it_survives_a_change_of_the_key_as_long_as_that_is_kept(settings):
     settings.SECRET_KEY = KEY
-    salt, key_id, secret = signing.make()
+    salt, key_id, secret = signing.new_secret()
 
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = NEXT_KEY, [KEY]
-    assert signing.restored(salt, key_id) == secret
+    assert signing.restore_secret(salt, key_id) == secret
 
     settings.SECRET_KEY_FALLBACKS = []
-    assert signing.restored(salt, key_id) is None
+    assert signing.restore_secret(salt, key_id) is None
 
 
 @pytest.mark.django_db
@@ -81,5 +80,5 @@ def test_the_secret_before_the_last_signs_until_its_time_is_over():
     webhook.previous_until = NOON
     now = webhook.take_new_secret()
 
-    assert secrets_for(webhook, now=NOON.replace(hour=11)) == [now, before]
-    assert secrets_for(webhook, now=NOON) == [now]
+    assert webhook.signing_secrets(now=NOON.replace(hour=11)) == [now, before]
+    assert webhook.signing_secrets(now=NOON) == [now]

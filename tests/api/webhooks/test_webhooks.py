@@ -41,7 +41,7 @@ def at(webhook, *parts):
 
 def secret_of(webhook):
     row = Webhook.objects.get(pk=webhook["id"])
-    return signing.restored(row.salt, row.key_id)
+    return signing.restore_secret(row.salt, row.key_id)
 
 
 def test_a_webhook_is_made_and_told_its_secret_once(api, made):
@@ -202,7 +202,7 @@ def test_another_secret_is_told_once_and_the_last_one_signs_on(api, made, secret
     assert response.status_code == 200
     assert told["secret"] == secret_of(made) != made["secret"]
     row = Webhook.objects.get()
-    assert signing.restored(row.previous_salt, row.previous_key_id) == made["secret"]
+    assert signing.restore_secret(row.previous_salt, row.previous_key_id) == made["secret"]
     assert row.previous_until >= began_at + timedelta(hours=24)
     assert "secret" not in api.get(at(made)).json()
 
