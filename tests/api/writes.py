@@ -12,7 +12,7 @@ from tests.api.periodic_tasks.examples import heartbeat
 from tests.api.runs.examples import entered
 from tests.client import ContractClient
 from tests.contract.document import OPERATIONS, Operation
-from tests.webhooks.examples import to_be_sent, webhook_of
+from tests.webhooks.examples import due_delivery, webhook_of
 
 CHANGES_NOTHING = {"previewSchedule"}
 WRITES = [
@@ -86,7 +86,7 @@ def prepare(api: ContractClient, operation: Operation) -> Callable[..., Response
         run = entered(state="failed" if operation.id == "retryRun" else "queued")
         path = path.format(id=run.pk)
     elif collection == "deliveries":
-        delivery = to_be_sent(webhook_of(ServiceAccount.objects.get(name="tests"))[0])
+        delivery = due_delivery(webhook_of(ServiceAccount.objects.get(name="tests"))[0])
         path = path.format(id=delivery.pk)
     elif "{" in path:
         made = api.post(f"/api/v1/{collection}/", body)

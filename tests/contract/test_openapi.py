@@ -27,7 +27,7 @@ from tests.contract.document import (
     examples_of,
     resolved,
 )
-from tests.webhooks.examples import account, happened, task_of, webhook_of
+from tests.webhooks.examples import account, store_event, task_of, webhook_of
 
 ROOT = Path(__file__).parents[2]
 KINDS = ["clocked", "crontab", "interval", "solar"]
@@ -372,7 +372,7 @@ def test_a_message_has_an_example_that_is_valid(kind: str):
 def test_a_message_is_what_is_described(kind: str):
     owner = account()
     webhook_of(owner)
-    happened(task_of(owner), kind, error_type="RuntimeError", error_message="as asked")
+    store_event(task_of(owner), kind, error_type="RuntimeError", error_message="as asked")
     fan_out(now=NOON)
     message = json.loads(Delivery.objects.get().payload)
     content = MESSAGES[kind]["post"]["requestBody"]["content"]["application/json"]

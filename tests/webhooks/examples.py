@@ -1,4 +1,4 @@
-"""What the tests of webhooks store."""
+"""Rows for the tests of webhooks."""
 
 from typing import Any
 from uuid import uuid4
@@ -19,28 +19,28 @@ URL = "https://8.8.8.8/hook"
 
 
 def account(name: str = "crm", **columns: Any) -> ServiceAccount:
-    """The account with this name."""
+    """Return the account with this name, new or stored."""
     found, _ = ServiceAccount.objects.get_or_create(name=name, defaults=columns)
     return found
 
 
 def webhook_of(owner: ServiceAccount, **columns: Any) -> tuple[Webhook, str]:
-    """A webhook of an account, and its secret."""
+    """Store a webhook of an account; return it with its secret."""
     webhook = Webhook(**{"owner": owner, "name": "Alerts", "url": URL, **columns})
-    secret = webhook.take_new_secret()
+    secret = webhook.renew_secret()
     webhook.save()
     return webhook, secret
 
 
 def task_of(owner: ServiceAccount | None, **labels: str) -> PeriodicTask:
-    """A periodic task of an account, with these labels."""
+    """Store a periodic task of an account, with these labels."""
     task = stored(name=f"Task {uuid4()}")
     ManagedTask.objects.create(periodic_task=task, owner=owner, labels=labels)
     return task
 
 
-def happened(task: PeriodicTask, kind: str = "run.failed", **columns: Any) -> Run:
-    """An event of a periodic task, as beat or a worker writes it, and its run."""
+def store_event(task: PeriodicTask, kind: str = "run.failed", **columns: Any) -> Run:
+    """Store a run and an event of it, as beat or a worker does; return the run."""
     run = run_of(task, **{"state": "failed", **columns})
     RunEvent.objects.create(
         kind=kind,
@@ -52,8 +52,8 @@ def happened(task: PeriodicTask, kind: str = "run.failed", **columns: Any) -> Ru
     return run
 
 
-def to_be_sent(webhook: Webhook, **columns: Any) -> Delivery:
-    """A delivery that is due."""
+def due_delivery(webhook: Webhook, **columns: Any) -> Delivery:
+    """Store a due delivery."""
     defaults: dict[str, Any] = {
         "event_id": f"msg_{uuid4().hex}",
         "type": "run.failed",

@@ -1,4 +1,4 @@
-"""A real HTTP server that receives webhooks, and answers as a test has it answer."""
+"""A real HTTP server that receives webhooks and answers as the test configures it."""
 
 import base64
 import hashlib
@@ -16,12 +16,12 @@ from tests.ports import free_port
 
 @dataclass(frozen=True, kw_only=True)
 class Received:
-    """A request that came."""
+    """A received request."""
 
     method: str
     path: str
     headers: dict[str, str]
-    """By their names in small letters."""
+    """By lower-case name."""
     body: bytes
 
     @property
@@ -33,7 +33,7 @@ class Received:
         return self.headers["webhook-id"]
 
     def is_signed_with(self, secret: str) -> bool:
-        """Verify it, by the specification and not by our own code."""
+        """Verify the signature by the specification, without our own code."""
         key = base64.b64decode(secret.removeprefix("whsec_"))
         content = b".".join(
             [self.id.encode(), self.headers["webhook-timestamp"].encode(), self.body]
@@ -45,9 +45,9 @@ class Received:
 
 @dataclass(kw_only=True)
 class Receiver:
-    """The server; `answers` has a status for each request, the last one for all that follow.
+    """The server. `answers` has a status per request; the last one repeats.
 
-    `hold` holds up each answer until it is set.
+    `hold` delays every response until the event is set.
     """
 
     answers: list[int] = field(default_factory=lambda: [204])
@@ -57,17 +57,17 @@ class Receiver:
     received: list[Received] = field(default_factory=list)
     port: int = field(default_factory=free_port)
     raw: Callable[[Any], None] | None = None
-    """Writes the whole answer by itself, to the file of the connection."""
+    """Writes the whole response to the file of the connection."""
 
     def __enter__(self) -> "Receiver":
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def handle_any(self) -> None:
-                receiver.take(self)
+                receiver.answer(self)
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
             setattr(Handler, f"do_{method}", Handler.handle_any)
@@ -91,8 +91,8 @@ class Receiver:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/hook"
 
-    def take(self, request: BaseHTTPRequestHandler) -> None:
-        """Note a request, and answer it."""
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        """Store a request and answer it."""
         length = int(request.headers.get("Content-Length", 0))
         received = Received(
             method=request.command,
@@ -116,11 +116,11 @@ class Receiver:
             if request.command != "HEAD":
                 request.wfile.write(self.body)
         except OSError:
-            """The other side did not wait for it."""
+            """The sender did not wait for the response."""
 
 
 def wait_for(condition: Callable[[], bool], *, seconds: float = 10) -> None:
-    """Return when a condition holds; fail when it does not in time."""
+    """Wait until a condition holds; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s"

@@ -1,4 +1,4 @@
-"""Who hears of what."""
+"""Fan-out: the recipients and the payloads of events."""
 
 import json
 
@@ -10,25 +10,25 @@ from scheduler_api.webhooks.fan_out import fan_out
 from scheduler_api.webhooks.models import Delivery
 from scheduler_api.webhooks.payloads import MAX_TEXT_LENGTH, run_data
 from tests.api.runs.examples import NOON
-from tests.webhooks.examples import account, happened, task_of, webhook_of
+from tests.webhooks.examples import account, store_event, task_of, webhook_of
 
 pytestmark = pytest.mark.django_db
 
 
-def names_told() -> list[str]:
-    """The names of the webhooks that are told, in their order."""
+def recipients() -> list[str]:
+    """Return the sorted names of the webhooks with a delivery."""
     return sorted(Delivery.objects.values_list("webhook__name", flat=True))
 
 
-def told() -> Delivery:
+def only_delivery() -> Delivery:
     fan_out(now=NOON)
     return Delivery.objects.get()
 
 
-def test_an_event_becomes_a_delivery_and_goes():
+def test_fan_out_replaces_an_event_by_a_delivery():
     owner = account()
     webhook, _ = webhook_of(owner)
-    run = happened(task_of(owner))
+    run = store_event(task_of(owner))
 
     assert fan_out(now=NOON) == 1
 
@@ -40,10 +40,10 @@ def test_an_event_becomes_a_delivery_and_goes():
     assert fan_out(now=NOON) == 0
 
 
-def test_the_payload_tells_of_the_run_and_of_its_exception_and_of_no_argument(canary):
+def test_payload_contains_the_run_and_its_error_but_no_arguments(canary):
     owner = account()
     webhook_of(owner)
-    run = happened(
+    run = store_event(
         task_of(owner),
         error_type="RuntimeError",
         error_message="as asked",
@@ -52,7 +52,7 @@ def test_the_payload_tells_of_the_run_and_of_its_exception_and_of_no_argument(ca
         kwargs=json.dumps({"password": canary}),
     )
 
-    payload = json.loads(told().payload)
+    payload = json.loads(only_delivery().payload)
 
     assert payload.keys() == {"type", "timestamp", "data"}
     assert (payload["type"], payload["timestamp"]) == ("run.failed", "2027-06-01T12:00:00Z")
@@ -61,50 +61,50 @@ def test_the_payload_tells_of_the_run_and_of_its_exception_and_of_no_argument(ca
     assert not {"args", "kwargs", "result", "traceback"} & payload["data"].keys()
 
 
-def test_a_payload_is_small_however_much_there_is_to_tell():
+def test_payload_of_a_long_error_is_cut():
     owner = account()
     webhook_of(owner)
-    happened(task_of(owner), error_type="E", error_message="m" * 65_536, reason="r" * 65_536)
+    store_event(task_of(owner), error_type="E", error_message="m" * 65_536, reason="r" * 65_536)
 
-    payload = told().payload
+    payload = only_delivery().payload
 
     assert len(payload) < 3 * MAX_TEXT_LENGTH
     assert json.loads(payload)["data"]["error"]["message"] == "m" * MAX_TEXT_LENGTH
 
 
-def test_a_run_without_an_exception_has_no_error():
+def test_payload_of_a_run_without_exception_has_no_error():
     owner = account()
     webhook_of(owner)
-    happened(task_of(owner), "run.missed", state="missed")
+    store_event(task_of(owner), "run.missed", state="missed")
 
-    assert json.loads(told().payload)["data"]["error"] is None
+    assert json.loads(only_delivery().payload)["data"]["error"] is None
 
 
 @pytest.mark.parametrize(
-    ("events", "is_told"),
+    ("events", "is_sent"),
     [([], True), (["run.failed"], True), (["run.lost", "run.missed"], False)],
 )
-def test_a_webhook_hears_of_the_events_that_it_names(events, is_told):
+def test_webhook_receives_only_events_it_subscribes_to(events, is_sent):
     owner = account()
     webhook_of(owner, events=events)
-    happened(task_of(owner), "run.failed")
+    store_event(task_of(owner), "run.failed")
 
     fan_out(now=NOON)
 
-    assert Delivery.objects.exists() is is_told
+    assert Delivery.objects.exists() is is_sent
 
 
 @pytest.mark.parametrize("kind", RunEvent.Kind.values)
-def test_each_kind_is_told(kind):
+def test_event_of_each_kind_is_delivered(kind):
     owner = account()
     webhook_of(owner, events=[kind])
-    happened(task_of(owner), kind)
+    store_event(task_of(owner), kind)
 
-    assert told().type == kind
+    assert only_delivery().type == kind
 
 
 @pytest.mark.parametrize(
-    ("label", "is_told"),
+    ("label", "is_sent"),
     [
         ("", True),
         ("team", True),
@@ -115,43 +115,43 @@ def test_each_kind_is_told(kind):
         ("owner", False),
     ],
 )
-def test_a_webhook_hears_of_periodic_tasks_with_its_labels(label, is_told):
+def test_webhook_receives_only_events_of_tasks_with_its_labels(label, is_sent):
     owner = account()
     webhook_of(owner, label=label)
-    happened(task_of(owner, team="billing", tier="1"))
+    store_event(task_of(owner, team="billing", tier="1"))
 
     fan_out(now=NOON)
 
-    assert Delivery.objects.exists() is is_told
+    assert Delivery.objects.exists() is is_sent
 
 
-def test_of_a_deleted_periodic_task_those_hear_who_ask_for_no_label():
+def test_event_of_a_deleted_task_reaches_only_webhooks_without_label():
     owner = account()
     webhook_of(owner, name="all")
     webhook_of(owner, name="labelled", label="team")
     task = task_of(owner, team="billing")
-    happened(task)
+    store_event(task)
     task.delete()
 
     fan_out(now=NOON)
 
-    assert names_told() == ["all"]
+    assert recipients() == ["all"]
 
 
-def test_all_webhooks_of_an_account_are_told_under_one_id():
+def test_deliveries_of_one_event_share_their_event_id():
     owner = account()
     for name in ("first", "second"):
         webhook_of(owner, name=name)
     webhook_of(owner, name="disabled", enabled=False)
-    happened(task_of(owner))
+    store_event(task_of(owner))
 
     fan_out(now=NOON)
 
-    assert names_told() == ["first", "second"]
+    assert recipients() == ["first", "second"]
     assert Delivery.objects.values("event_id").distinct().count() == 1
 
 
-def test_nobody_hears_of_others_runs_and_of_nobodys_hears_who_sees_them():
+def test_event_reaches_only_webhooks_whose_owner_may_see_the_run():
     accounts = {
         "owner": account("owner"),
         "other": account("other"),
@@ -160,20 +160,20 @@ def test_nobody_hears_of_others_runs_and_of_nobodys_hears_who_sees_them():
     }
     for name, owner in accounts.items():
         webhook_of(owner, name=name)
-    happened(task_of(accounts["owner"]))
+    store_event(task_of(accounts["owner"]))
     fan_out(now=NOON)
-    assert names_told() == ["owner"]
+    assert recipients() == ["owner"]
 
     Delivery.objects.all().delete()
-    happened(task_of(None))
+    store_event(task_of(None))
     fan_out(now=NOON)
-    assert names_told() == ["admin", "seer"]
+    assert recipients() == ["admin", "seer"]
 
 
-def test_an_event_whose_run_is_gone_is_not_told_and_that_is_logged(caplog):
+def test_event_of_a_deleted_run_is_discarded_and_logged(caplog):
     owner = account()
     webhook_of(owner)
-    happened(task_of(owner)).delete()
+    store_event(task_of(owner)).delete()
 
     assert fan_out(now=NOON) == 1
 
@@ -181,37 +181,37 @@ def test_an_event_whose_run_is_gone_is_not_told_and_that_is_logged(caplog):
     assert "the run was deleted" in caplog.text
 
 
-def test_one_that_cannot_be_told_stops_no_other(monkeypatch, caplog):
+def test_event_without_a_payload_does_not_block_others(monkeypatch, caplog):
     owner = account()
     webhook_of(owner)
-    broken, whole = happened(task_of(owner)), happened(task_of(owner))
+    broken, whole = store_event(task_of(owner)), store_event(task_of(owner))
 
-    def tell(run):
+    def fail_for_broken(run):
         return run_data(run) if run.pk == whole.pk else 1 / 0
 
-    monkeypatch.setattr("scheduler_api.webhooks.fan_out.run_data", tell)
+    monkeypatch.setattr("scheduler_api.webhooks.fan_out.run_data", fail_for_broken)
     assert fan_out(now=NOON) == 2
 
     assert Delivery.objects.get().run_id == whole.pk
     assert f"No webhook receives run.failed of run {broken.pk}" in caplog.text
 
 
-def test_there_may_be_more_events_than_are_read_at_once(monkeypatch):
+def test_fan_out_reads_events_in_batches(monkeypatch):
     monkeypatch.setattr("scheduler_api.webhooks.fan_out.BATCH_SIZE", 2)
     owner = account()
     webhook_of(owner)
     task = task_of(owner)
     for _ in range(5):
-        happened(task)
+        store_event(task)
 
     assert fan_out(now=NOON) == 5
     assert Delivery.objects.count() == 5
 
 
-def test_the_event_stays_where_its_deliveries_could_not_be_stored(monkeypatch):
+def test_event_stays_if_its_deliveries_cannot_be_stored(monkeypatch):
     owner = account()
     webhook_of(owner)
-    happened(task_of(owner))
+    store_event(task_of(owner))
 
     def fail(*_, **__):
         raise RuntimeError
@@ -223,12 +223,12 @@ def test_the_event_stays_where_its_deliveries_could_not_be_stored(monkeypatch):
     assert RunEvent.objects.count() == 1
 
 
-def test_it_takes_as_many_queries_for_many_events_as_for_one(django_assert_max_num_queries):
+def test_fan_out_uses_a_constant_number_of_queries(django_assert_max_num_queries):
     owner = account()
     for _ in range(5):
         webhook_of(owner)
     for _ in range(20):
-        happened(task_of(owner))
+        store_event(task_of(owner))
 
     with django_assert_max_num_queries(11):
         fan_out(now=NOON)

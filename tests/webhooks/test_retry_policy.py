@@ -1,4 +1,4 @@
-"""When a delivery is sent again, and when it is given up."""
+"""Retry policy of deliveries."""
 
 import random
 from datetime import timedelta
@@ -18,7 +18,7 @@ from scheduler_api.webhooks.retry_policy import (
 
 
 @pytest.mark.parametrize(
-    ("status", "attempts", "verdict"),
+    ("status", "attempts", "decision"),
     [
         (200, 1, DeliveryDecision.DELIVERED),
         (204, MAX_ATTEMPTS, DeliveryDecision.DELIVERED),
@@ -33,11 +33,11 @@ from scheduler_api.webhooks.retry_policy import (
         (410, 1, DeliveryDecision.GONE),
     ],
 )
-def test_judge(status, attempts, verdict):
-    assert decide(AttemptResult(status=status), attempts=attempts) is verdict
+def test_decide(status, attempts, decision):
+    assert decide(AttemptResult(status=status), attempts=attempts) is decision
 
 
-def test_a_delivery_is_tried_for_about_two_days():
+def test_delivery_is_attempted_for_about_two_days():
     waited = sum(RETRY_DELAYS, timedelta(0))
 
     assert timedelta(hours=44) < waited < timedelta(hours=52)
@@ -45,7 +45,7 @@ def test_a_delivery_is_tried_for_about_two_days():
 
 
 class FixedRandom(random.Random):
-    """Draws the same number each time."""
+    """A random generator that always returns the same number."""
 
     def __init__(self, drawn: float) -> None:
         super().__init__()
@@ -56,17 +56,17 @@ class FixedRandom(random.Random):
 
 
 @pytest.mark.parametrize(("drawn", "seconds"), [(0.0, 30), (1.0, 37.5)])
-def test_what_failed_together_is_not_sent_together(drawn, seconds):
+def test_delay_is_jittered_by_up_to_a_quarter(drawn, seconds):
     delay = delay_after(AttemptResult(), attempts=2, rng=FixedRandom(drawn))
 
     assert delay == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize(("wish", "seconds"), [(None, 5), (1, 5), (60, 60)])
-def test_a_receiver_may_ask_for_a_longer_delay_and_for_no_shorter_one(wish, seconds):
-    outcome = AttemptResult(status=503, retry_after=wish and timedelta(seconds=wish))
+@pytest.mark.parametrize(("retry_after", "seconds"), [(None, 5), (1, 5), (60, 60)])
+def test_retry_after_only_lengthens_the_delay(retry_after, seconds):
+    result = AttemptResult(status=503, retry_after=retry_after and timedelta(seconds=retry_after))
 
-    assert delay_after(outcome, attempts=1, rng=FixedRandom(0)) == timedelta(seconds=seconds)
+    assert delay_after(result, attempts=1, rng=FixedRandom(0)) == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_receiver_may_ask_for_a_longer_delay_and_for_no_shorter_one(wish, seco
         (503, "9" * 5000, None),
     ],
 )
-def test_how_long_a_receiver_wants_to_be_left_alone(status, text, seconds):
+def test_retry_after_is_parsed_in_seconds(status, text, seconds):
     headers = HTTPMessage()
     if text is not None:
         headers["retry-after"] = text

@@ -1,4 +1,4 @@
-"""The sender, with real receivers."""
+"""The webhook sender, with real receivers."""
 
 import signal
 import threading
@@ -20,7 +20,7 @@ from scheduler_api.webhooks.models import Delivery, Webhook
 from scheduler_api.webhooks.retry_policy import JITTER, MAX_ATTEMPTS, RETRY_DELAYS
 from scheduler_api.webhooks.sender import SEND_TIMEOUT_SECONDS, Sender
 from tests.api.runs.examples import NOON
-from tests.webhooks.examples import account, happened, task_of, to_be_sent, webhook_of
+from tests.webhooks.examples import account, due_delivery, store_event, task_of, webhook_of
 from tests.webhooks.receiver import Receiver, wait_for
 
 pytestmark = pytest.mark.django_db
@@ -29,7 +29,7 @@ SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture(autouse=True)
-def _loopback_is_open(settings: Any) -> None:
+def _allow_loopback(settings: Any) -> None:
     settings.OUTGOING_PRIVATE_ADDRESSES = [ip_network("127.0.0.0/8")]
 
 
@@ -46,28 +46,28 @@ def sending() -> Iterator[Sender]:
     sending.threads.shutdown()
 
 
-def let_all_end(sending: Sender, *, now: datetime) -> None:
-    """Wait until what is on its way has ended, and note that."""
+def finish_all(sending: Sender, *, now: datetime) -> None:
+    """Wait until all attempts in flight have finished, and record them."""
     while sending.limit.in_flight:
         sending.wait(10)
-    sending.is_stopping = True  # takes nothing new
+    sending.is_stopping = True  # claims nothing new
     sending.tick(now=now)
     sending.is_stopping = False
 
 
 def deliver(sending: Sender, *, now: datetime = NOON) -> None:
-    """Send what is due, and wait until that has ended."""
+    """Send due deliveries, and wait until they have finished."""
     sending.tick(now=now)
-    let_all_end(sending, now=now)
+    finish_all(sending, now=now)
 
 
 # --- One delivery -----------------------------------------------------------------------------
 
 
-def test_an_event_arrives_signed(sending: Sender, receiver: Receiver):
+def test_event_arrives_signed(sending: Sender, receiver: Receiver):
     owner = account()
     _, secret = webhook_of(owner, url=receiver.url)
-    run = happened(task_of(owner), error_type="RuntimeError")
+    run = store_event(task_of(owner), error_type="RuntimeError")
 
     deliver(sending, now=datetime.now(UTC))
 
@@ -85,15 +85,17 @@ def test_an_event_arrives_signed(sending: Sender, receiver: Receiver):
 
 
 @pytest.mark.parametrize("status", [302, 400, 404, 429, 500, 503])
-def test_what_is_not_taken_is_sent_again_later(sending: Sender, receiver: Receiver, status: int):
+def test_delivery_with_error_status_is_retried_later(
+    sending: Sender, receiver: Receiver, status: int
+):
     receiver.answers = [status, 204]
-    delivery = to_be_sent(webhook_of(account(), url=receiver.url)[0])
+    delivery = due_delivery(webhook_of(account(), url=receiver.url)[0])
 
     deliver(sending)
 
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts, delivery.last_status) == ("pending", 1, status)
-    assert delivery.last_error == f"It answered with status {status}."
+    assert delivery.last_error == f"The receiver answered with status {status}."
     assert RETRY_DELAYS[0] <= delivery.next_attempt_at - NOON <= RETRY_DELAYS[0] * (1 + JITTER)
     deliver(sending, now=NOON + SECOND)
     assert len(receiver.received) == 1
@@ -107,9 +109,9 @@ def test_what_is_not_taken_is_sent_again_later(sending: Sender, receiver: Receiv
     assert first.body == second.body
 
 
-def test_a_receiver_that_is_busy_says_when_to_come_again(sending: Sender, receiver: Receiver):
+def test_retry_after_header_delays_the_next_attempt(sending: Sender, receiver: Receiver):
     receiver.answers, receiver.headers = [503], {"Retry-After": "3600"}
-    delivery = to_be_sent(webhook_of(account(), url=receiver.url)[0])
+    delivery = due_delivery(webhook_of(account(), url=receiver.url)[0])
 
     deliver(sending)
 
@@ -117,10 +119,10 @@ def test_a_receiver_that_is_busy_says_when_to_come_again(sending: Sender, receiv
     assert delivery.next_attempt_at >= NOON + timedelta(hours=1)
 
 
-def test_a_redirect_is_not_followed(sending: Sender, receiver: Receiver):
+def test_redirect_is_not_followed(sending: Sender, receiver: Receiver):
     with Receiver() as other:
         receiver.answers, receiver.headers = [307], {"Location": other.url}
-        to_be_sent(webhook_of(account(), url=receiver.url)[0])
+        due_delivery(webhook_of(account(), url=receiver.url)[0])
 
         deliver(sending)
 
@@ -128,12 +130,12 @@ def test_a_redirect_is_not_followed(sending: Sender, receiver: Receiver):
     assert not other.received
 
 
-def test_after_its_last_attempt_it_is_dead_and_the_webhook_disabled(
+def test_delivery_is_dead_after_its_last_attempt_and_its_webhook_disabled(
     sending: Sender, receiver: Receiver
 ):
     receiver.answers = [500]
     webhook, _ = webhook_of(account(), url=receiver.url)
-    delivery = to_be_sent(webhook)
+    delivery = due_delivery(webhook)
     now = NOON
     for _ in range(MAX_ATTEMPTS):
         deliver(sending, now=now)
@@ -142,22 +144,22 @@ def test_after_its_last_attempt_it_is_dead_and_the_webhook_disabled(
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts) == ("dead", MAX_ATTEMPTS)
     assert (delivery.last_error, delivery.next_attempt_at) == (
-        "It answered with status 500.",
+        "The receiver answered with status 500.",
         None,
     )
     assert len(receiver.received) == MAX_ATTEMPTS
     webhook.refresh_from_db()
     assert not webhook.enabled
     assert webhook.disabled_at is not None
-    assert "Nothing has arrived for two days" in webhook.disabled_reason
+    assert "No delivery has arrived for two days" in webhook.disabled_reason
     assert "status 500" in webhook.disabled_reason
 
 
-def test_a_webhook_to_which_others_arrive_is_not_disabled(sending: Sender, receiver: Receiver):
+def test_webhook_with_another_arrival_is_not_disabled(sending: Sender, receiver: Receiver):
     receiver.answers = [500]
     webhook, _ = webhook_of(account(), url=receiver.url)
-    delivery = to_be_sent(webhook, attempts=MAX_ATTEMPTS - 1)
-    to_be_sent(webhook, state="delivered", delivered_at=NOON + SECOND, next_attempt_at=None)
+    delivery = due_delivery(webhook, attempts=MAX_ATTEMPTS - 1)
+    due_delivery(webhook, state="delivered", delivered_at=NOON + SECOND, next_attempt_at=None)
 
     deliver(sending)
 
@@ -167,13 +169,13 @@ def test_a_webhook_to_which_others_arrive_is_not_disabled(sending: Sender, recei
     assert webhook.enabled
 
 
-def test_one_that_is_gone_is_disabled_at_once_and_what_waits_for_it_waits(
+def test_webhook_that_answers_410_is_disabled_and_its_deliveries_stay_pending(
     sending: Sender, receiver: Receiver
 ):
     receiver.answers = [410]
     webhook, _ = webhook_of(account(), url=receiver.url)
-    delivery = to_be_sent(webhook)
-    later = to_be_sent(webhook, next_attempt_at=NOON + SECOND)
+    delivery = due_delivery(webhook)
+    later = due_delivery(webhook, next_attempt_at=NOON + SECOND)
 
     deliver(sending)
     deliver(sending, now=NOON + 2 * SECOND)
@@ -185,25 +187,25 @@ def test_one_that_is_gone_is_disabled_at_once_and_what_waits_for_it_waits(
     assert len(receiver.received) == 1
 
 
-def test_nothing_is_sent_to_a_webhook_that_is_disabled(sending: Sender, receiver: Receiver):
-    to_be_sent(webhook_of(account(), url=receiver.url, enabled=False)[0])
+def test_disabled_webhook_gets_no_delivery(sending: Sender, receiver: Receiver):
+    due_delivery(webhook_of(account(), url=receiver.url, enabled=False)[0])
 
     deliver(sending)
 
     assert not receiver.received
 
 
-# --- Where it may not go ----------------------------------------------------------------------
+# --- Refused addresses and failures -----------------------------------------------------------
 
 
-def test_an_address_that_is_private_by_now_is_not_called(
+def test_host_that_now_resolves_to_a_private_address_is_refused(
     sending: Sender, receiver: Receiver, settings: Any, monkeypatch: pytest.MonkeyPatch
 ):
-    """It was public when the webhook was made: names change."""
+    """The host was public when the webhook was created: DNS records change."""
     settings.OUTGOING_PRIVATE_ADDRESSES = []
     monkeypatch.setattr(address_guard, "look_up", lambda host, port: ["127.0.0.1"])
     url = f"http://rebinding.example:{receiver.port}/"
-    delivery = to_be_sent(webhook_of(account(), url=url)[0])
+    delivery = due_delivery(webhook_of(account(), url=url)[0])
 
     deliver(sending)
 
@@ -213,10 +215,10 @@ def test_an_address_that_is_private_by_now_is_not_called(
     assert not receiver.received
 
 
-def test_a_receiver_that_is_away_is_tried_again(sending: Sender):
+def test_delivery_to_an_unreachable_receiver_is_retried(sending: Sender):
     with Receiver() as gone:
         url = gone.url
-    delivery = to_be_sent(webhook_of(account(), url=url)[0])
+    delivery = due_delivery(webhook_of(account(), url=url)[0])
 
     deliver(sending)
 
@@ -225,30 +227,30 @@ def test_a_receiver_that_is_away_is_tried_again(sending: Sender):
     assert delivery.last_error == "The connection failed: Connection refused."
 
 
-def test_an_error_of_ours_is_one_attempt_and_no_end(
+def test_internal_error_counts_as_one_attempt(
     sending: Sender, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(sender, "send", fail)
-    delivery = to_be_sent(webhook_of(account())[0])
+    delivery = due_delivery(webhook_of(account())[0])
 
     deliver(sending)
 
     delivery.refresh_from_db()
     assert (delivery.state, delivery.last_error) == (
         "pending",
-        "An error of ours: ZeroDivisionError.",
+        "Internal error: ZeroDivisionError.",
     )
     assert "raised an unexpected error" in caplog.text
 
 
-def test_a_webhook_whose_key_is_lost_is_disabled_and_told_why(
+def test_webhook_with_unknown_secret_key_is_disabled_with_the_reason(
     sending: Sender, receiver: Receiver, settings: Any
 ):
     webhook, _ = webhook_of(account(), url=receiver.url)
-    delivery = to_be_sent(webhook)
+    delivery = due_delivery(webhook)
     settings.SECRET_KEY = "another" * 10
 
     deliver(sending)
@@ -260,14 +262,14 @@ def test_a_webhook_whose_key_is_lost_is_disabled_and_told_why(
     assert not receiver.received
 
 
-def test_for_some_time_two_secrets_sign(sending: Sender, receiver: Receiver):
+def test_previous_secret_also_signs_after_a_rotation(sending: Sender, receiver: Receiver):
     now = datetime.now(UTC)
     webhook, before = webhook_of(account(), url=receiver.url)
     webhook.previous_salt, webhook.previous_key_id = webhook.salt, webhook.key_id
     webhook.previous_until = now + timedelta(hours=1)
-    after = webhook.take_new_secret()
+    after = webhook.renew_secret()
     webhook.save()
-    to_be_sent(webhook, next_attempt_at=now)
+    due_delivery(webhook, next_attempt_at=now)
 
     deliver(sending, now=now)
 
@@ -276,55 +278,57 @@ def test_for_some_time_two_secrets_sign(sending: Sender, receiver: Receiver):
     assert request.is_signed_with(after)
 
 
-# --- Several ----------------------------------------------------------------------------------
+# --- Several webhooks and senders -------------------------------------------------------------
 
 
-def test_one_that_is_slow_holds_up_nobody_else(sending: Sender, receiver: Receiver):
-    """It has a backlog that is older than all else, and more of it than there are threads."""
+def test_slow_receiver_does_not_delay_others(sending: Sender, receiver: Receiver):
+    """Its backlog is older than all other deliveries, and larger than the number of threads."""
     with Receiver(hold=threading.Event()) as slow:
         behind = webhook_of(account(), url=slow.url)[0]
         for _ in range(2 * THREADS):
-            to_be_sent(behind, next_attempt_at=NOON - timedelta(hours=1))
+            due_delivery(behind, next_attempt_at=NOON - timedelta(hours=1))
         quick = webhook_of(account("quick"), url=receiver.url)[0]
         for _ in range(10):
-            to_be_sent(quick)
+            due_delivery(quick)
 
-        def tell() -> bool:
+        def is_finished() -> bool:
             sending.tick(now=NOON)
             sending.wait(0.02)
             return len(receiver.received) == 10
 
-        wait_for(tell)
+        wait_for(is_finished)
         assert len(slow.received) == PER_WEBHOOK
         assert slow.hold is not None
         slow.hold.set()
-        let_all_end(sending, now=NOON)
+        finish_all(sending, now=NOON)
 
     assert Delivery.objects.filter(webhook=quick, state="delivered").count() == 10
 
 
-def test_those_that_fail_leave_room_for_one_that_answers(sending: Sender, receiver: Receiver):
+def test_failing_webhooks_leave_capacity_for_one_that_answers(sending: Sender, receiver: Receiver):
     with Receiver() as gone:
         url = gone.url
     owner = account()
     for number in range(2 * THREADS):
         failing = webhook_of(owner, url=url)[0]
         sending.limit.failing.add(failing.pk)
-        to_be_sent(failing, next_attempt_at=NOON - (number + 1) * SECOND)
-    to_be_sent(webhook_of(owner, url=receiver.url)[0])
+        due_delivery(failing, next_attempt_at=NOON - (number + 1) * SECOND)
+    due_delivery(webhook_of(owner, url=receiver.url)[0])
 
-    def tell() -> bool:
+    def is_finished() -> bool:
         sending.tick(now=NOON)
         sending.wait(0.02)
         return bool(receiver.received)
 
-    wait_for(tell)
-    let_all_end(sending, now=NOON)
+    wait_for(is_finished)
+    finish_all(sending, now=NOON)
 
 
-def test_what_one_sender_has_taken_another_does_not_send(sending: Sender, receiver: Receiver):
+def test_delivery_claimed_by_one_sender_is_not_sent_by_another(
+    sending: Sender, receiver: Receiver
+):
     receiver.hold = threading.Event()
-    delivery = to_be_sent(webhook_of(account(), url=receiver.url)[0])
+    delivery = due_delivery(webhook_of(account(), url=receiver.url)[0])
     sending.tick(now=NOON)
     other = Sender()
     other.tick(now=NOON + CLAIM_LEASE - SECOND)
@@ -333,16 +337,16 @@ def test_what_one_sender_has_taken_another_does_not_send(sending: Sender, receiv
     delivery.refresh_from_db()
     assert (delivery.attempts, delivery.next_attempt_at) == (1, NOON + CLAIM_LEASE)
     receiver.hold.set()
-    let_all_end(sending, now=NOON)
+    finish_all(sending, now=NOON)
     other.threads.shutdown()
     assert len(receiver.received) == 1
 
 
-def test_what_a_sender_had_that_died_another_sends_under_the_same_id(
+def test_delivery_of_a_dead_sender_is_sent_by_another_under_the_same_id(
     sending: Sender, receiver: Receiver
 ):
     webhook, _ = webhook_of(account(), url=receiver.url)
-    delivery = to_be_sent(webhook, attempts=1, next_attempt_at=NOON + CLAIM_LEASE)
+    delivery = due_delivery(webhook, attempts=1, next_attempt_at=NOON + CLAIM_LEASE)
 
     deliver(sending, now=NOON + CLAIM_LEASE)
 
@@ -351,54 +355,54 @@ def test_what_a_sender_had_that_died_another_sends_under_the_same_id(
     assert [request.id for request in receiver.received] == [delivery.event_id]
 
 
-def test_the_end_of_an_attempt_that_another_has_overtaken_is_not_written_down(
-    sending: Sender, receiver: Receiver
-):
-    delivery = to_be_sent(webhook_of(account(), url=receiver.url)[0])
+def test_result_of_a_superseded_attempt_is_not_recorded(sending: Sender, receiver: Receiver):
+    delivery = due_delivery(webhook_of(account(), url=receiver.url)[0])
     sending.tick(now=NOON)
-    Delivery.objects.update(attempts=0, next_attempt_at=NOON)  # asked for again meanwhile
+    Delivery.objects.update(attempts=0, next_attempt_at=NOON)  # requested again meanwhile
 
-    let_all_end(sending, now=NOON)
+    finish_all(sending, now=NOON)
 
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts) == ("pending", 0)
 
 
-def test_one_whose_webhook_is_deleted_meanwhile_is_forgotten(sending: Sender, receiver: Receiver):
+def test_delivery_whose_webhook_is_deleted_during_the_attempt_is_dropped(
+    sending: Sender, receiver: Receiver
+):
     webhook, _ = webhook_of(account(), url=receiver.url)
-    to_be_sent(webhook)
+    due_delivery(webhook)
     sending.tick(now=NOON)
     webhook.delete()
 
-    let_all_end(sending, now=NOON)
+    finish_all(sending, now=NOON)
 
     assert not Delivery.objects.exists()
     assert not Webhook.objects.exists()
 
 
-def test_nothing_is_locked_longer_than_sending_takes():
+def test_claim_lease_exceeds_twice_the_send_timeout():
     assert 2 * timedelta(seconds=SEND_TIMEOUT_SECONDS) < CLAIM_LEASE
 
 
 # --- As a process -----------------------------------------------------------------------------
 
 
-def test_it_waits_for_a_database_that_is_away(
+def test_sender_waits_for_an_unavailable_database(
     monkeypatch: pytest.MonkeyPatch, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ):
     monkeypatch.setattr(sender, "IDLE_SECONDS", 0.01)
     monkeypatch.setattr(sender.connection, "close", lambda: None)
     webhook, _ = webhook_of(account(), url=receiver.url)
-    to_be_sent(webhook, next_attempt_at=datetime.now(UTC))
+    due_delivery(webhook, next_attempt_at=datetime.now(UTC))
     sending = Sender()
-    failures = iter(["away"] * 3)
-    note = delivery_queue.record_attempt
+    failures = iter(["unavailable"] * 3)
+    record_attempt = delivery_queue.record_attempt
 
     def fail_at_first(*arguments: Any, **named: Any) -> Any:
         if next(failures, None):
-            raise OperationalError("it is away")
+            raise OperationalError("unavailable")
         sending.stop()
-        return note(*arguments, **named)
+        return record_attempt(*arguments, **named)
 
     monkeypatch.setattr(delivery_queue, "record_attempt", fail_at_first)
 
@@ -409,12 +413,12 @@ def test_it_waits_for_a_database_that_is_away(
     assert caplog.text.count("The database does not answer") == 3
 
 
-def test_asked_to_stop_it_ends_when_what_is_on_its_way_has_arrived(
+def test_stopping_sender_finishes_attempts_in_flight(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ):
     receiver.hold = threading.Event()
     webhook, _ = webhook_of(account(), url=receiver.url)
-    to_be_sent(webhook, next_attempt_at=datetime.now(UTC))
+    due_delivery(webhook, next_attempt_at=datetime.now(UTC))
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def stop_in_the_middle() -> None:
@@ -436,7 +440,7 @@ def test_asked_to_stop_it_ends_when_what_is_on_its_way_has_arrived(
     assert Delivery.objects.get().state == "delivered"
 
 
-def test_asked_twice_it_ends_at_once():
+def test_second_stop_exits_at_once():
     sending = Sender()
     sending.stop()
 
@@ -446,7 +450,7 @@ def test_asked_twice_it_ends_at_once():
     sending.threads.shutdown()
 
 
-def test_with_nothing_to_do_it_asks_two_questions(sending: Sender, django_assert_num_queries: Any):
+def test_idle_tick_takes_two_queries(sending: Sender, django_assert_num_queries: Any):
     webhook_of(account())
 
     with django_assert_num_queries(2):

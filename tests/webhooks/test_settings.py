@@ -1,4 +1,4 @@
-"""What the environment says of where requests may go."""
+"""Settings of outgoing requests, read from the environment."""
 
 import pytest
 
@@ -15,28 +15,28 @@ from project.environment import PRIVATE, BadSetting, private_addresses, request_
         ("fd12::/16", ["fd12::/16"]),
     ],
 )
-def test_networks_are_opened(monkeypatch, text, networks):
+def test_private_networks_are_allowed_by_setting(monkeypatch, text, networks):
     monkeypatch.setenv("OUTGOING_PRIVATE_ADDRESSES", text)
 
     assert [str(network) for network in private_addresses()] == networks
 
 
 @pytest.mark.parametrize("text", ["everything", "10.1.2.3/8", "allow,10.0.0.0/8", "intranet"])
-def test_what_is_no_network_stops_the_start(monkeypatch, text):
+def test_invalid_network_stops_the_start(monkeypatch, text):
     monkeypatch.setenv("OUTGOING_PRIVATE_ADDRESSES", text)
 
     with pytest.raises(BadSetting, match=r"^OUTGOING_PRIVATE_ADDRESSES has what is no network"):
         private_addresses()
 
 
-def test_hosts_are_named(monkeypatch):
+def test_hosts_are_parsed(monkeypatch):
     monkeypatch.setenv("HTTP_REQUEST_HOSTS", "API.example.com, *.internal.example,10.0.0.7,::1")
 
     assert request_hosts() == ["api.example.com", "*.internal.example", "10.0.0.7", "::1"]
 
 
 @pytest.mark.parametrize("text", ["https://api.example.com", "api.example.com:443", "*", "a.*"])
-def test_what_is_no_host_stops_the_start(monkeypatch, text):
+def test_invalid_host_stops_the_start(monkeypatch, text):
     monkeypatch.setenv("HTTP_REQUEST_HOSTS", text)
 
     with pytest.raises(BadSetting, match=r"^HTTP_REQUEST_HOSTS has"):

@@ -1,4 +1,4 @@
-"""Several senders at the same moment, on PostgreSQL."""
+"""Concurrent senders, on PostgreSQL."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,20 +14,20 @@ from scheduler_api.webhooks.delivery_queue import claim_due
 from scheduler_api.webhooks.fan_out import fan_out
 from scheduler_api.webhooks.models import Delivery
 from tests.api.runs.examples import NOON
-from tests.webhooks.examples import account, happened, task_of, to_be_sent, webhook_of
+from tests.webhooks.examples import account, due_delivery, store_event, task_of, webhook_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SENDERS = 3
 
 
 @pytest.fixture(autouse=True)
-def _several_may_write() -> None:
+def _skip_on_sqlite() -> None:
     if connection.vendor == "sqlite":
         pytest.skip("SQLite has one writer at a time, and its test database is one connection's")
 
 
-def at_once(do: Callable[[], Any]) -> list[Any]:
-    """Let several do the same at the same time."""
+def concurrently(do: Callable[[], Any]) -> list[Any]:
+    """Run the same in several threads at the same time."""
     start = Barrier(SENDERS, timeout=20)
 
     def do_once(_: int) -> Any:
@@ -41,31 +41,31 @@ def at_once(do: Callable[[], Any]) -> list[Any]:
         return list(threads.map(do_once, range(SENDERS)))
 
 
-def test_each_delivery_is_taken_by_one() -> None:
+def test_delivery_is_claimed_by_one_sender() -> None:
     owner = account()
     for _ in range(THREADS):
         webhook, _ = webhook_of(owner)
         for _ in range(PER_WEBHOOK):
-            to_be_sent(webhook)
+            due_delivery(webhook)
 
-    taken = at_once(lambda: claim_due(NOON, limit=ConcurrencyLimit()))
+    claimed = concurrently(lambda: claim_due(NOON, limit=ConcurrencyLimit()))
 
-    ids = [delivery.pk for deliveries in taken for delivery in deliveries]
+    ids = [delivery.pk for deliveries in claimed for delivery in deliveries]
     assert len(ids) == len({*ids})
     assert Delivery.objects.filter(attempts=1).count() == len(ids) >= THREADS
     assert not Delivery.objects.filter(attempts__gt=1).exists()
 
 
-def test_each_event_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_event_is_fanned_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scheduler_api.webhooks.fan_out.BATCH_SIZE", 5)
     owner = account()
     webhook_of(owner)
     task = task_of(owner)
     for _ in range(30):
-        happened(task)
+        store_event(task)
 
-    counts = at_once(lambda: fan_out(now=NOON))
-    fan_out(now=NOON)  # what each of them passed over
+    counts = concurrently(lambda: fan_out(now=NOON))
+    fan_out(now=NOON)  # events that each sender skipped
 
     assert sum(counts) <= 30
     assert not RunEvent.objects.exists()

@@ -1,4 +1,4 @@
-"""Secrets and signatures."""
+"""Secrets and signatures of webhooks."""
 
 import base64
 from datetime import UTC, datetime
@@ -15,8 +15,8 @@ KEY, NEXT_KEY = "a" * 50, "b" * 50
 BODY = b'{"type":"run.failed"}'
 
 
-def test_the_signature_is_that_of_the_reference_implementation():
-    """What `standardwebhooks` 1.1.0 for Python signs with this secret, and others do."""
+def test_signature_equals_the_reference_implementation():
+    """The signature by `standardwebhooks` 1.1.0 for Python, equal to other implementations."""
     [signature] = signing.signatures_of(
         b'{"test": 2432232314}',
         event_id="msg_p5jXN8AQM9LWM0D4loKWxJek",
@@ -27,7 +27,7 @@ def test_the_signature_is_that_of_the_reference_implementation():
     assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
-def test_each_of_two_secrets_verifies_a_message_signed_with_both():
+def test_message_signed_with_two_secrets_is_verified_by_each():
     secrets = [signing.new_secret()[2] for _ in range(3)]
     headers = signing.headers_for(
         BODY, event_id="msg_1", at=datetime.now(UTC), signed_with=secrets[:2]
@@ -37,14 +37,14 @@ def test_each_of_two_secrets_verifies_a_message_signed_with_both():
     assert [received.is_signed_with(secret) for secret in secrets] == [True, True, False]
 
 
-def test_a_secret_has_256_bits_and_is_another_each_time():
+def test_secret_has_256_random_bits():
     first, second = signing.new_secret()[2], signing.new_secret()[2]
 
     assert len(base64.b64decode(first.removeprefix("whsec_"), validate=True)) == 32
     assert first != second
 
 
-def test_a_secret_is_restored_from_its_salt():
+def test_secret_is_restored_from_its_salt():
     salt, key_id, secret = signing.new_secret()
 
     assert signing.restore_secret(salt, key_id) == secret
@@ -52,7 +52,7 @@ def test_a_secret_is_restored_from_its_salt():
     assert signing.restore_secret("", "") is None
 
 
-def test_it_survives_a_change_of_the_key_as_long_as_that_is_kept(settings):
+def test_secret_survives_a_new_secret_key_while_the_old_one_is_a_fallback(settings):
     settings.SECRET_KEY = KEY
     salt, key_id, secret = signing.new_secret()
 
@@ -64,7 +64,7 @@ def test_it_survives_a_change_of_the_key_as_long_as_that_is_kept(settings):
 
 
 @pytest.mark.django_db
-def test_nothing_of_a_secret_is_stored(secrets):
+def test_secret_is_not_stored(secrets):
     webhook, secret = webhook_of(account())
     secrets.texts[secret.removeprefix("whsec_")] = "the secret of a webhook"
     key = base64.b64decode(secret.removeprefix("whsec_"))
@@ -74,11 +74,11 @@ def test_nothing_of_a_secret_is_stored(secrets):
 
 
 @pytest.mark.django_db
-def test_the_secret_before_the_last_signs_until_its_time_is_over():
+def test_previous_secret_signs_until_its_end():
     webhook, before = webhook_of(account())
     webhook.previous_salt, webhook.previous_key_id = webhook.salt, webhook.key_id
     webhook.previous_until = NOON
-    now = webhook.take_new_secret()
+    now = webhook.renew_secret()
 
     assert webhook.signing_secrets(now=NOON.replace(hour=11)) == [now, before]
     assert webhook.signing_secrets(now=NOON) == [now]

@@ -1,4 +1,4 @@
-"""What was sent to webhooks, and sending it again."""
+"""Deliveries over HTTP: list, retrieve, redeliver."""
 
 import uuid
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from scheduler_api.access.models import AuditEntry
 from tests.api.access.callers import account_of
 from tests.api.http.answers import refusal
 from tests.api.runs.examples import NOON
-from tests.webhooks.examples import DELIVERIES, to_be_sent, webhook_of
+from tests.webhooks.examples import DELIVERIES, due_delivery, webhook_of
 
 
 @pytest.fixture
@@ -22,13 +22,13 @@ def at(delivery, *parts):
 
 
 def errors(response):
-    """The errors on a page, in its order: these tests tell deliveries apart by them."""
+    """Return the errors on a page, in order: these tests identify deliveries by them."""
     return [row["last_error"] for row in response.json()["results"]]
 
 
-def test_one_is_told_to_the_word(api, webhook):
+def test_retrieve_delivery_shows_all_fields(api, webhook):
     run_id = uuid.uuid4()
-    delivery = to_be_sent(webhook, run_id=run_id, last_status=500, last_error="500", attempts=2)
+    delivery = due_delivery(webhook, run_id=run_id, last_status=500, last_error="500", attempts=2)
 
     assert api.get(at(delivery)).json() == {
         "id": delivery.pk,
@@ -47,9 +47,9 @@ def test_one_is_told_to_the_word(api, webhook):
     }
 
 
-def test_a_list_has_the_newest_first_without_their_payloads(api, webhook):
+def test_list_of_deliveries_is_newest_first_without_payloads(api, webhook):
     for number in range(3):
-        to_be_sent(webhook, last_error=str(number))
+        due_delivery(webhook, last_error=str(number))
 
     page = api.get(DELIVERIES, {"page_size": 2})
 
@@ -71,15 +71,15 @@ def test_a_list_has_the_newest_first_without_their_payloads(api, webhook):
         ({"created_at_before": "2027-06-01T12:00:00Z"}, ["dead"]),
     ],
 )
-def test_they_are_found(api, webhook, query, found):
-    to_be_sent(
+def test_filter_of_deliveries_selects_matches(api, webhook, query, found):
+    due_delivery(
         webhook,
         state="dead",
         last_error="dead",
         event_id="msg_dead",
         created_at=NOON.replace(hour=11),
     )
-    to_be_sent(webhook, last_error="pending", type="webhook.ping")
+    due_delivery(webhook, last_error="pending", type="webhook.ping")
 
     query = {name: text.format(webhook=webhook.pk) for name, text in query.items()}
     assert errors(api.get(DELIVERIES, query)) == found
@@ -93,23 +93,23 @@ def test_they_are_found(api, webhook, query, found):
         {"state": "pending", "attempts": 7, "next_attempt_at": NOON},
     ],
 )
-def test_it_is_sent_again_at_once_whatever_became_of_it(api, webhook, columns):
-    delivery = to_be_sent(webhook, **columns)
+def test_redeliver_in_every_state_makes_the_delivery_due(api, webhook, columns):
+    delivery = due_delivery(webhook, **columns)
 
     response = api.post(at(delivery, "redeliver"))
 
-    told = response.json()
+    shown = response.json()
     assert response.status_code == 200
-    assert (told["state"], told["attempts"], told["delivered_at"]) == ("pending", 0, None)
-    assert told["event_id"] == delivery.event_id
+    assert (shown["state"], shown["attempts"], shown["delivered_at"]) == ("pending", 0, None)
+    assert shown["event_id"] == delivery.event_id
     delivery.refresh_from_db()
     assert delivery.next_attempt_at <= datetime.now(UTC)
     entry = AuditEntry.objects.get()
     assert (entry.operation, entry.object_type) == ("redeliver", "delivery")
 
 
-def test_a_dry_run_sends_nothing_again(api, webhook):
-    delivery = to_be_sent(webhook, state="dead")
+def test_redeliver_as_dry_run_changes_nothing(api, webhook):
+    delivery = due_delivery(webhook, state="dead")
 
     response = api.post(f"{at(delivery, 'redeliver')}?dry_run=true")
 
@@ -118,8 +118,8 @@ def test_a_dry_run_sends_nothing_again(api, webhook):
     assert delivery.state == "dead"
 
 
-def test_nothing_is_sent_again_to_a_webhook_that_is_disabled(api, webhook):
-    delivery = to_be_sent(webhook, state="dead")
+def test_redeliver_to_a_disabled_webhook_is_refused(api, webhook):
+    delivery = due_delivery(webhook, state="dead")
     webhook.enabled = False
     webhook.save()
 
@@ -128,6 +128,6 @@ def test_nothing_is_sent_again_to_a_webhook_that_is_disabled(api, webhook):
     assert delivery.state == "dead"
 
 
-def test_a_filter_that_is_not_known_is_refused(api):
+def test_list_of_deliveries_with_unknown_filter_is_refused(api):
     assert refusal(api.get(DELIVERIES, {"colour": "red"})) == (400, "invalid_query")
     assert refusal(api.get(DELIVERIES, {"state": "lost"})) == (400, "invalid_query")

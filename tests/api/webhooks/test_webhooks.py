@@ -1,4 +1,4 @@
-"""CRUD on webhooks, their secrets and pings."""
+"""Webhooks over HTTP: CRUD, secrets and pings."""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
@@ -17,13 +17,13 @@ ALERTS = {"name": "Alerts", "url": URL}
 
 
 @pytest.fixture(autouse=True)
-def _as_by_default(settings):
+def _default_settings(settings):
     settings.OUTGOING_PRIVATE_ADDRESSES = []
 
 
 @pytest.fixture
 def made(api, secrets):
-    """A webhook that the API has made."""
+    """A webhook created through the API."""
     return make(api, secrets)
 
 
@@ -44,11 +44,11 @@ def secret_of(webhook):
     return signing.restore_secret(row.salt, row.key_id)
 
 
-def test_a_webhook_is_made_and_told_its_secret_once(api, made):
-    told = api.get(at(made)).json()
+def test_create_webhook_shows_its_secret_once(api, made):
+    shown = api.get(at(made)).json()
 
-    assert made == {**told, "secret": secret_of(made)}
-    assert {key: told[key] for key in ("owner", "name", "url", "events", "label", "enabled")} == {
+    assert made == {**shown, "secret": secret_of(made)}
+    assert {key: shown[key] for key in ("owner", "name", "url", "events", "label", "enabled")} == {
         "owner": "tests",
         "name": "Alerts",
         "url": URL,
@@ -56,10 +56,10 @@ def test_a_webhook_is_made_and_told_its_secret_once(api, made):
         "label": "",
         "enabled": True,
     }
-    assert api.get(WEBHOOKS).json()["results"] == [told]
+    assert api.get(WEBHOOKS).json()["results"] == [shown]
 
 
-def test_a_dry_run_makes_none_and_tells_no_secret(api):
+def test_create_webhook_as_dry_run_stores_nothing_and_shows_no_secret(api):
     response = api.post(f"{WEBHOOKS}?dry_run=true", ALERTS)
 
     assert response.status_code == 200
@@ -67,7 +67,7 @@ def test_a_dry_run_makes_none_and_tells_no_secret(api):
     assert not Webhook.objects.exists()
 
 
-def test_a_repeat_under_the_same_key_makes_no_other_and_is_not_told_the_secret(api):
+def test_create_webhook_repeated_with_its_idempotency_key_shows_no_secret(api):
     first = api.post(WEBHOOKS, ALERTS, headers={"Idempotency-Key": "once"})
     again = api.post(WEBHOOKS, ALERTS, headers={"Idempotency-Key": "once"})
 
@@ -96,7 +96,7 @@ def test_a_repeat_under_the_same_key_makes_no_other_and_is_not_told_the_secret(a
         ({**ALERTS, "secret": "whsec_mine", "colour": "red"}, ("/colour", "unknown_field")),
     ],
 )
-def test_a_mistake_says_where_it_stands(api, body, mistake):
+def test_create_webhook_with_a_mistake_is_refused_with_its_pointer(api, body, mistake):
     response = api.post(WEBHOOKS, body)
 
     assert refusal(response) == (400, "validation_failed")
@@ -104,7 +104,7 @@ def test_a_mistake_says_where_it_stands(api, body, mistake):
     assert not Webhook.objects.exists()
 
 
-def test_a_name_that_leads_to_a_private_address_is_refused(api, monkeypatch):
+def test_create_webhook_with_host_at_a_private_address_is_refused(api, monkeypatch):
     monkeypatch.setattr(address_guard, "look_up", lambda host, port: ["8.8.8.8", "10.0.0.1"])
 
     response = api.post(WEBHOOKS, {**ALERTS, "url": "https://intranet.example/"})
@@ -113,19 +113,19 @@ def test_a_name_that_leads_to_a_private_address_is_refused(api, monkeypatch):
     assert "10.0.0.1" not in response.json()["detail"]
 
 
-def test_a_name_that_cannot_be_resolved_now_is_taken(api, secrets, monkeypatch):
+def test_create_webhook_with_unresolvable_host_is_accepted(api, secrets, monkeypatch):
     monkeypatch.setattr(address_guard, "look_up", lambda host, port: [])
 
     assert make(api, secrets, url="https://soon.example/")["url"] == "https://soon.example/"
 
 
-def test_a_private_address_is_taken_where_a_setting_opens_it(api, secrets, settings):
+def test_create_webhook_with_allowed_private_address_is_accepted(api, secrets, settings):
     settings.OUTGOING_PRIVATE_ADDRESSES = [ip_network("10.0.0.0/8")]
 
     assert make(api, secrets, url="http://10.1.2.3/")["url"] == "http://10.1.2.3/"
 
 
-def test_it_is_changed_and_replaced(api, made):
+def test_webhook_is_changed_and_replaced(api, made):
     changed = api.patch(at(made), {"events": ["run.lost", "run.failed", "run.lost"]})
     assert changed.json()["events"] == ["run.failed", "run.lost"]
 
@@ -134,32 +134,32 @@ def test_it_is_changed_and_replaced(api, made):
     assert secret_of(made) == made["secret"]
 
 
-def test_a_change_is_checked_as_a_new_one_is(api, made):
+def test_change_webhook_to_a_private_address_is_refused(api, made):
     response = api.patch(at(made), {"url": "http://127.0.0.1/"})
 
     assert mistakes(response) == [("/url", "address_not_allowed")]
     assert Webhook.objects.get().url == URL
 
 
-def test_a_change_of_what_was_not_seen_is_refused(api, made):
+def test_change_webhook_with_stale_if_match_is_refused(api, made):
     response = api.patch(at(made), {"enabled": False}, HTTP_IF_MATCH='"another"')
 
     assert refusal(response) == (412, "revision_mismatch")
 
 
-def test_one_that_was_disabled_because_it_failed_starts_anew_when_it_is_enabled(api, made):
+def test_enable_webhook_clears_the_reason_why_it_was_disabled(api, made):
     Webhook.objects.update(
         enabled=False, disabled_at=datetime.now(UTC), disabled_reason="It failed."
     )
-    told = api.get(at(made)).json()
-    assert (told["enabled"], told["disabled_reason"]) == (False, "It failed.")
+    shown = api.get(at(made)).json()
+    assert (shown["enabled"], shown["disabled_reason"]) == (False, "It failed.")
 
-    told = api.patch(at(made), {"enabled": True}).json()
+    shown = api.patch(at(made), {"enabled": True}).json()
 
-    assert (told["enabled"], told["disabled_at"], told["disabled_reason"]) == (True, None, "")
+    assert (shown["enabled"], shown["disabled_at"], shown["disabled_reason"]) == (True, None, "")
 
 
-def test_it_is_deleted_with_its_deliveries(api, made):
+def test_delete_webhook_deletes_its_deliveries(api, made):
     api.post(at(made, "ping"))
 
     assert api.delete(at(made)).status_code == 204
@@ -170,16 +170,16 @@ def test_it_is_deleted_with_its_deliveries(api, made):
 
 
 @pytest.mark.parametrize("query", [{"enabled": "true"}, {"name": "Alerts"}, {"ordering": "-name"}])
-def test_they_are_found(api, made, query):
+def test_filter_of_webhooks_selects_matches(api, made, query):
     assert [row["id"] for row in api.get(WEBHOOKS, query).json()["results"]] == [made["id"]]
 
 
 @pytest.mark.parametrize("query", [{"enabled": "false"}, {"name": "Another"}])
-def test_others_are_not_found(api, made, query):
+def test_filter_of_webhooks_excludes_others(api, made, query):
     assert api.get(WEBHOOKS, query).json()["results"] == []
 
 
-def test_an_account_may_have_so_many(api, secrets):
+def test_create_webhook_beyond_the_limit_is_refused(api, secrets):
     for _ in range(MAX_WEBHOOKS):
         made = make(api, secrets)
 
@@ -192,29 +192,29 @@ def test_an_account_may_have_so_many(api, secrets):
 # --- Secrets ----------------------------------------------------------------------------------
 
 
-def test_another_secret_is_told_once_and_the_last_one_signs_on(api, made, secrets):
+def test_rotate_shows_the_new_secret_once_and_keeps_the_previous_one(api, made, secrets):
     began_at = datetime.now(UTC)
 
     response = api.post(at(made, "rotate"))
 
-    told = response.json()
-    secrets.texts[told["secret"].removeprefix("whsec_")] = "the new secret of a webhook"
+    shown = response.json()
+    secrets.texts[shown["secret"].removeprefix("whsec_")] = "the new secret of a webhook"
     assert response.status_code == 200
-    assert told["secret"] == secret_of(made) != made["secret"]
+    assert shown["secret"] == secret_of(made) != made["secret"]
     row = Webhook.objects.get()
     assert signing.restore_secret(row.previous_salt, row.previous_key_id) == made["secret"]
     assert row.previous_until >= began_at + timedelta(hours=24)
     assert "secret" not in api.get(at(made)).json()
 
 
-def test_in_a_dry_run_no_other_secret_is_made_or_told(api, made):
+def test_rotate_as_dry_run_changes_nothing_and_shows_no_secret(api, made):
     response = api.post(f"{at(made, 'rotate')}?dry_run=true")
 
     assert response.json()["secret"] is None
     assert secret_of(made) == made["secret"]
 
 
-def test_a_repeat_is_not_told_the_secret_and_rotates_nothing(api, made):
+def test_rotate_repeated_with_its_idempotency_key_changes_nothing(api, made):
     api.post(at(made, "rotate"), headers={"Idempotency-Key": "once"})
     rotated = secret_of(made)
 
@@ -225,7 +225,7 @@ def test_a_repeat_is_not_told_the_secret_and_rotates_nothing(api, made):
     assert secret_of(made) == rotated
 
 
-def test_the_audit_tells_of_each_write_and_of_no_secret(api, made):
+def test_audit_records_every_write_without_the_secret(api, made):
     api.post(at(made, "rotate"))
     api.post(at(made, "ping"))
     api.patch(at(made), {"enabled": False})
@@ -248,30 +248,30 @@ def test_the_audit_tells_of_each_write_and_of_no_secret(api, made):
 # --- Pings ------------------------------------------------------------------------------------
 
 
-def test_a_ping_is_to_be_sent_at_once(api, made):
+def test_ping_creates_a_due_delivery(api, made):
     response = api.post(at(made, "ping"))
 
     delivery = Delivery.objects.get()
     assert response.status_code == 202
     assert response.headers["Location"].endswith(f"{DELIVERIES}{delivery.pk}/")
-    told = response.json()
-    assert (told["id"], told["webhook"], told["type"]) == (
+    shown = response.json()
+    assert (shown["id"], shown["webhook"], shown["type"]) == (
         delivery.pk,
         made["id"],
         "webhook.ping",
     )
-    assert told["payload"]["data"] == {"webhook": made["id"]}
+    assert shown["payload"]["data"] == {"webhook": made["id"]}
     assert delivery.next_attempt_at <= datetime.now(UTC)
 
 
-def test_a_dry_run_sends_no_ping(api, made):
+def test_ping_as_dry_run_creates_no_delivery(api, made):
     response = api.post(f"{at(made, 'ping')}?dry_run=true")
 
     assert (response.status_code, response.json()["id"]) == (200, None)
     assert not Delivery.objects.exists()
 
 
-def test_one_that_is_disabled_is_not_pinged(api, made):
+def test_ping_of_a_disabled_webhook_is_refused(api, made):
     api.patch(at(made), {"enabled": False})
 
     assert refusal(api.post(at(made, "ping"))) == (409, "webhook_disabled")
