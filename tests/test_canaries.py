@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from scheduler_api.access.models import ApiKey, AuditEntry, ServiceAccount
 from scheduler_api.http.models import IdempotentResponse
-from tests.api.periodic_tasks.examples import spoil, stored
+from tests.api.periodic_tasks.examples import stored, update_row
 from tests.canaries import LOGS, Secrets, found_in_test_database, tables_in
 
 ROOT = Path(__file__).parent.parent
@@ -109,7 +109,7 @@ def test_arguments_may_have_a_canary_and_no_other_secret(column: str, canary: st
     task = stored(**{column: json.dumps({"password": canary})})
     assert search() == []
 
-    spoil(task, **{column: json.dumps({"password": [canary, KEY, settings.SECRET_KEY]})})
+    update_row(task, **{column: json.dumps({"password": [canary, KEY, settings.SECRET_KEY]})})
 
     place = f"django_celery_beat_periodictask.{column}"
     assert search() == [f"{place} has {KEY}", f"{place} has SECRET_KEY"]

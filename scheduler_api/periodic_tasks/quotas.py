@@ -10,7 +10,7 @@ class TooManyPeriodicTasks(Problem):
 
     status_code = 409
     code = "too_many_periodic_tasks"
-    example = {"detail": "The account 'reports' owns 10 of at most 10 periodic tasks."}
+    example = {"detail": "The account 'reports' owns 1 of at most 1 periodic tasks."}
 
 
 def refuse_beyond_quota(account: ServiceAccount, *, more: int) -> None:

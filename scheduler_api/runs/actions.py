@@ -34,7 +34,7 @@ class NotSendable(Problem):
     status_code = 409
     code = "not_sendable"
     example = {
-        "detail": "queue: There is no queue 'reports'; known: celery. The setting QUEUES names "
+        "detail": "queue: There is no queue 'reports'; known: celery. The setting QUEUES lists "
         "them.",
         "instance": "/api/v1/periodic-tasks/1/runs/",
     }

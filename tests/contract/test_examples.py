@@ -13,7 +13,7 @@ from scheduler_api.runs import actions
 from scheduler_api.runs.models import Run
 from scheduler_api.webhooks import actions as webhook_actions
 from scheduler_api.worker.registration import Announcement, announce
-from tests.api.periodic_tasks.examples import spoil
+from tests.api.periodic_tasks.examples import update_row
 from tests.api.runs.examples import entered
 from tests.client import ContractClient
 from tests.conftest import caller
@@ -301,7 +301,7 @@ def ping_what_is_disabled(api: ContractClient) -> Any:
 
 def run_what_no_queue_takes(api: ContractClient) -> Any:
     task = api.post(TASKS, VALID).json()
-    spoil(PeriodicTask(pk=task["id"]), queue="reports")
+    update_row(PeriodicTask(pk=task["id"]), queue="reports")
     return api.post(f"{TASKS}{task['id']}/runs/")
 
 

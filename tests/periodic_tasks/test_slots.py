@@ -1,4 +1,4 @@
-"""When a periodic task is due, as tables; nothing is stored."""
+"""The slots of periodic tasks, as tables; nothing is stored."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -37,19 +37,19 @@ def _at_noon(time_machine):
 
 
 def hourly(**columns: Any) -> PeriodicTask:
-    """A task that was stored an hour and a half ago, and runs every hour."""
+    """Return an hourly task that was stored 90 minutes ago."""
     interval = IntervalSchedule(every=1, period="hours")
     return PeriodicTask(**{"interval": interval, "date_changed": NOON - 1.5 * HOUR, **columns})
 
 
 def half_past(**columns: Any) -> PeriodicTask:
-    """A task that was stored at 10:45, and runs at half past each hour."""
+    """Return a task that was stored at 10:45 and runs at half past each hour."""
     crontab = CrontabSchedule(minute="30", timezone=ZoneInfo("UTC"))
     return PeriodicTask(**{"crontab": crontab, "date_changed": NOON - 1.25 * HOUR, **columns})
 
 
 def clocked(at: datetime, **columns: Any) -> PeriodicTask:
-    """A task that was stored an hour and a half ago, and runs once."""
+    """Return a clocked task that was stored 90 minutes ago."""
     row = ClockedSchedule(clocked_time=at)
     return PeriodicTask(
         **{"clocked": row, "one_off": True, "date_changed": NOON - 1.5 * HOUR, **columns}
@@ -59,15 +59,15 @@ def clocked(at: datetime, **columns: Any) -> PeriodicTask:
 @pytest.mark.parametrize(
     ("task", "slot"),
     [
-        # Never run: overdue since an hour after it was stored.
+        # Never run: overdue since one hour after it was stored.
         (hourly(), NOON - 0.5 * HOUR),
         (hourly(date_changed=NOON - MINUTE), NOON + HOUR - MINUTE),
         (hourly(date_changed=None), NOON + HOUR),
-        # Run before: an hour after that.
+        # Run before: one hour after that run.
         (hourly(last_run_at=NOON - MINUTE, total_run_count=1), NOON + HOUR - MINUTE),
         (hourly(last_run_at=NOON - 3 * HOUR, total_run_count=1), NOON - 2 * HOUR),
         (hourly(last_run_at=NOON - MINUTE, date_changed=NOON), NOON + HOUR - MINUTE),
-        # Within its start and its end.
+        # Within start_time and expires.
         (hourly(start_time=NOON + 5 * MINUTE), NOON + 5 * MINUTE),
         (hourly(start_time=NOON - 2 * HOUR), NOON - HOUR),
         (hourly(start_time=YEAR_1), NOON - HOUR),
@@ -149,7 +149,7 @@ def test_next_run_at_of_a_solar_task():
         PeriodicTask(solar=SolarSchedule(event="moonrise", latitude=0, longitude=0)),
     ],
 )
-def test_a_schedule_that_cannot_run_has_no_next_run(task):
+def test_next_run_at_of_an_invalid_schedule_is_none(task):
     assert next_run_at(task) is None
     with pytest.raises(InvalidSchedule):
         schedule_of_task(task)
@@ -168,7 +168,7 @@ def test_a_schedule_that_cannot_run_has_no_next_run(task):
         ({"last_run_at": NOON - MINUTE, "start_time": NOON + 5 * MINUTE}, NOON - MINUTE),
     ],
 )
-def test_from_when_an_interval_counts(columns, anchor):
+def test_anchor_of_an_interval(columns, anchor):
     assert schedule_of_task(hourly(**columns)) == Interval(every=HOUR, anchor=anchor)
 
 
@@ -199,7 +199,7 @@ def test_upcoming_slots(task, after, found):
     assert upcoming == [NOON + hours * HOUR for hours in found]
 
 
-def test_slots_are_told_of_a_disabled_task_too():
+def test_slots_of_a_disabled_task_are_listed():
     assert next(slots(half_past(enabled=False), after=NOON)) == NOON + 0.5 * HOUR
 
 
@@ -207,11 +207,11 @@ def test_slots_are_told_of_a_disabled_task_too():
     ("one_off", "total_run_count", "done"),
     [(False, 0, False), (False, 5, False), (True, 0, False), (True, 1, True)],
 )
-def test_what_is_done(one_off, total_run_count, done):
+def test_is_done(one_off, total_run_count, done):
     assert is_done(hourly(one_off=one_off, total_run_count=total_run_count)) is done
 
 
-def test_a_task_follows_the_one_schedule_that_it_has():
+def test_schedule_row_is_the_one_that_is_set():
     assert schedule_row(PeriodicTask()) is None
     for kind, row in {
         "interval": IntervalSchedule(),

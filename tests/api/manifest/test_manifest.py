@@ -17,8 +17,8 @@ from tests.api.periodic_tasks.examples import (
     heartbeat,
     imports,
     names,
-    spoil,
     stored,
+    update_row,
 )
 from tests.canaries import make_canary
 from tests.client import ContractClient
@@ -403,7 +403,7 @@ def test_who_has_it_already_is_not_sent_it(api):
 def test_a_run_does_not_change_it(api):
     send(api, heartbeat())
     tag = api.get(MANIFEST).headers["ETag"]
-    spoil(PeriodicTask.objects.get(), total_run_count=5, last_run_at="2027-01-01T00:00:00Z")
+    update_row(PeriodicTask.objects.get(), total_run_count=5, last_run_at="2027-01-01T00:00:00Z")
 
     assert api.get(MANIFEST).headers["ETag"] == tag
 

@@ -1,4 +1,4 @@
-"""What the tests of periodic tasks send, store and read."""
+"""Request bodies and rows for the tests of periodic tasks."""
 
 import json
 from typing import Any
@@ -28,12 +28,12 @@ EVERY_KIND = [EVERY_30_SECONDS, NIGHTLY, SUNSET, NEW_YEAR_2100]
 
 
 def address(task: PeriodicTask) -> str:
-    """Where a periodic task is found."""
+    """Return the URL path of a periodic task."""
     return f"{TASKS}{task.pk}/"
 
 
 def heartbeat(**fields: Any) -> dict[str, Any]:
-    """A body for a task that takes no arguments."""
+    """Return a body for a task without arguments."""
     return {
         "name": "Heartbeat",
         "task": "project.tasks.heartbeat",
@@ -43,7 +43,7 @@ def heartbeat(**fields: Any) -> dict[str, Any]:
 
 
 def imports(**fields: Any) -> dict[str, Any]:
-    """A body for a task that takes two strings and a flag."""
+    """Return a body for a task that takes two strings and a flag."""
     return {
         "name": "Import contacts",
         "task": "project.tasks.import_contacts",
@@ -55,12 +55,12 @@ def imports(**fields: Any) -> dict[str, Any]:
 
 
 def without(body: dict[str, Any], *names: str) -> dict[str, Any]:
-    """The same body with some fields left out."""
+    """Return the body without some of its fields."""
     return {name: value for name, value in body.items() if name not in names}
 
 
 def stored(**columns: Any) -> PeriodicTask:
-    """A periodic task made behind the API's back, as a project's own code makes it."""
+    """Store a periodic task through the ORM, as the code of a project does."""
     if not columns.keys() & {"interval", "crontab", "solar", "clocked"}:
         columns["interval"], _ = IntervalSchedule.objects.get_or_create(
             every=30, period=IntervalSchedule.SECONDS
@@ -70,7 +70,7 @@ def stored(**columns: Any) -> PeriodicTask:
 
 
 def stored_import(**columns: Any) -> PeriodicTask:
-    """A stored periodic task that takes arguments."""
+    """Store a periodic task that takes arguments, through the ORM."""
     defaults = {
         "name": "Import contacts",
         "task": "project.tasks.import_contacts",
@@ -80,18 +80,18 @@ def stored_import(**columns: Any) -> PeriodicTask:
     return stored(**{**defaults, **columns})
 
 
-def spoil(task: PeriodicTask, /, **columns: Any) -> None:
-    """Write what no check has seen."""
+def update_row(task: PeriodicTask, /, **columns: Any) -> None:
+    """Write columns without validation."""
     PeriodicTask.objects.filter(pk=task.pk).update(**columns)
 
 
-def agenda_of(task: PeriodicTask, /, **columns: Any) -> None:
-    """Write what beat would, of a task that has just been stored."""
+def update_agenda(task: PeriodicTask, /, **columns: Any) -> None:
+    """Write columns of the agenda row, as beat does."""
     Agenda.objects.update_or_create(periodic_task=task, defaults=columns)
 
 
 def mistakes(response: Response) -> list[tuple[str, str]]:
-    """Where a request was refused, and by which rule."""
+    """Return the pointer and the code of each mistake in a refusal."""
     problem = response.json()
     return sorted(
         (error.get("pointer", error.get("parameter")), error["code"])
@@ -100,5 +100,5 @@ def mistakes(response: Response) -> list[tuple[str, str]]:
 
 
 def names(response: Response) -> list[str]:
-    """The names on a page, in its order."""
+    """Return the names on a page, in order."""
     return [task["name"] for task in response.json()["results"]]

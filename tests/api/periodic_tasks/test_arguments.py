@@ -1,4 +1,4 @@
-"""`args` and `kwargs`: real JSON that must fit the signature of the task."""
+"""`args` and `kwargs`: JSON that must fit the signature of the task."""
 
 import json
 
@@ -13,9 +13,9 @@ from tests.api.periodic_tasks.examples import (
     heartbeat,
     imports,
     mistakes,
-    spoil,
     stored,
     stored_import,
+    update_row,
 )
 
 
@@ -25,7 +25,7 @@ def take_anything(*args, **kwargs):
 
 @pytest.fixture
 def anything():
-    """A task that takes whatever it is given."""
+    """A task that accepts any arguments."""
     task = current_app.task(name="tests.anything", lazy=False)(take_anything)
     yield task
     current_app.tasks.unregister(task)
@@ -45,7 +45,7 @@ def anything():
         ("heartbeat", [], {}),
     ],
 )
-def test_arguments_that_fit_are_taken(api, task, args, kwargs):
+def test_arguments_that_fit_the_signature_are_accepted(api, task, args, kwargs):
     body = heartbeat(task=f"project.tasks.{task}", args=args, kwargs=kwargs)
 
     response = api.post(TASKS, body)
@@ -56,7 +56,7 @@ def test_arguments_that_fit_are_taken(api, task, args, kwargs):
     assert (entry.args, entry.kwargs) == (args, kwargs)
 
 
-def test_json_comes_back_as_it_went_in(api, anything):
+def test_arguments_are_returned_unchanged(api, anything):
     args = [None, True, 0, -1, 2**70, 1.5, 1e300, "", 'ä\U0001f600"\\/\n\x7f', [], {}, [[{}]]]
     kwargs = {"self": 1, "": 2, "ä b": {"deep": [1, {"er": None}]}, "__type__": "alone"}
 
@@ -99,7 +99,7 @@ def test_json_comes_back_as_it_went_in(api, anything):
         ),
     ],
 )
-def test_arguments_that_do_not_fit_are_refused_where_they_stand(api, args, kwargs, found):
+def test_arguments_that_do_not_fit_are_refused_with_their_pointer(api, args, kwargs, found):
     response = api.post(TASKS, imports(args=args, kwargs=kwargs))
 
     assert response.status_code == 400
@@ -107,26 +107,26 @@ def test_arguments_that_do_not_fit_are_refused_where_they_stand(api, args, kwarg
     assert not PeriodicTask.objects.exists()
 
 
-def test_a_misspelt_argument_is_told_which_was_meant(api):
+def test_misspelt_argument_gets_a_suggestion(api):
     response = api.post(TASKS, imports(kwargs={"be_carefull": True}))
 
     assert 'did you mean "be_careful"?' in response.json()["errors"][0]["detail"]
 
 
-# --- Which task -----------------------------------------------------------------------------
+# --- Task name ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "name", ["project.tasks.import_contact", "project.tasks.IMPORT_CONTACTS", "import_contacts"]
 )
-def test_a_task_that_is_not_registered_is_refused(api, name):
+def test_unregistered_task_is_refused(api, name):
     response = api.post(TASKS, imports(task=name))
 
     assert response.status_code == 400
     assert mistakes(response) == [("/task", "unregistered_task")]
 
 
-def test_a_misspelt_task_is_told_which_was_meant(api):
+def test_misspelt_task_gets_a_suggestion(api):
     response = api.post(TASKS, imports(task="project.tasks.import_contact"))
 
     assert (
@@ -137,7 +137,7 @@ def test_a_misspelt_task_is_told_which_was_meant(api):
 
 
 @pytest.mark.parametrize("name", ["celery.backend_cleanup", "celery.chord", "celery.map"])
-def test_celerys_own_tasks_are_refused(api, name):
+def test_builtin_task_of_celery_is_refused(api, name):
     response = api.post(TASKS, heartbeat(task=name))
 
     assert mistakes(response) == [("/task", "unregistered_task")]
@@ -163,7 +163,7 @@ def test_celerys_own_tasks_are_refused(api, name):
         ),
     ],
 )
-def test_a_change_is_checked_against_what_is_stored(api, fields, found):
+def test_change_of_arguments_is_validated_with_the_stored_ones(api, fields, found):
     task = stored_import()
 
     response = api.patch(address(task), fields)
@@ -180,7 +180,7 @@ def test_a_change_is_checked_against_what_is_stored(api, fields, found):
         {"task": "project.tasks.add", "args": [1, 2], "kwargs": {}},
     ],
 )
-def test_a_change_that_fits_what_is_stored_is_taken(api, fields):
+def test_change_of_arguments_that_fits_the_stored_ones_is_accepted(api, fields):
     task = stored_import()
 
     response = api.patch(address(task), fields)
@@ -189,7 +189,7 @@ def test_a_change_that_fits_what_is_stored_is_taken(api, fields):
     assert response.json() == {**response.json(), **fields}
 
 
-def test_true_is_not_one(api, anything):
+def test_argument_true_differs_from_one(api, anything):
     task = stored(task=anything.name, args="[1]")
 
     response = api.patch(address(task), {"args": [True]})
@@ -198,11 +198,11 @@ def test_true_is_not_one(api, anything):
     assert api.get(address(task)).json()["args"][0] is True
 
 
-# --- What can be stored ---------------------------------------------------------------------
+# --- Limits ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("args", "kwargs", "is_taken"),
+    ("args", "kwargs", "is_accepted"),
     [
         (["a" * (64 * 1024 - 5)], {}, False),
         (["a" * (64 * 1024 - 6)], {}, True),
@@ -213,10 +213,10 @@ def test_true_is_not_one(api, anything):
         (["ä" * 10_000], {}, True),
     ],
 )
-def test_arguments_take_64_kib_together(api, anything, args, kwargs, is_taken):
+def test_arguments_beyond_64_kib_are_refused(api, anything, args, kwargs, is_accepted):
     response = api.post(TASKS, heartbeat(task=anything.name, args=args, kwargs=kwargs))
 
-    if is_taken:
+    if is_accepted:
         assert response.status_code == 201
     else:
         assert response.status_code == 400
@@ -238,7 +238,7 @@ def test_arguments_take_64_kib_together(api, anything, args, kwargs, is_taken):
     ],
 )
 @pytest.mark.parametrize("field", ["args", "kwargs"])
-def test_what_celery_would_read_as_something_else_is_refused(api, anything, field, value):
+def test_argument_reserved_by_celerys_json_is_refused(api, anything, field, value):
     arguments = {"args": [value]} if field == "args" else {"kwargs": {"value": value}}
 
     response = api.post(TASKS, heartbeat(task=anything.name, **arguments))
@@ -256,11 +256,11 @@ def test_what_celery_would_read_as_something_else_is_refused(api, anything, fiel
         "__type__",
     ],
 )
-def test_what_only_looks_like_it_is_taken(api, anything, value):
+def test_argument_similar_to_a_reserved_one_is_accepted(api, anything, value):
     assert api.post(TASKS, heartbeat(task=anything.name, args=[value])).status_code == 201
 
 
-# --- What others have stored ----------------------------------------------------------------
+# --- Invalid stored rows --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -282,9 +282,9 @@ def test_what_only_looks_like_it_is_taken(api, anything, value):
     ],
     ids=range(13),
 )
-def test_stored_text_is_read_if_it_can_be(api, args, kwargs, read):
+def test_stored_arguments_are_shown_if_readable(api, args, kwargs, read):
     task = stored()
-    spoil(task, args=args, kwargs=kwargs)
+    update_row(task, args=args, kwargs=kwargs)
 
     one = api.get(address(task)).json()
     [listed] = api.get(TASKS).json()["results"]
@@ -294,10 +294,10 @@ def test_stored_text_is_read_if_it_can_be(api, args, kwargs, read):
 
 
 @pytest.mark.parametrize("field", ["args", "kwargs"])
-def test_what_cannot_be_read_can_be_mended(api, field):
+def test_unreadable_arguments_can_be_repaired(api, field):
     task = stored_import()
     mended = {"args": ["a", "b"], "kwargs": {"be_careful": False}}
-    spoil(task, **{field: "garbage"})
+    update_row(task, **{field: "garbage"})
 
     response = api.patch(address(task), {field: mended[field]})
 
@@ -305,7 +305,7 @@ def test_what_cannot_be_read_can_be_mended(api, field):
     assert response.json()[field] == mended[field]
 
 
-def test_what_cannot_be_read_can_be_replaced(api):
+def test_unreadable_arguments_can_be_replaced(api):
     task = stored_import(args="garbage", kwargs="5", headers="[]")
 
     response = api.put(address(task), imports())

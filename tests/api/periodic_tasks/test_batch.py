@@ -1,4 +1,4 @@
-"""`POST periodic-tasks/batch/`: many operations in one request, each as its own would do it."""
+"""POST /api/v1/periodic-tasks/batch/."""
 
 from typing import Any
 
@@ -39,10 +39,10 @@ def everything(api: ContractClient) -> list[Any]:
     return results
 
 
-# --- All of it ------------------------------------------------------------------------------
+# --- Operations -----------------------------------------------------------------------------
 
 
-def test_each_operation_is_carried_out_and_answered(api):
+def test_batch_executes_each_operation(api):
     ids = {name: made(api, name) for name in ("changed", "deleted", "paused", "resumed")}
     api.post(f"{TASKS}{ids['resumed']}/pause/")
 
@@ -67,7 +67,7 @@ def test_each_operation_is_carried_out_and_answered(api):
     assert names(api.get(TASKS)) == ["changed", "paused", "resumed", "new"]
 
 
-def test_a_new_task_is_what_its_own_request_would_have_made(api):
+def test_batch_creates_the_same_task_as_a_single_request(api):
     together = batch(api, create("Import contacts")).json()["results"][0]["body"]
     alone = api.post(TASKS, imports(name="Other")).json()
 
@@ -75,13 +75,13 @@ def test_a_new_task_is_what_its_own_request_would_have_made(api):
     assert {key: value for key, value in together.items() if key not in different} == {
         key: value for key, value in alone.items() if key not in different
     }
-    told = AuditEntry.objects.order_by("pk").values("operation", "before", "after", "object_type")
-    for entry in told:
+    shown = AuditEntry.objects.order_by("pk").values("operation", "before", "after", "object_type")
+    for entry in shown:
         entry["after"]["name"] = "the same"
-    assert told[0] == told[1]
+    assert shown[0] == shown[1]
 
 
-def test_new_tasks_share_equal_schedules(api):
+def test_batch_shares_equal_schedules(api):
     bodies = [
         create(f"{kind['type']} {number}", schedule=kind)
         for number in (1, 2)
@@ -94,7 +94,7 @@ def test_new_tasks_share_equal_schedules(api):
     assert schedules[: len(EVERY_KIND)] == schedules[len(EVERY_KIND) :]
 
 
-def test_a_schedule_is_named_by_its_id_too(api):
+def test_batch_accepts_a_schedule_by_id(api):
     row = stored(name="first").interval
     second = IntervalSchedule.objects.create(every=row.every, period=row.period)
     body = {name: value for name, value in imports().items() if name != "schedule"}
@@ -106,7 +106,7 @@ def test_a_schedule_is_named_by_its_id_too(api):
     assert result.json()["results"][1]["body"]["interval"] == second.pk
 
 
-def test_an_operation_sees_what_those_before_it_did(api):
+def test_operation_sees_the_effects_of_earlier_ones(api):
     pk = made(api, "first")
 
     response = batch(
@@ -122,7 +122,7 @@ def test_an_operation_sees_what_those_before_it_did(api):
     assert names(api.get(TASKS)) == ["first", "second"]
 
 
-def test_five_hundred_are_made_in_a_few_statements(api, django_assert_max_num_queries):
+def test_batch_of_500_takes_few_queries(api, django_assert_max_num_queries):
     operations = [create(f"Task {number}") for number in range(500)]
 
     with django_assert_max_num_queries(60):
@@ -133,7 +133,7 @@ def test_five_hundred_are_made_in_a_few_statements(api, django_assert_max_num_qu
     assert AuditEntry.objects.filter(operation="create").count() == 500
 
 
-def test_beat_learns_of_new_tasks(api):
+def test_batch_notifies_stock_beat(api):
     before = PeriodicTasks.last_change()
 
     batch(api, create("new"))
@@ -144,7 +144,7 @@ def test_beat_learns_of_new_tasks(api):
 # --- One transaction ------------------------------------------------------------------------
 
 
-def test_where_one_fails_nothing_is_done_and_each_mistake_is_told(api):
+def test_atomic_batch_with_a_failure_changes_nothing_and_lists_all_mistakes(api):
     pk = made(api, "taken")
     before = everything(api)
 
@@ -179,7 +179,7 @@ def test_where_one_fails_nothing_is_done_and_each_mistake_is_told(api):
         (create("new", queue="nowhere"), (400, "validation_failed")),
     ],
 )
-def test_the_problem_is_that_of_the_first_that_failed(api, operation, expected):
+def test_atomic_batch_has_the_problem_of_the_first_failure(api, operation, expected):
     made(api, "taken")
 
     response = batch(api, create("fine"), operation, create("wrong", args=[]))
@@ -189,14 +189,14 @@ def test_the_problem_is_that_of_the_first_that_failed(api, operation, expected):
     assert names(api.get(TASKS)) == ["taken"]
 
 
-def test_a_name_that_stands_twice_is_taken_the_second_time(api):
+def test_batch_refuses_a_repeated_name(api):
     response = batch(api, create("one"), create("two"), create("one"))
 
     assert refusal(response) == (409, "name_taken")
     assert mistakes(response) == [("/operations/2", "name_taken")]
 
 
-def test_a_name_that_another_request_takes_meanwhile_is_told(api, monkeypatch):
+def test_batch_refuses_a_name_taken_by_a_concurrent_request(api, monkeypatch):
     made(api, "taken")
     true_answer = actions.taken_names
     too_early = iter([set()])
@@ -210,10 +210,10 @@ def test_a_name_that_another_request_takes_meanwhile_is_told(api, monkeypatch):
     assert sorted(names(api.get(TASKS))) == ["one", "taken", "two"]
 
 
-# --- Each by itself -------------------------------------------------------------------------
+# --- Without atomic -------------------------------------------------------------------------
 
 
-def test_without_atomic_each_is_answered_by_itself(api):
+def test_batch_without_atomic_has_a_result_per_operation(api):
     pk = made(api, "taken")
 
     response = batch(
@@ -234,10 +234,10 @@ def test_without_atomic_each_is_answered_by_itself(api):
     assert sorted(names(api.get(TASKS))) == ["fine", "taken"]
 
 
-# --- Around it ------------------------------------------------------------------------------
+# --- Preconditions --------------------------------------------------------------------------
 
 
-def test_it_is_for_the_state_that_the_caller_has_seen(api):
+def test_operation_with_stale_if_match_is_refused(api):
     pk = made(api, "watched")
     tag = api.get(f"{TASKS}{pk}/").headers["ETag"]
     change = {"op": "update", "id": pk, "if_match": tag, "body": {"description": "New"}}
@@ -249,7 +249,7 @@ def test_it_is_for_the_state_that_the_caller_has_seen(api):
     assert statuses(batch(api, {**change, "if_match": "*"})) == [200]
 
 
-def test_to_delete_in_a_batch_asks_for_its_scope(api):
+def test_delete_in_a_batch_requires_its_scope(api):
     task = stored()
     writer = caller("writer", scopes=["periodic-tasks:write"], sees_unowned=True)
 
@@ -260,7 +260,7 @@ def test_to_delete_in_a_batch_asks_for_its_scope(api):
     assert PeriodicTask.objects.exists()
 
 
-def test_one_that_is_sent_again_has_one_effect(api):
+def test_batch_repeated_with_its_idempotency_key_has_one_effect(api):
     key = {"Idempotency-Key": "the-same"}
 
     first, second = (batch(api, create("new"), **key) for _ in range(2))
@@ -269,7 +269,7 @@ def test_one_that_is_sent_again_has_one_effect(api):
     assert second.json() == first.json()
 
 
-def test_a_dry_run_tells_what_would_be(api):
+def test_batch_as_dry_run_shows_results_and_stores_nothing(api):
     pk = made(api, "old")
     before = everything(api)
 
@@ -287,7 +287,7 @@ def test_a_dry_run_tells_what_would_be(api):
     assert everything(api) == before
 
 
-def test_secrets_are_not_answered(api, canary):
+def test_batch_response_hides_secrets(api, canary):
     body = {
         "name": "Sign in",
         "task": "project.tasks.sign_in",
@@ -303,7 +303,7 @@ def test_secrets_are_not_answered(api, canary):
     assert canary not in response.content.decode()
 
 
-# --- What is no batch -----------------------------------------------------------------------
+# --- Refused batches ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -334,7 +334,7 @@ def test_secrets_are_not_answered(api, canary):
         ({"operations": [], "atomic": False}, ("/atomic", "unknown_field")),
     ],
 )
-def test_what_is_no_batch_is_refused(api, body, mistake):
+def test_invalid_batch_is_refused(api, body, mistake):
     response = api.post(BATCH, body)
 
     assert refusal(response) == (400, "validation_failed")
@@ -342,14 +342,14 @@ def test_what_is_no_batch_is_refused(api, body, mistake):
 
 
 @pytest.mark.parametrize("value", ["", "no", "False"])
-def test_atomic_is_true_or_false(api, value):
+def test_atomic_with_an_invalid_value_is_refused(api, value):
     response = batch(api, create("new"), query=f"?atomic={value}")
 
     assert mistakes(response) == [("atomic", "invalid")]
     assert names(api.get(TASKS)) == []
 
 
-def test_a_batch_may_be_longer_than_other_bodies(api):
+def test_batch_may_be_larger_than_other_bodies(api):
     text = "x" * 60_000
 
     response = batch(api, *(create(f"Task {n}", args=[text, "there"]) for n in range(20)))
@@ -357,13 +357,13 @@ def test_a_batch_may_be_longer_than_other_bodies(api):
     assert statuses(response) == [201] * 20
 
 
-def test_a_batch_that_is_too_long_is_refused(api):
+def test_batch_that_is_too_large_is_refused(api):
     response = batch(api, create("x" * 8_400_000))
 
     assert refusal(response) == (413, "body_too_large")
 
 
-def test_two_batches_that_change_the_same_tasks_both_succeed(two_at_once):
+def test_concurrent_batches_on_the_same_tasks_both_succeed(two_at_once):
     ids = [stored(name=f"Task {number}").pk for number in range(20)]
 
     def change(client: ContractClient, number: int) -> Any:

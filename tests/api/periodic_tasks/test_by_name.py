@@ -1,4 +1,4 @@
-"""`PUT periodic-tasks/by-name/{name}/` creates or replaces: twice is once."""
+"""PUT /api/v1/periodic-tasks/by-name/{name}/."""
 
 from urllib.parse import quote
 
@@ -10,12 +10,12 @@ from tests.client import contract
 from tests.conftest import caller
 
 BY_NAME = f"{TASKS}by-name/"
-NAMELESS = without(imports(), "name")
+BODY_WITHOUT_NAME = without(imports(), "name")
 
 
-def test_it_is_created_and_then_replaced(api):
+def test_put_by_name_creates_then_replaces(api):
     created = api.put(f"{BY_NAME}Nightly import/", imports(name="Nightly import"))
-    replaced = api.put(f"{BY_NAME}Nightly import/", {**NAMELESS, "description": "New"})
+    replaced = api.put(f"{BY_NAME}Nightly import/", {**BODY_WITHOUT_NAME, "description": "New"})
 
     assert (created.status_code, replaced.status_code) == (201, 200)
     assert created.headers["Location"].endswith(f"{TASKS}{created.json()['id']}/")
@@ -24,9 +24,9 @@ def test_it_is_created_and_then_replaced(api):
     assert PeriodicTask.objects.count() == 1
 
 
-def test_twice_is_once(api):
-    first = api.put(f"{BY_NAME}import/", NAMELESS)
-    second = api.put(f"{BY_NAME}import/", NAMELESS)
+def test_put_by_name_is_idempotent(api):
+    first = api.put(f"{BY_NAME}import/", BODY_WITHOUT_NAME)
+    second = api.put(f"{BY_NAME}import/", BODY_WITHOUT_NAME)
 
     assert (first.status_code, second.status_code) == (201, 200)
     assert second.json() == first.json()
@@ -34,15 +34,15 @@ def test_twice_is_once(api):
 
 
 @pytest.mark.parametrize("name", ["a/b", "ä ö", "100%", "by-name", "x/", "1", "a?b"])
-def test_any_name_has_an_address(api, name):
-    response = api.put(f"{BY_NAME}{quote(name, safe='')}/", NAMELESS)
+def test_put_by_name_accepts_any_name(api, name):
+    response = api.put(f"{BY_NAME}{quote(name, safe='')}/", BODY_WITHOUT_NAME)
 
     assert response.status_code == 201
     assert response.json()["name"] == name
 
 
-def test_another_name_in_the_body_renames_it(api):
-    api.put(f"{BY_NAME}old/", NAMELESS)
+def test_put_by_name_with_another_name_in_the_body_renames(api):
+    api.put(f"{BY_NAME}old/", BODY_WITHOUT_NAME)
 
     response = api.put(f"{BY_NAME}old/", imports(name="new"))
 
@@ -51,7 +51,7 @@ def test_another_name_in_the_body_renames_it(api):
 
 
 @pytest.mark.parametrize("address", ["old", "x" * 201])
-def test_what_is_not_there_cannot_be_renamed(api, address):
+def test_put_by_name_cannot_rename_a_missing_task(api, address):
     response = api.put(f"{BY_NAME}{address}/", imports(name="new"))
 
     assert response.status_code == 400
@@ -59,55 +59,59 @@ def test_what_is_not_there_cannot_be_renamed(api, address):
     assert not PeriodicTask.objects.exists()
 
 
-def test_the_schema_lets_the_name_be_left_out():
-    for body in (NAMELESS, imports()):
+def test_schema_of_put_by_name_allows_omitting_the_name():
+    for body in (BODY_WITHOUT_NAME, imports()):
         assert not contract().errors_of(body, "#/components/schemas/NamedPeriodicTaskRequest")
 
 
 @pytest.mark.parametrize(("length", "status"), [(200, 201), (201, 400)])
-def test_a_name_is_as_long_in_the_address_as_in_the_body(api, length, status):
-    assert api.put(f"{BY_NAME}{'x' * length}/", NAMELESS).status_code == status
+def test_name_in_the_url_has_the_same_maximum_length(api, length, status):
+    assert api.put(f"{BY_NAME}{'x' * length}/", BODY_WITHOUT_NAME).status_code == status
 
 
-def test_what_is_left_out_goes_back_to_its_default(api):
-    api.put(f"{BY_NAME}import/", {**NAMELESS, "enabled": False, "labels": {"team": "sales"}})
+def test_put_by_name_resets_omitted_fields_to_defaults(api):
+    api.put(
+        f"{BY_NAME}import/", {**BODY_WITHOUT_NAME, "enabled": False, "labels": {"team": "sales"}}
+    )
 
-    response = api.put(f"{BY_NAME}import/", NAMELESS)
+    response = api.put(f"{BY_NAME}import/", BODY_WITHOUT_NAME)
 
     assert (response.json()["enabled"], response.json()["labels"]) == (True, {})
 
 
-def test_what_is_wrong_is_refused(api):
-    response = api.put(f"{BY_NAME}import/", {**NAMELESS, "args": []})
+def test_put_by_name_with_a_mistake_is_refused(api):
+    response = api.put(f"{BY_NAME}import/", {**BODY_WITHOUT_NAME, "args": []})
 
     assert response.status_code == 400
     assert ("/kwargs/arg1", "missing_argument") in mistakes(response)
     assert not PeriodicTask.objects.exists()
 
 
-def test_if_none_match_creates_and_never_replaces(api):
-    first = api.put(f"{BY_NAME}import/", NAMELESS, HTTP_IF_NONE_MATCH="*")
-    second = api.put(f"{BY_NAME}import/", NAMELESS, HTTP_IF_NONE_MATCH="*")
+def test_put_by_name_with_if_none_match_only_creates(api):
+    first = api.put(f"{BY_NAME}import/", BODY_WITHOUT_NAME, HTTP_IF_NONE_MATCH="*")
+    second = api.put(f"{BY_NAME}import/", BODY_WITHOUT_NAME, HTTP_IF_NONE_MATCH="*")
 
     assert (first.status_code, second.status_code) == (201, 412)
 
 
 @pytest.mark.parametrize("tag", ["", '"tag"', "**"])
-def test_if_none_match_takes_nothing_else(api, tag):
-    response = api.put(f"{BY_NAME}import/", NAMELESS, HTTP_IF_NONE_MATCH=tag)
+def test_put_by_name_with_if_none_match_of_a_tag_is_refused(api, tag):
+    response = api.put(f"{BY_NAME}import/", BODY_WITHOUT_NAME, HTTP_IF_NONE_MATCH=tag)
 
     assert response.status_code == 400
     assert "If-None-Match takes nothing but * here." in response.json()["detail"]
     assert not PeriodicTask.objects.exists()
 
 
-def test_if_match_replaces_and_never_creates(api):
-    refused = api.put(f"{BY_NAME}import/", NAMELESS, HTTP_IF_MATCH="*")
-    created = api.put(f"{BY_NAME}import/", NAMELESS)
+def test_put_by_name_with_if_match_only_replaces(api):
+    refused = api.put(f"{BY_NAME}import/", BODY_WITHOUT_NAME, HTTP_IF_MATCH="*")
+    created = api.put(f"{BY_NAME}import/", BODY_WITHOUT_NAME)
     tag = created.headers["ETag"]
 
-    first = api.put(f"{BY_NAME}import/", {**NAMELESS, "enabled": False}, HTTP_IF_MATCH=tag)
-    second = api.put(f"{BY_NAME}import/", NAMELESS, HTTP_IF_MATCH=tag)
+    first = api.put(
+        f"{BY_NAME}import/", {**BODY_WITHOUT_NAME, "enabled": False}, HTTP_IF_MATCH=tag
+    )
+    second = api.put(f"{BY_NAME}import/", BODY_WITHOUT_NAME, HTTP_IF_MATCH=tag)
 
     assert [answer.status_code for answer in (refused, created, first, second)] == [
         412,
@@ -117,16 +121,16 @@ def test_if_match_replaces_and_never_creates(api):
     ]
 
 
-def test_a_name_that_another_account_has_taken_is_refused(api):
+def test_put_by_name_with_name_of_another_account_is_refused(api):
     stored(name="import")
     other = caller("other", scopes=["periodic-tasks:write"])
 
-    response = other.put(f"{BY_NAME}import/", NAMELESS)
+    response = other.put(f"{BY_NAME}import/", BODY_WITHOUT_NAME)
 
     assert response.status_code == 409
     assert response.json()["code"] == "name_taken"
 
 
 @pytest.mark.parametrize("method", ["get", "post", "patch", "delete"])
-def test_other_methods_are_not_allowed(api, method):
+def test_other_methods_by_name_are_not_allowed(api, method):
     assert getattr(api, method)(f"{BY_NAME}import/").status_code == 405

@@ -23,9 +23,9 @@ from tests.api.periodic_tasks.examples import (
     address,
     heartbeat,
     mistakes,
-    spoil,
     stored,
     stored_import,
+    update_row,
     without,
 )
 
@@ -53,7 +53,7 @@ YESTERDAY = NOW - timedelta(days=1)
         {"name": "Renamed", "enabled": False, "description": "New"},
     ],
 )
-def test_what_is_sent_is_changed_and_nothing_else(api, fields):
+def test_change_writes_only_the_given_fields(api, fields):
     task = stored_import(last_run_at=AN_HOUR_AGO, total_run_count=5)
     before = api.get(address(task)).json()
 
@@ -80,7 +80,7 @@ def test_what_is_sent_is_changed_and_nothing_else(api, fields):
         {"total_run_count": 0, "last_run_at": None},
     ],
 )
-def test_a_change_of_nothing_leaves_no_trace(api, fields):
+def test_change_without_effect_writes_nothing(api, fields):
     task = stored_import()
     row = PeriodicTask.objects.filter(pk=task.pk).values()
     before, last_change = row.get(), PeriodicTasks.last_change()
@@ -92,7 +92,7 @@ def test_a_change_of_nothing_leaves_no_trace(api, fields):
     assert PeriodicTasks.last_change() == last_change
 
 
-def test_stock_beat_is_told(api):
+def test_change_notifies_stock_beat(api):
     task = stored()
     last_change = PeriodicTasks.last_change()
 
@@ -123,7 +123,7 @@ def test_stock_beat_is_told(api):
         ({"schedule": {**NIGHTLY, "minute": "60"}}, ("/schedule/minute", "out_of_range")),
     ],
 )
-def test_a_change_is_refused(api, fields, mistake):
+def test_change_with_a_mistake_is_refused(api, fields, mistake):
     task = stored_import()
     row = PeriodicTask.objects.filter(pk=task.pk).values()
     before = row.get()
@@ -135,7 +135,7 @@ def test_a_change_is_refused(api, fields, mistake):
     assert row.get() == before
 
 
-def test_two_ends_are_one_too_many(api):
+def test_change_to_two_kinds_of_expiry_is_refused(api):
     task = stored(expire_seconds=60)
 
     refused = api.patch(address(task), {"expires": "2100-01-01T00:00:00Z"})
@@ -145,14 +145,14 @@ def test_two_ends_are_one_too_many(api):
     assert taken.status_code == 200
 
 
-def test_there_is_nothing_to_change(api):
+def test_change_of_a_missing_task_is_not_found(api):
     assert api.patch(f"{TASKS}1/", {"name": "Renamed"}).status_code == 404
 
 
 # --- Names ----------------------------------------------------------------------------------
 
 
-def test_a_name_is_taken_once(api):
+def test_change_to_a_taken_name_is_refused(api):
     stored(name="Taken")
     task = stored()
 
@@ -163,10 +163,10 @@ def test_a_name_is_taken_once(api):
     assert response.json()["detail"] == "The name 'Taken' is taken."
 
 
-def test_a_name_that_another_takes_meanwhile_is_taken(api, monkeypatch):
+def test_change_to_a_name_taken_by_a_concurrent_request_is_refused(api, monkeypatch):
     stored(name="Taken")
     task = stored()
-    monkeypatch.setattr(PeriodicTask, "validate_unique", lambda self: None)  # both look first
+    monkeypatch.setattr(PeriodicTask, "validate_unique", lambda self: None)  # both pass the check
 
     response = api.patch(address(task), {"name": "Taken", "schedule": NIGHTLY})
 
@@ -188,7 +188,7 @@ def test_a_name_that_another_takes_meanwhile_is_taken(api, monkeypatch):
         {"schedule": {"type": "crontab", "expression": "30 2 * * *", "timezone": "Europe/Berlin"}},
     ],
 )
-def test_another_schedule_is_given_inline(api, schedules):
+def test_change_of_schedule_inline(api, schedules):
     task = stored()
 
     response = api.patch(address(task), schedules)
@@ -200,7 +200,7 @@ def test_another_schedule_is_given_inline(api, schedules):
 
 
 @pytest.mark.parametrize("others", [{}, {"interval": None}, {"schedule": None, "solar": None}])
-def test_another_schedule_is_given_by_its_id(api, others):
+def test_change_of_schedule_by_id(api, others):
     task, hourly = stored(), CrontabSchedule.objects.create(minute="0")
 
     response = api.patch(address(task), {"crontab": hourly.pk, **others})
@@ -210,7 +210,7 @@ def test_another_schedule_is_given_by_its_id(api, others):
     assert response.json()["interval"] is None
 
 
-def test_a_shared_schedule_is_not_edited_under_other_tasks(api):
+def test_change_of_a_shared_schedule_leaves_other_tasks_unchanged(api):
     one, other = stored(name="One"), stored(name="Other")
     shared = one.interval
 
@@ -224,7 +224,7 @@ def test_a_shared_schedule_is_not_edited_under_other_tasks(api):
     assert shared.every == 30
 
 
-def test_an_equal_schedule_that_is_stored_is_used_again(api):
+def test_change_reuses_an_equal_stored_schedule(api):
     hourly = CrontabSchedule.objects.create(minute="0", timezone="UTC")
     task = stored()
 
@@ -235,7 +235,7 @@ def test_an_equal_schedule_that_is_stored_is_used_again(api):
     assert response.json()["crontab"] == hourly.pk
 
 
-def test_a_clocked_schedule_makes_it_run_once(api):
+def test_change_to_a_clocked_schedule_sets_one_off(api):
     task = stored()
 
     response = api.patch(address(task), {"schedule": NEW_YEAR_2100})
@@ -251,7 +251,7 @@ def test_a_clocked_schedule_makes_it_run_once(api):
         ({"expires": "2099-01-01T00:00:00Z"}, ("/expires", "never_due")),
     ],
 )
-def test_a_clocked_task_keeps_its_one_slot(api, fields, mistake):
+def test_clocked_task_cannot_repeat(api, fields, mistake):
     task = api.post(TASKS, heartbeat(schedule=NEW_YEAR_2100)).json()
 
     response = api.patch(f"{TASKS}{task['id']}/", fields)
@@ -260,7 +260,7 @@ def test_a_clocked_task_keeps_its_one_slot(api, fields, mistake):
     assert mistakes(response) == [mistake]
 
 
-# --- Rules about what is not changed --------------------------------------------------------
+# --- Rules about unchanged fields -----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -276,9 +276,9 @@ def test_a_clocked_task_keeps_its_one_slot(api, fields, mistake):
         {"priority": 300},
     ],
 )
-def test_what_others_have_spoilt_does_not_stand_in_the_way(api, columns):
+def test_change_of_other_fields_of_an_invalid_row_is_accepted(api, columns):
     task = stored()
-    spoil(task, **columns)
+    update_row(task, **columns)
 
     response = api.patch(address(task), {"description": "New", "name": "Renamed"})
 
@@ -301,11 +301,9 @@ def test_what_others_have_spoilt_does_not_stand_in_the_way(api, columns):
         ({"queue": "undeclared"}, {"exchange": "amq.topic"}, ("/exchange", "not_allowed")),
     ],
 )
-def test_what_others_have_spoilt_is_told_by_the_change_that_needs_it(
-    api, columns, fields, mistake
-):
+def test_change_that_depends_on_an_invalid_field_is_refused(api, columns, fields, mistake):
     task = stored_import()
-    spoil(task, **columns)
+    update_row(task, **columns)
 
     response = api.patch(address(task), fields)
 
@@ -313,7 +311,7 @@ def test_what_others_have_spoilt_is_told_by_the_change_that_needs_it(
     assert mistake in mistakes(response)
 
 
-def test_a_task_whose_function_has_vanished_can_be_disabled_and_enabled(api):
+def test_unregistered_task_can_be_disabled_and_enabled(api):
     task = stored(task="project.tasks.vanished")
 
     for enabled in (False, True):
@@ -323,7 +321,7 @@ def test_a_task_whose_function_has_vanished_can_be_disabled_and_enabled(api):
         assert response.json()["enabled"] is enabled
 
 
-def test_a_clocked_time_that_has_passed_is_not_enabled_again(api):
+def test_past_clocked_task_cannot_be_enabled(api):
     clocked = ClockedSchedule.objects.create(clocked_time=YESTERDAY)
     task = stored(clocked=clocked, one_off=True, enabled=False)
 
@@ -335,7 +333,7 @@ def test_a_clocked_time_that_has_passed_is_not_enabled_again(api):
     assert taken.json()["next_run_at"] == "2100-01-01T00:00:00Z"
 
 
-def test_one_that_runs_once_and_has_may_do_so_once_more_when_enabled_again(api):
+def test_enabling_a_done_one_off_task_lets_it_run_once_more(api):
     task = stored(one_off=True, enabled=False, last_run_at=AN_HOUR_AGO, total_run_count=1)
 
     response = api.patch(address(task), {"enabled": True})
@@ -361,9 +359,9 @@ def test_one_that_runs_once_and_has_may_do_so_once_more_when_enabled_again(api):
         ({"interval": None}, ("/schedule", "required"), {"schedule": NIGHTLY}),
     ],
 )
-def test_what_cannot_be_saved_at_all_must_be_mended_first(api, columns, mistake, mended):
+def test_invalid_row_that_cannot_be_saved_must_be_repaired_first(api, columns, mistake, mended):
     task = stored()
-    spoil(task, **columns)
+    update_row(task, **columns)
 
     refused = api.patch(address(task), {"description": "New"})
     taken = api.patch(address(task), {"description": "New", **mended})
@@ -373,10 +371,10 @@ def test_what_cannot_be_saved_at_all_must_be_mended_first(api, columns, mistake,
     assert taken.status_code == 200
 
 
-def test_a_clocked_task_that_others_made_repeat_must_be_mended_first(api):
+def test_repeating_clocked_row_must_be_repaired_first(api):
     clocked = ClockedSchedule.objects.create(clocked_time=NOW + timedelta(days=1))
     task = stored(clocked=clocked, one_off=True)
-    spoil(task, one_off=False)
+    update_row(task, one_off=False)
 
     refused = api.patch(address(task), {"description": "New"})
     taken = api.patch(address(task), {"description": "New", "one_off": True})
@@ -385,9 +383,9 @@ def test_a_clocked_task_that_others_made_repeat_must_be_mended_first(api):
     assert taken.status_code == 200
 
 
-def test_of_two_schedules_that_others_have_set_one_is_kept(api):
+def test_change_of_a_row_with_two_schedules_keeps_one(api):
     task = stored()
-    spoil(task, crontab=CrontabSchedule.objects.create(minute="0"))
+    update_row(task, crontab=CrontabSchedule.objects.create(minute="0"))
 
     response = api.patch(address(task), {"description": "New"})
 
@@ -396,7 +394,7 @@ def test_of_two_schedules_that_others_have_set_one_is_kept(api):
     assert response.json()["crontab"] is None
 
 
-# --- Beat writes, too -----------------------------------------------------------------------
+# --- Writes of beat -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -408,7 +406,7 @@ def test_of_two_schedules_that_others_have_set_one_is_kept(api):
         ({"schedule": NIGHTLY}, {"interval_id", "crontab_id"}),
     ],
 )
-def test_only_the_columns_that_differ_are_written(api, fields, columns):
+def test_change_writes_only_the_columns_that_differ(api, fields, columns):
     task = stored_import(last_run_at=AN_HOUR_AGO)
 
     with CaptureQueriesContext(connection) as queries:
@@ -425,12 +423,12 @@ def test_only_the_columns_that_differ_are_written(api, fields, columns):
 
 @pytest.mark.parametrize("method", ["put", "patch"])
 @pytest.mark.parametrize("enabled", [True, False])
-def test_a_run_that_beat_notes_meanwhile_is_kept(api, monkeypatch, method, enabled):
+def test_change_keeps_a_run_that_beat_records_meanwhile(api, monkeypatch, method, enabled):
     task = stored(last_run_at=YESTERDAY, total_run_count=5)
     validate = PeriodicTask.validate_unique
 
     def validate_while_it_runs(self):
-        spoil(task, last_run_at=AN_HOUR_AGO, total_run_count=6)
+        update_row(task, last_run_at=AN_HOUR_AGO, total_run_count=6)
         validate(self)
 
     monkeypatch.setattr(PeriodicTask, "validate_unique", validate_while_it_runs)
@@ -443,7 +441,7 @@ def test_a_run_that_beat_notes_meanwhile_is_kept(api, monkeypatch, method, enabl
     assert (task.last_run_at, task.total_run_count) == (AN_HOUR_AGO, 6)
 
 
-def test_two_changes_at_once_both_last(two_at_once):
+def test_concurrent_changes_of_different_fields_both_persist(two_at_once):
     task = stored()
     fields = [{"description": "New"}, {"priority": 5}]
 
@@ -457,7 +455,7 @@ def test_two_changes_at_once_both_last(two_at_once):
 # --- Disabling and enabling -----------------------------------------------------------------
 
 
-def test_disabling_keeps_the_last_run(api):
+def test_disabling_keeps_last_run_at(api):
     task = stored(last_run_at=AN_HOUR_AGO, total_run_count=5)
 
     response = api.patch(address(task), {"enabled": False})
@@ -469,7 +467,7 @@ def test_disabling_keeps_the_last_run(api):
     assert response.json()["next_run_at"] is None
 
 
-def test_enabling_does_not_start_it_at_once(api):
+def test_enabling_does_not_run_the_task_at_once(api):
     task = stored(last_run_at=AN_HOUR_AGO, total_run_count=5)
     api.patch(address(task), {"enabled": False})
 
@@ -482,7 +480,7 @@ def test_enabling_does_not_start_it_at_once(api):
     assert response.json()["next_run_at"] > response.json()["date_changed"]
 
 
-def test_one_that_stays_enabled_keeps_its_last_run(api):
+def test_change_of_an_enabled_task_keeps_last_run_at(api):
     task = stored(last_run_at=AN_HOUR_AGO, total_run_count=5)
 
     api.patch(address(task), {"enabled": True, "description": "New"})
@@ -491,9 +489,9 @@ def test_one_that_stays_enabled_keeps_its_last_run(api):
     assert task.last_run_at == AN_HOUR_AGO
 
 
-def test_a_disabled_one_may_be_changed_without_losing_its_last_run(api):
+def test_change_of_a_disabled_task_keeps_last_run_at(api):
     task = stored(total_run_count=5)
-    spoil(task, enabled=False, last_run_at=AN_HOUR_AGO)
+    update_row(task, enabled=False, last_run_at=AN_HOUR_AGO)
 
     api.patch(address(task), {"description": "New"})
 

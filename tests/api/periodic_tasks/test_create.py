@@ -35,7 +35,7 @@ NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 KINDS = ("interval", "crontab", "solar", "clocked")
 
 
-def test_a_periodic_task_is_created_from_little(api, time_machine):
+def test_create_with_required_fields_uses_defaults(api, time_machine):
     time_machine.move_to(NOON, tick=False)
 
     response = api.post(TASKS, imports())
@@ -89,7 +89,7 @@ def test_a_periodic_task_is_created_from_little(api, time_machine):
     }
 
 
-def test_every_field_is_stored_and_told(api):
+def test_create_stores_and_shows_every_field(api):
     everything = {
         "name": "Import contacts",
         "task": "project.tasks.import_contacts",
@@ -120,7 +120,7 @@ def test_every_field_is_stored_and_told(api):
     assert api.get(response.headers["Location"]).json() == response.json()
 
 
-def test_moments_are_told_in_utc(api):
+def test_create_shows_times_in_utc(api):
     body = heartbeat(start_time="2100-01-01T02:00:00+02:00", expires="2101-01-01T00:00:00-01:30")
 
     task = api.post(TASKS, body).json()
@@ -129,7 +129,7 @@ def test_moments_are_told_in_utc(api):
     assert task["expires"] == "2101-01-01T01:30:00Z"
 
 
-def test_what_only_the_service_writes_is_not_taken(api):
+def test_create_ignores_read_only_fields(api):
     body = heartbeat(
         id=77,
         last_run_at="2001-01-01T00:00:00Z",
@@ -158,7 +158,7 @@ def test_what_only_the_service_writes_is_not_taken(api):
         *(heartbeat(schedule=schedule) for schedule in EVERY_KIND),
     ],
 )
-def test_stock_beat_loads_what_was_created(api, body):
+def test_created_task_is_loaded_by_stock_beat(api, body):
     api.post(TASKS, body)
 
     entry = ModelEntry(PeriodicTask.objects.get())
@@ -178,7 +178,7 @@ def test_stock_beat_loads_what_was_created(api, body):
     assert entry.is_due().next > 0
 
 
-def test_stock_beat_is_told(api):
+def test_create_notifies_stock_beat(api):
     assert PeriodicTasks.last_change() is None
 
     api.post(TASKS, heartbeat())
@@ -189,7 +189,7 @@ def test_stock_beat_is_told(api):
 # --- Names ----------------------------------------------------------------------------------
 
 
-def test_a_name_has_200_characters_at_most(api):
+def test_create_with_a_name_of_201_characters_is_refused(api):
     assert api.post(TASKS, heartbeat(name="n" * 200)).status_code == 201
 
     response = api.post(TASKS, heartbeat(name="n" * 201))
@@ -198,7 +198,7 @@ def test_a_name_has_200_characters_at_most(api):
     assert mistakes(response) == [("/name", "max_length")]
 
 
-def test_a_name_is_taken_once(api):
+def test_create_with_a_taken_name_is_refused(api):
     api.post(TASKS, heartbeat())
 
     response = api.post(TASKS, heartbeat(schedule=NIGHTLY))
@@ -210,9 +210,9 @@ def test_a_name_is_taken_once(api):
     assert not CrontabSchedule.objects.exists()
 
 
-def test_a_name_that_another_takes_meanwhile_is_taken(api, monkeypatch):
+def test_create_with_a_name_taken_by_a_concurrent_request_is_refused(api, monkeypatch):
     stored()
-    monkeypatch.setattr(PeriodicTask, "validate_unique", lambda self: None)  # both look first
+    monkeypatch.setattr(PeriodicTask, "validate_unique", lambda self: None)  # both pass the check
 
     response = api.post(TASKS, heartbeat())
 
@@ -220,7 +220,7 @@ def test_a_name_that_another_takes_meanwhile_is_taken(api, monkeypatch):
     assert response.json()["code"] == "name_taken"
 
 
-def test_what_else_breaks_a_unique_rule_is_not_said_to_be_the_name(api, monkeypatch):
+def test_create_with_another_unique_error_is_not_reported_as_name_taken(api, monkeypatch):
     def refuse(self):
         raise ValidationError("A rule of a later django-celery-beat.")
 
@@ -232,7 +232,7 @@ def test_what_else_breaks_a_unique_rule_is_not_said_to_be_the_name(api, monkeypa
     assert response.json()["code"] != "name_taken"
 
 
-def test_of_two_at_once_one_gets_the_name(two_at_once):
+def test_concurrent_creates_with_one_name_create_one_task(two_at_once):
     responses = two_at_once(lambda client, number: client.post(TASKS, heartbeat()))
 
     assert sorted(response.status_code for response in responses) == [201, 409]
@@ -243,7 +243,7 @@ def test_of_two_at_once_one_gets_the_name(two_at_once):
 
 
 @pytest.mark.parametrize("schedule", EVERY_KIND, ids=KINDS)
-def test_a_schedule_is_given_inline(api, schedule):
+def test_create_with_an_inline_schedule(api, schedule):
     task = api.post(TASKS, heartbeat(schedule=schedule)).json()
 
     references = {kind: task[kind] for kind in KINDS}
@@ -254,7 +254,7 @@ def test_a_schedule_is_given_inline(api, schedule):
 
 
 @pytest.mark.parametrize("schedule", EVERY_KIND, ids=KINDS)
-def test_a_schedule_is_given_by_its_id(api, schedule):
+def test_create_with_a_schedule_by_id(api, schedule):
     kind = schedule["type"]
     row = api.post(f"/api/v1/{kind}-schedules/", schedule).json()
 
@@ -265,7 +265,7 @@ def test_a_schedule_is_given_by_its_id(api, schedule):
     assert response.json()["schedule"] == {**response.json()["schedule"], **schedule}
 
 
-def test_a_crontab_is_given_in_one_line(api):
+def test_create_with_a_crontab_expression(api):
     schedule = {"type": "crontab", "expression": "*/5 8-18 * * mon-fri"}
 
     task = api.post(TASKS, heartbeat(schedule=schedule)).json()
@@ -284,7 +284,7 @@ def test_a_crontab_is_given_in_one_line(api):
 
 
 @pytest.mark.parametrize("schedule", EVERY_KIND, ids=KINDS)
-def test_equal_schedules_are_stored_once(api, schedule):
+def test_create_stores_equal_schedules_once(api, schedule):
     one = api.post(TASKS, heartbeat(name="One", schedule=schedule)).json()
     other = api.post(TASKS, heartbeat(name="Other", schedule=schedule)).json()
 
@@ -292,7 +292,7 @@ def test_equal_schedules_are_stored_once(api, schedule):
 
 
 @pytest.mark.parametrize("schedule", EVERY_KIND, ids=KINDS)
-def test_two_at_once_may_ask_for_equal_schedules(two_at_once, schedule):
+def test_concurrent_creates_with_equal_schedules_succeed(two_at_once, schedule):
     responses = two_at_once(
         lambda client, number: client.post(TASKS, heartbeat(name=f"{number}", schedule=schedule))
     )
@@ -300,7 +300,7 @@ def test_two_at_once_may_ask_for_equal_schedules(two_at_once, schedule):
     assert [response.status_code for response in responses] == [201, 201]
 
 
-def test_a_solar_schedule_that_another_stores_meanwhile_is_used(api, monkeypatch):
+def test_create_uses_a_solar_schedule_stored_by_a_concurrent_request(api, monkeypatch):
     theirs = SolarSchedule.objects.create(event="sunset", latitude=52.52, longitude=13.405)
     found = iter([SolarSchedule.objects.none(), SolarSchedule.objects.all()])
     monkeypatch.setattr(SolarSchedule.objects, "filter", lambda **values: next(found))
@@ -322,7 +322,7 @@ def test_a_solar_schedule_that_another_stores_meanwhile_is_used(api, monkeypatch
         {"schedule": EVERY_30_SECONDS, **dict.fromkeys(KINDS)},
     ],
 )
-def test_one_schedule_may_be_named_in_several_ways_that_agree(api, schedules):
+def test_create_with_inline_schedule_and_matching_id_is_accepted(api, schedules):
     IntervalSchedule.objects.create(pk=1, every=30, period="seconds")
 
     response = api.post(TASKS, {**without(heartbeat(), "schedule"), **schedules})
@@ -394,7 +394,7 @@ def test_one_schedule_may_be_named_in_several_ways_that_agree(api, schedules):
         ),
     ],
 )
-def test_a_schedule_is_refused(api, schedules, mistake):
+def test_create_with_an_invalid_schedule_is_refused(api, schedules, mistake):
     IntervalSchedule.objects.create(pk=1, every=30, period="seconds")
     CrontabSchedule.objects.create(pk=1, minute="30", hour="2", timezone=ZoneInfo("Europe/Berlin"))
 
@@ -405,14 +405,14 @@ def test_a_schedule_is_refused(api, schedules, mistake):
     assert not PeriodicTask.objects.exists()
 
 
-def test_a_refused_task_leaves_no_schedule_behind(api):
+def test_refused_create_stores_no_schedule(api):
     response = api.post(TASKS, imports(schedule=SUNSET, args=[]))
 
     assert response.status_code == 400
     assert not SolarSchedule.objects.exists()
 
 
-# --- When -----------------------------------------------------------------------------------
+# --- Times ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -437,7 +437,7 @@ def test_a_refused_task_leaves_no_schedule_behind(api):
         {"start_time": None, "expires": None, "expire_seconds": None, "priority": None},
     ],
 )
-def test_a_time_is_taken(api, time_machine, fields):
+def test_create_with_valid_times_is_accepted(api, time_machine, fields):
     time_machine.move_to(NOON, tick=False)
 
     response = api.post(TASKS, heartbeat(**fields))
@@ -490,7 +490,7 @@ def test_a_time_is_taken(api, time_machine, fields):
         ({"expires": "9999-12-31T23:59:59-12:00"}, ("/expires", "overflow")),
     ],
 )
-def test_a_time_is_refused(api, time_machine, fields, mistake):
+def test_create_with_invalid_times_is_refused(api, time_machine, fields, mistake):
     time_machine.move_to(NOON, tick=False)
 
     response = api.post(TASKS, heartbeat(**fields))
@@ -499,14 +499,14 @@ def test_a_time_is_refused(api, time_machine, fields, mistake):
     assert mistakes(response) == [mistake]
 
 
-def test_a_clocked_task_runs_once_without_being_told(api):
+def test_create_with_a_clocked_schedule_defaults_to_one_off(api):
     task = api.post(TASKS, heartbeat(schedule=NEW_YEAR_2100)).json()
 
     assert task["one_off"] is True
     assert task["next_run_at"] == "2100-01-01T00:00:00Z"
 
 
-def test_a_clocked_time_given_by_id_must_be_to_come(api):
+def test_create_with_a_past_clocked_schedule_by_id_is_refused(api):
     past = ClockedSchedule.objects.create(clocked_time="2001-01-01T00:00:00Z")
     body = without(heartbeat(clocked=past.pk), "schedule")
 
@@ -550,7 +550,7 @@ def test_a_clocked_time_given_by_id_must_be_to_come(api):
         ({"routing_key": ""}, ("/routing_key", "blank")),
     ],
 )
-def test_a_value_of_the_wrong_type_is_refused(api, fields, mistake):
+def test_create_with_a_value_of_the_wrong_type_is_refused(api, fields, mistake):
     response = api.post(TASKS, heartbeat(**fields))
 
     assert response.status_code == 400
@@ -558,7 +558,7 @@ def test_a_value_of_the_wrong_type_is_refused(api, fields, mistake):
 
 
 @pytest.mark.parametrize("name", ["name", "task", "schedule"])
-def test_what_is_required(api, name):
+def test_create_without_a_required_field_is_refused(api, name):
     response = api.post(TASKS, without(heartbeat(), name))
 
     assert response.status_code == 400
@@ -566,14 +566,14 @@ def test_what_is_required(api, name):
 
 
 @pytest.mark.parametrize("body", [[], [heartbeat()], "heartbeat", 5, None])
-def test_a_body_is_an_object(api, body):
+def test_create_with_a_body_that_is_no_object_is_refused(api, body):
     response = api.post(TASKS, body, format="json")
 
     assert response.status_code == 400
     assert not PeriodicTask.objects.exists()
 
 
-def test_an_unknown_field_is_refused_with_the_one_that_was_meant(api):
+def test_create_with_an_unknown_field_gets_a_suggestion(api):
     response = api.post(TASKS, heartbeat(crontabs=1))
 
     assert response.status_code == 400
@@ -581,7 +581,7 @@ def test_an_unknown_field_is_refused_with_the_one_that_was_meant(api):
     assert "did you mean 'crontab'?" in response.json()["errors"][0]["detail"]
 
 
-def test_all_mistakes_are_told_at_once(api):
+def test_create_reports_all_mistakes_at_once(api):
     body = imports(
         args=[1],
         kwargs={"be_carefull": True},
@@ -607,7 +607,7 @@ def test_all_mistakes_are_told_at_once(api):
     ]
 
 
-def test_a_missing_schedule_does_not_hide_other_mistakes(api):
+def test_create_without_a_schedule_reports_other_mistakes_too(api):
     response = api.post(TASKS, without(imports(args=[1, "b"]), "schedule"))
 
     assert mistakes(response) == [("/args/0", "invalid_argument"), ("/schedule", "required")]

@@ -3,10 +3,10 @@
 import pytest
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 
-from tests.api.periodic_tasks.examples import TASKS, address, spoil, stored
+from tests.api.periodic_tasks.examples import TASKS, address, stored, update_row
 
 
-def test_a_periodic_task_is_deleted_for_good(api):
+def test_delete_removes_the_task(api):
     task, other = stored(), stored(name="Other")
 
     response = api.delete(address(task))
@@ -17,7 +17,7 @@ def test_a_periodic_task_is_deleted_for_good(api):
 
 
 @pytest.mark.parametrize("method", ["get", "put", "patch", "delete"])
-def test_afterwards_there_is_nothing(api, method):
+def test_deleted_task_is_not_found(api, method):
     task = stored()
     api.delete(address(task))
 
@@ -27,7 +27,7 @@ def test_afterwards_there_is_nothing(api, method):
     assert response.json()["code"] == "not_found"
 
 
-def test_its_schedule_stays(api):
+def test_delete_keeps_the_schedule(api):
     task = stored()
 
     api.delete(address(task))
@@ -35,7 +35,7 @@ def test_its_schedule_stays(api):
     assert IntervalSchedule.objects.filter(pk=task.interval_id).exists()
 
 
-def test_stock_beat_is_told(api):
+def test_delete_notifies_stock_beat(api):
     task = stored()
     last_change = PeriodicTasks.last_change()
 
@@ -44,7 +44,7 @@ def test_stock_beat_is_told(api):
     assert PeriodicTasks.last_change() > last_change
 
 
-def test_the_name_is_free_again(api):
+def test_delete_frees_the_name(api):
     task = stored()
 
     api.delete(address(task))
@@ -52,13 +52,13 @@ def test_the_name_is_free_again(api):
     assert stored().pk != task.pk
 
 
-def test_one_that_others_have_spoilt_is_deleted(api):
+def test_delete_of_an_invalid_row_succeeds(api):
     task = stored()
-    spoil(task, interval=None, args="garbage", headers="[]")
+    update_row(task, interval=None, args="garbage", headers="[]")
 
     assert api.delete(address(task)).status_code == 204
 
 
 @pytest.mark.parametrize("number", ["0", "99999999999999999999", "9" * 3000])
-def test_there_is_nothing_to_delete(api, number):
+def test_delete_of_a_missing_task_is_not_found(api, number):
     assert api.delete(f"{TASKS}{number}/").status_code == 404

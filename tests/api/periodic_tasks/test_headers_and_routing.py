@@ -1,10 +1,17 @@
-"""`headers`, `queue`, `exchange`, `routing_key`: where a message goes, and what it carries."""
+"""`headers`, `queue`, `exchange` and `routing_key` of a periodic task."""
 
 import pytest
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import ModelEntry
 
-from tests.api.periodic_tasks.examples import TASKS, address, heartbeat, mistakes, spoil, stored
+from tests.api.periodic_tasks.examples import (
+    TASKS,
+    address,
+    heartbeat,
+    mistakes,
+    stored,
+    update_row,
+)
 
 PROTOCOL_KEYS = (
     "argsrepr",
@@ -41,7 +48,7 @@ PROTOCOL_KEYS = (
         {f"x-{'a' * 100}": "long"},
     ],
 )
-def test_headers_of_ones_own_are_taken(api, headers):
+def test_custom_headers_are_accepted(api, headers):
     response = api.post(TASKS, heartbeat(headers=headers))
 
     entry = ModelEntry(PeriodicTask.objects.get())
@@ -52,7 +59,7 @@ def test_headers_of_ones_own_are_taken(api, headers):
 
 @pytest.mark.parametrize("key", PROTOCOL_KEYS)
 @pytest.mark.parametrize("spelling", [str, str.upper])
-def test_headers_of_celerys_own_are_refused(api, key, spelling):
+def test_headers_of_celery_are_refused(api, key, spelling):
     response = api.post(TASKS, heartbeat(headers={spelling(key): "5", "x-mine": "5"}))
 
     assert response.status_code == 400
@@ -83,7 +90,7 @@ def test_headers_of_celerys_own_are_refused(api, key, spelling):
         ),
     ],
 )
-def test_headers_are_refused(api, headers, found):
+def test_invalid_headers_are_refused(api, headers, found):
     response = api.post(TASKS, heartbeat(headers=headers))
 
     assert response.status_code == 400
@@ -94,18 +101,18 @@ def test_headers_are_refused(api, headers, found):
     ("text", "read"),
     [("", {}), ('{"retries": 5}', {"retries": 5}), ("[]", None), ('"x"', None), ("{", None)],
 )
-def test_stored_headers_are_read_if_they_can_be(api, text, read):
+def test_stored_headers_are_shown_if_readable(api, text, read):
     task = stored()
-    spoil(task, headers=text)
+    update_row(task, headers=text)
 
     assert api.get(address(task)).json()["headers"] == read
     assert api.get(TASKS).json()["results"][0]["headers"] == read
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{"])
-def test_stored_headers_can_be_mended(api, text):
+def test_unreadable_headers_can_be_repaired(api, text):
     task = stored()
-    spoil(task, headers=text)
+    update_row(task, headers=text)
 
     response = api.patch(address(task), {"headers": {"x-tenant": "acme"}})
 
@@ -117,35 +124,35 @@ def test_stored_headers_can_be_mended(api, text):
 
 
 @pytest.mark.parametrize("queue", ["celery", None])
-def test_a_configured_queue_is_taken(api, queue):
+def test_configured_queue_is_accepted(api, queue):
     response = api.post(TASKS, heartbeat(queue=queue))
 
     assert response.status_code == 201
     assert response.json()["queue"] == queue
 
 
-def test_every_queue_of_the_settings_is_taken(api, settings):
+def test_every_queue_of_the_settings_is_accepted(api, settings):
     settings.QUEUES = ["celery", "slow"]
 
     assert api.post(TASKS, heartbeat(queue="slow")).status_code == 201
 
 
 @pytest.mark.parametrize("queue", ["celerie", "CELERY", "slow", "amq.gen-1"])
-def test_a_queue_that_nobody_declared_is_refused(api, queue):
+def test_undeclared_queue_is_refused(api, queue):
     response = api.post(TASKS, heartbeat(queue=queue))
 
     assert response.status_code == 400
     assert mistakes(response) == [("/queue", "unknown_queue")]
 
 
-def test_a_misspelt_queue_is_told_which_was_meant(api):
+def test_misspelt_queue_gets_a_suggestion(api):
     response = api.post(TASKS, heartbeat(queue="celerie"))
 
     assert "did you mean 'celery'?" in response.json()["errors"][0]["detail"]
 
 
 @pytest.mark.parametrize("field", ["exchange", "routing_key"])
-def test_a_route_of_ones_own_is_refused_unless_a_setting_opens_it(api, settings, field):
+def test_custom_route_is_refused_unless_a_setting_enables_it(api, settings, field):
     body = heartbeat(**{field: "reports"})
 
     refused = api.post(TASKS, body)
@@ -163,7 +170,7 @@ def test_a_route_of_ones_own_is_refused_unless_a_setting_opens_it(api, settings,
     ("value", "code"),
     [("", "blank"), ("a" * 201, "max_length"), ("ä" * 128, "too_large"), (5, "invalid")],
 )
-def test_a_route_that_amqp_cannot_carry_is_refused(api, settings, field, value, code):
+def test_custom_route_beyond_the_limits_of_amqp_is_refused(api, settings, field, value, code):
     settings.ALLOW_CUSTOM_ROUTING = True
 
     response = api.post(TASKS, heartbeat(**{field: value}))
@@ -173,7 +180,7 @@ def test_a_route_that_amqp_cannot_carry_is_refused(api, settings, field, value, 
 
 
 @pytest.mark.parametrize("field", ["exchange", "routing_key"])
-def test_a_route_of_ones_own_can_be_taken_away_and_not_given_back(api, field):
+def test_custom_route_can_be_removed_but_not_restored(api, field):
     task = stored(**{field: "reports"})
 
     taken = api.patch(address(task), {field: None})

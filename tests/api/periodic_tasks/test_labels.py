@@ -1,18 +1,18 @@
-"""Labels: keys and values by which periodic tasks are found."""
+"""Labels: keys and values for filtering periodic tasks."""
 
 import pytest
 
 from tests.api.periodic_tasks.examples import TASKS, address, imports, mistakes, stored
 
 
-def test_they_are_stored_and_told(api):
+def test_labels_are_stored_and_shown(api):
     response = api.post(TASKS, imports(labels={"team": "sales", "a.b/c-d_1": ""}))
 
     assert response.status_code == 201
     assert response.json()["labels"] == {"a.b/c-d_1": "", "team": "sales"}
 
 
-def test_they_are_replaced_as_a_whole(api):
+def test_labels_are_replaced_as_a_whole(api):
     made = api.post(TASKS, imports(labels={"team": "sales", "tier": "1"})).json()
 
     changed = api.patch(f"{TASKS}{made['id']}/", {"labels": {"team": "billing"}})
@@ -25,7 +25,7 @@ def test_they_are_replaced_as_a_whole(api):
     assert replaced.json()["labels"] == {}
 
 
-def test_one_that_others_have_made_can_be_labelled(api):
+def test_labels_can_be_set_on_an_unmanaged_task(api):
     task = stored()
 
     response = api.patch(address(task), {"labels": {"team": "sales"}})
@@ -51,7 +51,7 @@ def test_one_that_others_have_made_can_be_labelled(api):
         ({f"key{number}": "" for number in range(33)}, "/labels"),
     ],
 )
-def test_what_could_not_be_asked_for_is_refused(api, labels, pointer):
+def test_invalid_labels_are_refused(api, labels, pointer):
     response = api.post(TASKS, imports(labels=labels))
 
     assert response.status_code == 400
@@ -71,7 +71,7 @@ def test_what_could_not_be_asked_for_is_refused(api, labels, pointer):
         ("nothing", []),
     ],
 )
-def test_they_are_found_by(api, label, names):
+def test_label_filter_selects_matches(api, label, names):
     for name, labels in {
         "one": {"team": "sales"},
         "both": {"team": "sales", "tier": "1"},

@@ -12,7 +12,14 @@ from django_celery_beat.models import (
 
 from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.periodic_tasks.filters import PeriodicTaskFilter
-from tests.api.periodic_tasks.examples import TASKS, agenda_of, mistakes, names, spoil, stored
+from tests.api.periodic_tasks.examples import (
+    TASKS,
+    mistakes,
+    names,
+    stored,
+    update_agenda,
+    update_row,
+)
 from tests.client import KEY_QUERIES
 
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
@@ -21,7 +28,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def four(db):
-    """Four periodic tasks, one of each kind, that have nothing in common."""
+    """Four periodic tasks with different values, one of each schedule type."""
     crontab = CrontabSchedule.objects.create(pk=7, minute="0")
     solar = SolarSchedule.objects.create(pk=7, event="sunset", latitude=52.5, longitude=13.4)
     clocked = ClockedSchedule.objects.create(pk=7, clocked_time="2100-01-01T00:00:00Z")
@@ -32,22 +39,24 @@ def four(db):
         stored(name="Cat", task="project.tasks.sleep", solar=solar, enabled=False),
         stored(name="dog", task="cats.play", clocked=clocked, one_off=True),
     ]
-    # bee ran first, then ant, then dog; Cat never did.
-    spoil(tasks[0], date_changed=NOON + HOUR, last_run_at=NOON + 2 * HOUR, total_run_count=3)
-    spoil(tasks[1], date_changed=NOON, last_run_at=NOON + HOUR, total_run_count=9)
-    spoil(tasks[2], date_changed=NOON + 3 * HOUR)
-    spoil(tasks[3], date_changed=NOON + 2 * HOUR, last_run_at=NOON + 3 * HOUR, total_run_count=1)
-    # bee cannot be planned, and dog's row of the agenda is lost.
-    agenda_of(tasks[1], last_error="Its zone is unknown.", failures=3)
+    # bee ran first, then ant, then dog; Cat never ran.
+    update_row(tasks[0], date_changed=NOON + HOUR, last_run_at=NOON + 2 * HOUR, total_run_count=3)
+    update_row(tasks[1], date_changed=NOON, last_run_at=NOON + HOUR, total_run_count=9)
+    update_row(tasks[2], date_changed=NOON + 3 * HOUR)
+    update_row(
+        tasks[3], date_changed=NOON + 2 * HOUR, last_run_at=NOON + 3 * HOUR, total_run_count=1
+    )
+    # bee cannot be planned, and dog has no agenda row.
+    update_agenda(tasks[1], last_error="Its zone is unknown.", failures=3)
     Agenda.objects.filter(pk=tasks[3].pk).delete()
     return tasks
 
 
-def test_an_empty_list(api):
+def test_list_without_tasks_is_empty(api):
     assert api.get(TASKS).json() == {"next": None, "previous": None, "results": []}
 
 
-def test_each_is_told_as_by_itself(api, four):
+def test_list_shows_each_task_as_retrieve_does(api, four):
     results = api.get(TASKS).json()["results"]
 
     assert results == [api.get(f"{TASKS}{task.pk}/").json() for task in four]
@@ -113,7 +122,7 @@ def test_each_is_told_as_by_itself(api, four):
         ),
     ],
 )
-def test_a_filter_selects(api, four, query, found):
+def test_list_filter_selects_matches(api, four, query, found):
     assert names(api.get(TASKS, query)) == found
 
 
@@ -146,7 +155,7 @@ def test_a_filter_selects(api, four, query, found):
         ({"enabled": ["true", "false"]}, ("enabled", "duplicate_parameter")),
     ],
 )
-def test_a_filter_is_refused(api, four, query, mistake):
+def test_list_with_an_invalid_filter_is_refused(api, four, query, mistake):
     response = api.get(TASKS, query)
 
     assert response.status_code == 400
@@ -155,7 +164,7 @@ def test_a_filter_is_refused(api, four, query, mistake):
 
 
 @pytest.mark.parametrize("name", PeriodicTaskFilter.base_filters)
-def test_a_filter_without_a_value_does_not_select_everything(api, four, name):
+def test_list_filter_without_a_value_is_refused_or_selects_nothing(api, four, name):
     response = api.get(TASKS, {name: ""})
 
     assert response.status_code == 400
@@ -163,7 +172,7 @@ def test_a_filter_without_a_value_does_not_select_everything(api, four, name):
     assert mistakes(response) == [(name, "blank")]
 
 
-def test_a_misspelt_filter_is_told_which_was_meant(api):
+def test_list_with_a_misspelt_filter_gets_a_suggestion(api):
     response = api.get(TASKS, {"enable": "true"})
 
     assert "did you mean 'enabled'?" in response.json()["errors"][0]["detail"]
@@ -178,12 +187,12 @@ def test_a_misspelt_filter_is_told_which_was_meant(api):
         ("total_run_count", ["Cat", "dog", "ant", "bee"]),
     ],
 )
-def test_the_list_is_ordered(api, four, field, found):
+def test_list_is_ordered_by_each_field(api, four, field, found):
     assert names(api.get(TASKS, {"ordering": field})) == found
     assert names(api.get(TASKS, {"ordering": f"-{field}"})) == found[::-1]
 
 
-def test_the_list_is_ordered_by_name_as_the_database_sorts(api, four):
+def test_list_is_ordered_by_name_as_the_database_sorts(api, four):
     rising = names(api.get(TASKS, {"ordering": "name"}))
 
     assert set(rising) == {"ant", "bee", "Cat", "dog"}
@@ -191,7 +200,7 @@ def test_the_list_is_ordered_by_name_as_the_database_sorts(api, four):
     assert names(api.get(TASKS, {"ordering": "-name"})) == rising[::-1]
 
 
-def test_what_never_ran_comes_last_both_ways(api, four):
+def test_list_ordered_by_last_run_has_never_run_tasks_last(api, four):
     assert names(api.get(TASKS, {"ordering": "last_run_at"})) == ["bee", "ant", "dog", "Cat"]
     assert names(api.get(TASKS, {"ordering": "-last_run_at"})) == ["dog", "ant", "bee", "Cat"]
 
@@ -199,7 +208,7 @@ def test_what_never_ran_comes_last_both_ways(api, four):
 @pytest.mark.parametrize(
     "ordering", ["id", "-id", "name", "-name", "last_run_at", "-last_run_at", "-total_run_count"]
 )
-def test_pages_hold_what_the_whole_list_holds(api, four, ordering):
+def test_list_pages_cover_the_whole_list(api, four, ordering):
     query = {"ordering": ordering, "search": "a", "enabled": "true"}
     whole = names(api.get(TASKS, query))
 
@@ -215,7 +224,7 @@ def test_pages_hold_what_the_whole_list_holds(api, four, ordering):
     assert names(back) == whole[1:2]
 
 
-def test_the_number_of_queries_does_not_grow(api, four, django_assert_num_queries):
+def test_list_takes_a_constant_number_of_queries(api, four, django_assert_num_queries):
     schedules = [
         {"interval": four[0].interval},
         {"crontab": four[1].crontab},

@@ -1,4 +1,4 @@
-"""`pause/` and `resume/`: a state of its own, which keeps what is known of the last run."""
+"""`pause/` and `resume/`: a state apart from `enabled`, which keeps the last run."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from scheduler_api.access.models import AuditEntry
 from scheduler_api.periodic_tasks.actions import resume_due
 from scheduler_api.periodic_tasks.models import ManagedTask
 from tests.api.http.answers import mistakes, refusal
-from tests.api.periodic_tasks.examples import TASKS, address, heartbeat, names, spoil, stored
+from tests.api.periodic_tasks.examples import TASKS, address, heartbeat, names, stored, update_row
 from tests.client import ContractClient
 
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
@@ -26,9 +26,9 @@ def _at_noon(time_machine: Any):
 
 
 def made(api: ContractClient, **fields: Any) -> str:
-    """Create a periodic task that has run ten minutes ago, and return its address."""
+    """Create a periodic task that ran ten minutes ago; return its address."""
     pk = api.post(TASKS, heartbeat(**fields)).json()["id"]
-    spoil(PeriodicTask.objects.get(pk=pk), last_run_at=NOON - 10 * MINUTE, total_run_count=7)
+    update_row(PeriodicTask.objects.get(pk=pk), last_run_at=NOON - 10 * MINUTE, total_run_count=7)
     return f"{TASKS}{pk}/"
 
 
@@ -47,7 +47,7 @@ NOT_PAUSED = (True, False, None, "")
 # --- Pausing --------------------------------------------------------------------------------
 
 
-def test_a_paused_task_has_no_slots_and_stays_what_it_was(api):
+def test_paused_task_has_no_slots_and_keeps_its_definition(api):
     at = made(api)
 
     response = api.post(f"{at}pause/", {"note": "Too loud"})
@@ -62,7 +62,7 @@ def test_a_paused_task_has_no_slots_and_stays_what_it_was(api):
     assert not PeriodicTask.objects.get().enabled, "a stock scheduler would run it"
 
 
-def test_a_pause_needs_neither_a_note_nor_an_end(api):
+def test_pause_without_note_and_end_is_accepted(api):
     at = made(api)
 
     assert pause_state(api.post(f"{at}pause/")) == (True, True, None, "")
@@ -71,7 +71,7 @@ def test_a_pause_needs_neither_a_note_nor_an_end(api):
 @pytest.mark.parametrize(
     ("schedule", "slots"), [(HOURLY, ["15:00", "16:00"]), (HALF_PAST, ["14:30", "15:30"])]
 )
-def test_a_pause_with_an_end_tells_the_slots_after_it(api, schedule, slots):
+def test_pause_with_an_end_shows_slots_after_it(api, schedule, slots):
     at = made(api, schedule=schedule)
 
     response = api.post(f"{at}pause/", UNTIL_TWO)
@@ -81,14 +81,14 @@ def test_a_pause_with_an_end_tells_the_slots_after_it(api, schedule, slots):
     assert upcoming(api, at) == slots
 
 
-def test_to_pause_again_changes_the_note_and_the_end(api):
+def test_pause_of_a_paused_task_changes_note_and_end(api):
     at = made(api)
     api.post(f"{at}pause/", UNTIL_TWO)
 
     assert pause_state(api.post(f"{at}pause/", {"note": "Longer"})) == (True, True, None, "Longer")
 
 
-def test_to_pause_twice_is_to_pause_once(api):
+def test_pause_is_idempotent(api):
     at = made(api)
 
     first, second = (api.post(f"{at}pause/", UNTIL_TWO) for _ in range(2))
@@ -109,7 +109,7 @@ def test_to_pause_twice_is_to_pause_once(api):
         ([], ("", "invalid")),
     ],
 )
-def test_what_is_no_pause_is_refused(api, body, mistake):
+def test_pause_with_an_invalid_body_is_refused(api, body, mistake):
     at = made(api)
 
     response = api.post(f"{at}pause/", body)
@@ -119,7 +119,7 @@ def test_what_is_no_pause_is_refused(api, body, mistake):
     assert pause_state(api.get(at)) == NOT_PAUSED
 
 
-def test_one_made_past_the_api_can_be_paused_and_belongs_to_nobody_still(api):
+def test_pause_of_an_unmanaged_task_leaves_it_unowned(api):
     task = stored()
 
     response = api.post(f"{address(task)}pause/")
@@ -128,10 +128,10 @@ def test_one_made_past_the_api_can_be_paused_and_belongs_to_nobody_still(api):
     assert (response.json()["owner"], response.json()["managed_by"]) == (None, "admin")
 
 
-# --- Changing one that is paused ------------------------------------------------------------
+# --- Changes of a paused task ---------------------------------------------------------------
 
 
-def test_a_change_leaves_it_paused(api):
+def test_change_of_a_paused_task_leaves_it_paused(api):
     at = made(api)
     api.post(f"{at}pause/", UNTIL_TWO)
 
@@ -143,7 +143,7 @@ def test_a_change_leaves_it_paused(api):
     assert not PeriodicTask.objects.get().enabled
 
 
-def test_what_it_is_afterwards_can_be_changed_meanwhile(api):
+def test_enabled_of_a_paused_task_takes_effect_after_the_pause(api):
     at = made(api)
     api.post(f"{at}pause/")
 
@@ -151,14 +151,14 @@ def test_what_it_is_afterwards_can_be_changed_meanwhile(api):
     assert pause_state(api.post(f"{at}resume/")) == (False, False, None, "")
 
 
-def test_one_that_is_disabled_stays_so_when_it_resumes(api):
+def test_resume_of_a_disabled_task_leaves_it_disabled(api):
     at = made(api, enabled=False)
 
     assert pause_state(api.post(f"{at}pause/")) == (False, True, None, "")
     assert pause_state(api.post(f"{at}resume/")) == (False, False, None, "")
 
 
-def test_a_schedule_that_never_comes_is_refused_while_it_is_paused(api):
+def test_change_of_a_paused_task_to_a_never_due_schedule_is_refused(api):
     at = made(api)
     api.post(f"{at}pause/")
 
@@ -167,7 +167,7 @@ def test_a_schedule_that_never_comes_is_refused_while_it_is_paused(api):
     assert mistakes(response) == [("/expires", "never_due")]
 
 
-def test_what_enables_the_row_past_the_api_ends_the_pause(api):
+def test_enabling_the_row_outside_the_api_ends_the_pause(api):
     at = made(api)
     api.post(f"{at}pause/", UNTIL_TWO)
     PeriodicTask.objects.update(enabled=True)
@@ -183,7 +183,7 @@ def test_what_enables_the_row_past_the_api_ends_the_pause(api):
 @pytest.mark.parametrize(
     ("schedule", "slots"), [(HOURLY, ["16:00", "17:00"]), (HALF_PAST, ["15:30", "16:30"])]
 )
-def test_it_resumes_with_the_first_slot_from_now_on(api, time_machine, schedule, slots):
+def test_resume_continues_with_the_first_slot_from_now_on(api, time_machine, schedule, slots):
     at = made(api, schedule=schedule)
     api.post(f"{at}pause/", UNTIL_TWO)
     time_machine.move_to(NOON + timedelta(hours=3), tick=False)
@@ -197,7 +197,7 @@ def test_it_resumes_with_the_first_slot_from_now_on(api, time_machine, schedule,
     assert PeriodicTask.objects.get().enabled
 
 
-def test_one_whose_only_slot_passed_meanwhile_does_not_run(api, time_machine):
+def test_resume_after_the_only_slot_does_not_run_it(api, time_machine):
     pk = ClockedSchedule.objects.create(clocked_time=NOON + MINUTE).pk
     body = heartbeat(clocked=pk)
     del body["schedule"]
@@ -211,14 +211,14 @@ def test_one_whose_only_slot_passed_meanwhile_does_not_run(api, time_machine):
     assert upcoming(api, at) == []
 
 
-def test_to_resume_what_is_not_paused_changes_nothing(api):
+def test_resume_of_a_task_that_is_not_paused_changes_nothing(api):
     at = made(api)
     before = api.get(at).json()
 
     assert api.post(f"{at}resume/").json() == before
 
 
-def test_it_resumes_by_itself_as_from_the_end_of_the_pause(api):
+def test_pause_with_an_end_resumes_from_that_end(api):
     at = made(api, schedule=HOURLY)
     api.post(f"{at}pause/", UNTIL_TWO)
     revision = api.get(at).json()["revision"]
@@ -232,7 +232,7 @@ def test_it_resumes_by_itself_as_from_the_end_of_the_pause(api):
     assert api.get(at).json()["next_run_at"] == "2027-06-01T15:00:00Z"
 
 
-def test_two_schedulers_end_a_pause_once(api):
+def test_concurrent_schedulers_end_a_pause_once(api):
     at = made(api)
     api.post(f"{at}pause/", UNTIL_TWO)
 
@@ -241,11 +241,11 @@ def test_two_schedulers_end_a_pause_once(api):
     assert [len(tasks) for tasks in ended] == [1, 0]
 
 
-# --- Around it ------------------------------------------------------------------------------
+# --- Preconditions --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("verb", ["pause", "resume"])
-def test_it_is_refused_to_who_has_not_seen_its_state(api, verb):
+def test_pause_and_resume_with_stale_if_match_are_refused(api, verb):
     at = made(api)
     tag = api.get(at).headers["ETag"]
 
@@ -256,7 +256,7 @@ def test_it_is_refused_to_who_has_not_seen_its_state(api, verb):
     assert refusal(stale) == (412, "revision_mismatch")
 
 
-def test_who_has_seen_it_running_does_not_overwrite_a_pause_but_may_its_end(api):
+def test_change_with_if_match_from_before_a_pause_is_refused_until_it_ends(api):
     at = made(api)
     running = api.get(at).headers["ETag"]
 
@@ -268,14 +268,14 @@ def test_who_has_seen_it_running_does_not_overwrite_a_pause_but_may_its_end(api)
     assert api.get(at).headers["ETag"] == paused
 
 
-def test_a_setting_that_wants_if_match_does_not_stand_in_the_way(api, settings):
+def test_pause_needs_no_if_match_even_if_a_setting_requires_it(api, settings):
     at = made(api)
     settings.REQUIRE_IF_MATCH = True
 
     assert api.post(f"{at}pause/").status_code == 200
 
 
-def test_the_audit_tells_who_paused_it_and_why(api):
+def test_audit_records_the_pause_with_caller_and_note(api):
     at = made(api)
     api.post(f"{at}pause/", UNTIL_TWO)
     api.post(f"{at}resume/")
@@ -303,7 +303,7 @@ def test_the_audit_tells_who_paused_it_and_why(api):
         ({"enabled": "true", "paused": "false"}, ["nobody's", "running"]),
     ],
 )
-def test_a_list_tells_them_apart(api, query, found):
+def test_list_filters_by_paused_and_enabled(api, query, found):
     for name in ("running", "paused", "disabled", "paused, disabled"):
         at = made(api, name=name, enabled="disabled" not in name)
         if "paused" in name:
@@ -313,7 +313,7 @@ def test_a_list_tells_them_apart(api, query, found):
     assert names(api.get(TASKS, {"ordering": "name", **query})) == found
 
 
-def test_all_that_a_pause_stores_is_gone_with_the_task(api):
+def test_delete_removes_the_pause(api):
     at = made(api)
     api.post(f"{at}pause/")
 

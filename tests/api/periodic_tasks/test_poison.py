@@ -1,4 +1,4 @@
-"""Rows that stop or blind stock beat: the API refuses each, and shows it if others wrote it."""
+"""Rows that stop or break stock beat: refused by the API, and shown if others wrote them."""
 
 from typing import Any
 
@@ -22,8 +22,8 @@ from tests.api.periodic_tasks.examples import (
     heartbeat,
     imports,
     mistakes,
-    spoil,
     stored,
+    update_row,
     without,
 )
 
@@ -37,8 +37,8 @@ def crontab(**columns: Any) -> dict[str, Any]:
 
 
 def solar(**columns: Any) -> dict[str, Any]:
-    place = {"event": "sunset", "latitude": 52.5, "longitude": 13.4}
-    return {"schedule": {"type": "solar", **place, **columns}}
+    position = {"event": "sunset", "latitude": 52.5, "longitude": 13.4}
+    return {"schedule": {"type": "solar", **position, **columns}}
 
 
 # --- Refused --------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ def solar(**columns: Any) -> dict[str, Any]:
     ],
 )
 @pytest.mark.parametrize("method", ["post", "put", "patch"])
-def test_the_api_refuses_it(api, method, fields, pointer):
+def test_definition_that_breaks_stock_beat_is_refused(api, method, fields, pointer):
     if method == "post":
         where, body = TASKS, heartbeat(**fields)
     else:
@@ -99,7 +99,7 @@ def test_the_api_refuses_it(api, method, fields, pointer):
 
 def with_columns(**columns: Any) -> PeriodicTask:
     task = stored()
-    spoil(task, **columns)
+    update_row(task, **columns)
     return task
 
 
@@ -127,10 +127,10 @@ def with_two_schedules() -> PeriodicTask:
     return with_columns(crontab=CrontabSchedule.objects.create(minute="0"))
 
 
-def with_a_clocked_one_repeated() -> PeriodicTask:
+def with_a_repeating_clocked_schedule() -> PeriodicTask:
     clocked = ClockedSchedule.objects.create(clocked_time="2100-01-01T00:00:00Z")
     task = stored(clocked=clocked, one_off=True)
-    spoil(task, one_off=False)
+    update_row(task, one_off=False)
     return task
 
 
@@ -153,7 +153,7 @@ NEVER_DUE = [
     (with_solar, {"event": "moonrise", "latitude": 52.5}),
     (with_solar, {"event": "sunset", "latitude": 99.5}),
 ]
-DUE_AND_YET_WRONG = [
+DUE_BUT_WRONG = [
     (with_columns, {"headers": "[]"}),
     (with_columns, {"headers": '"x"'}),
     (with_columns, {"headers": "{"}),
@@ -173,12 +173,12 @@ DUE_AND_YET_WRONG = [
     (with_columns, {"expire_seconds": 0}),
     (with_columns, {"start_time": "0001-01-01T00:00:00Z"}),
     (with_two_schedules, {}),
-    (with_a_clocked_one_repeated, {}),
+    (with_a_repeating_clocked_schedule, {}),
 ]
 
 
 @pytest.mark.parametrize(("store", "columns"), NEVER_DUE)
-def test_one_that_is_never_due_is_shown(api, store, columns):
+def test_never_due_row_is_shown(api, store, columns):
     healthy = stored(name="Healthy")
     task = store(**columns)
 
@@ -195,8 +195,8 @@ def test_one_that_is_never_due_is_shown(api, store, columns):
     assert upcoming.json()["upcoming"] == []
 
 
-@pytest.mark.parametrize(("store", "columns"), DUE_AND_YET_WRONG)
-def test_one_that_would_run_wrongly_is_shown(api, store, columns):
+@pytest.mark.parametrize(("store", "columns"), DUE_BUT_WRONG)
+def test_wrong_row_is_shown(api, store, columns):
     healthy = stored(name="Healthy")
     task = store(**columns)
 
@@ -212,7 +212,7 @@ def test_one_that_would_run_wrongly_is_shown(api, store, columns):
 
 
 @pytest.mark.parametrize(("store", "columns"), NEVER_DUE)
-def test_what_is_wrong_with_a_schedule_is_told(api, store, columns):
+def test_upcoming_of_an_invalid_schedule_shows_the_error(api, store, columns):
     task = store(**columns)
 
     schedule = api.get(address(task)).json()["schedule"]
@@ -222,11 +222,11 @@ def test_what_is_wrong_with_a_schedule_is_told(api, store, columns):
     assert schedule is None or schedule["description"] == answer["description"]
 
 
-@pytest.mark.parametrize(("store", "columns"), [*NEVER_DUE, *DUE_AND_YET_WRONG])
-def test_it_can_be_disabled(api, store, columns):
+@pytest.mark.parametrize(("store", "columns"), [*NEVER_DUE, *DUE_BUT_WRONG])
+def test_invalid_row_can_be_disabled(api, store, columns):
     task = store(**columns)
     mended = {"schedule": NIGHTLY} if columns == {"interval": None} else {}
-    mended |= {"one_off": True} if store is with_a_clocked_one_repeated else {}
+    mended |= {"one_off": True} if store is with_a_repeating_clocked_schedule else {}
 
     response = api.patch(address(task), {"enabled": False, **mended})
 
@@ -234,8 +234,8 @@ def test_it_can_be_disabled(api, store, columns):
     assert PeriodicTask.objects.filter(pk=task.pk, enabled=False).exists()
 
 
-@pytest.mark.parametrize(("store", "columns"), [*NEVER_DUE, *DUE_AND_YET_WRONG])
-def test_it_can_be_replaced(api, store, columns):
+@pytest.mark.parametrize(("store", "columns"), [*NEVER_DUE, *DUE_BUT_WRONG])
+def test_invalid_row_can_be_replaced(api, store, columns):
     task = store(**columns)
 
     response = api.put(address(task), imports())
@@ -244,14 +244,14 @@ def test_it_can_be_replaced(api, store, columns):
     assert response.json()["next_run_at"] is not None
 
 
-@pytest.mark.parametrize(("store", "columns"), [*NEVER_DUE, *DUE_AND_YET_WRONG])
-def test_it_can_be_deleted(api, store, columns):
+@pytest.mark.parametrize(("store", "columns"), [*NEVER_DUE, *DUE_BUT_WRONG])
+def test_invalid_row_can_be_deleted(api, store, columns):
     task = store(**columns)
 
     assert api.delete(address(task)).status_code == 204
 
 
-def test_a_zone_that_nobody_knows_is_told_by_its_name(api):
+def test_unknown_time_zone_is_named_in_the_error(api):
     task = with_zone("Mars/Phobos")
 
     schedule = api.get(address(task)).json()["schedule"]
@@ -259,7 +259,7 @@ def test_a_zone_that_nobody_knows_is_told_by_its_name(api):
     assert schedule["timezone"] == "Mars/Phobos"
 
 
-def test_a_zone_that_nobody_knows_is_kept_when_others_save_its_row(db):
+def test_unknown_time_zone_is_kept_when_the_row_is_saved(db):
     crontab = with_zone("Mars/Phobos").crontab
     crontab.refresh_from_db()
 
@@ -270,14 +270,14 @@ def test_a_zone_that_nobody_knows_is_kept_when_others_save_its_row(db):
     assert columns.values_list("minute", "zone").get() == ("45", "Mars/Phobos")
 
 
-def test_a_zone_that_nobody_knows_is_not_written(db):
+def test_unknown_time_zone_cannot_be_stored(db):
     with pytest.raises(ValidationError):
         CrontabSchedule(timezone="Mars/Phobos")
 
 
-def test_a_schedule_that_others_have_spoilt_is_not_followed(api):
-    spoilt = IntervalSchedule.objects.create(every=2147483647, period="days")
-    body = without(heartbeat(interval=spoilt.pk), "schedule")
+def test_create_with_an_invalid_stored_schedule_is_refused(api):
+    invalid = IntervalSchedule.objects.create(every=2147483647, period="days")
+    body = without(heartbeat(interval=invalid.pk), "schedule")
 
     response = api.post(TASKS, body)
 
@@ -285,9 +285,9 @@ def test_a_schedule_that_others_have_spoilt_is_not_followed(api):
     assert mistakes(response) == [("/schedule", "interval_out_of_range")]
 
 
-def test_a_crontab_of_an_unknown_zone_is_not_followed(api):
-    spoilt = with_zone("Mars/Phobos").crontab_id
-    body = without(heartbeat(name="Another", crontab=spoilt), "schedule")
+def test_create_with_a_crontab_of_an_unknown_time_zone_is_refused(api):
+    invalid = with_zone("Mars/Phobos").crontab_id
+    body = without(heartbeat(name="Another", crontab=invalid), "schedule")
 
     response = api.post(TASKS, body)
 

@@ -1,4 +1,4 @@
-"""Policies: what becomes of slots and runs when not all is as it should be."""
+"""Policies of a periodic task over HTTP."""
 
 import json
 from typing import Any
@@ -51,7 +51,7 @@ def made(api: ContractClient, **fields: Any) -> dict[str, Any]:
     return answer
 
 
-# --- Written, and read ------------------------------------------------------------------------
+# --- Writes and reads -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def made(api: ContractClient, **fields: Any) -> dict[str, Any]:
         *(("pause_after_failures", value) for value in (0, 1000)),
     ],
 )
-def test_each_value_is_stored_and_told(api, name, value):
+def test_policy_is_stored_and_shown(api, name, value):
     task = made(api, schedule=NIGHTLY, **{name: value})
 
     assert policies_in(task) == {**DEFAULT_POLICIES, name: value}
@@ -75,14 +75,14 @@ def test_each_value_is_stored_and_told(api, name, value):
     assert api.get(f"{TASKS}{task['id']}/").json() == task
 
 
-def test_a_task_that_others_have_made_has_the_defaults(api):
-    told = api.get(address(stored())).json()
+def test_unmanaged_task_has_default_policies(api):
+    shown = api.get(address(stored())).json()
 
-    assert policies_in(told) == DEFAULT_POLICIES
+    assert policies_in(shown) == DEFAULT_POLICIES
 
 
 @EACH
-def test_one_that_others_have_made_can_be_given_one(api, name):
+def test_policy_can_be_set_on_an_unmanaged_task(api, name):
     task = stored()
 
     changed = api.patch(address(task), {name: OTHERS[name]})
@@ -93,7 +93,7 @@ def test_one_that_others_have_made_can_be_given_one(api, name):
 
 
 @EACH
-def test_a_change_leaves_the_others_as_they_were(api, name):
+def test_change_of_a_policy_keeps_the_others(api, name):
     task = made(api, **OTHERS)
 
     changed = api.patch(f"{TASKS}{task['id']}/", {name: DEFAULT_POLICIES[name]})
@@ -104,7 +104,7 @@ def test_a_change_leaves_the_others_as_they_were(api, name):
 
 
 @EACH
-def test_a_change_makes_a_new_revision_with_a_tag_of_its_own(api, name):
+def test_change_of_a_policy_changes_revision_and_etag(api, name):
     task = made(api)
     path = f"{TASKS}{task['id']}/"
     tag = api.get(path).headers["ETag"]
@@ -120,7 +120,7 @@ def test_a_change_makes_a_new_revision_with_a_tag_of_its_own(api, name):
 
 
 @EACH
-def test_the_audit_tells_what_it_was_and_what_it_became(api, name):
+def test_audit_records_a_policy_before_and_after(api, name):
     task = made(api)
 
     api.patch(f"{TASKS}{task['id']}/", {name: OTHERS[name]})
@@ -129,7 +129,7 @@ def test_the_audit_tells_what_it_was_and_what_it_became(api, name):
     assert (entry.before, entry.after) == ({name: DEFAULT_POLICIES[name]}, {name: OTHERS[name]})
 
 
-def test_left_out_they_go_back_to_their_defaults_in_a_replacement(api):
+def test_replace_resets_omitted_policies_to_defaults(api):
     task = made(api, **OTHERS)
 
     kept = api.put(f"{TASKS}{task['id']}/", task)
@@ -139,7 +139,7 @@ def test_left_out_they_go_back_to_their_defaults_in_a_replacement(api):
     assert policies_in(replaced.json()) == DEFAULT_POLICIES
 
 
-def test_they_are_part_of_what_is_put_by_name(api):
+def test_put_by_name_accepts_policies(api):
     path = f"{TASKS}by-name/Heartbeat/"
     body = without(heartbeat(), "name")
 
@@ -150,7 +150,7 @@ def test_they_are_part_of_what_is_put_by_name(api):
     assert (replaced.status_code, policies_in(replaced.json())) == (200, DEFAULT_POLICIES)
 
 
-def test_they_are_part_of_a_batch(api):
+def test_batch_accepts_policies(api):
     task = made(api)
     operations = [
         {"op": "create", "body": heartbeat(name="Another", **OTHERS)},
@@ -159,11 +159,11 @@ def test_they_are_part_of_a_batch(api):
 
     response = api.post(f"{TASKS}batch/", {"operations": operations})
 
-    told = [policies_in(result["body"]) for result in response.json()["results"]]
-    assert told == [OTHERS, OTHERS]
+    shown = [policies_in(result["body"]) for result in response.json()["results"]]
+    assert shown == [OTHERS, OTHERS]
 
 
-def test_a_dry_run_tells_them_and_stores_none(api):
+def test_dry_run_shows_policies_and_stores_none(api):
     task = made(api)
 
     rehearsed = api.patch(f"{TASKS}{task['id']}/?dry_run=true", OTHERS)
@@ -172,7 +172,7 @@ def test_a_dry_run_tells_them_and_stores_none(api):
     assert policies_in(api.get(f"{TASKS}{task['id']}/").json()) == DEFAULT_POLICIES
 
 
-def test_they_stay_through_a_pause(api):
+def test_pause_keeps_policies(api):
     task = made(api, **OTHERS)
 
     paused = api.post(f"{TASKS}{task['id']}/pause/", {})
@@ -181,7 +181,7 @@ def test_they_stay_through_a_pause(api):
     assert policies_in(paused.json()) == policies_in(resumed.json()) == OTHERS
 
 
-def test_a_manifest_names_those_that_are_no_defaults(api):
+def test_manifest_contains_only_policies_that_differ_from_defaults(api):
     made(api, name="ant")
     made(api, name="bee", overlap="skip")
 
@@ -191,7 +191,7 @@ def test_a_manifest_names_those_that_are_no_defaults(api):
     assert {name: bee.get(name) for name in DEFAULT_POLICIES if name in bee} == {"overlap": "skip"}
 
 
-def test_a_manifest_plans_them_and_applies_them(api):
+def test_manifest_plans_and_applies_policies(api):
     made(api)
     entry = heartbeat(misfire="skip")
     body = {"version": 1, "periodic_tasks": [entry]}
@@ -241,7 +241,7 @@ def test_a_manifest_plans_them_and_applies_them(api):
         ("pause_after_failures", 1001, "max_value"),
     ],
 )
-def test_what_is_no_policy_is_refused(api, name, value, code):
+def test_invalid_policy_is_refused(api, name, value, code):
     task = stored_import()
 
     created = api.post(TASKS, heartbeat(schedule=NIGHTLY, **{name: value}))
@@ -252,7 +252,7 @@ def test_what_is_no_policy_is_refused(api, name, value, code):
         assert mistakes(response) == [(f"/{name}", code)]
 
 
-def test_the_schema_lists_the_values():
+def test_schema_lists_the_values_of_policies():
     request = SCHEMAS["PeriodicTaskRequest"]["properties"]
 
     assert request["misfire"]["enum"] == ["skip", "run_once", "run_all"]
@@ -274,7 +274,7 @@ def test_the_schema_lists_the_values():
     ],
     ids=lambda value: value["type"] if isinstance(value, dict) else str(value),
 )
-def test_the_jitter_is_at_most_the_shortest_time_between_two_slots(api, schedule, longest):
+def test_jitter_longer_than_the_shortest_gap_is_refused(api, schedule, longest):
     taken = api.post(TASKS, heartbeat(schedule=schedule, jitter_seconds=longest))
     refused = api.post(
         TASKS, heartbeat(name="Another", schedule=schedule, jitter_seconds=longest + 1)
@@ -286,7 +286,7 @@ def test_the_jitter_is_at_most_the_shortest_time_between_two_slots(api, schedule
     assert mistakes(refused) == [("/jitter_seconds", code)]
 
 
-def test_a_shorter_schedule_takes_a_shorter_jitter(api):
+def test_change_to_a_shorter_schedule_refuses_a_longer_jitter(api):
     task = made(api, schedule=NIGHTLY, jitter_seconds=3600)
     path = f"{TASKS}{task['id']}/"
 
@@ -298,7 +298,7 @@ def test_a_shorter_schedule_takes_a_shorter_jitter(api):
     assert (taken.status_code, taken.json()["jitter_seconds"]) == (200, 30)
 
 
-def test_a_jitter_that_has_become_too_long_does_not_stand_in_the_way(api):
+def test_change_of_other_fields_accepts_a_stored_jitter_that_is_too_long(api):
     task = made(api, schedule=NIGHTLY, jitter_seconds=3600)
     ManagedTask.objects.filter(periodic_task=task["id"]).update(jitter_seconds=86_401)
 
@@ -308,7 +308,7 @@ def test_a_jitter_that_has_become_too_long_does_not_stand_in_the_way(api):
     assert changed.json()["jitter_seconds"] == 86_401
 
 
-def test_where_the_schedule_is_wrong_too_the_jitter_is_not_blamed(api):
+def test_jitter_with_an_invalid_schedule_is_not_reported(api):
     schedule = {**EVERY_30_SECONDS, "every": 0}
 
     response = api.post(TASKS, heartbeat(schedule=schedule, jitter_seconds=60))

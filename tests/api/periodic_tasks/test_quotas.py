@@ -1,4 +1,4 @@
-"""What an account may have: so many periodic tasks, and none that runs too often."""
+"""Quota of periodic tasks and minimum interval of an account."""
 
 from typing import Any
 
@@ -30,11 +30,11 @@ def heartbeats(*numbers: int, **fields: Any) -> list[dict[str, Any]]:
     return [heartbeat(name=f"Heartbeat {number}", **fields) for number in numbers]
 
 
-# --- So many --------------------------------------------------------------------------------
+# --- Quota ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("quota", [0, 1, 3])
-def test_an_account_owns_no_more_than_its_quota(db, quota):
+def test_create_beyond_the_quota_is_refused(db, quota):
     limited = service("limited", max_periodic_tasks=quota)
     for body in heartbeats(*range(quota)):
         assert limited.post(TASKS, body).status_code == 201
@@ -50,7 +50,7 @@ def test_an_account_owns_no_more_than_its_quota(db, quota):
     assert AuditEntry.objects.count() == quota
 
 
-def test_a_batch_makes_what_there_is_room_for_or_nothing(db):
+def test_batch_beyond_the_quota_is_refused(db):
     limited = service("limited", max_periodic_tasks=2)
     operations = [{"op": "create", "body": body} for body in heartbeats(1, 2, 3)]
 
@@ -63,7 +63,7 @@ def test_a_batch_makes_what_there_is_room_for_or_nothing(db):
     assert [result["status"] for result in answer["results"]] == [201, 201, 409]
 
 
-def test_a_batch_may_make_room_first(db):
+def test_batch_may_delete_before_it_creates(db):
     limited = service("limited", max_periodic_tasks=1)
     old = limited.post(TASKS, heartbeat(name="old")).json()["id"]
     operations = [{"op": "delete", "id": old}, {"op": "create", "body": heartbeat(name="new")}]
@@ -71,7 +71,7 @@ def test_a_batch_may_make_room_first(db):
     assert limited.post(f"{TASKS}batch/", {"operations": operations}).status_code == 200
 
 
-def test_a_manifest_makes_no_more_than_the_quota_and_may_make_room_first(db):
+def test_manifest_beyond_the_quota_is_refused(db):
     limited = service("limited", max_periodic_tasks=2)
 
     def apply(*numbers: int) -> Any:
@@ -83,7 +83,7 @@ def test_a_manifest_makes_no_more_than_the_quota_and_may_make_room_first(db):
     assert apply(3, 4).json()["created"] == ["Heartbeat 3", "Heartbeat 4"]
 
 
-def test_put_by_name_creates_no_more_than_the_quota_and_replaces_for_ever(db):
+def test_put_by_name_beyond_the_quota_only_replaces(db):
     limited = service("limited", max_periodic_tasks=1)
     body = without(heartbeat(), "name")
 
@@ -93,7 +93,7 @@ def test_put_by_name_creates_no_more_than_the_quota_and_replaces_for_ever(db):
     assert refusal(answers[-1]) == (409, "too_many_periodic_tasks")
 
 
-def test_who_owns_too_many_already_may_change_and_delete_them(db):
+def test_account_above_its_quota_may_change_and_delete(db):
     limited = service("limited")
     first, second = (limited.post(TASKS, body).json() for body in heartbeats(1, 2))
     ServiceAccount.objects.update(max_periodic_tasks=1)
@@ -105,7 +105,7 @@ def test_who_owns_too_many_already_may_change_and_delete_them(db):
     assert limited.post(TASKS, heartbeat()).status_code == 201
 
 
-def test_what_others_own_does_not_count(api):
+def test_quota_ignores_tasks_of_other_accounts(api):
     limited = service("limited", max_periodic_tasks=1, sees_unowned=True)
     stored(name="Nobody's")
     api.post(TASKS, heartbeat(name="Another's"))
@@ -113,20 +113,20 @@ def test_what_others_own_does_not_count(api):
     assert limited.post(TASKS, heartbeat()).status_code == 201
 
 
-def test_an_admin_is_limited_too_if_somebody_limits_it(api):
+def test_quota_applies_to_admin_accounts(api):
     ServiceAccount.objects.update(max_periodic_tasks=0)
 
     assert refusal(api.post(TASKS, heartbeat())) == (409, "too_many_periodic_tasks")
 
 
-def test_a_disabled_one_counts(db):
+def test_quota_counts_disabled_tasks(db):
     limited = service("limited", max_periodic_tasks=1)
     limited.post(TASKS, heartbeat(enabled=False))
 
     assert limited.post(TASKS, heartbeat(name="Another")).status_code == 409
 
 
-def test_of_two_at_once_one_is_the_last(two_at_once):
+def test_concurrent_creates_do_not_exceed_the_quota(two_at_once):
     limited = key_of(service("limited", max_periodic_tasks=1))
     bodies = heartbeats(0, 1)
 
@@ -136,7 +136,7 @@ def test_of_two_at_once_one_is_the_last(two_at_once):
     assert PeriodicTask.objects.count() == 1
 
 
-def test_only_a_quota_costs_queries(db):
+def test_create_without_a_quota_takes_no_extra_query(db):
     free, limited = service("free"), service("limited", max_periodic_tasks=9)
     stored()
 
@@ -149,7 +149,7 @@ def test_only_a_quota_costs_queries(db):
     assert queries_of(limited, one) == queries_of(free, other) + 2
 
 
-# --- None too often -------------------------------------------------------------------------
+# --- Minimum interval -----------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def crontab(expression: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("schedule", "is_taken"),
+    ("schedule", "is_accepted"),
     [
         ({"type": "interval", "every": 299, "period": "seconds"}, False),
         ({"type": "interval", "every": 300, "period": "seconds"}, True),
@@ -177,17 +177,17 @@ def crontab(expression: str) -> dict[str, Any]:
         (NEW_YEAR_2100, True),
     ],
 )
-def test_slots_keep_their_distance(limited, schedule, is_taken):
+def test_schedule_below_the_minimum_interval_is_refused(limited, schedule, is_accepted):
     response = limited.post(TASKS, heartbeat(schedule=schedule))
 
-    if is_taken:
+    if is_accepted:
         assert response.status_code == 201
     else:
         assert refusal(response) == (400, "validation_failed")
         assert mistakes(response) == TOO_OFTEN
 
 
-def test_it_is_told_how_close_they_are(limited):
+def test_refusal_of_the_interval_shows_the_gap(limited):
     response = limited.post(TASKS, heartbeat(schedule=crontab("*/7 * * * *")))
 
     assert response.json()["errors"][0]["detail"] == (
@@ -196,7 +196,7 @@ def test_it_is_told_how_close_they_are(limited):
 
 
 @pytest.mark.parametrize(
-    ("schedule", "seconds", "is_taken"),
+    ("schedule", "seconds", "is_accepted"),
     [
         (SUNSET, 86400, True),
         (SUNSET, 86401, False),
@@ -205,15 +205,15 @@ def test_it_is_told_how_close_they_are(limited):
         (crontab("0 0 1 * *"), 28 * 86400 + 1, False),
     ],
 )
-def test_a_distance_of_more_than_a_day(db, schedule, seconds, is_taken):
+def test_minimum_interval_of_more_than_a_day_is_enforced(db, schedule, seconds, is_accepted):
     client = service("limited", min_interval_seconds=seconds)
 
     response = client.post(TASKS, heartbeat(schedule=schedule))
 
-    assert response.status_code == (201 if is_taken else 400)
+    assert response.status_code == (201 if is_accepted else 400)
 
 
-def test_a_schedule_by_its_id_is_measured_as_well(limited):
+def test_schedule_by_id_below_the_minimum_interval_is_refused(limited):
     often = limited.post(INTERVALS, {"every": 1, "period": "minutes"}).json()["id"]
     seldom = limited.post(INTERVALS, {"every": 1, "period": "hours"}).json()["id"]
     body = without(heartbeat(), "schedule")
@@ -225,21 +225,21 @@ def test_a_schedule_by_its_id_is_measured_as_well(limited):
     assert mistakes(limited.patch(address, {"interval": often})) == TOO_OFTEN
 
 
-def test_all_that_is_wrong_is_told_together(limited):
+def test_minimum_interval_is_reported_with_other_mistakes(limited):
     response = limited.post(TASKS, heartbeat(kwargs={"colour": "red"}))
 
     assert set(mistakes(response)) == {*TOO_OFTEN, ("/kwargs/colour", "unexpected_argument")}
 
 
-def test_put_by_name_is_measured_as_well(limited):
+def test_put_by_name_below_the_minimum_interval_is_refused(limited):
     response = limited.put(f"{TASKS}by-name/Heartbeat/", without(heartbeat(), "name"))
 
     assert mistakes(response) == TOO_OFTEN
 
 
 @pytest.fixture
-def hasty(limited: ContractClient) -> str:
-    """The address of a task that runs more often than its owner may have it by now."""
+def too_frequent(limited: ContractClient) -> str:
+    """The address of a task that is below the minimum interval of its owner."""
     ServiceAccount.objects.update(min_interval_seconds=None)
     created = limited.post(TASKS, heartbeat()).json()
     ServiceAccount.objects.update(min_interval_seconds=300)
@@ -255,8 +255,8 @@ def hasty(limited: ContractClient) -> str:
         {"task": "project.tasks.clean_up"},
     ],
 )
-def test_what_runs_too_often_cannot_run_otherwise(limited, hasty, body):
-    assert mistakes(limited.patch(hasty, body)) == TOO_OFTEN
+def test_task_below_the_minimum_interval_cannot_change_what_it_runs(limited, too_frequent, body):
+    assert mistakes(limited.patch(too_frequent, body)) == TOO_OFTEN
 
 
 @pytest.mark.parametrize(
@@ -270,11 +270,13 @@ def test_what_runs_too_often_cannot_run_otherwise(limited, hasty, body):
         {},
     ],
 )
-def test_what_runs_too_often_may_be_described_stopped_and_slowed_down(limited, hasty, body):
-    assert limited.patch(hasty, body).status_code == 200
+def test_task_below_the_minimum_interval_may_be_described_stopped_or_slowed(
+    limited, too_frequent, body
+):
+    assert limited.patch(too_frequent, body).status_code == 200
 
 
-def test_what_is_disabled_is_measured_when_it_is_enabled(limited):
+def test_minimum_interval_is_checked_when_a_task_is_enabled(limited):
     created = limited.post(TASKS, heartbeat(enabled=False))
 
     assert created.status_code == 201
@@ -283,11 +285,11 @@ def test_what_is_disabled_is_measured_when_it_is_enabled(limited):
     assert limited.patch(address, {"enabled": True, "schedule": HOURLY}).status_code == 200
 
 
-def test_that_it_runs_once_is_no_way_around(limited):
+def test_minimum_interval_applies_to_one_off_tasks(limited):
     assert mistakes(limited.post(TASKS, heartbeat(one_off=True))) == TOO_OFTEN
 
 
-def test_the_distance_is_that_of_the_caller(api, limited):
+def test_minimum_interval_is_that_of_the_caller(api, limited):
     created = limited.post(TASKS, heartbeat(schedule=HOURLY)).json()
 
     answer = api.patch(f"{TASKS}{created['id']}/", {"schedule": EVERY_30_SECONDS})
@@ -296,7 +298,7 @@ def test_the_distance_is_that_of_the_caller(api, limited):
     assert answer.json()["owner"] == "limited"
 
 
-# --- A schedule that is changed under its periodic tasks --------------------------------------
+# --- Changes of a used schedule ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -307,7 +309,9 @@ def test_the_distance_is_that_of_the_caller(api, limited):
     ],
 )
 @pytest.mark.parametrize("method", ["put", "patch"])
-def test_a_schedule_does_not_come_below_the_distance(limited, schedules, body, change, method):
+def test_change_of_a_used_schedule_below_the_minimum_interval_is_refused(
+    limited, schedules, body, change, method
+):
     schedule = limited.post(schedules, body).json()
     task = without(heartbeat(), "schedule") | {schedule["type"]: schedule["id"]}
     limited.post(TASKS, task)
@@ -320,7 +324,7 @@ def test_a_schedule_does_not_come_below_the_distance(limited, schedules, body, c
     assert limited.get(address).json()["description"] == schedule["description"]
 
 
-def test_a_schedule_that_nothing_follows_may_be_as_quick_as_it_likes(limited):
+def test_unused_schedule_may_be_below_the_minimum_interval(limited):
     schedule = limited.post(INTERVALS, {"every": 1, "period": "hours"}).json()
     address = f"{INTERVALS}{schedule['id']}/"
 
@@ -331,7 +335,7 @@ def test_a_schedule_that_nothing_follows_may_be_as_quick_as_it_likes(limited):
     assert mistakes(limited.patch(f"{TASKS}{task['id']}/", {"enabled": True})) == TOO_OFTEN
 
 
-def test_that_a_schedule_is_of_others_is_told_first(api, limited):
+def test_schedule_of_another_account_is_refused_before_the_minimum_interval(api, limited):
     task = api.post(TASKS, heartbeat()).json()
 
     refused = limited.patch(f"{INTERVALS}{task['interval']}/", {"every": 1})
@@ -339,7 +343,7 @@ def test_that_a_schedule_is_of_others_is_told_first(api, limited):
     assert refusal(refused) == (409, "schedule_of_others")
 
 
-def test_a_schedule_that_others_have_spoilt_is_refused_for_that(limited):
+def test_invalid_stored_schedule_is_refused_as_invalid(limited):
     CrontabSchedule.objects.create(minute="x")
     crontab = CrontabSchedule.objects.get()
 

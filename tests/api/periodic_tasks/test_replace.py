@@ -22,59 +22,59 @@ from tests.api.periodic_tasks.examples import (
     heartbeat,
     imports,
     mistakes,
-    spoil,
     stored,
     stored_import,
+    update_row,
     without,
 )
 
 YESTERDAY = timezone.now() - timedelta(days=1)
 
 
-def the_clocked_one_that_has_run() -> PeriodicTask:
+def done_clocked_task() -> PeriodicTask:
     clocked = ClockedSchedule.objects.create(clocked_time=YESTERDAY)
     return stored(clocked=clocked, one_off=True, enabled=False, total_run_count=1)
 
 
-def the_one_that_has_expired() -> PeriodicTask:
+def expired_task() -> PeriodicTask:
     return stored(expires=YESTERDAY)
 
 
-def the_one_whose_task_has_vanished() -> PeriodicTask:
+def unregistered_task() -> PeriodicTask:
     return stored(task="project.tasks.vanished", args='["what it took"]')
 
 
-def the_one_with_json_of_another_spelling() -> PeriodicTask:
+def task_with_other_json_formatting() -> PeriodicTask:
     args, kwargs = '["ä","b"]', '{ "be_careful":true }'
     return stored_import(args=args, kwargs=kwargs, headers='{"x-tenant":"acme"}')
 
 
-def the_one_with_empty_text() -> PeriodicTask:
+def task_with_empty_text() -> PeriodicTask:
     task = stored(args="", kwargs="")
-    spoil(task, headers="")
+    update_row(task, headers="")
     return task
 
 
-def the_one_with_a_crontab_of_another_spelling() -> PeriodicTask:
+def task_with_other_crontab_formatting() -> PeriodicTask:
     crontab = CrontabSchedule.objects.create(minute="0", hour="22-2", day_of_week="monday")
     return stored(crontab=crontab)
 
 
-def the_one_with_the_second_of_two_equal_schedules() -> PeriodicTask:
+def task_with_duplicate_schedule() -> PeriodicTask:
     IntervalSchedule.objects.create(every=30, period="seconds")
     return stored(interval=IntervalSchedule.objects.create(every=30, period="seconds"))
 
 
-def the_one_with_an_impossible_interval() -> PeriodicTask:
+def task_with_impossible_interval() -> PeriodicTask:
     return stored(interval=IntervalSchedule.objects.create(every=2**31 - 1, period="days"))
 
 
-def the_one_with_headers_of_celerys_own() -> PeriodicTask:
+def task_with_celery_headers() -> PeriodicTask:
     return stored(headers='{"retries": 5}', queue="undeclared", exchange="amq.topic")
 
 
 @pytest.mark.parametrize("schedule", EVERY_KIND, ids=lambda schedule: schedule["type"])
-def test_what_was_created_can_be_sent_back(api, schedule):
+def test_replace_with_the_response_of_create_changes_nothing(api, schedule):
     read = api.post(TASKS, imports(schedule=schedule)).json()
     last_change = PeriodicTasks.last_change()
 
@@ -90,19 +90,19 @@ def test_what_was_created_can_be_sent_back(api, schedule):
     [
         stored,
         stored_import,
-        the_clocked_one_that_has_run,
-        the_one_that_has_expired,
-        the_one_whose_task_has_vanished,
-        the_one_with_json_of_another_spelling,
-        the_one_with_empty_text,
-        the_one_with_a_crontab_of_another_spelling,
-        the_one_with_the_second_of_two_equal_schedules,
-        the_one_with_an_impossible_interval,
-        the_one_with_headers_of_celerys_own,
+        done_clocked_task,
+        expired_task,
+        unregistered_task,
+        task_with_other_json_formatting,
+        task_with_empty_text,
+        task_with_other_crontab_formatting,
+        task_with_duplicate_schedule,
+        task_with_impossible_interval,
+        task_with_celery_headers,
     ],
     ids=lambda store: store.__name__,
 )
-def test_what_others_have_stored_can_be_sent_back(api, store):
+def test_replace_of_an_unmanaged_task_with_its_response_changes_nothing(api, store):
     task = store()
     row = PeriodicTask.objects.filter(pk=task.pk).values()
     before, read = row.get(), api.get(address(task)).json()
@@ -114,8 +114,8 @@ def test_what_others_have_stored_can_be_sent_back(api, store):
     assert row.get() == before
 
 
-def test_what_was_read_may_be_sent_back_with_a_change(api):
-    task = the_clocked_one_that_has_run()
+def test_replace_with_a_changed_response_is_accepted(api):
+    task = done_clocked_task()
     read = api.get(address(task)).json()
 
     response = api.put(address(task), {**read, "description": "It has run."})
@@ -125,7 +125,7 @@ def test_what_was_read_may_be_sent_back_with_a_change(api):
     assert response.json()["schedule"] == read["schedule"]
 
 
-def test_all_fields_are_replaced(api):
+def test_replace_writes_all_fields(api):
     task = stored_import(
         headers='{"x-tenant": "acme"}',
         queue="celery",
@@ -162,7 +162,7 @@ def test_all_fields_are_replaced(api):
 
 
 @pytest.mark.parametrize("name", ["name", "task", "schedule"])
-def test_what_is_required_to_create_is_required_to_replace(api, name):
+def test_replace_without_a_required_field_is_refused(api, name):
     task = stored()
 
     response = api.put(address(task), without(heartbeat(), name))
@@ -171,7 +171,7 @@ def test_what_is_required_to_create_is_required_to_replace(api, name):
     assert mistakes(response) == [(f"/{name}", "required")]
 
 
-def test_a_clocked_task_becomes_a_repeated_one(api):
+def test_replace_turns_a_clocked_task_into_a_repeating_one(api):
     task = api.post(TASKS, heartbeat(schedule=NEW_YEAR_2100)).json()
 
     response = api.put(f"{TASKS}{task['id']}/", heartbeat(schedule=EVERY_30_SECONDS))
@@ -181,7 +181,7 @@ def test_a_clocked_task_becomes_a_repeated_one(api):
     assert response.json()["clocked"] is None
 
 
-def test_another_schedule_needs_the_old_reference_taken_out(api):
+def test_replace_with_new_schedule_and_old_reference_is_refused(api):
     task = api.post(TASKS, heartbeat()).json()
 
     refused = api.put(f"{TASKS}{task['id']}/", {**task, "schedule": NIGHTLY})
@@ -194,7 +194,7 @@ def test_another_schedule_needs_the_old_reference_taken_out(api):
     assert taken.json()["crontab"] == taken.json()["schedule"]["id"]
 
 
-def test_what_only_the_service_writes_stays(api):
+def test_replace_keeps_read_only_fields(api):
     task = stored(last_run_at=YESTERDAY, total_run_count=5)
     body = heartbeat(description="New", last_run_at=None, total_run_count=0, id=77)
 
@@ -206,7 +206,7 @@ def test_what_only_the_service_writes_stays(api):
     assert (task.last_run_at, task.total_run_count) == (YESTERDAY, 5)
 
 
-def test_a_task_may_keep_its_name(api):
+def test_replace_may_keep_the_name(api):
     task = stored()
 
     response = api.put(address(task), heartbeat(description="New"))
@@ -214,7 +214,7 @@ def test_a_task_may_keep_its_name(api):
     assert response.status_code == 200
 
 
-def test_a_name_is_taken_once(api):
+def test_replace_with_a_taken_name_is_refused(api):
     stored(name="Taken")
     task = stored()
 
@@ -227,10 +227,10 @@ def test_a_name_is_taken_once(api):
     assert not CrontabSchedule.objects.exists()
 
 
-def test_a_name_that_another_takes_meanwhile_is_taken(api, monkeypatch):
+def test_replace_with_a_name_taken_by_a_concurrent_request_is_refused(api, monkeypatch):
     stored(name="Taken")
     task = stored()
-    monkeypatch.setattr(PeriodicTask, "validate_unique", lambda self: None)  # both look first
+    monkeypatch.setattr(PeriodicTask, "validate_unique", lambda self: None)  # both pass the check
 
     response = api.put(address(task), heartbeat(name="Taken"))
 
@@ -238,7 +238,7 @@ def test_a_name_that_another_takes_meanwhile_is_taken(api, monkeypatch):
     assert response.json()["code"] == "name_taken"
 
 
-def test_a_refused_replacement_changes_nothing(api):
+def test_refused_replace_changes_nothing(api):
     task = stored()
     row = PeriodicTask.objects.filter(pk=task.pk).values()
     before = row.get()
@@ -250,7 +250,7 @@ def test_a_refused_replacement_changes_nothing(api):
     assert not CrontabSchedule.objects.exists()
 
 
-def test_there_is_nothing_to_replace(api):
+def test_replace_of_a_missing_task_is_not_found(api):
     response = api.put(f"{TASKS}1/", heartbeat())
 
     assert response.status_code == 404

@@ -17,7 +17,7 @@ from tests.api.periodic_tasks.examples import DEFAULT_POLICIES, TASKS, address, 
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 
 
-def test_one_that_a_projects_own_code_has_made(api, time_machine):
+def test_retrieve_of_an_unmanaged_task_shows_all_fields(api, time_machine):
     time_machine.move_to(NOON, tick=False)
     schedule, _ = IntervalSchedule.objects.get_or_create(every=10, period=IntervalSchedule.SECONDS)
     task = PeriodicTask.objects.create(
@@ -79,7 +79,7 @@ def test_one_that_a_projects_own_code_has_made(api, time_machine):
 
 
 @pytest.mark.parametrize(
-    ("kind", "row", "told"),
+    ("kind", "row", "shown"),
     [
         (
             "interval",
@@ -119,7 +119,7 @@ def test_one_that_a_projects_own_code_has_made(api, time_machine):
         ),
     ],
 )
-def test_a_schedule_of_each_kind(api, kind, row, told):
+def test_retrieve_shows_each_type_of_schedule(api, kind, row, shown):
     row = type(row)(**{field.name: getattr(row, field.name) for field in row._meta.fields})
     row.save()
     task = stored(**{kind: row, "one_off": kind == "clocked"})
@@ -127,14 +127,14 @@ def test_a_schedule_of_each_kind(api, kind, row, told):
     read = api.get(address(task)).json()
 
     assert read["schedule"].pop("description")
-    assert read["schedule"] == {"id": row.pk, **told}
+    assert read["schedule"] == {"id": row.pk, **shown}
     assert {name: read[name] for name in ("interval", "crontab", "solar", "clocked")} == {
         **dict.fromkeys(("interval", "crontab", "solar", "clocked")),
         kind: row.pk,
     }
 
 
-def test_one_without_the_slash(api):
+def test_retrieve_without_trailing_slash(api):
     task = stored()
 
     assert api.get(address(task).rstrip("/")).json() == api.get(address(task)).json()
@@ -143,14 +143,14 @@ def test_one_without_the_slash(api):
 @pytest.mark.parametrize(
     "number", ["1", "0", "99999999999999999999", "9" * 3000, "x", "-1", "1.0"]
 )
-def test_there_is_nothing(api, number):
+def test_retrieve_of_a_missing_task_is_not_found(api, number):
     response = api.get(f"{TASKS}{number}/")
 
     assert response.status_code == 404
     assert response.json()["code"] == "not_found"
 
 
-def test_an_unknown_parameter_is_refused(api):
+def test_retrieve_with_an_unknown_parameter_is_refused(api):
     response = api.get(address(stored()), {"expand": "schedule"})
 
     assert response.status_code == 400

@@ -1,4 +1,4 @@
-"""Periodic tasks whose task the workers have, and this process does not."""
+"""Periodic tasks with a task that only workers have registered."""
 
 import pytest
 from django_celery_beat.models import PeriodicTask
@@ -18,7 +18,7 @@ def report(**fields):
     return heartbeat(**{"task": REPORT, "args": ["2027-06"], **fields})
 
 
-def test_it_is_definable_while_a_worker_has_it(api):
+def test_task_of_a_worker_is_accepted(api):
     worker(send_report)
 
     response = api.post(TASKS, report(kwargs={"copies": 2}))
@@ -38,7 +38,7 @@ def test_it_is_definable_while_a_worker_has_it(api):
         (["06"], {"copys": 1}, [("/kwargs/copys", "unexpected_argument")]),
     ],
 )
-def test_its_arguments_are_checked_where_they_stand(api, args, kwargs, found):
+def test_arguments_of_a_workers_task_are_validated(api, args, kwargs, found):
     worker(send_report)
 
     response = api.post(TASKS, report(args=args, kwargs=kwargs))
@@ -47,7 +47,7 @@ def test_its_arguments_are_checked_where_they_stand(api, args, kwargs, found):
     assert mistakes(response) == found
 
 
-def test_a_secret_is_not_repeated(api, canary):
+def test_refusal_of_an_argument_hides_a_secret(api, canary):
     def sign_in(*, password: int) -> None: ...
 
     worker(sign_in)
@@ -59,7 +59,7 @@ def test_a_secret_is_not_repeated(api, canary):
     assert canary not in response.content.decode()
 
 
-def test_when_none_has_it_any_more_it_is_accepted_with_a_warning(api):
+def test_task_without_a_live_worker_is_accepted_with_a_warning(api):
     kill(worker(send_report))
 
     response = api.post(TASKS, report())
@@ -71,7 +71,7 @@ def test_when_none_has_it_any_more_it_is_accepted_with_a_warning(api):
     ]
 
 
-def test_the_warning_goes_when_one_has_it_again(api):
+def test_warning_ends_when_a_worker_registers_the_task_again(api):
     kill(worker(send_report))
     task = stored(task=REPORT, args='["2027-06"]')
     before = api.get(address(task))
@@ -86,7 +86,7 @@ def test_the_warning_goes_when_one_has_it_again(api):
     assert listed["warnings"] == []
 
 
-def test_one_of_this_process_is_warned_about_where_its_workers_are_gone(api):
+def test_task_of_this_process_without_a_live_worker_has_a_warning(api):
     one = worker(send_report)
     TaskSpec.objects.update(name="project.tasks.heartbeat")
     kill(one)
@@ -94,7 +94,7 @@ def test_one_of_this_process_is_warned_about_where_its_workers_are_gone(api):
     assert api.post(TASKS, heartbeat()).json()["warnings"] == [NO_WORKER]
 
 
-def test_a_dry_run_tells_of_it_too(api):
+def test_dry_run_shows_the_warning(api):
     kill(worker(send_report))
 
     response = api.post(f"{TASKS}?dry_run=true", report())
@@ -102,7 +102,7 @@ def test_a_dry_run_tells_of_it_too(api):
     assert response.json()["warnings"] == [NO_WORKER]
 
 
-def test_what_is_read_may_be_sent_back(api):
+def test_response_with_a_warning_may_be_sent_back(api):
     kill(worker(send_report))
     made = api.post(TASKS, report()).json()
 
@@ -112,7 +112,7 @@ def test_what_is_read_may_be_sent_back(api):
     assert response.json()["warnings"] == [NO_WORKER]
 
 
-def test_a_name_that_nobody_ever_had_is_refused(api):
+def test_task_never_registered_is_refused(api):
     worker(send_report)
 
     response = api.post(TASKS, report(task=BOOKS))
@@ -122,7 +122,7 @@ def test_a_name_that_nobody_ever_had_is_refused(api):
     assert f"did you mean '{REPORT}'?" in response.json()["errors"][0]["detail"]
 
 
-def test_unless_a_setting_allows_it(api, settings):
+def test_task_never_registered_is_accepted_if_a_setting_allows_it(api, settings):
     settings.UNREGISTERED_TASKS = "allow"
 
     response = api.post(TASKS, report(task=BOOKS, args=[1, 2, 3]))
@@ -133,7 +133,7 @@ def test_unless_a_setting_allows_it(api, settings):
     assert mistakes(celerys_own) == [("/task", "unregistered_task")]
 
 
-def test_it_can_be_run_now_with_arguments_that_are_checked(api):
+def test_run_now_of_a_workers_task_validates_arguments(api):
     worker(close_books)
     task = stored(task=BOOKS, args="[2026]")
 
@@ -143,7 +143,7 @@ def test_it_can_be_run_now_with_arguments_that_are_checked(api):
     assert mistakes(refused) == [("/args/0", "invalid_argument")]
 
 
-def test_one_that_was_forgotten_cannot_be_run(api):
+def test_run_now_of_a_forgotten_task_is_refused(api):
     worker(close_books)
     task = stored(task=BOOKS, args="[2026]")
     assert api.post(f"{address(task)}runs/").status_code == 202

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule
 
-from tests.api.periodic_tasks.examples import TASKS, address, mistakes, spoil, stored
+from tests.api.periodic_tasks.examples import TASKS, address, mistakes, stored, update_row
 
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -21,7 +21,7 @@ def hourly() -> IntervalSchedule:
 
 
 def times(response) -> list[str]:
-    """The slots of 1 June 2027, by their times."""
+    """Return the times of the slots on 1 June 2027."""
     assert response.status_code == 200, response.json()
     return [
         slot.removeprefix("2027-06-01T").removesuffix("Z") for slot in response.json()["upcoming"]
@@ -54,9 +54,9 @@ def times(response) -> list[str]:
         ({"enabled": False}, []),
     ],
 )
-def test_the_next_slots_of_an_interval(api, columns, slots):
+def test_upcoming_of_an_interval(api, columns, slots):
     task = stored(interval=hourly())
-    spoil(task, **columns)
+    update_row(task, **columns)
 
     assert times(api.get(f"{address(task)}upcoming/", {"count": 3})) == slots
 
@@ -73,9 +73,9 @@ def test_the_next_slots_of_an_interval(api, columns, slots):
         ({"enabled": False}, []),
     ],
 )
-def test_the_next_slots_of_a_crontab(api, columns, slots):
+def test_upcoming_of_a_crontab(api, columns, slots):
     task = stored(crontab=CrontabSchedule.objects.create(minute="30", timezone="UTC"))
-    spoil(task, **columns)
+    update_row(task, **columns)
 
     assert times(api.get(f"{address(task)}upcoming/", {"count": 2})) == slots
 
@@ -90,10 +90,10 @@ def test_the_next_slots_of_a_crontab(api, columns, slots):
         (NOON - MINUTE, {}, []),
     ],
 )
-def test_the_one_slot_of_a_clocked_task(api, clocked_time, columns, slots):
+def test_upcoming_of_a_clocked_task(api, clocked_time, columns, slots):
     clocked = ClockedSchedule.objects.create(clocked_time=clocked_time)
     task = stored(clocked=clocked, one_off=True)
-    spoil(task, **columns)
+    update_row(task, **columns)
 
     assert times(api.get(f"{address(task)}upcoming/")) == slots
 
@@ -107,13 +107,13 @@ def test_the_one_slot_of_a_clocked_task(api, clocked_time, columns, slots):
         ({"count": 1}, ["13:00:00"]),
     ],
 )
-def test_it_can_be_asked_how_many_and_from_when(api, query, slots):
+def test_upcoming_with_count_and_after(api, query, slots):
     task = stored(interval=hourly())
 
     assert times(api.get(f"{address(task)}upcoming/", query)) == slots
 
 
-def test_ten_slots_by_default_and_500_at_most(api):
+def test_upcoming_has_10_slots_by_default_and_at_most_500(api):
     task = stored(interval=hourly())
 
     assert len(times(api.get(f"{address(task)}upcoming/"))) == 10
@@ -131,7 +131,7 @@ def test_ten_slots_by_default_and_500_at_most(api):
         ({"until": "2027-06-01T12:00:00Z"}, ("until", "unknown_parameter")),
     ],
 )
-def test_a_question_is_refused(api, query, mistake):
+def test_upcoming_with_an_invalid_query_is_refused(api, query, mistake):
     response = api.get(f"{address(stored())}upcoming/", query)
 
     assert response.status_code == 400
@@ -139,13 +139,13 @@ def test_a_question_is_refused(api, query, mistake):
 
 
 @pytest.mark.parametrize("after", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
-def test_the_ends_of_time(api, after):
+def test_upcoming_at_the_limits_of_time(api, after):
     task = stored(interval=hourly())
 
     assert api.get(f"{address(task)}upcoming/", {"after": after}).status_code == 200
 
 
-def test_the_schedule_is_told_in_words(api):
+def test_upcoming_describes_the_schedule(api):
     task = stored(crontab=CrontabSchedule.objects.create(minute="30", timezone="UTC"))
 
     answer = api.get(f"{address(task)}upcoming/").json()
@@ -154,5 +154,5 @@ def test_the_schedule_is_told_in_words(api):
     assert answer["clock_changes"].startswith("Follows elapsed time")
 
 
-def test_there_is_nothing(api):
+def test_upcoming_of_a_missing_task_is_not_found(api):
     assert api.get(f"{TASKS}1/upcoming/").status_code == 404

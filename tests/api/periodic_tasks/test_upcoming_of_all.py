@@ -23,7 +23,7 @@ from scheduler_api.scheduler.planning import plan
 from scheduler_api.scheduler.postgres_store import store_of_database
 from tests.api.access.callers import account_of, service
 from tests.api.http.answers import refusal
-from tests.api.periodic_tasks.examples import agenda_of, mistakes, spoil, stored
+from tests.api.periodic_tasks.examples import mistakes, stored, update_agenda, update_row
 from tests.client import KEY_QUERIES, ContractClient
 
 UPCOMING = "/api/v1/upcoming/"
@@ -34,7 +34,7 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture(autouse=True)
-def _noon(db):
+def _at_noon(db):
     with travel(NOON, tick=False):
         yield
 
@@ -50,17 +50,17 @@ def at_times(**columns) -> PeriodicTask:
     return stored(name="Yearly", crontab=CrontabSchedule.objects.create(**fields), **columns)
 
 
-def with_half(task: PeriodicTask, **columns) -> PeriodicTask:
+def with_settings(task: PeriodicTask, **columns) -> PeriodicTask:
     ManagedTask.objects.create(periodic_task=task, **columns)
     return task
 
 
-def planned(now: datetime = NOON) -> None:
-    """Let beat plan what has changed."""
+def plan_all(now: datetime = NOON) -> None:
+    """Plan all changed tasks, as beat does."""
     plan(store_of_database(clock=lambda: now), now, limit=10_000)
 
 
-def told(response) -> list[tuple[str, str]]:
+def slots_in(response) -> list[tuple[str, str]]:
     assert response.status_code == 200, response.json()
     return [(run["periodic_task_name"], run["due_at"]) for run in response.json()["results"]]
 
@@ -72,8 +72,8 @@ def walk(api, **query) -> list[list[dict]]:
     return [page["results"] for page in pages]
 
 
-def expected(*, until: datetime, after: datetime = NOON) -> list[tuple[str, int]]:
-    """What the slots of each periodic task by itself come to."""
+def expected_slots(*, until: datetime, after: datetime = NOON) -> list[tuple[str, int]]:
+    """Return the slots of all tasks, computed one task at a time."""
     every_slot = []
     for task in PeriodicTask.objects.all():
         jitter = ManagedTask.objects.filter(pk=task.pk).values_list("jitter_seconds", flat=True)
@@ -86,11 +86,11 @@ def expected(*, until: datetime, after: datetime = NOON) -> list[tuple[str, int]
     return [(due.isoformat().replace("+00:00", "Z"), pk) for due, pk in sorted(every_slot)]
 
 
-def places(pages: list[list[dict]]) -> list[tuple[str, int]]:
+def cursors(pages: list[list[dict]]) -> list[tuple[str, int]]:
     return [(run["due_at"], run["periodic_task"]) for page in pages for run in page]
 
 
-def test_there_are_none(api):
+def test_upcoming_of_all_without_tasks_is_empty(api):
     assert api.get(UPCOMING).json() == {
         "until": "2027-06-02T12:00:00Z",
         "is_complete": True,
@@ -99,9 +99,9 @@ def test_there_are_none(api):
     }
 
 
-def test_one_slot_is_told_with_its_periodic_task(api):
+def test_upcoming_of_all_shows_the_task_of_each_slot(api):
     task = at_times()
-    planned()
+    plan_all()
 
     [run] = api.get(UPCOMING).json()["results"]
 
@@ -117,12 +117,12 @@ def test_one_slot_is_told_with_its_periodic_task(api):
 
 @pytest.fixture
 def many(db):
-    """Every second and once a year, with and without jitter, some at the same moment."""
+    """Tasks from every second to once a year, with and without jitter, some with equal slots."""
     every(1)
     every(7)
     every(20, name="First of two")
-    with_half(every(20, name="Second of two"), jitter_seconds=20)
-    with_half(every(60), jitter_seconds=30)
+    with_settings(every(20, name="Second of two"), jitter_seconds=20)
+    with_settings(every(60), jitter_seconds=30)
     at_times()
     clocked = ClockedSchedule.objects.create(clocked_time=NOON + 90 * SECOND)
     stored(name="Once", clocked=clocked, one_off=True)
@@ -130,43 +130,43 @@ def many(db):
 
 @pytest.mark.parametrize("is_planned", [True, False])
 @pytest.mark.parametrize("page_size", [1, 7, 500])
-def test_all_slots_are_told_once_in_the_order_of_time(api, many, page_size, is_planned):
+def test_upcoming_of_all_lists_every_slot_once_in_order(api, many, page_size, is_planned):
     if is_planned:
-        planned()
+        plan_all()
     until = NOON + (2 if page_size > 1 else 0.2) * MINUTE
 
     pages = walk(api, until=until.isoformat(), page_size=page_size)
 
-    assert places(pages) == expected(until=until)
+    assert cursors(pages) == expected_slots(until=until)
     assert {len(page) for page in pages[:-1]} <= {page_size}
 
 
-def test_it_may_begin_later(api, many):
-    planned()
+def test_upcoming_of_all_may_start_later(api, many):
+    plan_all()
     after, until = NOON + 50 * MINUTE, NOON + HOUR
 
     pages = walk(api, after=after.isoformat(), until=until.isoformat(), page_size=500)
 
-    assert places(pages) == expected(after=after, until=until)
+    assert cursors(pages) == expected_slots(after=after, until=until)
     assert pages[-1][-1]["due_at"] == "2027-06-01T13:00:00Z", "the end is part of it"
 
 
-def test_what_has_changed_a_moment_ago_is_told_as_it_is_now(api):
+def test_upcoming_of_all_includes_unplanned_changes(api):
     task = every(600)
-    planned()
+    plan_all()
     faster, _ = IntervalSchedule.objects.get_or_create(every=60, period="seconds")
 
-    spoil(task, interval=faster)
+    update_row(task, interval=faster)
 
     assert Agenda.objects.get().stale
-    assert told(api.get(UPCOMING, {"page_size": 2})) == [
+    assert slots_in(api.get(UPCOMING, {"page_size": 2})) == [
         ("Every 600", "2027-06-01T12:01:00Z"),
         ("Every 600", "2027-06-01T12:02:00Z"),
     ]
 
 
 @pytest.mark.parametrize(
-    ("columns", "half"),
+    ("columns", "settings_columns"),
     [
         ({"enabled": False}, {}),
         ({"enabled": False}, {"paused_at": NOON}),
@@ -181,61 +181,65 @@ def test_what_has_changed_a_moment_ago_is_told_as_it_is_now(api):
     ],
 )
 @pytest.mark.parametrize("is_planned", [True, False])
-def test_what_does_not_run_has_none(api, columns, half, is_planned):
-    with_half(every(60, **columns), **half)
+def test_upcoming_of_all_excludes_tasks_that_do_not_run(
+    api, columns, settings_columns, is_planned
+):
+    with_settings(every(60, **columns), **settings_columns)
     if is_planned:
-        planned()
+        plan_all()
 
-    assert told(api.get(UPCOMING)) == []
+    assert slots_in(api.get(UPCOMING)) == []
 
 
 @pytest.mark.parametrize("is_planned", [True, False])
-def test_after_a_pause_they_go_on(api, is_planned):
+def test_upcoming_of_all_continues_after_a_pause(api, is_planned):
     paused = every(600, enabled=False)
-    with_half(paused, paused_at=NOON, paused_until=NOON + HOUR + MINUTE)
+    with_settings(paused, paused_at=NOON, paused_until=NOON + HOUR + MINUTE)
     if is_planned:
-        planned()
+        plan_all()
 
-    assert told(api.get(UPCOMING, {"page_size": 1})) == [("Every 600", "2027-06-01T13:11:00Z")]
+    assert slots_in(api.get(UPCOMING, {"page_size": 1})) == [("Every 600", "2027-06-01T13:11:00Z")]
 
 
-def test_what_changes_while_it_is_read_is_told_once(api, monkeypatch):
-    """It is planned when the first query is sent, and changed before the second."""
+def test_upcoming_of_all_lists_a_task_changed_during_the_request_once(api, monkeypatch):
+    """It is plan_all when the first query is sent, and changed before the second."""
     every(600)
-    planned()
+    plan_all()
     twice = [PeriodicTask.objects.select_related("interval", "managed", "agenda").get()] * 2
     monkeypatch.setattr(upcoming, "candidates", lambda *_, **__: iter(twice))
 
-    assert len(told(api.get(UPCOMING, {"until": "2027-06-01T12:10:00Z"}))) == 1
+    assert len(slots_in(api.get(UPCOMING, {"until": "2027-06-01T12:10:00Z"}))) == 1
 
 
-def test_what_is_overdue_is_left_to_beat(api):
+def test_upcoming_of_all_excludes_overdue_slots(api):
     task = every(60)
-    planned()
-    agenda_of(task, slot_at=NOON - HOUR, due_at=NOON - HOUR)
+    plan_all()
+    update_agenda(task, slot_at=NOON - HOUR, due_at=NOON - HOUR)
 
-    assert told(api.get(UPCOMING, {"page_size": 1})) == [("Every 60", "2027-06-01T12:01:00Z")]
+    assert slots_in(api.get(UPCOMING, {"page_size": 1})) == [("Every 60", "2027-06-01T12:01:00Z")]
 
 
-def test_what_failed_is_due_when_it_is_tried_again(api):
+def test_upcoming_of_all_shows_the_next_attempt_of_a_failed_task(api):
     task = every(60)
-    planned()
-    agenda_of(task, slot_at=NOON, due_at=NOON + 5 * MINUTE, failures=3)
+    plan_all()
+    update_agenda(task, slot_at=NOON, due_at=NOON + 5 * MINUTE, failures=3)
 
-    assert told(api.get(UPCOMING, {"page_size": 2})) == [
+    assert slots_in(api.get(UPCOMING, {"page_size": 2})) == [
         ("Every 60", "2027-06-01T12:05:00Z"),
         ("Every 60", "2027-06-01T12:06:00Z"),
     ]
 
 
-def test_a_row_that_cannot_be_planned_hides_no_other(api):
-    spoilt, _ = IntervalSchedule.objects.get_or_create(every=5, period="fortnights")
-    stored(name="Spoilt", interval=spoilt)
+def test_upcoming_of_all_skips_an_invalid_row(api):
+    invalid, _ = IntervalSchedule.objects.get_or_create(every=5, period="fortnights")
+    stored(name="Spoilt", interval=invalid)
     every(60)
 
     for _ in range(2):
-        assert told(api.get(UPCOMING, {"page_size": 1})) == [("Every 60", "2027-06-01T12:01:00Z")]
-        planned()
+        assert slots_in(api.get(UPCOMING, {"page_size": 1})) == [
+            ("Every 60", "2027-06-01T12:01:00Z")
+        ]
+        plan_all()
 
 
 @pytest.mark.parametrize(
@@ -248,15 +252,15 @@ def test_a_row_that_cannot_be_planned_hides_no_other(api):
         ({"label": "team", "task": "project.tasks.add"}, ["Every 30"]),
     ],
 )
-def test_a_filter_selects(api, query, found):
+def test_upcoming_of_all_filter_selects_matches(api, query, found):
     every(10)
-    with_half(every(20), labels={"team": "billing"})
+    with_settings(every(20), labels={"team": "billing"})
     arguments = {"task": "project.tasks.add", "kwargs": json.dumps({"x": 1})}
-    with_half(every(30, **arguments), labels={"team": "sales"})
-    planned()
+    with_settings(every(30, **arguments), labels={"team": "sales"})
+    plan_all()
 
     until = {"until": "2027-06-01T12:00:30Z"}
-    assert [name for name, _ in told(api.get(UPCOMING, query | until))] == found
+    assert [name for name, _ in slots_in(api.get(UPCOMING, query | until))] == found
 
 
 @pytest.mark.parametrize(
@@ -278,7 +282,7 @@ def test_a_filter_selects(api, query, found):
         ({"ordering": "due_at"}, ("ordering", "unknown_parameter")),
     ],
 )  # fmt: skip
-def test_it_is_refused(api, query, mistake):
+def test_upcoming_of_all_with_an_invalid_query_is_refused(api, query, mistake):
     every(60)
 
     response = api.get(UPCOMING, query)
@@ -294,53 +298,53 @@ def test_it_is_refused(api, query, mistake):
         ("9999-12-31T23:00:00Z", "9999-12-31T23:59:59Z"),
     ],
 )
-def test_there_are_no_bounds_to_time(api, after, until):
+def test_upcoming_of_all_at_the_limits_of_time(api, after, until):
     every(60)
-    planned()
+    plan_all()
 
     assert api.get(UPCOMING, {"after": after, "until": until}).status_code == 200
 
 
-def test_an_account_sees_the_slots_of_its_own():
+def test_upcoming_of_all_shows_only_own_tasks():
     owner, other, seer = service("owner"), service("other"), service("seer", sees_unowned=True)
     for number, name in enumerate(("owner", "other", None), start=1):
-        with_half(every(10 * number), owner=account_of(name) if name else None)
-    planned()
+        with_settings(every(10 * number), owner=account_of(name) if name else None)
+    plan_all()
 
     seen = [
-        {name for name, _ in told(client.get(UPCOMING, {"until": "2027-06-01T12:00:30Z"}))}
+        {name for name, _ in slots_in(client.get(UPCOMING, {"until": "2027-06-01T12:00:30Z"}))}
         for client in (owner, other, seer)
     ]
 
     assert seen == [{"Every 10"}, {"Every 20"}, {"Every 30"}]
 
 
-def test_nobody_reads_them_without_a_key(db):
+def test_upcoming_of_all_without_a_key_is_refused(db):
     assert refusal(ContractClient().get(UPCOMING)) == (401, "not_authenticated")
 
 
-def test_it_tells_when_beat_has_yet_to_plan_too_many(api, monkeypatch):
+def test_upcoming_of_all_is_incomplete_with_too_many_unplanned_tasks(api, monkeypatch):
     monkeypatch.setattr(upcoming, "MAX_UNPLANNED", 2)
     for seconds in (60, 70, 80):
         every(seconds)
 
     left_out = api.get(UPCOMING, {"until": "2027-06-01T12:01:59Z"})
-    planned()
+    plan_all()
     complete = api.get(UPCOMING, {"until": "2027-06-01T12:01:59Z"})
 
-    assert (len(told(left_out)), left_out.json()["is_complete"]) == (2, False)
-    assert (len(told(complete)), complete.json()["is_complete"]) == (3, True)
+    assert (len(slots_in(left_out)), left_out.json()["is_complete"]) == (2, False)
+    assert (len(slots_in(complete)), complete.json()["is_complete"]) == (3, True)
 
 
-def test_it_takes_five_queries(api, many, django_assert_num_queries):
-    planned()
+def test_upcoming_of_all_takes_five_queries(api, many, django_assert_num_queries):
+    plan_all()
 
     with django_assert_num_queries(KEY_QUERIES + 5):
-        told(api.get(UPCOMING, {"page_size": 500}))
+        slots_in(api.get(UPCOMING, {"page_size": 500}))
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="asks PostgreSQL")
-def test_of_many_only_the_first_are_read(api):
+def test_upcoming_of_all_reads_only_the_first_tasks(api):
     every(60)
     template = PeriodicTask.objects.get()
     PeriodicTask.objects.bulk_create(

@@ -20,12 +20,12 @@ from tests.api.access.callers import account_of, service
 from tests.api.http.answers import refusal
 from tests.api.periodic_tasks.examples import (
     TASKS,
-    agenda_of,
     heartbeat,
     mistakes,
-    spoil,
     stored,
     stored_import,
+    update_agenda,
+    update_row,
 )
 from tests.api.runs.examples import NOON, RUNS, of, run_of
 from tests.client import ContractClient
@@ -148,7 +148,7 @@ def test_missed_slots_are_run_once(api, task):
 
 
 def test_slots_that_beat_has_yet_to_decide_about_are_its_own(api, task):
-    agenda_of(task, slot_at=NOON - 3 * MINUTE, due_at=NOON - 3 * MINUTE)
+    update_agenda(task, slot_at=NOON - 3 * MINUTE, due_at=NOON - 3 * MINUTE)
 
     answer = fill(api, task, NOON - 5 * MINUTE, NOON)
 
@@ -250,7 +250,7 @@ def test_too_many_slots_are_refused_and_where_to_end_is_told(api, task, settings
 
 
 def test_what_beat_would_not_send_is_refused(api, task):
-    spoil(task, queue="nowhere")
+    update_row(task, queue="nowhere")
 
     response = api.post(where(task), between(NOON - HOUR, NOON))
 

@@ -10,7 +10,7 @@ from scheduler_api.runs.models import Run
 from scheduler_api.runs.outbox import Outbox
 from tests.api.access.callers import account_of, service
 from tests.api.http.answers import refusal
-from tests.api.periodic_tasks.examples import TASKS, heartbeat, mistakes, spoil, stored_import
+from tests.api.periodic_tasks.examples import TASKS, heartbeat, mistakes, stored_import, update_row
 from tests.api.runs.examples import RUNS, of
 from tests.conftest import caller
 
@@ -25,7 +25,7 @@ def payload(run: Run) -> tuple[object, object, object]:
 
 
 def test_it_is_sent_at_once_with_the_arguments_of_its_periodic_task(api, task):
-    spoil(task, queue="celery", priority=3)
+    update_row(task, queue="celery", priority=3)
     began_at = datetime.now(UTC)
 
     response = api.post(of(task))
@@ -107,7 +107,7 @@ def test_a_secret_is_that_of_the_periodic_task(api, canary):
 
 @pytest.mark.parametrize("columns", [{"enabled": False}, {"total_run_count": 3, "one_off": True}])
 def test_it_asks_for_no_slot(api, task, columns):
-    spoil(task, **columns)
+    update_row(task, **columns)
 
     assert api.post(of(task)).status_code == 202
 
@@ -123,7 +123,7 @@ def test_also_while_it_is_paused(api):
 
 
 def test_its_message_lives_as_long_as_that_of_a_slot(api, task):
-    spoil(task, expire_seconds=60)
+    update_row(task, expire_seconds=60)
 
     api.post(of(task))
 
@@ -132,7 +132,7 @@ def test_its_message_lives_as_long_as_that_of_a_slot(api, task):
 
 
 def test_what_beat_would_not_send_is_refused(api, task):
-    spoil(task, queue="nowhere")
+    update_row(task, queue="nowhere")
 
     response = api.post(of(task))
 
