@@ -44,7 +44,7 @@ class Batch:
     """Executes operations in order, within the transaction of its caller.
 
     Each operation behaves like the single request that it stands for. `tasks` are the periodic
-    tasks visible to the caller; `eetag_of` returns the ETag of one. An operation that fails is
+    tasks visible to the caller; `etag_of` returns the ETag of one. An operation that fails is
     undone, and the others continue.
     """
 

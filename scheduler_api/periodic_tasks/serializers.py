@@ -9,9 +9,9 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from scheduler_api.access.permissions import account_of
-from scheduler_api.access.redaction import STARS, restored, stars_in
+from scheduler_api.access.redaction import restored, stars_in
 from scheduler_api.http import fields
-from scheduler_api.http.problems import Mistake, ValidationFailed
+from scheduler_api.http.problems import ValidationFailed
 from scheduler_api.http.serializers import StrictSerializer
 from scheduler_api.openapi.bodies import examples
 from scheduler_api.periodic_tasks.actions import Draft, set_schedule
@@ -35,7 +35,7 @@ from scheduler_api.periodic_tasks.policies import PolicySerializer, wrong_jitter
 from scheduler_api.periodic_tasks.schedule_reference import ScheduleReferenceSerializer
 from scheduler_api.periodic_tasks.slots import next_run_at
 from scheduler_api.periodic_tasks.task_schedule import schedule_row
-from scheduler_api.periodic_tasks.validation import mistakes_in, warnings_about
+from scheduler_api.periodic_tasks.validation import mistakes_in, only_stars, warnings_about
 from scheduler_api.schedules.tables import KINDS
 
 MAX_INTEGER = 2**31 - 1
@@ -281,16 +281,6 @@ class PeriodicTaskSerializer(ScheduleReferenceSerializer, PolicySerializer):
             raise ValidationFailed(errors=mistakes)
         self.draft = Draft(task=task, labels=labels, policies=policies)
         return attrs
-
-
-def only_stars(pointer: str) -> Mistake:
-    """Return the refusal of stars that stand for no stored secret."""
-    return Mistake(
-        pointer=pointer,
-        code="redacted",
-        detail=f'Send the value itself: "{STARS}" keeps only a secret that is stored under this '
-        "name; in a list, only if the whole list is sent as it was read.",
-    )
 
 
 class PauseSerializer(StrictSerializer):

@@ -12,7 +12,7 @@ from kombu.utils.json import loads
 
 from scheduler_api.access.models import ServiceAccount
 from scheduler_api.access.permissions import may_name_queue, may_name_task
-from scheduler_api.access.redaction import leads_to_secret
+from scheduler_api.access.redaction import STARS, leads_to_secret
 from scheduler_api.catalogue.arguments import check_arguments
 from scheduler_api.catalogue.registry import is_registered
 from scheduler_api.catalogue.task_lookup import find_task, known_names
@@ -153,6 +153,16 @@ def warnings_about(task: Any) -> list[Mistake]:
         return []
     detail = "No worker has ever registered this task: its name and arguments are not checked."
     return [Mistake(pointer="/task", code="unregistered_task", detail=detail)]
+
+
+def only_stars(pointer: str) -> Mistake:
+    """Return the refusal of stars that stand for no stored secret."""
+    return Mistake(
+        pointer=pointer,
+        code="redacted",
+        detail=f'Send the value itself: "{STARS}" keeps only a secret that is stored under this '
+        "name; in a list, only if the whole list is sent as it was read.",
+    )
 
 
 def has_type_tags(value: object) -> bool:

@@ -18,8 +18,7 @@ from scheduler_api.http import fields
 from scheduler_api.http.problems import ValidationFailed
 from scheduler_api.http.serializers import StrictModelSerializer, StrictSerializer
 from scheduler_api.periodic_tasks.fields import StoredArguments
-from scheduler_api.periodic_tasks.serializers import only_stars
-from scheduler_api.periodic_tasks.validation import beyond_account, wrong_arguments
+from scheduler_api.periodic_tasks.validation import beyond_account, only_stars, wrong_arguments
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.waiting import MAX_SECONDS
 

@@ -296,13 +296,13 @@ def test_stored_arguments_are_shown_if_readable(api, args, kwargs, read):
 @pytest.mark.parametrize("field", ["args", "kwargs"])
 def test_unreadable_arguments_can_be_repaired(api, field):
     task = stored_import()
-    mended = {"args": ["a", "b"], "kwargs": {"be_careful": False}}
+    repair = {"args": ["a", "b"], "kwargs": {"be_careful": False}}
     update_row(task, **{field: "garbage"})
 
-    response = api.patch(address(task), {field: mended[field]})
+    response = api.patch(address(task), {field: repair[field]})
 
     assert response.status_code == 200
-    assert response.json()[field] == mended[field]
+    assert response.json()[field] == repair[field]
 
 
 def test_unreadable_arguments_can_be_replaced(api):

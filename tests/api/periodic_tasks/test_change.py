@@ -344,7 +344,7 @@ def test_enabling_a_done_one_off_task_lets_it_run_once_more(api):
 
 
 @pytest.mark.parametrize(
-    ("columns", "mistake", "mended"),
+    ("columns", "mistake", "repair"),
     [
         (
             {"expires": NOW + timedelta(days=1), "expire_seconds": 60},
@@ -359,12 +359,12 @@ def test_enabling_a_done_one_off_task_lets_it_run_once_more(api):
         ({"interval": None}, ("/schedule", "required"), {"schedule": NIGHTLY}),
     ],
 )
-def test_invalid_row_that_cannot_be_saved_must_be_repaired_first(api, columns, mistake, mended):
+def test_invalid_row_that_cannot_be_saved_must_be_repaired_first(api, columns, mistake, repair):
     task = stored()
     update_row(task, **columns)
 
     refused = api.patch(address(task), {"description": "New"})
-    taken = api.patch(address(task), {"description": "New", **mended})
+    taken = api.patch(address(task), {"description": "New", **repair})
 
     assert refused.status_code == 400
     assert mistakes(refused) == [mistake]

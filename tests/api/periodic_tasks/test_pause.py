@@ -297,10 +297,10 @@ def test_audit_records_the_pause_with_caller_and_note(api):
     ("query", "found"),
     [
         ({"paused": "true"}, ["paused", "paused, disabled"]),
-        ({"paused": "false"}, ["disabled", "nobody's", "running"]),
-        ({"enabled": "true"}, ["nobody's", "paused", "running"]),
+        ({"paused": "false"}, ["disabled", "unowned", "running"]),
+        ({"enabled": "true"}, ["unowned", "paused", "running"]),
         ({"enabled": "false"}, ["disabled", "paused, disabled"]),
-        ({"enabled": "true", "paused": "false"}, ["nobody's", "running"]),
+        ({"enabled": "true", "paused": "false"}, ["unowned", "running"]),
     ],
 )
 def test_list_filters_by_paused_and_enabled(api, query, found):
@@ -308,7 +308,7 @@ def test_list_filters_by_paused_and_enabled(api, query, found):
         at = made(api, name=name, enabled="disabled" not in name)
         if "paused" in name:
             api.post(f"{at}pause/")
-    stored(name="nobody's")
+    stored(name="unowned")
 
     assert names(api.get(TASKS, {"ordering": "name", **query})) == found
 

@@ -225,10 +225,10 @@ def test_upcoming_of_an_invalid_schedule_shows_the_error(api, store, columns):
 @pytest.mark.parametrize(("store", "columns"), [*NEVER_DUE, *DUE_BUT_WRONG])
 def test_invalid_row_can_be_disabled(api, store, columns):
     task = store(**columns)
-    mended = {"schedule": NIGHTLY} if columns == {"interval": None} else {}
-    mended |= {"one_off": True} if store is with_a_repeating_clocked_schedule else {}
+    repair = {"schedule": NIGHTLY} if columns == {"interval": None} else {}
+    repair |= {"one_off": True} if store is with_a_repeating_clocked_schedule else {}
 
-    response = api.patch(address(task), {"enabled": False, **mended})
+    response = api.patch(address(task), {"enabled": False, **repair})
 
     assert response.status_code == 200
     assert PeriodicTask.objects.filter(pk=task.pk, enabled=False).exists()
