@@ -11,10 +11,10 @@ from django_celery_beat.models import PeriodicTask
 from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.periodic_tasks.task_schedule import timing_digest
 from scheduler_api.periodic_tasks.triggers.installation import (
-    Faults,
-    adopt,
+    TriggerFaults,
+    add_missing_rows,
+    delete_orphaned_rows,
     faults_of,
-    forget,
     install,
     wake_beat,
 )
@@ -26,7 +26,7 @@ CHUNK = 2_000
 class Report:
     """The findings: faults of the triggers, and counts of periodic tasks and rows."""
 
-    triggers: Faults
+    triggers: TriggerFaults
     without_row: int
     without_task: int
     outdated: int
@@ -63,9 +63,9 @@ def check_agenda(*, repair: bool = False, using: str = "default") -> Report:
         if report.triggers:
             install(connection)
         if report.without_row:
-            adopt(connection)
+            add_missing_rows(connection)
         if report.without_task:
-            forget(connection)
+            delete_orphaned_rows(connection)
         wake_beat(connection)
     return report
 

@@ -1,4 +1,4 @@
-"""What `celery -A project beat` runs: our engine in the place of Celery's scheduler."""
+"""The scheduler that `celery -A project beat` runs: Celery's interface to the engine."""
 
 import gc
 import signal
@@ -21,19 +21,19 @@ from scheduler_api.scheduler.lost_messages import LostMessages, router_of
 from scheduler_api.scheduler.postgres_store import store_of_database
 from scheduler_api.scheduler.waker import Waker
 
-STOP_SECONDS = 10
-# A batch makes thousands of objects, none of which refers to itself: with Python's 700, looking
-# for such takes a tenth of beat's time, and a pause of 0.1 s each time that it looks at all.
-OBJECTS_UNTIL_COLLECTED = 50_000
+STOP_TIMEOUT_SECONDS = 10
+# A batch creates thousands of objects without reference cycles. With Python's default threshold of
+# 700, searching for cycles takes a tenth of beat's time, and each full collection pauses 0.1 s.
+GC_THRESHOLD_OBJECTS = 50_000
 
 logger = EventLogger(__name__)
 
 
 class DatabaseScheduler(Scheduler):
-    """Celery beat's scheduler on the agenda.
+    """Celery beat's scheduler, run from the agenda.
 
-    Of celery.beat.Scheduler it keeps the interface that celery.beat.Service calls: `tick`, which
-    also sleeps, `close`, and what the banner tells. There is no schedule in memory.
+    It overrides what celery.beat.Service calls of celery.beat.Scheduler: `tick`, which also
+    sleeps, `close`, and `info` for the banner. There is no schedule in memory.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -44,10 +44,10 @@ class DatabaseScheduler(Scheduler):
         self.max_interval = 1
 
     def setup_schedule(self) -> None:
-        """Start the engine; the database need not answer yet."""
-        registered_tasks(self.app)  # loads them, so that the first batch need not wait for it
-        gc.freeze()  # what is there now stays
-        gc.set_threshold(OBJECTS_UNTIL_COLLECTED, *gc.get_threshold()[1:])
+        """Start the engine; the database may still be unavailable."""
+        registered_tasks(self.app)  # import the tasks now, so that the first batch does not wait
+        gc.freeze()  # exclude the objects that exist now from collections
+        gc.set_threshold(GC_THRESHOLD_OBJECTS, *gc.get_threshold()[1:])
         waker = Waker()
         publisher = Publisher(self.app, wake=waker.wake)
         publisher.start()
@@ -66,7 +66,7 @@ class DatabaseScheduler(Scheduler):
                 signal.signal(number, self.ask_to_stop)
 
     def tick(self, *_: Any, **__: Any) -> float:
-        """Do what there is to do and sleep until there is more; Celery need not sleep."""
+        """Run one tick, including its sleep; return 0, so that Celery does not sleep again."""
         assert self._engine is not None
         if not self._has_entries:
             self._has_entries = self.store_entries()
@@ -77,7 +77,7 @@ class DatabaseScheduler(Scheduler):
         return 0
 
     def store_entries(self) -> bool:
-        """Store the entries of CELERY_BEAT_SCHEDULE; return whether that was possible."""
+        """Store the entries of CELERY_BEAT_SCHEDULE; return whether it succeeded."""
         try:
             store_entries(self.app)
         except (DatabaseError, InterfaceError) as error:
@@ -91,9 +91,9 @@ class DatabaseScheduler(Scheduler):
         return True
 
     def ask_to_stop(self, *_: object) -> None:
-        """Stop when the batch in hand is done; at once when asked again.
+        """Stop after the current batch; on a second signal, stop at once.
 
-        celery.apps.beat would end whatever is being done, with an exception in the middle of it.
+        celery.apps.beat would raise an exception in the middle of the batch.
         """
         if self._is_stopping:
             raise SystemExit
@@ -102,10 +102,10 @@ class DatabaseScheduler(Scheduler):
             self._engine.waker.wake()
 
     def revoke(self, run_ids: Sequence[str]) -> None:
-        """Ask the workers not to start runs, or to end them."""
+        """Send a revocation of runs to the workers, and terminate those that run."""
         try:
             self.app.control.revoke(list(run_ids), terminate=True)
-        except Exception as error:  # noqa: BLE001 - kombu has many; the ledger says that they are cancelled
+        except Exception as error:  # noqa: BLE001 - kombu raises many types; the ledger has the runs as cancelled
             logger.warning(
                 LogEvent.REVOCATION_FAILED,
                 "The revocation of %(count)d cancelled runs could not be sent to the workers: "
@@ -116,15 +116,15 @@ class DatabaseScheduler(Scheduler):
             )
 
     def close(self) -> None:
-        """Finish what is with the broker, and let go of everything."""
+        """Stop the engine: wait for outstanding confirmations and close all connections."""
         engine, self._engine = self._engine, None
         if engine is not None:
-            engine.stop(timeout_seconds=STOP_SECONDS)
+            engine.stop(timeout_seconds=STOP_TIMEOUT_SECONDS)
 
     def sync(self) -> None:
-        """Do nothing: all is in the database."""
+        """Do nothing: everything is in the database."""
 
     @property
     def info(self) -> str:
-        """Return what the banner says of this scheduler."""
+        """Return the banner's line about this scheduler."""
         return f"    . db -> {connection.vendor}"

@@ -1,4 +1,4 @@
-"""One beat: plan what has changed, claim what is due, hand it to the broker, and sleep."""
+"""The loop of one beat: plan changed tasks, claim due tasks, publish their runs, sleep."""
 
 import json
 from collections import deque
@@ -27,34 +27,34 @@ from scheduler_api.scheduler.waker import Waker
 from scheduler_api.scheduler.watchdog import Watchdog
 
 PLAN_BATCH_SIZE = 1000
-# So many runs may be with the broker and not answered for: more would only wait there.
+# Runs that are with the publisher and not confirmed. More would only wait in its memory.
 MAX_IN_FLIGHT_RUNS = 4000
 LONGEST_SLEEP = timedelta(seconds=1)
 SHORTEST_SLEEP = timedelta(milliseconds=2)
 LOCKED_SLEEP = timedelta(milliseconds=50)
 REAP_INTERVAL = min(LEASE / 6, timedelta(seconds=10))
-# After a start and after trouble, workers have the time to say that they live.
+# After a start and after an outage, workers first get time to renew their leases.
 FIRST_REAP_DELAY = LEASE / 2
 RELAY_DELAY = timedelta(seconds=1)
 BACKFILL_INTERVAL = timedelta(seconds=1)
-# A clock that is set back by less is an adjustment, and waited for.
+# A clock that steps back by less is being adjusted: beat waits until it has caught up.
 CLOCK_STEP = timedelta(seconds=5)
-# Short enough that what waits is served within 15 seconds of the end of an outage.
+# Short enough that waiting slots are resolved within 15 seconds after an outage.
 FIRST_BACKOFF, LONGEST_BACKOFF = timedelta(seconds=1), timedelta(seconds=10)
 ZERO = timedelta(0)
-# What the driver, Django or Python say of a row that somebody has spoilt.
+# Errors that the driver, Django or Python raise for a corrupt row.
 UNREADABLE = (DatabaseError, ValueError, ArithmeticError, TypeError)
-# Of SQLSTATE: class 40 is a transaction that was rolled back, 55P03 a lock that was not to be had.
+# SQLSTATE: class 40 is a rolled back transaction, 55P03 a lock that was not available.
 CONFLICTS = ("40", "55P03")
 
-EXPIRED = (Run.State.EXPIRED, "The broker did not take it before its message was too old.")
+EXPIRED = (Run.State.EXPIRED, "The message expired before the broker accepted it.")
 
 logger = EventLogger(__name__)
 
 
 @dataclass(kw_only=True)
 class Engine:
-    """What one beat process does, over and over; any number of them share the work."""
+    """The work of one beat process. Any number of processes share the work."""
 
     store: Store
     publisher: Publisher
@@ -64,28 +64,28 @@ class Engine:
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
     watchdog: Watchdog = field(default_factory=Watchdog)
     lost_messages: LostMessages | None = None
-    # What the broker has answered, and the ledger does not know yet.
+    # Results from the broker that are not in the ledger yet.
     unsettled: deque[BatchResult] = field(default_factory=deque)
     in_flight: set[int] = field(default_factory=set)
-    # Where this pass through the agenda has come to; a new one begins at its head.
+    # The last claimed position of this pass through the agenda; None at its head.
     cursor: tuple[datetime, int] | None = None
     lag: timedelta = ZERO
     last_now: datetime | None = None
-    failed_ticks: int = 0  # in a row
+    failed_ticks: int = 0  # consecutive
     reap_at: datetime | None = None
-    republished_batches: int = 0  # batches of messages that were sent again
+    republished_batches: int = 0  # batches of lost messages
     release_at: datetime | None = None
     backfill_at: datetime | None = None
 
     def tick(self) -> None:
-        """Do what there is to do, and sleep until there is more."""
+        """Do the pending work, then sleep until there is more."""
         try:
             with self.watchdog:
                 pause = self.work()
         except (OperationalError, InterfaceError) as error:
             pause = self.handle_database_error(error)
         except Exception:
-            # A fault of ours, or of a library: it is not to end what all others depend on.
+            # A bug here or in a library must not stop the process that every task depends on.
             logger.exception(LogEvent.TICK_FAILED, "A tick of beat failed")
             connection.close()
             pause = self.back_off()
@@ -95,7 +95,7 @@ class Engine:
             self.waker.wait(pause.total_seconds())
 
     def work(self) -> timedelta:
-        """Do one step of each kind; return how long nothing else is to be done."""
+        """Do one step of each kind of work; return how long to sleep afterwards."""
         pending_work = self.store.pending_work()
         now = pending_work.now
         if self.last_now and now < self.last_now - CLOCK_STEP:
@@ -117,24 +117,22 @@ class Engine:
         return ZERO if is_busy else self.pause(pending_work)
 
     def pause(self, pending_work: PendingWork) -> timedelta:
-        """Return how long to sleep: the broker's answers and changes wake beat before."""
+        """Return how long to sleep. Results of the broker and changed definitions wake beat."""
         if pending_work.next_due_at is None or not self.can_submit:
             return LONGEST_SLEEP
-        if (
-            pending_work.next_due_at <= pending_work.now
-        ):  # others have it, or somebody is writing it
-            return LOCKED_SLEEP
+        if pending_work.next_due_at <= pending_work.now:
+            return LOCKED_SLEEP  # another beat or a writer has the row locked
         return max(min(pending_work.next_due_at - pending_work.now, LONGEST_SLEEP), SHORTEST_SLEEP)
 
     @property
     def can_submit(self) -> bool:
-        """Whether the broker can be given more."""
+        """Whether the publisher accepts more runs."""
         return bool(self.publisher.is_ready) and self.publisher.in_flight < MAX_IN_FLIGHT_RUNS
 
     # --- Definitions --------------------------------------------------------------------------
 
     def end_pauses(self, now: datetime) -> bool:
-        """Resume what was paused until now."""
+        """Resume tasks with a pause that has ended; return whether there were any."""
         tasks = resume_due(at=now)
         for task in tasks:
             logger.info(
@@ -146,7 +144,7 @@ class Engine:
         return bool(tasks)
 
     def plan(self, now: datetime) -> bool:
-        """Plan some of what has changed; return whether there may be more to do at once."""
+        """Plan a batch of changed tasks; return whether there may be more work right now."""
         try:
             planned = plan(self.store, now, limit=PLAN_BATCH_SIZE)
         except UNREADABLE as error:
@@ -168,7 +166,10 @@ class Engine:
         return planned.count > 0
 
     def handle_clock_step(self, before: datetime, now: datetime) -> None:
-        """Let slots come again, since the clock was set back; those in the ledger are not sent."""
+        """Rewind the agenda, because the clock was set back.
+
+        Slots become due again; slots that already have a run in the ledger are not sent again.
+        """
         logger.warning(
             LogEvent.CLOCK_SET_BACK,
             "The clock was set back from %(before)s to %(now)s",
@@ -182,10 +183,10 @@ class Engine:
     # --- Runs ---------------------------------------------------------------------------------
 
     def publish(self, pending_work: PendingWork) -> bool:
-        """Hand runs to the broker; return whether there may be more to hand over at once."""
+        """Hand runs to the publisher; return whether there may be more work right now."""
         is_busy, now = False, pending_work.now
         if pending_work.has_buffered and (self.release_at is None or now >= self.release_at):
-            # Not each time: that reads all that wait, those of a backfill, too.
+            # Not in each tick: it reads all buffered runs, those of backfills included.
             self.release_at = now + LOCKED_SLEEP
             release_buffered(self.store, now)
         if pending_work.has_unsent and self.can_submit:
@@ -197,14 +198,14 @@ class Engine:
         return is_busy
 
     def backfill(self, now: datetime) -> bool:
-        """Let backfilled runs have their turn, now and then; return whether some have it."""
+        """Release backfilled runs, at intervals; return whether any were released."""
         if self.backfill_at and now < self.backfill_at:
             return False
         self.backfill_at = now + BACKFILL_INTERVAL
         return release_backfilled(self.store, now, at_once=settings.BACKFILL_AT_ONCE)
 
     def claim(self, now: datetime) -> bool:
-        """Claim a batch and hand it to the broker; return whether there may be more."""
+        """Claim a batch and hand it to the publisher; return whether there may be more."""
         try:
             claimed = claim(
                 self.store, now, after=self.cursor, limit=self.store.batch, grace=self.grace
@@ -226,7 +227,7 @@ class Engine:
         self.hand_over(claimed, now)
         was_at_head = self.cursor is None
         self.cursor = claimed.last if claimed.count == self.store.batch else None
-        # At the head and with nothing to lock: others have it all.
+        # Nothing to lock at the head: other beats have all due tasks.
         return claimed.count > 0 or not was_at_head
 
     def claim_one(self, task_id: int, now: datetime) -> None:
@@ -234,7 +235,7 @@ class Engine:
         self.hand_over(claim(self.store, now, task_id=task_id, limit=1, grace=self.grace), now)
 
     def hand_over(self, claimed: Claim, now: datetime) -> None:
-        """Give the broker what was claimed."""
+        """Hand claimed runs to the publisher."""
         self.lag = now - claimed.oldest_due_at if claimed.oldest_due_at else ZERO
         if claimed.cancelled:
             self.revoke(claimed.cancelled)
@@ -243,12 +244,12 @@ class Engine:
             self.publisher.submit(claimed.batch_id, claimed.runs)
 
     def relay(self, now: datetime) -> bool:
-        """Publish again, under the same ids, what a crash or the broker has left."""
+        """Republish, under the same ids, a batch that a crash or the broker left in the outbox."""
         taken = self.store.take_unsent(now)
         if taken is None:
             return False
         batch_id, pending = taken
-        if batch_id in self.in_flight:  # it is slow, not lost
+        if batch_id in self.in_flight:  # still with our publisher: slow, not lost
             return False
         runs = [run for run in pending if not has_expired(run, now)]
         if len(runs) < len(pending) or not runs:
@@ -272,7 +273,7 @@ class Engine:
         return True
 
     def settle(self, now: datetime) -> None:
-        """Write down what the broker has answered."""
+        """Record the broker's results in the ledger."""
         self.unsettled += self.publisher.take_results()
         while self.unsettled:
             result = self.unsettled[0]
@@ -297,7 +298,7 @@ class Engine:
             self.unsettled.popleft()
 
     def reap(self, now: datetime) -> bool:
-        """End what no worker tells of any more; return whether there may be more of it."""
+        """Give up runs that no worker reports on; return whether there may be more of them."""
         give_up_unreported(self.store, now)
         is_busy = reap(self.store, now)
         self.republish_lost(now)
@@ -305,10 +306,10 @@ class Engine:
         return is_busy
 
     def republish_lost(self, now: datetime) -> None:
-        """Publish once more what the broker has lost, where there is such.
+        """Republish messages that the broker has lost.
 
-        Such a batch is in no outbox, and so has a number of its own: when it fails, it is missed
-        again.
+        The batch is not in the outbox, so it gets a negative number in place of an id. If it
+        fails, the next check finds the messages lost again.
         """
         if self.lost_messages is None or not self.can_submit:
             return
@@ -318,15 +319,15 @@ class Engine:
             self.in_flight.add(-self.republished_batches)
             self.publisher.submit(-self.republished_batches, runs)
 
-    # --- Trouble ------------------------------------------------------------------------------
+    # --- Errors -------------------------------------------------------------------------------
 
     def process_one_by_one(
-        self, ids: Sequence[int], serve: Callable[[int], object], now: datetime
+        self, ids: Sequence[int], process: Callable[[int], object], now: datetime
     ) -> None:
-        """Serve tasks each by itself, and put off the one that cannot be read."""
+        """Process each task by itself, and quarantine the tasks that cannot be read."""
         for pk in ids:
             try:
-                serve(pk)
+                process(pk)
             except UNREADABLE as error:
                 raise_if_unavailable(error)
                 with transaction.atomic():
@@ -334,8 +335,8 @@ class Engine:
                     self.store.quarantine([quarantine_of(pk, failures, error, now=now)])
 
     def handle_database_error(self, error: Exception) -> timedelta:
-        """Return how long to wait for the database, which does not answer."""
-        if is_conflict(error):  # another transaction went first
+        """Return how long to wait after a database error; log the first of an outage."""
+        if is_conflict(error):  # a conflict with another transaction
             return SHORTEST_SLEEP
         connection.close()
         self.waker.stop_listening()
@@ -348,25 +349,25 @@ class Engine:
         return self.back_off()
 
     def back_off(self) -> timedelta:
-        """Return the wait after one more failed tick."""
+        """Count a failed tick; return how long to wait."""
         self.failed_ticks += 1
         return backoff(self.failed_ticks, first=FIRST_BACKOFF, longest=LONGEST_BACKOFF)
 
     def record_recovery(self) -> None:
-        """Say so, once, when a tick has succeeded again."""
+        """Log the first successful tick after an outage."""
         if self.failed_ticks:
             logger.info(LogEvent.DATABASE_RECOVERED, "The database answers again")
             self.failed_ticks = 0
             self.reap_at = None
 
     def write_heartbeat(self, now: datetime) -> None:
-        """Show that this beat lives, and that its batches are not left behind."""
+        """Write the heartbeat, and extend the timeout of this beat's batches in the outbox."""
         self.heartbeat.write(now, lag=self.lag, publish_error=self.publisher.trouble)
         self.store.keep_out(self.in_flight, now=now)
         self.lag = ZERO
 
     def stop(self, *, timeout_seconds: float) -> None:
-        """Finish what is with the broker, as far as it answers in so many seconds."""
+        """Wait for outstanding confirmations up to the timeout, then close everything."""
         self.publisher.close(timeout_seconds=timeout_seconds)
         try:
             self.settle(self.store.now())
@@ -384,17 +385,17 @@ class Engine:
 
 
 def has_expired(run: Outgoing, now: datetime) -> bool:
-    """Tell whether a message would be too old for any worker."""
+    """Return whether the message has expired: a worker would discard it."""
     expires: str | None = json.loads(run.options).get("expires")
     return expires is not None and datetime.fromisoformat(expires) <= now
 
 
 def raise_if_unavailable(error: Exception) -> None:
-    """Raise an error again that tells of the database and not of what is in it."""
+    """Raise the error again if it is about the database itself, not about a row."""
     if isinstance(error, InterfaceError | OperationalError):
         raise error
 
 
 def is_conflict(error: Exception) -> bool:
-    """Tell whether a transaction only came in another's way, or waited for its locks."""
+    """Return whether a transaction failed only for a conflict with another, or its locks."""
     return str(getattr(error.__cause__, "sqlstate", None) or "").startswith(CONFLICTS)

@@ -1,12 +1,12 @@
-"""Messages that the broker itself has lost: found out, and sent again under the same id.
+"""Find messages that the broker has lost, and republish them under the same id.
 
-A run that is `queued` for long waits in its queue, or in the hands of a worker, or its message is
-gone: with a worker that was killed on a broker that gives messages away for good, or with a node
-of RabbitMQ that came back empty. Nobody can ask a broker for a message. But one whose queue is
-empty does not wait there. So it is sent again, and the claim of the worker makes that harmless
-where it was only in some worker's hands. How often grows rarer each time.
+If a run is `queued` for long, its message waits in the queue, is held by a worker, or is lost:
+with a killed worker, if the broker deletes messages on delivery, or with a RabbitMQ node that came
+back empty. A broker cannot be asked for one message. But if the queue is empty, the message does
+not wait there, so it is republished. If a worker held it after all, the worker's claim of the run
+discards the duplicate. The interval grows with each republication.
 
-The state of the run stays as it is: it is a message that is sent again, not a run.
+The run's state does not change: a message is republished, not a run.
 """
 
 import json
@@ -32,36 +32,39 @@ from scheduler_api.runs.models import Run
 from scheduler_api.scheduler.models import Republication
 from scheduler_api.scheduler.store import outgoing
 
-# For so long a run may wait before anybody asks where its message is.
+# A run that is queued for this long is suspect: its queue is checked.
 CHECK_AFTER = timedelta(seconds=60)
-# From one repeat of a run to the next: as long as the patience, then twice as long each time.
+# Back-off between republications of a run: it starts at CHECK_AFTER and doubles.
 LONGEST_BACKOFF = timedelta(hours=1)
-CHECK_BATCH_SIZE = 2000  # runs, in one look
-MAX_REPUBLISHED_PER_QUEUE = 500  # runs of a queue whose repeats are out
-REPUBLISHED = "Its queue was empty, and no worker had told of it: its message was sent again."
+CHECK_BATCH_SIZE = 2000  # runs
+MAX_REPUBLISHED_PER_QUEUE = 500  # runs that have not started since
+REPUBLISHED = "The queue was empty and no worker had reported the run: republished the message."
 
 logger = EventLogger(__name__)
 
 
 def waiting() -> QuerySet[Run]:
-    """Select the runs that a worker is to start; by the index of what has not ended."""
+    """Select the queued runs that no worker has started; by the index of active runs."""
     queued = Run.objects.filter(ended_as=None, state=Run.State.QUEUED)
     return queued.filter(started_at=None, lease_until=None)
 
 
 @dataclass(kw_only=True)
 class LostMessages:
-    """What one beat knows of them. `queue_of` tells where a run was sent; None for who knows."""
+    """The check for lost messages of one beat.
+
+    `queue_of` returns the queue of a task and its options, or None if it is not known.
+    """
 
     queue_of: Callable[[str, str], str | None]
     depth_probe: QueueDepthProbe
-    # By queue, the runs that are suspects there, and that the broker was asked about.
+    # The suspect runs by queue, for which the broker was asked for the depth.
     suspects: dict[str, list[UUID]] = field(default_factory=dict)
-    # Where the last look ended, so that a long queue does not hide the others.
+    # The end of the last check, so that a long queue does not hide the others.
     cursor: tuple[datetime, UUID] | None = None
 
     def check(self, now: datetime) -> list[Outgoing]:
-        """Return runs that are to be sent again, and ask about others: their turn is next time."""
+        """Return runs to republish, and ask for the queue depths of the next suspects."""
         depths = self.depth_probe.take()
         if depths is None:
             return []
@@ -72,7 +75,7 @@ class LostMessages:
         return again
 
     def find(self, now: datetime) -> dict[str, list[UUID]]:
-        """Return runs that wait longer than they should, by their queue."""
+        """Return suspect runs by queue: queued for longer than CHECK_AFTER."""
         since = now - CHECK_AFTER
         runs = waiting().filter(created_at__lt=since, queued_at__lt=since)
         if self.cursor is not None:
@@ -97,7 +100,7 @@ class LostMessages:
         return suspects
 
     def republish_drained(self, depths: Mapping[str, Depth], now: datetime) -> list[Outgoing]:
-        """Return those whose queue is empty, where only workers take from it that tell of runs."""
+        """Republish the suspects of each drained queue; return them."""
         workers = alive_worker_counts()
         again = []
         for queue, ids in self.suspects.items():
@@ -113,33 +116,34 @@ class LostMessages:
 
 
 def is_drained(depth: Depth, workers: int) -> bool:
-    """Tell whether nothing waits in a queue, and all who take from it are so many workers.
+    """Return whether a queue is empty and only recorded workers consume from it.
 
-    Another may run without telling of it, and so would run what is sent again.
+    `workers` is the number of recorded workers. Another consumer might be running the message
+    without reporting it, and would then run the republished message as well.
     """
     all_are_known = depth.consumers is None or depth.consumers <= workers
     return depth.ready == 0 and workers > 0 and all_are_known
 
 
 def alive_worker_counts() -> Counter[str]:
-    """Return how many workers that tell of runs take from each queue."""
+    """Return the number of alive recorded workers by queue."""
     living = Worker.objects.filter(IS_ALIVE).values_list("queues", flat=True)
     return Counter(queue for queues in living for queue in queues)
 
 
 @transaction.atomic
 def republish(ids: Collection[UUID], queue: str, now: datetime) -> list[Outgoing]:
-    """Note that runs of a queue are sent again, as many as may be, and return them.
+    """Record the republication of runs of a queue, up to the limit, and return them.
 
-    No more are out at once than so many: a worker that has taken all of a long queue into its
-    hands leaves it empty, and is not to get all of it once more.
+    The limit is on republished runs that have not started: a worker that has prefetched a whole
+    long queue leaves it empty, and must not get the whole queue again.
     """
     Republication.objects.exclude(Exists(waiting().filter(pk=OuterRef("run_id")))).delete()
     remaining = MAX_REPUBLISHED_PER_QUEUE - Republication.objects.filter(queue=queue).count()
     runs = waiting().filter(pk__in=ids).order_by("created_at", "pk").values_list("pk", flat=True)
     can_skip = connection.features.has_select_for_update_skip_locked
     locked = list(runs.select_for_update(skip_locked=can_skip))
-    # Now that they are locked: another beat may have been here.
+    # Read after locking: another beat may have republished some.
     known = Republication.objects.in_bulk(locked)
     new = [pk for pk in locked if pk not in known][: max(remaining, 0)]
     due = [pk for pk in locked if pk in known and known[pk].not_before_at <= now]
@@ -157,21 +161,24 @@ def republish(ids: Collection[UUID], queue: str, now: datetime) -> list[Outgoing
 def republication_of(
     run_id: UUID, queue: str, before: Republication | None, now: datetime
 ) -> Republication:
-    """Return the row of a run that is sent once more."""
+    """Return the row that records one more republication of a run."""
     count = before.count if before else 0
     pause = backoff(count + 1, first=CHECK_AFTER, longest=LONGEST_BACKOFF)
     return Republication(run_id=run_id, queue=queue, count=count + 1, not_before_at=now + pause)
 
 
 def router_of(app: Celery) -> Callable[[str, str], str | None]:
-    """Return what tells the queue that Celery sends a run to, by its task and its options."""
+    """Return a function that gives the queue to which Celery sends a task with options.
+
+    It returns None if the queue depends on the arguments, or if the route has no queue.
+    """
 
     @lru_cache(4096)
     def queue_of(task: str, options: str) -> str | None:
         asked = json.loads(options)
         routers = app.amqp.router.routes  # type: ignore[attr-defined]
         if not all(isinstance(router, MapRoute) for router in routers):
-            return None  # it may look at the arguments
+            return None  # a custom router may depend on the arguments
         known: Any = app.tasks.get(task)
         own = known._get_exec_options() if known else {}
         names = ("queue", "exchange", "routing_key")
@@ -179,7 +186,7 @@ def router_of(app: Celery) -> Callable[[str, str], str | None]:
         route = {name: value for name, value in route.items() if value}
         try:
             route_taken: dict[str, Any] = app.amqp.router.route(route, task, task_type=known)
-        except Exception:  # noqa: BLE001 - a route of the project's; publishing it has failed, too
+        except Exception:  # noqa: BLE001 - the project's route is broken; publishing failed, too
             return None
         if "exchange" in route_taken or "routing_key" in route_taken:
             return None

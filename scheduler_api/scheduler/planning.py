@@ -1,4 +1,4 @@
-"""From a changed definition to its next slot."""
+"""Plan: find the next slot of each new or changed periodic task."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,16 +36,16 @@ logger = EventLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """How many tasks were planned, and whether one of them is due already."""
+    """The number of planned tasks, and whether one of them is due already."""
 
     count: int
     is_due: bool
 
 
 def plan(store: Store, now: datetime, *, ids: Sequence[int] | None = None, limit: int) -> Planned:
-    """Find the next slot of tasks whose definition has changed, and of new ones; of `ids` alone.
+    """Find the next slot of new and changed tasks; if `ids` is given, of these only.
 
-    A task that cannot be planned is tried again later; it holds up no other.
+    A task that cannot be planned is quarantined and does not delay the others.
     """
     missed: list[Run] = []
     planned: list[Agenda] = []
@@ -57,14 +57,14 @@ def plan(store: Store, now: datetime, *, ids: Sequence[int] | None = None, limit
         )
         for agenda_entry in agenda_entries:
             task = tasks.get(agenda_entry.pk)
-            if task is None:  # deleted where no trigger was
+            if task is None:  # deleted while the triggers were not installed
                 Agenda.objects.filter(pk=agenda_entry.pk).delete()
                 continue
             task.agenda = agenda_entry
             try:
                 missed += missed_by(task, now=now)
                 plan_one(task)
-            except Exception as error:  # noqa: BLE001 - whatever is written there, others go on
+            except Exception as error:  # noqa: BLE001 - a bad row must not stop the others
                 failed.append(quarantine_of(task.pk, agenda_entry.failures, error, now=now))
             else:
                 planned.append(agenda_entry)
@@ -76,30 +76,34 @@ def plan(store: Store, now: datetime, *, ids: Sequence[int] | None = None, limit
 
 
 def plan_one(task: PeriodicTask) -> None:
-    """Write the next slot into a task's place in the agenda, in memory; raise InvalidSchedule."""
+    """Set the next slot on the task's agenda entry, without saving; raise InvalidSchedule."""
     agenda_entry: Agenda = task.agenda
     digest = timing_digest(task)
     if digest == DISABLED_DIGEST:
         agenda_entry.slot_at = agenda_entry.due_at = None
         agenda_entry.slots_after_at = agenda_entry.stale_at
     else:
-        start = slot_cursor_of(task)
-        agenda_entry.slot_at = slot_at = first_slot(task, start)
+        cursor = slot_cursor_of(task)
+        agenda_entry.slot_at = slot_at = first_slot(task, cursor)
         if slot_at is None:
-            refuse_never_due(task, start)
+            refuse_never_due(task, cursor)
         jitter = managed_settings(task).jitter_seconds
         agenda_entry.due_at = slot_at and due_at(task.pk, slot_at, jitter)
-        agenda_entry.anchor_at, agenda_entry.slots_after_at = start.anchor_at, start.slots_after_at
+        agenda_entry.anchor_at = cursor.anchor_at
+        agenda_entry.slots_after_at = cursor.slots_after_at
     agenda_entry.timing_digest = digest
     agenda_entry.failures, agenda_entry.last_error = 0, ""
 
 
-def refuse_never_due(task: PeriodicTask, start: SlotCursor) -> None:
-    """Raise InvalidSchedule for a schedule without any slot; one may just have had its last."""
+def refuse_never_due(task: PeriodicTask, cursor: SlotCursor) -> None:
+    """Raise InvalidSchedule if the schedule has no slot at all.
+
+    A task that has run its last slot is not refused.
+    """
     if is_done(task) or task.clocked:
         return
-    schedule = schedule_from(task, start.anchor_at)
-    if next_slot(schedule, start.after) is None:
+    schedule = schedule_from(task, cursor.anchor_at)
+    if next_slot(schedule, cursor.after) is None:
         raise InvalidSchedule(
             "This schedule has no slot in the future, so it would never run.",
             field="schedule",
@@ -108,7 +112,7 @@ def refuse_never_due(task: PeriodicTask, start: SlotCursor) -> None:
 
 
 def missed_by(task: PeriodicTask, *, now: datetime) -> list[Run]:
-    """Return what stands for a slot that had passed when its task was disabled."""
+    """Return a missed run if a slot was due, but not resolved, when its task was disabled."""
     agenda_entry: Agenda = task.agenda
     slot_at, stale_at = agenda_entry.slot_at, agenda_entry.stale_at
     if task.enabled or not slot_at or not stale_at or slot_at > stale_at:
@@ -128,7 +132,7 @@ def missed_by(task: PeriodicTask, *, now: datetime) -> list[Run]:
 
 
 def quarantine_of(task_id: int, failures: int, error: object, *, now: datetime) -> Quarantine:
-    """Return when a task is tried again that could not be planned or sent, and why it was not."""
+    """Log that a task could not be planned or sent; return its quarantine with the next try."""
     wait = backoff(failures + 1, first=FIRST_BACKOFF, longest=LONGEST_BACKOFF)
     why = " ".join(str(error).split()) or type(error).__name__
     logger.warning(

@@ -11,7 +11,7 @@ import pytest
 
 from project.embedded.up import PROCESSES
 from scheduler_api.periodic_tasks.agenda_check import Report
-from scheduler_api.periodic_tasks.triggers.installation import Faults
+from scheduler_api.periodic_tasks.triggers.installation import TriggerFaults
 from tests.journeys.service import ROOT, START_SECONDS, Service, wait_for
 
 PAGE = (ROOT / "docs/operating.md").read_text()
@@ -68,7 +68,7 @@ def test_a_command_shows_what_it_says(embedded: Service, shown: str, script: str
 
 def test_what_a_check_finds_is_said_as_shown() -> None:
     report = Report(
-        triggers=Faults(
+        triggers=TriggerFaults(
             missing=["trigger scheduler_api_task_updated"],
             different=["trigger scheduler_api_task_deleted"],
         ),

@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
 ]
 
-UNCHANGED = "Nothing was changed: --repair mends it."
+UNCHANGED = "Nothing was changed. Run with --repair to repair these faults."
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +53,7 @@ def refuse() -> list[str]:
 
 
 def test_a_good_agenda_is_left_alone():
-    assert check() == check("--repair") == ["The agenda is as it should be."]
+    assert check() == check("--repair") == ["The agenda is consistent."]
     assert stale_names() == []
 
 
@@ -96,10 +96,10 @@ def test_triggers_are_put_in_and_each_task_is_marked(spoil, sentence):
     assert faults_of(connection)
     assert stale_names() == []
 
-    assert check("--repair") == [sentence, "All of it is mended."]
+    assert check("--repair") == [sentence, "All faults are repaired."]
     assert stale_names() == ["Task 0", "Task 1", "Task 2"]
     plan()
-    assert check() == ["The agenda is as it should be."]
+    assert check() == ["The agenda is consistent."]
 
 
 def test_all_triggers_may_be_missing():
@@ -139,7 +139,7 @@ def test_a_trigger_that_is_there_and_does_nothing_is_found(name, sql):
 
     sentence = f"Changed or disabled: {name}."
     assert refuse() == [sentence]
-    assert check("--repair") == [sentence, "All of it is mended."]
+    assert check("--repair") == [sentence, "All faults are repaired."]
     assert not faults_of(connection)
 
 
@@ -152,7 +152,7 @@ def test_a_task_without_a_row_gets_one():
 
     assert refuse() == [sentence]
     assert len(ids()) == 2
-    assert check("--repair") == [sentence, "All of it is mended."]
+    assert check("--repair") == [sentence, "All faults are repaired."]
     assert stale_names() == ["Task 1"]
 
 
@@ -162,7 +162,7 @@ def test_a_row_without_a_task_goes():
 
     assert refuse() == [sentence]
     assert len(ids()) == 4
-    assert check("--repair") == [sentence, "All of it is mended."]
+    assert check("--repair") == [sentence, "All faults are repaired."]
     assert len(ids()) == 3
     assert stale_names() == []
 
@@ -176,7 +176,7 @@ def test_a_row_for_another_schedule_is_marked(monkeypatch, chunk):
 
     assert refuse() == [sentence]
     assert stale_names() == []
-    assert check("--repair") == [sentence, "All of it is mended."]
+    assert check("--repair") == [sentence, "All faults are repaired."]
     assert stale_names() == ["Task 0", "Task 2"]
 
 
@@ -185,7 +185,7 @@ def test_what_beat_will_look_at_anyway_is_not_counted():
     PeriodicTask.objects.filter(name="Task 1").update(enabled=False)
     Agenda.objects.filter(periodic_task__name="Task 1").update(timing_digest="other", stale=False)
 
-    assert check() == ["The agenda is as it should be."]
+    assert check() == ["The agenda is consistent."]
 
 
 def test_a_schedule_that_changed_unseen_is_found():
@@ -194,10 +194,10 @@ def test_a_schedule_that_changed_unseen_is_found():
     found = refuse()
     assert found[-1] == "Agenda rows planned from an outdated schedule: 3."
 
-    assert check("--repair")[-1] == "All of it is mended."
+    assert check("--repair")[-1] == "All faults are repaired."
 
     plan()
-    assert check() == ["The agenda is as it should be."]
+    assert check() == ["The agenda is consistent."]
 
 
 def test_a_row_that_no_schedule_can_be_read_from_is_no_obstacle():
@@ -205,7 +205,7 @@ def test_a_row_that_no_schedule_can_be_read_from_is_no_obstacle():
     IntervalSchedule.objects.update(every=-5, period="fortnights")
     plan()
 
-    assert check() == ["The agenda is as it should be."]
+    assert check() == ["The agenda is consistent."]
 
 
 def queries_of_a_check() -> int:

@@ -11,7 +11,7 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.periodic_tasks.triggers.installation import faults_of, install, remove
-from scheduler_api.periodic_tasks.triggers.migrating import ensure, make_way
+from scheduler_api.periodic_tasks.triggers.migrating import ensure_installed, remove_for_migration
 from tests.api.periodic_tasks.examples import stored
 from tests.scheduler.agenda import ids, settle, stale_names
 
@@ -56,11 +56,11 @@ def test_a_later_migration_passes(model, column, caplog):
     stored(name="one")
     settle()
 
-    make_way(using="default", plan=[*OF_BEAT, *OF_OURS])
+    remove_for_migration(using="default", plan=[*OF_BEAT, *OF_OURS])
     alter(model, column)
     PeriodicTask.objects.update(queue="unseen")
     assert stale_names() == []
-    ensure(using="default")
+    ensure_installed(using="default")
 
     assert not faults_of(connection)
     assert stale_names() == ["one"]
@@ -78,12 +78,12 @@ def test_it_would_not_pass_otherwise():
 
 def test_what_came_and_went_meanwhile_comes_and_goes():
     pk_of_gone = stored(name="gone").pk
-    make_way(using="default", plan=OF_BEAT)
+    remove_for_migration(using="default", plan=OF_BEAT)
     new = stored(name="new")
     PeriodicTask.objects.filter(name="gone").delete()
     assert ids() == [pk_of_gone] != [new.pk]
 
-    ensure(using="default")
+    ensure_installed(using="default")
 
     assert ids() == [new.pk]
     assert stale_names() == ["new"]
@@ -93,9 +93,9 @@ def test_migrations_of_others_leave_them_alone(caplog):
     stored(name="one")
     settle()
 
-    make_way(using="default", plan=OF_OTHERS)
+    remove_for_migration(using="default", plan=OF_OTHERS)
     assert not faults_of(connection)
-    ensure(using="default")
+    ensure_installed(using="default")
 
     assert stale_names() == []
     assert not [record for record in caplog.records if "trigger" in record.message]

@@ -1,4 +1,4 @@
-"""`manage.py check_agenda`: whether beat has noticed all that was written."""
+"""`manage.py check_agenda`: check, and repair, the agenda and its triggers."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -10,24 +10,24 @@ from scheduler_api.periodic_tasks.agenda_check import check_agenda
 
 
 class Command(BaseCommand):
-    """Say what is wrong, a line for each kind of it; exit code 1 where it stays so."""
+    """Print a line for each kind of fault; exit with code 1 if faults remain."""
 
-    help = "Compare beat's agenda, and the triggers that keep it, with the periodic tasks."
+    help = "Compare beat's agenda and its triggers with the periodic tasks."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("--repair", action="store_true", help="Mend what is wrong.")
+        parser.add_argument("--repair", action="store_true", help="Repair the faults found.")
         parser.add_argument("--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print what was found."""
+        """Print the findings."""
         report = check_agenda(repair=options["repair"], using=options["database"])
         sentences = list(report.sentences())
         for sentence in sentences:
             self.stdout.write(sentence)
         if not sentences:
-            self.stdout.write("The agenda is as it should be.")
+            self.stdout.write("The agenda is consistent.")
         elif options["repair"]:
-            self.stdout.write("All of it is mended.")
+            self.stdout.write("All faults are repaired.")
         else:
-            raise CommandError("Nothing was changed: --repair mends it.")
+            raise CommandError("Nothing was changed. Run with --repair to repair these faults.")

@@ -1,4 +1,4 @@
-"""`manage.py create_api_key`: a key from the command line, for who has none yet."""
+"""`manage.py create_api_key`: create an API key from the command line, such as the first one."""
 
 from argparse import ArgumentParser
 from datetime import UTC, datetime
@@ -15,9 +15,9 @@ from scheduler_api.http.problems import Problem
 
 
 class Command(BaseCommand):
-    """Make a key, and print it: it is not kept, and cannot be shown again."""
+    """Create a key and print it. Only its digest is stored, so it cannot be shown again."""
 
-    help = "Make a key of a service account, which is made if there is none of that name."
+    help = "Create a key of a service account. The account is created if it does not exist."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
@@ -28,13 +28,13 @@ class Command(BaseCommand):
             default=[],
             choices=Scope.values,
             metavar="SCOPE",
-            help=f"What a new account may do: {', '.join(Scope.values)}.",
+            help=f"Scopes of a new account: {', '.join(Scope.values)}.",
         )
         parser.add_argument(
             "--expires",
             type=datetime.fromisoformat,
-            metavar="MOMENT",
-            help="From when on the key is refused, as 2028-01-01T00:00:00Z; by default never.",
+            metavar="DATETIME",
+            help="When the key expires, such as 2028-01-01T00:00:00Z; by default never.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -46,13 +46,13 @@ class Command(BaseCommand):
             raise CommandError("--expires is in the past.")
         existing = ServiceAccount.objects.filter(name=name).first()
         if existing is None and not scopes:
-            raise CommandError(f"There is no account {name!r}: to make it, say its --scopes.")
+            raise CommandError(f"Account {name!r} does not exist. Pass --scopes to create it.")
         if existing is None:
             self.check_name(name)
         if existing and scopes and set(scopes) != set(existing.scopes):
             raise CommandError(
-                f"The account {name!r} has the scopes {', '.join(existing.scopes)}: leave out "
-                "--scopes, or change the account over the API."
+                f"Account {name!r} has the scopes {', '.join(existing.scopes)}. Omit --scopes, or "
+                "change the account through the API."
             )
         try:
             account = account_named(name, scopes, by=COMMAND_LINE)

@@ -1,4 +1,4 @@
-"""`manage.py deliver_webhooks`: tells webhooks what has come of runs."""
+"""`manage.py deliver_webhooks`: the process that sends webhook deliveries."""
 
 import signal
 from typing import Any
@@ -12,14 +12,14 @@ logger = EventLogger(__name__)
 
 
 class Command(BaseCommand):
-    """Run until SIGTERM or Ctrl-C; what is on its way then may arrive."""
+    """Run until SIGTERM or Ctrl-C. Deliveries in progress may complete."""
 
-    help = "Deliver webhooks, until it is stopped. Any number of these processes share the work."
-    # The database need not answer yet.
+    help = "Deliver webhooks until stopped. Any number of these processes share the work."
+    # The database may still be unavailable at the start.
     requires_migrations_checks = False
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Send what is due."""
+        """Send due deliveries."""
         sender = Sender()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, sender.stop)

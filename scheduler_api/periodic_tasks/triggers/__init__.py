@@ -1,6 +1,7 @@
-"""Triggers that keep the agenda: whoever writes a definition, beat learns of it.
+"""Database triggers that maintain the agenda, so that beat sees every change of a definition.
 
-The ORM, `update()`, `bulk_create()`, `loaddata`, Django's admin and raw SQL all pass here. A row
-of the agenda is made with its periodic task, marked stale when a column of the definition really
-changes, and deleted with it, in the writer's own transaction. On PostgreSQL beat is woken, too.
+They fire for the ORM, `update()`, `bulk_create()`, `loaddata`, Django's admin and raw SQL. In the
+writer's transaction, they insert an agenda row with its periodic task, mark the row stale when the
+value of a definition column changes, and delete it with the task. On PostgreSQL they also wake
+beat.
 """

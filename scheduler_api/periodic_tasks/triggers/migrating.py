@@ -1,9 +1,9 @@
-"""Migrations and the triggers: taken off before, put in after.
+"""Remove the triggers before a migration that they would block, and install them afterwards.
 
-A database does not let a migration of django-celery-beat pass the triggers. PostgreSQL refuses to
-change the type of a column that one names, and drops the trigger with the column. SQLite, where
-Django changes a table by making it anew, drops its triggers, and refuses to rename the new table
-while another trigger names it.
+The triggers block migrations of django-celery-beat. PostgreSQL refuses to change the type of a
+column that a trigger names, and drops the trigger with the column. On SQLite, where Django changes
+a table by rebuilding it, the database drops the table's triggers, and refuses to rename the new
+table while another trigger names it.
 """
 
 from typing import Any
@@ -24,36 +24,38 @@ from scheduler_api.periodic_tasks.triggers.installation import (
 
 logger = EventLogger(__name__)
 
-# The apps whose migrations the triggers may stand in the way of. On PostgreSQL those of our own
-# tables pass, but for `jitter_seconds`: each of our releases would have all tasks planned anew.
-STANDS_IN_THE_WAY_OF = {
+# The apps with migrations that the triggers may block. On PostgreSQL, migrations of our own tables
+# pass, except for `jitter_seconds`; removing the triggers would replan all tasks at each release.
+BLOCKED_APPS = {
     "postgresql": {"django_celery_beat"},
     "sqlite": {"django_celery_beat", "scheduler_api"},
 }
-WANTED_FROM = ("scheduler_api", "0003_agenda_triggers")
+FIRST_MIGRATION = ("scheduler_api", "0003_agenda_triggers")
 
 
 def connect(sender: object) -> None:
-    """Follow the migrations; `sender` is our app's configuration."""
-    pre_migrate.connect(make_way, sender=sender)
-    post_migrate.connect(ensure, sender=sender)
+    """Connect to the migration signals; `sender` is our app's configuration."""
+    pre_migrate.connect(remove_for_migration, sender=sender)
+    post_migrate.connect(ensure_installed, sender=sender)
 
 
-def make_way(*, using: str, plan: list[tuple[Migration, bool]] | None = None, **_: Any) -> None:
-    """Take the triggers off before a migration that they may stand in the way of."""
+def remove_for_migration(
+    *, using: str, plan: list[tuple[Migration, bool]] | None = None, **_: Any
+) -> None:
+    """Remove the triggers before a migration that they may block."""
     connection = connections[using]
     apps = {migration.app_label for migration, _ in plan or []}
-    if apps & STANDS_IN_THE_WAY_OF.get(connection.vendor, set()) and remove(connection):
+    if apps & BLOCKED_APPS.get(connection.vendor, set()) and remove(connection):
         logger.info(
             LogEvent.TRIGGERS_REMOVED,
             "Removed the agenda's triggers until the migrations are done.",
         )
 
 
-def ensure(*, using: str, **_: Any) -> None:
-    """Put the triggers in where they are missing or different, and mark each task then."""
+def ensure_installed(*, using: str, **_: Any) -> None:
+    """Install the triggers if any is missing or different; all tasks are then marked stale."""
     connection = connections[using]
-    if not is_wanted(connection):
+    if not has_agenda(connection):
         return
     faults = faults_of(connection)
     if faults:
@@ -67,7 +69,7 @@ def ensure(*, using: str, **_: Any) -> None:
         )
 
 
-def is_wanted(connection: BaseDatabaseWrapper) -> bool:
-    """Tell whether a database is one of ours, and migrated so far."""
+def has_agenda(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether a database is supported and has the agenda's tables."""
     recorder = MigrationRecorder(connection)
-    return connection.vendor in DIALECTS and WANTED_FROM in recorder.applied_migrations()
+    return connection.vendor in DIALECTS and FIRST_MIGRATION in recorder.applied_migrations()

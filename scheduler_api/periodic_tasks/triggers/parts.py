@@ -1,4 +1,4 @@
-"""What the triggers look at, and the parts they are made of."""
+"""The tables and columns that the triggers watch, and the SQL parts that make them up."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from django_celery_beat.models import (
 from scheduler_api.periodic_tasks.models import ManagedTask
 
 TASKS = PeriodicTask._meta.db_table
-HALVES = ManagedTask._meta.db_table
+MANAGED_TASKS = ManagedTask._meta.db_table
 SCHEDULES = {
     "interval": IntervalSchedule._meta.db_table,
     "crontab": CrontabSchedule._meta.db_table,
@@ -22,7 +22,7 @@ SCHEDULES = {
     "clocked": ClockedSchedule._meta.db_table,
 }
 
-# The columns of a definition: when one of these changes, beat looks at the task again.
+# The columns of a definition: a change of one of these makes beat plan the task again.
 TASK_COLUMNS = [
     "name",
     "task",
@@ -55,18 +55,18 @@ PREFIX = "scheduler_api_"
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A trigger or a function: what makes it, and the essence of what the database tells of it."""
+    """A trigger or a function: the SQL that creates it, and that SQL normalized for comparison."""
 
     name: str
     sql: str
-    essence: str
+    normalized_sql: str
 
 
-def essence_of(sql: str) -> str:
-    """Reduce SQL to what two ways to write the same statement have in common.
+def normalize(sql: str) -> str:
+    """Reduce SQL so that two spellings of the same statement become equal.
 
-    A database tells of a trigger in its own words: with other spaces, parentheses, quotes and
-    capitals, with types, and with the schema before the table.
+    A database returns the definition of a trigger with different spaces, parentheses, quotes and
+    case, with type casts, and with the schema before the table.
     """
     bare = re.sub(r'[\s()";]+|::\w+', " ", sql.lower())
     qualified = rf"\b\w+\.(?=django_celery_beat_|{PREFIX})"

@@ -1,12 +1,13 @@
-"""The triggers in PostgreSQL's words.
+"""The triggers for PostgreSQL.
 
-The functions run with the rights and the search path of whoever migrated: so a writer needs no
-right to the agenda, and `pg_restore`, which empties the search path, is a writer like any other.
+The functions run with the privileges and the search path of the user that ran the migrations. So a
+writer needs no privileges on the agenda, and `pg_restore`, which empties the search path, works as
+any other writer.
 
-Who changes several tasks in a transaction by ascending id meets no deadlock here: a trigger takes
-the rows of the agenda in that order, too. Beat skips rows that are locked, but SKIP LOCKED is no
-promise: it waits where a row was changed, committed, and changed again since the statement began.
-So beat needs a `lock_timeout` below PostgreSQL's `deadlock_timeout`, which ends a writer as well.
+A transaction that changes several tasks in ascending order of id causes no deadlock: the triggers
+lock agenda rows in that order, too. Beat skips locked rows, but SKIP LOCKED can still wait: for a
+row that was changed, committed, and changed again since the statement began. So beat needs a
+`lock_timeout` below PostgreSQL's `deadlock_timeout`, or PostgreSQL may abort the writer instead.
 """
 
 from collections.abc import Iterator
@@ -14,14 +15,14 @@ from collections.abc import Iterator
 from django.db.backends.utils import CursorWrapper
 
 from scheduler_api.periodic_tasks.triggers.parts import (
-    HALVES,
+    MANAGED_TASKS,
     PREFIX,
     SCHEDULE_COLUMNS,
     SCHEDULES,
     TASK_COLUMNS,
     TASKS,
     Part,
-    essence_of,
+    normalize,
 )
 
 NOW = "clock_timestamp()"
@@ -36,8 +37,8 @@ BEGIN
     RETURN NULL;
 END $$
 """
-# A change of the schedule that is not committed yet has not seen a task that only now follows it:
-# neither may pass the other. The OLD row of an INSERT is null.
+# An uncommitted change of the schedule does not see a task that is switched to this schedule now,
+# so the two must wait for each other. The OLD row of an INSERT is null.
 WAIT_FOR_SCHEDULE = """
     IF NEW.{kind}_id IS DISTINCT FROM OLD.{kind}_id THEN
         PERFORM 1 FROM {table} WHERE id = NEW.{kind}_id FOR SHARE;
@@ -56,7 +57,7 @@ TASK_DELETED = """
 TASKS_TRUNCATED = """
     DELETE FROM scheduler_api_agenda;
 """
-HALF_WRITTEN = """
+MANAGED_TASK_WRITTEN = """
     UPDATE scheduler_api_agenda SET stale = true, stale_at = clock_timestamp()
     WHERE periodic_task_id = coalesce(NEW.periodic_task_id, OLD.periodic_task_id);
     NOTIFY scheduler_api_agenda;
@@ -72,11 +73,11 @@ SCHEDULE_WRITTEN = """
     NOTIFY scheduler_api_agenda;
 """
 
-FUNCTIONS_THERE = """
-SELECT proname, prosrc, CASE WHEN prosecdef THEN '' ELSE ' without rights' END
+INSTALLED_FUNCTIONS = """
+SELECT proname, prosrc, CASE WHEN prosecdef THEN '' ELSE ' without SECURITY DEFINER' END
 FROM pg_proc WHERE starts_with(proname, 'scheduler_api_') AND pg_function_is_visible(oid)
 """
-TRIGGERS_THERE = """
+INSTALLED_TRIGGERS = """
 SELECT tgname, relname, pg_get_triggerdef(pg_trigger.oid),
     CASE WHEN tgenabled IN ('O', 'A') THEN '' ELSE ' disabled' END
 FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
@@ -85,42 +86,44 @@ WHERE starts_with(tgname, 'scheduler_api_') AND NOT tgisinternal AND pg_table_is
 
 
 def parts() -> Iterator[Part]:
-    """Yield all there is to make, in this order."""
+    """Yield the triggers and functions to create, in this order."""
     waits = (WAIT_FOR_SCHEDULE.format(kind=kind, table=table) for kind, table in SCHEDULES.items())
     yield _function("task_written", "".join(waits) + TASK_WRITTEN)
     yield _function("task_deleted", TASK_DELETED)
     yield _function("tasks_truncated", TASKS_TRUNCATED)
-    yield _function("half_written", HALF_WRITTEN)
+    yield _function("managed_task_written", MANAGED_TASK_WRITTEN)
     for kind in SCHEDULES:
         yield _function(f"{kind}_written", SCHEDULE_WRITTEN.format(kind=kind))
     yield _trigger("task_inserted", f"INSERT ON {TASKS} FOR EACH ROW", calls="task_written")
-    yield _trigger("task_updated", _really_changed(TASKS, TASK_COLUMNS), calls="task_written")
+    yield _trigger("task_updated", _changed(TASKS, TASK_COLUMNS), calls="task_written")
     yield _trigger("task_deleted", f"DELETE ON {TASKS} FOR EACH ROW", calls="task_deleted")
     yield _trigger(
         "tasks_truncated", f"TRUNCATE ON {TASKS} FOR EACH STATEMENT", calls="tasks_truncated"
     )
     yield _trigger(
-        "half_inserted",
-        f"INSERT ON {HALVES} FOR EACH ROW WHEN (NEW.jitter_seconds > 0)",
-        calls="half_written",
+        "managed_task_inserted",
+        f"INSERT ON {MANAGED_TASKS} FOR EACH ROW WHEN (NEW.jitter_seconds > 0)",
+        calls="managed_task_written",
     )
     yield _trigger(
-        "half_updated", _really_changed(HALVES, ["jitter_seconds"]), calls="half_written"
+        "managed_task_updated",
+        _changed(MANAGED_TASKS, ["jitter_seconds"]),
+        calls="managed_task_written",
     )
     yield _trigger(
-        "half_deleted",
-        f"DELETE ON {HALVES} FOR EACH ROW WHEN (OLD.jitter_seconds > 0)",
-        calls="half_written",
+        "managed_task_deleted",
+        f"DELETE ON {MANAGED_TASKS} FOR EACH ROW WHEN (OLD.jitter_seconds > 0)",
+        calls="managed_task_written",
     )
     for kind, table in SCHEDULES.items():
         yield _trigger(
             f"{kind}_updated",
-            _really_changed(table, SCHEDULE_COLUMNS[kind]),
+            _changed(table, SCHEDULE_COLUMNS[kind]),
             calls=f"{kind}_written",
         )
 
 
-def _really_changed(table: str, columns: list[str]) -> str:
+def _changed(table: str, columns: list[str]) -> str:
     differ = " OR ".join(f"OLD.{column} IS DISTINCT FROM NEW.{column}" for column in columns)
     return f"UPDATE OF {', '.join(columns)} ON {table} FOR EACH ROW WHEN ({differ})"
 
@@ -128,35 +131,35 @@ def _really_changed(table: str, columns: list[str]) -> str:
 def _function(name: str, body: str) -> Part:
     sql = FUNCTION.format(name=PREFIX + name, body=body)
     source = sql.split("$$")[1]
-    return Part(name=f"function {PREFIX}{name}", sql=sql, essence=essence_of(source))
+    return Part(name=f"function {PREFIX}{name}", sql=sql, normalized_sql=normalize(source))
 
 
 def _trigger(name: str, event: str, *, calls: str) -> Part:
     sql = f"CREATE TRIGGER {PREFIX}{name} AFTER {event} EXECUTE FUNCTION {PREFIX}{calls}()"
-    return Part(name=f"trigger {PREFIX}{name}", sql=sql, essence=essence_of(sql))
+    return Part(name=f"trigger {PREFIX}{name}", sql=sql, normalized_sql=normalize(sql))
 
 
-def parts_there(cursor: CursorWrapper) -> dict[str, str]:
-    """Return the parts that the database has: name and essence."""
-    cursor.execute(FUNCTIONS_THERE)
+def installed_parts(cursor: CursorWrapper) -> dict[str, str]:
+    """Return the normalized SQL of the installed parts by name."""
+    cursor.execute(INSTALLED_FUNCTIONS)
     functions = {
-        f"function {name}": essence_of(source) + flaw for name, source, flaw in cursor.fetchall()
+        f"function {name}": normalize(source) + flaw for name, source, flaw in cursor.fetchall()
     }
-    cursor.execute(TRIGGERS_THERE)
+    cursor.execute(INSTALLED_TRIGGERS)
     triggers = {
-        f"trigger {name}": essence_of(definition) + flaw
+        f"trigger {name}": normalize(definition) + flaw
         for name, _, definition, flaw in cursor.fetchall()
     }
     return functions | triggers
 
 
 def drop(cursor: CursorWrapper) -> int:
-    """Drop each part that is there; return how many."""
-    cursor.execute(TRIGGERS_THERE)
+    """Drop every installed part; return how many there were."""
+    cursor.execute(INSTALLED_TRIGGERS)
     triggers = cursor.fetchall()
     for name, table, *_ in triggers:
         cursor.execute(f"DROP TRIGGER {name} ON {table}")
-    cursor.execute(FUNCTIONS_THERE)
+    cursor.execute(INSTALLED_FUNCTIONS)
     functions = cursor.fetchall()
     for name, *_ in functions:
         cursor.execute(f"DROP FUNCTION {name}()")
@@ -164,5 +167,5 @@ def drop(cursor: CursorWrapper) -> int:
 
 
 def wake_beat(cursor: CursorWrapper) -> None:
-    """Have beat look at what is stale, as the triggers do."""
+    """Wake beat, as the triggers do."""
     cursor.execute(f"NOTIFY {CHANNEL}")

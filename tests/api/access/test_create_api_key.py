@@ -55,7 +55,7 @@ def test_a_key_that_ends():
     ("arguments", "complaint"),
     [
         ([], "--account"),
-        (["--account", "new"], "say its --scopes"),
+        (["--account", "new"], "Pass --scopes"),
         (["--account", "new", "--scopes", "everything"], "invalid choice: 'everything'"),
         (["--account", "two words", "--scopes", "admin"], "Begin with a letter or a digit"),
         (["--account", "", "--scopes", "admin"], "Begin with a letter or a digit"),
