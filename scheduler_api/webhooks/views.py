@@ -55,7 +55,10 @@ class WebhookViewSet(CrudViewSet):
 
     @extend_schema(request=NewWebhookSerializer, responses={201: NewWebhookSerializer})
     def create(self, request: Request) -> Response:
-        """Create a webhook. Only this response contains its secret."""
+        """Create a webhook.
+
+        Only this response contains its secret.
+        """
         serializer = NewWebhookSerializer(data=request.data, context=self.get_serializer_context())
         serializer.is_valid(raise_exception=True)
         webhook = Webhook(**serializer.validated_data)
