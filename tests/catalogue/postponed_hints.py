@@ -1,4 +1,4 @@
-"""A task whose hints are strings, and whose import for the type checker is never made."""
+"""A task with string hints, one of which names an import for the type checker only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a call fits its task: what is refused, where, and in which words."""
+"""Checks of the arguments of a call: pointers, codes and sentences of refusals."""
 
 import inspect
 import re
@@ -25,7 +25,7 @@ UUID_TEXT = "8c9e5a0a-7a4e-4d0c-9d0a-0f3f0e6f3c11"
 
 
 def without_address(value: object) -> str:
-    """Name a case so that each process that runs a part of the tests finds it under that name."""
+    """Return an id without addresses, so that all processes of a test run name a case alike."""
     return re.sub(" at 0x[0-9a-f]+", "", repr(value))
 
 
@@ -71,7 +71,7 @@ def crash(value: int) -> int:
     raise KeyError(value)
 
 
-def accepting(hint: object) -> Callable[..., None]:
+def task_with_hint(hint: object) -> Callable[..., None]:
     def task(x) -> None: ...
 
     task.__annotations__["x"] = hint
@@ -117,9 +117,9 @@ FITTING = [
 
 
 @pytest.mark.parametrize(("hint", "value"), FITTING, ids=without_address)
-def test_a_value_that_json_can_spell_fits_its_hint(hint, value):
-    assert errors_of(accepting(hint), [value]) == []
-    assert errors_of(accepting(hint), kwargs={"x": value}) == []
+def test_json_value_that_fits_its_hint_is_accepted(hint, value):
+    assert errors_of(task_with_hint(hint), [value]) == []
+    assert errors_of(task_with_hint(hint), kwargs={"x": value}) == []
 
 
 @pytest.mark.parametrize(
@@ -176,18 +176,22 @@ def test_a_value_that_json_can_spell_fits_its_hint(hint, value):
     ],
     ids=without_address,
 )
-def test_a_value_that_does_not_fit_its_hint_is_refused_at_its_spot(hint, value, spot, detail):
-    [(pointer, code, said)] = errors_of(accepting(hint), [value])
+def test_json_value_that_does_not_fit_its_hint_is_refused_at_its_pointer(
+    hint, value, spot, detail
+):
+    [(pointer, code, said)] = errors_of(task_with_hint(hint), [value])
 
     assert (pointer, code) == (f"/args/0{spot}", "invalid_argument")
     assert said.startswith(detail)
-    assert errors_of(accepting(hint), kwargs={"x": value}) == [(f"/kwargs/x{spot}", code, said)]
+    assert errors_of(task_with_hint(hint), kwargs={"x": value}) == [
+        (f"/kwargs/x{spot}", code, said)
+    ]
 
 
-def test_every_mistake_inside_a_value_is_reported():
+def test_every_mistake_inside_an_argument_is_reported():
     value = {"items": [{"name": 1, "weight": "a"}, {"weight": None, "colour": "red"}]}
 
-    assert [pointer for pointer, _, _ in errors_of(accepting(Order), [value])] == [
+    assert [pointer for pointer, _, _ in errors_of(task_with_hint(Order), [value])] == [
         "/args/0/items/0/name",
         "/args/0/items/0/weight",
         "/args/0/items/1/name",
@@ -222,7 +226,7 @@ def unhinted(x, y=1) -> None: ...
         (unhinted, [{"any": "thing"}], {"y": [None]}),
     ],
 )
-def test_a_call_that_python_would_make_fits(task, args, kwargs):
+def test_call_that_python_accepts_is_accepted(task, args, kwargs):
     assert errors_of(task, args, kwargs) == []
 
 
@@ -311,11 +315,11 @@ def test_a_call_that_python_would_make_fits(task, args, kwargs):
         ),
     ],
 )
-def test_a_call_that_python_would_not_make_is_refused(task, args, kwargs, error):
+def test_call_that_python_rejects_is_refused(task, args, kwargs, error):
     assert errors_of(task, args, kwargs) == [error]
 
 
-def test_every_mistake_of_a_call_is_reported_at_once():
+def test_every_mistake_of_a_call_is_reported():
     errors = errors_of(keyword_only, [1, 2], {"y": "2", "z": 3})
 
     assert [(pointer, code) for pointer, code, _ in errors] == [
@@ -327,7 +331,7 @@ def test_every_mistake_of_a_call_is_reported_at_once():
     ]
 
 
-def test_an_error_is_a_value():
+def test_argument_error_is_a_frozen_value():
     error = ArgumentError(pointer="/args/0", code="invalid_argument", detail="must be even")
 
     assert error == ArgumentError(
@@ -337,12 +341,12 @@ def test_an_error_is_a_value():
         error.pointer = "/args/1"
 
 
-def test_a_bottomless_value_is_refused_like_any_other():
+def test_argument_nested_100_000_levels_deep_is_refused():
     value: list[Any] = []
     for _ in range(100_000):
         value = [value]
 
-    [(pointer, code, _)] = errors_of(accepting(list[int]), [value])
+    [(pointer, code, _)] = errors_of(task_with_hint(list[int]), [value])
 
     assert (pointer, code) == ("/args/0", "invalid_argument")
 
@@ -404,7 +408,7 @@ def resolves(pointer: str, document: Any) -> bool:
 
 @settings(derandomize=True, max_examples=300, deadline=None)
 @given(st.lists(JSON, max_size=4), st.dictionaries(NAMES, JSON, max_size=4))
-def test_any_json_gets_an_answer_that_points_into_it(args, kwargs):
+def test_errors_for_any_json_point_into_the_call(args, kwargs):
     errors = check_arguments(EVERY_HINT, args, kwargs)
 
     for error in errors:
@@ -417,7 +421,7 @@ def test_any_json_gets_an_answer_that_points_into_it(args, kwargs):
 )
 @settings(derandomize=True, max_examples=50, deadline=None)
 @given(args=st.lists(JSON, max_size=3), kwargs=st.dictionaries(NAMES, JSON, max_size=3))
-def test_the_shape_of_a_call_is_judged_as_python_judges_it(task, args, kwargs):
+def test_binding_of_a_call_agrees_with_python(task, args, kwargs):
     try:
         inspect.signature(task).bind(*args, **kwargs)
         binds = True
@@ -432,8 +436,8 @@ def test_the_shape_of_a_call_is_judged_as_python_judges_it(task, args, kwargs):
 @pytest.mark.parametrize(("hint", "value"), FITTING, ids=without_address)
 @settings(derandomize=True, max_examples=30, deadline=None)
 @given(JSON)
-def test_what_fits_is_valid_under_the_schema(hint, value, other):
-    signature = signature_of(accepting(hint))
+def test_accepted_argument_is_valid_under_the_schema(hint, value, other):
+    signature = signature_of(task_with_hint(hint))
     Draft202012Validator.check_schema(signature.schema)
     schema = Draft202012Validator(signature.schema)
 

@@ -1,4 +1,4 @@
-"""Arguments checked by the stored schema of a signature, beside what the code itself would say."""
+"""Arguments checked against the stored schema of a signature, compared with its code."""
 
 import json
 from collections.abc import Callable
@@ -46,7 +46,7 @@ def nothing() -> None: ...
 def without_hints(first, second=None): ...
 
 
-def hinted(  # noqa: PLR0917 - by position, too
+def hinted(  # noqa: PLR0917 - parameters can be passed by position
     order: Order | None = None,
     colour: Colour = Colour.RED,
     since: datetime | None = None,
@@ -56,7 +56,7 @@ def hinted(  # noqa: PLR0917 - by position, too
     size: Literal["s", "m"] = "s",
     price: Decimal | None = None,
     either: int | str = 0,
-    points: dict[str, Point] = {},  # noqa: B006 - nobody changes it
+    points: dict[str, Point] = {},  # noqa: B006 - nothing changes it
     tags: set[str] | None = None,
     pair: tuple[int, str] = (0, ""),
     nested: list[list[int]] = [],  # noqa: B006
@@ -67,14 +67,14 @@ AT_LEAST_1 = "must be greater than or equal to 1; got 0"
 FUNCTIONS = [plain, every_kind, open_to_all, nothing, without_hints, hinted]
 
 
-def stored(function: Callable[..., object]) -> TaskSignature:
-    """What is known of a function where its code is not: what its schema says, as text."""
+def signature_from_schema(function: Callable[..., object]) -> TaskSignature:
+    """Return the signature from its schema as text, as a process without the code has it."""
     return signature_from(json.loads(json.dumps(signature_of(function).schema)))
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_the_schema_tells_all_of_a_signature(function):
-    known, whole = stored(function), signature_of(function)
+def test_signature_from_schema_has_the_same_parameters(function):
+    known, whole = signature_from_schema(function), signature_of(function)
 
     assert known.schema == whole.schema
     assert [
@@ -115,8 +115,8 @@ def test_the_schema_tells_all_of_a_signature(function):
         (hinted, [], {"order": []}),
     ],
 )
-def test_it_finds_the_same_mistakes_at_the_same_places(function, args, kwargs):
-    found = check_arguments(stored(function), args, kwargs)
+def test_schema_check_reports_the_same_pointers_and_codes_as_the_code(function, args, kwargs):
+    found = check_arguments(signature_from_schema(function), args, kwargs)
     by_code = check_arguments(signature_of(function), args, kwargs)
 
     assert {(error.pointer, error.code) for error in found} == {
@@ -138,14 +138,14 @@ def test_it_finds_the_same_mistakes_at_the_same_places(function, args, kwargs):
         ({"colour": "green"}, 'must be "red" or "blue"; got "green"'),
     ],
 )
-def test_it_says_what_is_wrong_in_the_words_of_json(kwargs, detail):
-    [error] = check_arguments(stored(hinted), [], kwargs)
+def test_schema_violation_is_explained_in_terms_of_json(kwargs, detail):
+    [error] = check_arguments(signature_from_schema(hinted), [], kwargs)
 
     assert error.detail == detail
 
 
-def test_a_boolean_is_told_how_to_be_sent():
-    [error] = check_arguments(stored(plain), [1], {"third": 1})
+def test_schema_violation_of_a_boolean_explains_the_correction():
+    [error] = check_arguments(signature_from_schema(plain), [1], {"third": 1})
 
     assert error.detail == "must be a boolean, not an integer: send true or false"
 
@@ -158,8 +158,8 @@ def test_a_boolean_is_told_how_to_be_sent():
         st.none() | st.booleans() | st.integers() | st.lists(st.text(max_size=2), max_size=2),
     ),
 )
-def test_it_agrees_with_the_code(function, args, kwargs):
-    found = check_arguments(stored(function), args, kwargs)
+def test_schema_check_of_any_call_agrees_with_the_code(function, args, kwargs):
+    found = check_arguments(signature_from_schema(function), args, kwargs)
     by_code = check_arguments(signature_of(function), args, kwargs)
 
     assert [(error.pointer, error.code) for error in found] == [
@@ -167,15 +167,16 @@ def test_it_agrees_with_the_code(function, args, kwargs):
     ]
 
 
-def test_what_no_schema_tells_is_left_to_the_worker(caplog):
+def test_schema_that_cannot_be_evaluated_accepts_any_value(caplog):
     foreign = {"$ref": "https://127.0.0.1:1/schema.json"}
 
     assert SchemaValidator(foreign).check_value({"any": "thing"}) == []
     assert SchemaValidator({"pattern": "(?u"}).check_value("text") == []
     assert SchemaValidator({"type": "what"}).check_value(1) == []
 
-    told = [record.getMessage() for record in caplog.records]
+    messages = [record.getMessage() for record in caplog.records]
     assert (
-        told[-1] == "A JSON Schema cannot be evaluated and accepts every value: {'type': 'what'}"
+        messages[-1]
+        == "A JSON Schema cannot be evaluated and accepts every value: {'type': 'what'}"
     )
-    assert len(told) == 3
+    assert len(messages) == 3

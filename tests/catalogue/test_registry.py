@@ -1,4 +1,4 @@
-"""The tasks that a process has registered, as Celery's own ways of writing them make them."""
+"""Tasks registered in a process, in each way that Celery offers to declare them."""
 
 import functools
 import sys
@@ -23,11 +23,11 @@ def nothing() -> None: ...
 
 @pytest.fixture
 def app(monkeypatch):
-    """An app that shares no tasks with the others of this process, and has Celery's own."""
+    """An app that shares no tasks with other apps of this process, except Celery's."""
     own = {share for share in _state._on_app_finalizers if share.__module__ == builtins.__name__}
     monkeypatch.setattr(_state, "_on_app_finalizers", own)
     monkeypatch.setattr(_state, "_apps", WeakSet())
-    # Without Django's fixup, which runs all system checks when the app loads its modules.
+    # Without Django's fixup, which would run all system checks when the app loads its modules.
     return Celery("tests", set_as_current=False, fixups=[])
 
 
@@ -35,7 +35,7 @@ def parameters_of(task: RegisteredTask) -> dict[str, object]:
     return task.signature.schema["properties"]
 
 
-def test_tasks_are_sorted_by_name_without_celerys_own(app):
+def test_registered_tasks_are_sorted_without_those_of_celery(app):
     app.task(nothing, name="reports.weekly")
     app.task(nothing, name="reports.daily")
 
@@ -43,7 +43,7 @@ def test_tasks_are_sorted_by_name_without_celerys_own(app):
     assert "celery.backend_cleanup" in app.tasks
 
 
-def test_a_task_is_found_by_its_name(app):
+def test_get_task_returns_name_doc_and_parameters(app):
     @app.task(name="reports.daily")
     def daily(x: int) -> None:
         """Make the report.
@@ -59,11 +59,11 @@ def test_a_task_is_found_by_its_name(app):
 
 
 @pytest.mark.parametrize("name", ["reports.daily", "celery.backend_cleanup", ""])
-def test_a_task_that_is_not_there_or_celerys_own_is_none(app, name):
+def test_get_task_of_an_unknown_or_built_in_name_is_none(app, name):
     assert get_task(name, app) is None
 
 
-def test_the_current_app_is_the_default(app, monkeypatch):
+def test_registry_defaults_to_the_current_app(app, monkeypatch):
     app.task(nothing, name="reports.daily")
     monkeypatch.setattr(_state._tls, "current_app", app)
 
@@ -71,14 +71,14 @@ def test_the_current_app_is_the_default(app, monkeypatch):
     assert registered_tasks() == registered_tasks(app)
 
 
-def test_a_task_is_described_once(app):
+def test_registered_task_is_cached(app):
     app.task(nothing, name="reports.daily")
 
     assert get_task("reports.daily", app) is get_task("reports.daily", app)
     assert registered_tasks(app)[0] is get_task("reports.daily", app)
 
 
-def test_shared_tasks_are_there_whenever_they_are_declared(app):
+def test_shared_tasks_declared_late_are_registered(app):
     shared_task(nothing, name="shared.early")
     early = [task.name for task in registered_tasks(app)]
     shared_task(nothing, name="shared.late")
@@ -88,7 +88,7 @@ def test_shared_tasks_are_there_whenever_they_are_declared(app):
     assert late == ["shared.early", "shared.late"]
 
 
-def test_task_modules_that_a_worker_would_discover_are_imported(app, tmp_path, monkeypatch):
+def test_autodiscovered_task_modules_are_imported(app, tmp_path, monkeypatch):
     package = tmp_path / "discovered_package"
     package.mkdir()
     (package / "__init__.py").touch()
@@ -134,7 +134,7 @@ def bound(self, x: int, parcel: Parcel) -> None:
         (plain, {"typing": False}),
     ],
 )
-def test_however_a_task_is_declared_its_written_signature_is_shown(app, function, options):
+def test_registered_task_has_the_written_signature_for_any_declaration(app, function, options):
     app.task(function, name="parcels.send", **options)
 
     task = get_task("parcels.send", app)
@@ -181,19 +181,19 @@ class WithoutRun(Task):
         (WithoutRun, ""),
     ],
 )
-def test_a_task_that_is_a_class_is_documented_by_itself_only(app, task_class, doc):
+def test_class_based_task_has_its_own_docstring_or_none(app, task_class, doc):
     app.register_task(task_class())
 
     assert get_task(task_class.name, app).doc == doc
 
 
-def test_a_task_that_is_a_class_shows_the_signature_of_its_run(app):
+def test_class_based_task_has_the_signature_of_run(app):
     app.register_task(Undocumented())
 
     assert parameters_of(get_task("parcels.undocumented", app)) == {"x": {"type": "integer"}}
 
 
-def test_a_function_says_nothing_of_its_undocumented_self(app):
+def test_undocumented_function_has_no_doc_from_its_base_class(app):
     class Base(Task):
         """Words about all tasks."""
 
@@ -202,7 +202,7 @@ def test_a_function_says_nothing_of_its_undocumented_self(app):
     assert get_task("reports.daily", app).doc == ""
 
 
-def test_a_task_whose_class_has_a_start_of_its_own_may_not_be_recorded(app):
+def test_task_that_overrides_before_start_is_not_recorded(app):
     class Own(Task):
         def before_start(self, task_id, args, kwargs): ...
 

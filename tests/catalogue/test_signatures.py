@@ -1,4 +1,4 @@
-"""What the catalogue says of a callable: its parameters as JSON Schema."""
+"""The signature of a callable: its parameters as JSON Schema."""
 
 import functools
 import re
@@ -19,7 +19,7 @@ from tests.catalogue import postponed_hints
 
 
 def without_address(value: object) -> str:
-    """Name a case so that each process that runs a part of the tests finds it under that name."""
+    """Return an id without addresses, so that all processes of a test run name a case alike."""
     return re.sub(" at 0x[0-9a-f]+", "", repr(value))
 
 
@@ -67,7 +67,7 @@ def properties_of(function: Callable[..., object]) -> dict[str, Any]:
     return signature_of(function).schema["properties"]
 
 
-def test_an_ordinary_task_is_an_object_of_its_parameters():
+def test_schema_of_a_task_is_an_object_of_its_parameters():
     def report(x: int, be_careful: bool = False) -> None: ...
 
     assert signature_of(report).schema == {
@@ -81,7 +81,7 @@ def test_an_ordinary_task_is_an_object_of_its_parameters():
     }
 
 
-def test_a_task_without_parameters_takes_nothing():
+def test_schema_of_a_task_without_parameters_accepts_none():
     assert signature_of(lambda: None).schema == {
         "type": "object",
         "properties": {},
@@ -90,7 +90,7 @@ def test_a_task_without_parameters_takes_nothing():
     }
 
 
-def test_every_kind_of_parameter_but_the_ordinary_one_is_named():
+def test_schema_names_every_parameter_kind_but_the_ordinary_one():
     def task(first: int, /, second: str, *rest: float, third: bool, **more: int) -> None: ...
 
     schema = signature_of(task).schema
@@ -142,7 +142,7 @@ def test_every_kind_of_parameter_but_the_ordinary_one_is_named():
     ],
     ids=str,
 )
-def test_a_hint_becomes_a_schema_or_leaves_the_parameter_open(hint, schema):
+def test_hint_becomes_a_schema_or_accepts_any_value(hint, schema):
     def task(x, y: int) -> None: ...
 
     task.__annotations__["x"] = hint
@@ -167,14 +167,14 @@ def test_a_hint_becomes_a_schema_or_leaves_the_parameter_open(hint, schema):
     ],
     ids=without_address,
 )
-def test_a_default_is_shown_when_it_is_json(default, shown):
+def test_default_is_in_the_schema_if_it_is_json(default, shown):
     def task(x=default) -> None: ...
 
     assert properties_of(task) == {"x": shown}
     assert signature_of(task).schema["required"] == []
 
 
-def test_a_default_of_none_makes_the_parameter_nullable():
+def test_parameter_with_default_none_is_nullable():
     def task(x: int = None, y: Any = None) -> None: ...  # noqa: RUF013 - the subject
 
     assert properties_of(task) == {
@@ -183,7 +183,7 @@ def test_a_default_of_none_makes_the_parameter_nullable():
     }
 
 
-def test_definitions_are_at_the_root_and_models_of_one_name_are_kept_apart():
+def test_definitions_are_at_the_root_and_models_with_one_name_stay_distinct():
     def other_item() -> type[BaseModel]:
         class Item(BaseModel):
             weight: float
@@ -205,12 +205,12 @@ def test_definitions_are_at_the_root_and_models_of_one_name_are_kept_apart():
     assert not validator.is_valid({"order": {"items": []}, "item": {"weight": 1}, "p": {"x": "1"}})
 
 
-def test_hints_that_are_strings_are_resolved_in_the_module_that_wrote_them():
+def test_string_hints_are_resolved_in_their_module():
     assert properties_of(postponed_hints.task) == postponed_hints.EXPECTED
     assert properties_of(postponed_hints.decorated) == postponed_hints.EXPECTED
 
 
-def test_a_decorated_function_shows_the_signature_that_was_written():
+def test_decorated_function_has_its_written_signature():
     def logged(function):
         @functools.wraps(function)
         def wrapper(*args, **kwargs):
@@ -225,14 +225,14 @@ def test_a_decorated_function_shows_the_signature_that_was_written():
     assert properties_of(task) == {"x": {"type": "integer"}}
 
 
-def test_a_method_has_no_self():
+def test_signature_of_a_method_has_no_self():
     class Reports:
         def run(self, x: int) -> None: ...
 
     assert properties_of(Reports().run) == {"x": {"type": "integer"}}
 
 
-def test_a_builtin_that_does_not_tell_takes_anything():
+def test_builtin_without_a_signature_accepts_any_arguments():
     schema = signature_of(min).schema
 
     assert schema["properties"] == {
@@ -241,7 +241,7 @@ def test_a_builtin_that_does_not_tell_takes_anything():
     assert schema["additionalProperties"] == {}
 
 
-def test_an_unpacked_typed_dict_is_left_open():
+def test_unpacked_typed_dict_accepts_any_keywords():
     def task(**more: Unpack[Box]) -> None: ...
 
     assert signature_of(task).schema["additionalProperties"] == {}

@@ -1,4 +1,4 @@
-"""Workers that have told of themselves, whose code this process does not have."""
+"""Workers that announce tasks whose code this process does not have."""
 
 import inspect
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from scheduler_api.catalogue.registry import RegisteredTask
 from scheduler_api.catalogue.signatures import signature_of
 from scheduler_api.worker.registration import Announcement, announce
 
-LONGER = ALIVE_TIMEOUT + timedelta(seconds=1)
+PAST_ALIVE_TIMEOUT = ALIVE_TIMEOUT + timedelta(seconds=1)
 
 
 def send_report(month: str, copies: int = 1, *, is_draft: bool = False) -> None:
@@ -33,13 +33,13 @@ def task_of(function: Callable[..., object], name: str = "") -> RegisteredTask:
     )
 
 
-def worker(
+def start_worker(
     *functions: Callable[..., object],
     name: str = "celery@one",
     queues: tuple[str, ...] = ("celery",),
     **parts: Any,
 ) -> Worker:
-    """Let a worker with these tasks start."""
+    """Announce a worker with these tasks."""
     values = {"version": "1.2", "pid": 4711, "concurrency": 2, **parts}
     announce(
         Announcement(
@@ -52,11 +52,11 @@ def worker(
     return Worker.objects.get(name=name)
 
 
-def seen(worker: Worker, *, ago: timedelta) -> None:
-    """Let it have been so long since a worker was seen."""
+def set_last_seen(worker: Worker, *, ago: timedelta) -> None:
+    """Move the last heartbeat of a worker into the past."""
     Worker.objects.filter(pk=worker.pk).update(last_seen_at=Now() - ago)
 
 
 def kill(worker: Worker) -> None:
-    """Let a worker give no sign any more, for long enough."""
-    seen(worker, ago=LONGER)
+    """Move the last heartbeat of a worker so far into the past that it is not alive."""
+    set_last_seen(worker, ago=PAST_ALIVE_TIMEOUT)

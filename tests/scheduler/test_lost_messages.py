@@ -25,7 +25,7 @@ from scheduler_api.scheduler.lost_messages import (
 )
 from scheduler_api.scheduler.models import Republication
 from tests.api.runs.examples import entered
-from tests.catalogue.workers import REPORT, kill, send_report, worker
+from tests.catalogue.workers import REPORT, kill, send_report, start_worker
 from tests.journeys.service import wait_for
 from tests.scheduler.engines import HOUR, MINUTE, NOON, SECOND, TestedEngine
 from tests.scheduler.examples import make_app
@@ -72,7 +72,7 @@ class Beat(TestedEngine):
 @pytest.fixture
 def beat(db, time_machine: Any) -> Beat:
     time_machine.move_to(NOON, tick=False)
-    worker(send_report)
+    start_worker(send_report)
     engine = Beat()
     engine.run(at=NOON + LONG_AGO)
     return engine
@@ -187,10 +187,10 @@ def test_without_a_worker_that_tells_of_runs_nothing_is_sent(beat):
     kill(Worker.objects.get())
     assert beat.look(3) == []
 
-    worker(send_report, queues=("other",))
+    start_worker(send_report, queues=("other",))
     assert beat.look(3) == []
 
-    worker(send_report)
+    start_worker(send_report)
     assert len(beat.look(3)) == 1
 
 
@@ -199,7 +199,7 @@ def test_where_others_take_from_the_queue_nothing_is_sent(beat):
     queued()
     assert beat.look(3) == []
 
-    worker(send_report, name="celery@two")
+    start_worker(send_report, name="celery@two")
     assert len(beat.look(3)) == 1
 
 
@@ -386,8 +386,8 @@ def test_an_answer_that_comes_late_is_not_used(monkeypatch) -> None:
 
 
 def test_living_workers_are_counted_by_queue(db) -> None:
-    worker(queues=("celery", "slow"))
-    worker(name="celery@two")
-    kill(worker(name="celery@three"))
+    start_worker(queues=("celery", "slow"))
+    start_worker(name="celery@two")
+    kill(start_worker(name="celery@three"))
 
     assert alive_worker_counts() == Counter(celery=2, slow=1)

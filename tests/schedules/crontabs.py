@@ -1,4 +1,4 @@
-"""Crontabs for hypothesis, and a short way to write one in a table."""
+"""Strategies that generate crontabs, and a short way to write one in a table."""
 
 from zoneinfo import ZoneInfo
 
@@ -15,8 +15,8 @@ def crontab(expression: str, zone: str = "UTC") -> Crontab:
     return Crontab(**parse_expression(expression)._asdict(), timezone=ZoneInfo(zone))
 
 
-def texts(first: int, last: int, *names: str) -> st.SearchStrategy[str]:
-    """Every way to write a field: stars, values, ranges (also around the end), steps, lists."""
+def field_texts(first: int, last: int, *names: str) -> st.SearchStrategy[str]:
+    """Generate every syntax of a field: stars, values, ranges (also wrapping), steps, lists."""
     words = st.one_of(
         st.integers(first, last).map(str),
         *([st.sampled_from(names)] if names else []),
@@ -33,9 +33,9 @@ WEEKDAYS = ("sun", "MON", "Tue", "wednesday", "thu", "friday", "sat")
 
 all_fields = st.builds(
     CrontabFields,
-    minute=texts(0, 59),
-    hour=texts(0, 23),
-    day_of_month=texts(1, 31),
-    month_of_year=texts(1, 12, *MONTHS),
-    day_of_week=texts(0, 6, *WEEKDAYS),
+    minute=field_texts(0, 59),
+    hour=field_texts(0, 23),
+    day_of_month=field_texts(1, 31),
+    month_of_year=field_texts(1, 12, *MONTHS),
+    day_of_week=field_texts(0, 6, *WEEKDAYS),
 )

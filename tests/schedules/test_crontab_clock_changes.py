@@ -1,4 +1,4 @@
-"""The rule where clocks change, as tables and against a minute-by-minute reading of it."""
+"""The rule for clock changes, as tables and compared with a minute-by-minute search."""
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from scheduler_api.schedules.crontab_fields import CrontabFields, parse_fields
 from scheduler_api.schedules.kinds import Crontab
 from scheduler_api.schedules.slots import next_slot, upcoming
-from tests.schedules.crontabs import crontab, texts
+from tests.schedules.crontabs import crontab, field_texts
 
 MINUTE = timedelta(minutes=1)
 
 
 def local_slots(schedule: Crontab, start: str, count: int) -> list[str]:
-    """The slots from a wall time on, as wall times with their offsets."""
+    """Return the slots from a wall time on, as wall times with their offsets."""
     after = datetime.fromisoformat(start).replace(tzinfo=schedule.timezone) - MINUTE
     return [
         slot.astimezone(schedule.timezone).strftime("%m-%d %H:%M:%S %z")
@@ -30,20 +30,20 @@ def local_slots(schedule: Crontab, start: str, count: int) -> list[str]:
 @pytest.mark.parametrize(
     ("expression", "slots"),
     [
-        # A gap, 02:00 to 03:00 on 29 March: a fixed wall time moves to its end ...
+        # A gap from 02:00 to 03:00 on 29 March. A fixed wall time moves to its end,
         ("30 2 29 3 *", ["03-29 03:00:00 +0200"]),
         ("0 2 29 3 *", ["03-29 03:00:00 +0200"]),
-        # ... once for all wall times in the gap, and together with a slot that is there anyway,
+        # once for all wall times in the gap, and merges with a regular slot there.
         ("*/20 2 29 3 *", ["03-29 03:00:00 +0200"]),
         (
             "15 1-3 29 3 *",
             ["03-29 01:15:00 +0100", "03-29 03:00:00 +0200", "03-29 03:15:00 +0200"],
         ),
         ("0 1-3 29 3 *", ["03-29 01:00:00 +0100", "03-29 03:00:00 +0200"]),
-        # but in elapsed time it does not exist.
+        # In elapsed time, the gap has no slot.
         ("30 */2 29 3 *", ["03-29 00:30:00 +0100", "03-29 04:30:00 +0200"]),
         ("30 * 29 3 *", ["03-29 00:30:00 +0100", "03-29 01:30:00 +0100", "03-29 03:30:00 +0200"]),
-        # A repeated hour, 02:00 to 03:00 on 25 October: fixed wall times run in the first,
+        # A repeated hour from 02:00 to 03:00 on 25 October: fixed wall times run in the first,
         ("30 2 25 10 *", ["10-25 02:30:00 +0200"]),
         (
             "30 1-3 25 10 *",
@@ -53,7 +53,7 @@ def local_slots(schedule: Crontab, start: str, count: int) -> list[str]:
             "30 0-23 25 10 *",
             ["10-25 00:30:00 +0200", "10-25 01:30:00 +0200", "10-25 02:30:00 +0200"],
         ),
-        # elapsed time runs in both.
+        # elapsed time in both.
         (
             "30 */2 25 10 *",
             ["10-25 00:30:00 +0200", "10-25 02:30:00 +0200", "10-25 02:30:00 +0100"],
@@ -61,11 +61,11 @@ def local_slots(schedule: Crontab, start: str, count: int) -> list[str]:
         ("59 * 25 10 *", ["10-25 00:59:00 +0200", "10-25 01:59:00 +0200", "10-25 02:59:00 +0200"]),
     ],
 )
-def test_the_rule_in_berlin(expression, slots):
+def test_crontab_slots_at_a_clock_change_in_berlin(expression, slots):
     assert local_slots(crontab(expression, "Europe/Berlin"), "2026-01-01", len(slots)) == slots
 
 
-def test_every_minute_runs_180_times_in_the_three_hours_around_the_autumn_change():
+def test_every_minute_has_180_slots_in_three_hours_around_the_autumn_change():
     schedule = crontab("* * * * *", "Europe/Berlin")
 
     slots = upcoming(
@@ -81,7 +81,7 @@ def test_every_minute_runs_180_times_in_the_three_hours_around_the_autumn_change
 @pytest.mark.parametrize(
     ("zone", "expression", "start", "slots"),
     [
-        # half an hour
+        # a change by half an hour
         ("Australia/Lord_Howe", "15 2 4 10 *", "2026-01-01", ["10-04 02:30:00 +1100"]),
         (
             "Australia/Lord_Howe",
@@ -95,7 +95,7 @@ def test_every_minute_runs_180_times_in_the_three_hours_around_the_autumn_change
             "2026-04-05T01:00",
             ["04-05 01:45:00 +1100", "04-05 01:45:00 +1030"],
         ),
-        # at midnight
+        # a change at midnight
         ("Africa/Cairo", "0 0 24 4 *", "2026-01-01", ["04-24 01:00:00 +0300"]),
         ("America/Havana", "30 0 8 3 *", "2026-01-01", ["03-08 01:00:00 -0400"]),
         (
@@ -104,7 +104,7 @@ def test_every_minute_runs_180_times_in_the_three_hours_around_the_autumn_change
             "2026-01-01",
             ["11-01 00:30:00 -0400", "11-01 00:30:00 -0500", "11-01 12:30:00 -0500"],
         ),
-        # a whole day, and the days before and after it
+        # a whole skipped day, and the days before and after it
         (
             "Pacific/Apia",
             "30 12 * * *",
@@ -117,30 +117,30 @@ def test_every_minute_runs_180_times_in_the_three_hours_around_the_autumn_change
             "2011-12-29T12:00",
             ["12-29 12:30:00 -1000", "12-31 00:30:00 +1400"],
         ),
-        # 23 hours again
+        # 23 repeated hours
         (
             "Pacific/Kwajalein",
             "0 12 * * *",
             "1969-09-29T13:00",
             ["09-30 12:00:00 +1100", "10-01 12:00:00 -1200"],
         ),
-        # at one minute past midnight
+        # a change at one minute past midnight
         (
             "America/St_Johns",
             "*/30 0 * * *",
             "2010-03-14",
             ["03-14 00:00:00 -0330", "03-14 01:01:00 -0230", "03-15 00:00:00 -0230"],
         ),
-        # a quarter of an hour, once
+        # a single change, by a quarter of an hour
         ("Asia/Kathmandu", "5 0 1 1 *", "1985-06-01", ["01-01 00:15:00 +0545"]),
-        # winter time is the exception
+        # tzdata defines winter time as the exception
         ("Europe/Dublin", "30 1 29 3 *", "2026-01-01", ["03-29 02:00:00 +0100"]),
-        # seconds: the zone's first offset was +00:53:28
+        # an offset with seconds: the zone's first was +00:53:28
         ("Europe/Berlin", "30 7 * * *", "1890-01-01", ["01-01 07:30:00 +005328"]),
         ("Europe/Berlin", "30 * * * *", "1890-01-01", ["01-01 00:30:28 +005328"]),
     ],
 )
-def test_the_rule_elsewhere(zone, expression, start, slots):
+def test_crontab_slots_at_unusual_clock_changes(zone, expression, start, slots):
     assert local_slots(crontab(expression, zone), start, len(slots)) == slots
 
 
@@ -180,14 +180,16 @@ DENSE_HOURS = st.sampled_from(["*", "*/2", "*/5", "0-23", "*,3", "0", "1", "2", 
 
 @lru_cache
 def clock_around(zone: ZoneInfo, day: str) -> dict[datetime, datetime]:
-    """The wall time of each UTC minute of four days."""
+    """Return the wall time of each UTC minute of four days."""
     first = datetime.fromisoformat(day).replace(tzinfo=UTC) - timedelta(days=1.5)
     moments = [first + minute * MINUTE for minute in range(4 * 24 * 60)]
     return {moment: moment.astimezone(zone).replace(tzinfo=None) for moment in moments}
 
 
-def slots_by_the_minute(schedule: Crontab, clock: dict[datetime, datetime]) -> list[datetime]:
-    """The rule, word by word: look at every minute of the clock, or of the calendar."""
+def slots_found_minute_by_minute(
+    schedule: Crontab, clock: dict[datetime, datetime]
+) -> list[datetime]:
+    """Apply the rule literally: check every minute of the clock, or of the calendar."""
     values = parse_fields(schedule.fields)
 
     def matches(wall: datetime) -> bool:
@@ -217,26 +219,26 @@ def slots_by_the_minute(schedule: Crontab, clock: dict[datetime, datetime]) -> l
 @given(
     fields=st.builds(
         CrontabFields,
-        minute=texts(0, 59),
-        hour=st.one_of(DENSE_HOURS, texts(0, 23)),
+        minute=field_texts(0, 59),
+        hour=st.one_of(DENSE_HOURS, field_texts(0, 23)),
         day_of_month=st.sampled_from(["*", "*", "*/2", "1-7", "8", "25-31"]),
         month_of_year=st.just("*"),
         day_of_week=st.sampled_from(["*", "*", "*", "0", "1-5"]),
     )
 )
 @settings(derandomize=True, max_examples=15, deadline=None)
-def test_slots_are_those_found_minute_by_minute(zone, day, fields):
+def test_crontab_slots_equal_a_search_minute_by_minute(zone, day, fields):
     schedule = Crontab(**fields._asdict(), timezone=ZoneInfo(zone))
     clock = clock_around(schedule.timezone, day)
     first, *_, last = clock
 
     slots = upcoming(schedule, after=first - MINUTE, until=last, count=len(clock))
 
-    assert slots == slots_by_the_minute(schedule, clock)
+    assert slots == slots_found_minute_by_minute(schedule, clock)
 
 
 @pytest.mark.parametrize(("zone", "day"), CHANGES)
-def test_each_of_these_days_has_a_change(zone, day):
+def test_each_listed_day_has_one_clock_change(zone, day):
     offsets = {
         moment.replace(tzinfo=None) - wall
         for moment, wall in clock_around(ZoneInfo(zone), day).items()
@@ -247,7 +249,7 @@ def test_each_of_these_days_has_a_change(zone, day):
 
 @pytest.mark.parametrize("expression", ["*/7 * * * *", "*/7 0-23 * * *"])
 @pytest.mark.parametrize(("zone", "day"), CHANGES)
-def test_the_next_slot_is_the_same_from_any_moment_before_it(zone, day, expression):
+def test_next_slot_is_the_same_from_any_time_before_it(zone, day, expression):
     schedule = crontab(expression, zone)
     first, *_ = clock_around(schedule.timezone, day)
     slots = upcoming(schedule, after=first, count=600)
@@ -258,10 +260,10 @@ def test_the_next_slot_is_the_same_from_any_moment_before_it(zone, day, expressi
 
 
 def test_no_zone_changes_its_clock_twice_within_three_days():
-    """The engine looks for one change in two days; a release of tzdata could break that."""
+    """The engine assumes at most one change in two days; a tzdata release could break that."""
     spans = {}
     for name in available_timezones():
-        zone = PythonZoneInfo.no_cache(name)  # unlike the one in C, it shows its transitions
+        zone = PythonZoneInfo.no_cache(name)  # unlike the C version, it exposes its transitions
         offsets = [zone._tti_before.utcoff, *(kind.utcoff for kind in zone._ttinfos)]
         changes = [
             at

@@ -14,7 +14,7 @@ from scheduler_api.schedules.crontab_fields import (
     parse_fields,
 )
 from scheduler_api.schedules.kinds import InvalidSchedule
-from tests.schedules.crontabs import MONTHS, WEEKDAYS, all_fields, texts
+from tests.schedules.crontabs import MONTHS, WEEKDAYS, all_fields, field_texts
 
 COLUMNS = CrontabFields(240, 96, 124, 64, 64)
 VALIDATORS = CrontabFields(
@@ -26,7 +26,7 @@ VALIDATORS = CrontabFields(
 )
 
 
-def values_of_celery(fields: CrontabFields) -> tuple[tuple[int, ...], ...]:
+def celery_values(fields: CrontabFields) -> tuple[tuple[int, ...], ...]:
     crontab = celery.schedules.crontab(**fields._asdict())
     return tuple(
         tuple(sorted(values))
@@ -40,12 +40,12 @@ def values_of_celery(fields: CrontabFields) -> tuple[tuple[int, ...], ...]:
     )
 
 
-def values_of_ours(fields: CrontabFields) -> tuple[tuple[int, ...], ...]:
+def parsed_values(fields: CrontabFields) -> tuple[tuple[int, ...], ...]:
     values = parse_fields(fields)
     return values.minutes, values.hours, values.days_of_month, values.months, values.weekdays
 
 
-def refusal_of(fields: CrontabFields) -> str | None:
+def refusal_code(fields: CrontabFields) -> str | None:
     try:
         parse_fields(fields)
     except InvalidSchedule as refusal:
@@ -54,20 +54,20 @@ def refusal_of(fields: CrontabFields) -> str | None:
 
 
 def is_possible(fields: CrontabFields) -> bool:
-    return refusal_of(fields) != "never_fires"
+    return refusal_code(fields) != "never_fires"
 
 
 @given(all_fields)
 @settings(derandomize=True, max_examples=500, deadline=None)
-def test_fields_are_read_as_celery_reads_them(fields):
+def test_parsed_fields_equal_the_values_of_celery(fields):
     assume(is_possible(fields))
 
-    assert values_of_ours(fields) == values_of_celery(fields)
+    assert parsed_values(fields) == celery_values(fields)
 
 
 @given(all_fields)
 @settings(derandomize=True, max_examples=500, deadline=None)
-def test_what_is_read_matches_the_pattern(fields):
+def test_valid_fields_match_their_patterns(fields):
     for pattern, text in zip(field_patterns(), fields, strict=True):
         assert re.search(pattern, text)
 
@@ -75,12 +75,12 @@ def test_what_is_read_matches_the_pattern(fields):
 @pytest.mark.parametrize("field", CrontabFields._fields)
 @given(data=st.data())
 @settings(derandomize=True, max_examples=50, deadline=None)
-def test_of_what_matches_the_pattern_little_is_refused(field, data):
+def test_texts_that_match_a_pattern_are_refused_for_few_reasons(field, data):
     text = data.draw(st.from_regex(getattr(field_patterns(), field), fullmatch=True))
 
     has_names = re.search("[A-Za-z]", text) is not None
     refusals = {None, "too_long", "step_out_of_range", *({"malformed"} if has_names else ())}
-    assert refusal_of(CrontabFields(**{field: text})) in refusals
+    assert refusal_code(CrontabFields(**{field: text})) in refusals
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_of_what_matches_the_pattern_little_is_refused(field, data):
         ("7-7", (0,)),
     ],
 )
-def test_sunday_is_also_seven(day_of_week, weekdays):
+def test_day_of_week_7_is_sunday(day_of_week, weekdays):
     assert parse_fields(CrontabFields(day_of_week=day_of_week)).weekdays == weekdays
 
 
@@ -116,7 +116,7 @@ def test_sunday_is_also_seven(day_of_week, weekdays):
         ("2", False),
     ],
 )
-def test_only_a_star_alone_is_every_nth_hour(hour, every_nth_hour):
+def test_every_nth_hour_is_true_only_for_a_single_star(hour, every_nth_hour):
     assert parse_fields(CrontabFields(hour=hour)).every_nth_hour is every_nth_hour
 
 
@@ -172,14 +172,14 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("field", "text", "code"), REFUSALS)
-def test_a_wrong_field_is_refused_by_name(field, text, code):
+def test_invalid_field_is_refused_with_its_name_and_code(field, text, code):
     with pytest.raises(InvalidSchedule, match=field) as refusal:
         parse_fields(CrontabFields(**{field: text}))
 
     assert (refusal.value.field, refusal.value.code) == (field, code)
 
 
-def test_a_refusal_says_how_to_mend_it():
+def test_refusal_of_a_field_explains_the_correction():
     with pytest.raises(InvalidSchedule) as refusal:
         parse_fields(CrontabFields(minute="61"))
 
@@ -196,7 +196,7 @@ def test_a_refusal_says_how_to_mend_it():
         ("30,31", "2-4", True),
     ],
 )
-def test_a_day_that_never_comes_is_refused(day_of_month, month_of_year, possible):
+def test_fields_with_a_day_that_never_exists_are_refused(day_of_month, month_of_year, possible):
     fields = CrontabFields(day_of_month=day_of_month, month_of_year=month_of_year)
 
     assert is_possible(fields) is possible
@@ -225,7 +225,7 @@ def test_a_day_that_never_comes_is_refused(day_of_month, month_of_year, possible
         ("day_of_week", "007", "0"),
     ],
 )
-def test_only_what_stock_beat_refuses_is_spelled_anew(field, text, spelling):
+def test_normalize_changes_only_fields_that_stock_beat_refuses(field, text, spelling):
     fields = CrontabFields(**{field: text})
 
     assert normalize_fields(fields) == fields._replace(**{field: spelling})
@@ -234,21 +234,21 @@ def test_only_what_stock_beat_refuses_is_spelled_anew(field, text, spelling):
 @given(
     st.builds(
         CrontabFields,
-        minute=texts(0, 59),
-        hour=texts(0, 23),
-        day_of_month=texts(1, 31),
-        month_of_year=texts(1, 12, *MONTHS),
-        day_of_week=texts(0, 7, *WEEKDAYS).filter(lambda text: "/7" not in text),
+        minute=field_texts(0, 59),
+        hour=field_texts(0, 23),
+        day_of_month=field_texts(1, 31),
+        month_of_year=field_texts(1, 12, *MONTHS),
+        day_of_week=field_texts(0, 7, *WEEKDAYS).filter(lambda text: "/7" not in text),
     )
 )
 @settings(derandomize=True, max_examples=500, deadline=None)
-def test_a_normalized_spelling_means_the_same_to_all(fields):
+def test_normalized_fields_have_the_same_values_for_every_reader(fields):
     assume(is_possible(fields))
 
     spelling = normalize_fields(fields)
 
     assert parse_fields(spelling) == parse_fields(fields)
-    assert values_of_celery(spelling) == values_of_ours(fields)
+    assert celery_values(spelling) == parsed_values(fields)
     for validate, text, column in zip(VALIDATORS, spelling, COLUMNS, strict=True):
         validate(text)
         assert len(text) <= column
@@ -265,7 +265,7 @@ def test_a_normalized_spelling_means_the_same_to_all(fields):
         CrontabFields(minute=",".join(f"{n}-{n - 1}" for n in range(1, 60, 2))),
     ],
 )
-def test_the_widest_spelling_fits_its_column(fields):
+def test_longest_normalized_field_fits_its_column(fields):
     spelling = normalize_fields(fields)
 
     assert all(len(text) <= column for text, column in zip(spelling, COLUMNS, strict=True))

@@ -1,4 +1,4 @@
-"""Other programs' crontabs, where they mean the same."""
+"""Slots of crontabs compared with other programs, where both define them alike."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from scheduler_api.schedules.crontab_fields import CrontabFields, parse_fields
 from scheduler_api.schedules.kinds import Crontab, InvalidSchedule
 from scheduler_api.schedules.slots import next_slot, upcoming
-from tests.schedules.crontabs import UTC_ZONE, all_fields, crontab, texts
+from tests.schedules.crontabs import UTC_ZONE, all_fields, crontab, field_texts
 
 YEAR_2000 = datetime(2000, 1, 1, tzinfo=UTC)
 moments = st.timedeltas(timedelta(days=-9000), timedelta(days=33000)).map(YEAR_2000.__add__)
 
 
-def possible(fields: CrontabFields, zone: ZoneInfo) -> Crontab:
+def crontab_or_reject(fields: CrontabFields, zone: ZoneInfo) -> Crontab:
     try:
         return Crontab(**fields._asdict(), timezone=zone)
     except InvalidSchedule:
@@ -28,8 +28,8 @@ def possible(fields: CrontabFields, zone: ZoneInfo) -> Crontab:
         raise
 
 
-def plain(schedule: Crontab) -> tuple[str, ...]:
-    """The fields in a spelling all programs share: stars, or else lists of numbers."""
+def portable_fields(schedule: Crontab) -> tuple[str, ...]:
+    """Return the fields in a syntax that all programs share: stars, or else lists of numbers."""
     values = parse_fields(schedule.fields)
     numbers = (
         *(values.minutes, values.hours),
@@ -43,12 +43,12 @@ def plain(schedule: Crontab) -> tuple[str, ...]:
 
 @given(fields=all_fields, after=moments)
 @settings(derandomize=True, max_examples=300, deadline=None)
-def test_croniter_finds_the_same_slots(fields, after):
-    schedule = possible(fields, UTC_ZONE)
+def test_crontab_slots_equal_those_of_croniter(fields, after):
+    schedule = crontab_or_reject(fields, UTC_ZONE)
     slots = upcoming(schedule, after=after, count=3)
-    # It means day of month OR day of week unless told, and gives up after so many years.
+    # By default, it combines day of month and day of week with OR, and searches fewer years.
     oracle = croniter(
-        " ".join(plain(schedule)),
+        " ".join(portable_fields(schedule)),
         after,
         ret_type=datetime,
         day_or=False,
@@ -60,10 +60,10 @@ def test_croniter_finds_the_same_slots(fields, after):
 
 @given(fields=all_fields, after=moments)
 @settings(derandomize=True, max_examples=300, deadline=None)
-def test_cronsim_finds_the_same_slots(fields, after):
-    schedule = possible(fields, UTC_ZONE)
-    spelling = plain(schedule)
-    # It means day of month OR day of week unless one of them begins with a star.
+def test_crontab_slots_equal_those_of_cronsim(fields, after):
+    schedule = crontab_or_reject(fields, UTC_ZONE)
+    spelling = portable_fields(schedule)
+    # It combines day of month and day of week with OR, unless one of them begins with a star.
     assume("*" in spelling[2] + spelling[4])
 
     slots = upcoming(schedule, after=after, count=3)
@@ -76,13 +76,16 @@ def test_cronsim_finds_the_same_slots(fields, after):
     ["Africa/Cairo", "America/Havana", "America/New_York", "Europe/Berlin", "Europe/Dublin"],
 )
 @given(
-    minute=texts(0, 59), hour=texts(0, 23), day=st.integers(0, 364), seconds=st.integers(0, 86399)
+    minute=field_texts(0, 59),
+    hour=field_texts(0, 23),
+    day=st.integers(0, 364),
+    seconds=st.integers(0, 86399),
 )
 @settings(derandomize=True, max_examples=60, deadline=None)
-def test_cronsim_has_the_same_rule_where_clocks_change(zone, minute, hour, day, seconds):
-    schedule = possible(CrontabFields(minute, hour), ZoneInfo(zone))
-    spelling = plain(schedule)
-    # A minute that begins with a star is elapsed time to it, whatever the hour.
+def test_crontab_slots_at_clock_changes_equal_those_of_cronsim(zone, minute, hour, day, seconds):
+    schedule = crontab_or_reject(CrontabFields(minute, hour), ZoneInfo(zone))
+    spelling = portable_fields(schedule)
+    # It treats a minute that begins with a star as elapsed time, for any hour.
     assume("*" in spelling[1] or "*" not in spelling[0])
     after = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day, seconds=seconds)
 
@@ -94,13 +97,13 @@ def test_cronsim_has_the_same_rule_where_clocks_change(zone, minute, hour, day, 
 
 @given(fields=all_fields, after=moments)
 @settings(derandomize=True, max_examples=300, deadline=None)
-def test_celery_finds_the_same_slot(fields, after):
-    schedule = possible(fields, UTC_ZONE)
+def test_next_crontab_slot_equals_that_of_celery(fields, after):
+    schedule = crontab_or_reject(fields, UTC_ZONE)
     after = after.replace(second=0, microsecond=0)
     oracle = celery.schedules.crontab(**fields._asdict(), nowfun=lambda: after)
     try:
         remaining = oracle.remaining_estimate(after)
-    except RuntimeError:  # it gives up on rare days
+    except RuntimeError:  # its search does not reach rare days
         assume(False)
 
     assert next_slot(schedule, after) == after + remaining
@@ -117,7 +120,7 @@ def test_celery_finds_the_same_slot(fields, after):
         ("0 0 1-7 * 1", "2026-01-01", ["2026-01-05", "2026-02-02"]),
     ],
 )
-def test_both_the_day_of_month_and_the_day_of_week_must_match(expression, after, slots):
+def test_crontab_requires_day_of_month_and_day_of_week_to_match(expression, after, slots):
     found = upcoming(
         crontab(expression),
         after=datetime.fromisoformat(after).replace(tzinfo=UTC),
@@ -129,7 +132,7 @@ def test_both_the_day_of_month_and_the_day_of_week_must_match(expression, after,
 
 @pytest.mark.parametrize("hour", ["*", "0-23"])
 @pytest.mark.parametrize("zone", ["UTC", "Australia/Lord_Howe", "Africa/Casablanca"])
-def test_the_rarest_day_is_found_across_all_its_clock_changes(zone, hour):
+def test_rarest_crontab_day_is_found_across_40_years_of_clock_changes(zone, hour):
     schedule = crontab(f"* {hour} 29 2 1", zone)
 
     slot = next_slot(schedule, datetime(2072, 3, 1, 12, tzinfo=UTC))

@@ -26,7 +26,7 @@ NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
         (timedelta(seconds=1.5), "Every 1500000 microseconds"),
     ],
 )
-def test_an_interval_is_told_in_its_largest_unit(every, sentence):
+def test_interval_is_described_in_its_largest_unit(every, sentence):
     assert describe(Interval(every=every, anchor=NEW_YEAR)) == sentence
 
 
@@ -39,7 +39,7 @@ def test_an_interval_is_told_in_its_largest_unit(every, sentence):
         ("0 * * * *", "Every hour"),
         ("0 */6 * * *", "Every 6 hours"),
         ("0 */2 * * 1", "Every 2 hours, Monday"),
-        # not every 5 hours: the last one of a day is 4 hours before the next
+        # not every 5 hours: the last time of a day is 4 hours before the next
         ("0 */5 * * *", "At 00:00, 05:00, 10:00, 15:00 and 20:00, every day"),
         ("*/25 * * * *", "At minutes 0, 25 and 50 of every hour, every day"),
         ("30 * * * *", "At minute 30 of every hour, every day"),
@@ -60,7 +60,7 @@ def test_an_interval_is_told_in_its_largest_unit(every, sentence):
         ("0 0 1 */3 *", "At 00:00, on day 1 of January, April, July and October"),
         ("0 0 * 6-8 *", "At 00:00, in June through August"),
         ("0 0 * 6-8 0", "At 00:00, Sunday in June through August"),
-        # both must match
+        # day of month and day of week must both match
         ("0 9 13 * 5", "At 09:00, on day 13 of the month if that is Friday"),
         (
             "0 9 1-7 1 1,3",
@@ -68,7 +68,7 @@ def test_an_interval_is_told_in_its_largest_unit(every, sentence):
         ),
     ],
 )
-def test_a_crontab_is_told_as_it_is_read(expression, sentence):
+def test_crontab_is_described_by_its_values(expression, sentence):
     assert describe(crontab(expression, "Europe/Berlin")) == f"{sentence} (Europe/Berlin)"
 
 
@@ -85,7 +85,7 @@ def test_a_crontab_is_told_as_it_is_read(expression, sentence):
         ),
     ],
 )
-def test_a_solar_schedule_is_told_with_its_place(solar, sentence):
+def test_solar_schedule_is_described_with_its_location(solar, sentence):
     assert describe(solar) == sentence
 
 
@@ -97,16 +97,16 @@ def test_a_solar_schedule_is_told_with_its_place(solar, sentence):
         (NEW_YEAR.replace(tzinfo=ZoneInfo("Europe/Berlin")), "Once, at 2026-12-31 23:00:00 UTC"),
     ],
 )
-def test_a_clocked_schedule_is_told_in_utc(at, sentence):
+def test_clocked_schedule_is_described_in_utc(at, sentence):
     assert describe(Clocked(at=at)) == sentence
 
 
-def test_two_crontabs_with_one_sentence_mean_the_same():
+def test_crontabs_with_the_same_description_have_the_same_values():
     meanings = {}
 
     @given(all_fields)
     @settings(derandomize=True, max_examples=2000, deadline=None, database=None)
-    def remember(fields):
+    def check_description(fields):
         try:
             schedule = Crontab(**fields._asdict(), timezone=UTC_ZONE)
         except InvalidSchedule:
@@ -121,6 +121,6 @@ def test_two_crontabs_with_one_sentence_mean_the_same():
         )
         assert meanings.setdefault(describe(schedule), meaning) == meaning
 
-    remember()
+    check_description()
 
     assert len(meanings) > 500

@@ -19,7 +19,7 @@ from scheduler_api.schedules.kinds import InvalidSchedule
         (" @Annually ", CrontabFields("0", "0", "1", "1", "*")),
     ],
 )
-def test_an_expression_is_five_fields_in_standard_order(expression, fields):
+def test_expression_has_five_fields_in_standard_order(expression, fields):
     assert parse_expression(expression) == fields
 
 
@@ -34,7 +34,7 @@ def test_an_expression_is_five_fields_in_standard_order(expression, fields):
         ("@every", "unknown_macro"),
     ],
 )
-def test_anything_else_is_refused(expression, code):
+def test_invalid_expression_is_refused(expression, code):
     with pytest.raises(InvalidSchedule) as refusal:
         parse_expression(expression)
 

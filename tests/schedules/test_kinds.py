@@ -32,7 +32,7 @@ HERE = {"latitude": 0.0, "longitude": 0.0}
         lambda: Clocked(at=datetime.min.replace(tzinfo=UTC)),
     ],
 )
-def test_a_valid_schedule_can_be_made(make):
+def test_valid_schedule_is_constructed_and_hashable(make):
     assert hash(make()) == hash(make())
 
 
@@ -65,14 +65,14 @@ def test_a_valid_schedule_can_be_made(make):
         ),
     ],
 )
-def test_an_invalid_schedule_cannot(make, field, code):
+def test_invalid_schedule_is_refused_with_its_field_and_code(make, field, code):
     with pytest.raises(InvalidSchedule, match=field) as refusal:
         make()
 
     assert (refusal.value.field, refusal.value.code) == (field, code)
 
 
-def test_the_longest_interval_is_any_ten_years():
+def test_max_interval_is_the_longest_ten_years():
     longest = max(
         datetime(year + 10, 3, 1) - datetime(year, 3, 1)  # noqa: DTZ001
         for year in range(1990, 2200)
@@ -81,5 +81,5 @@ def test_the_longest_interval_is_any_ten_years():
     assert longest == MAX_INTERVAL
 
 
-def test_the_solar_events_are_those_of_celery():
+def test_solar_events_equal_those_of_celery():
     assert set(SOLAR_EVENTS) == celery.schedules.solar._all_events

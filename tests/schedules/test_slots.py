@@ -25,7 +25,7 @@ EVERY_KIND = [
 
 
 @pytest.mark.parametrize("schedule", EVERY_KIND)
-def test_a_slot_is_strictly_later_and_in_utc(schedule):
+def test_next_slot_is_strictly_later_and_in_utc(schedule):
     slot = next_slot(schedule, NOON)
 
     assert slot.tzinfo is UTC
@@ -35,14 +35,14 @@ def test_a_slot_is_strictly_later_and_in_utc(schedule):
 
 
 @pytest.mark.parametrize("schedule", EVERY_KIND)
-def test_the_zone_of_after_does_not_matter(schedule):
+def test_next_slot_is_the_same_for_after_in_any_zone(schedule):
     elsewhere = NOON.astimezone(ZoneInfo("America/St_Johns"))
 
     assert next_slot(schedule, elsewhere) == next_slot(schedule, NOON)
 
 
 @pytest.mark.parametrize("schedule", EVERY_KIND)
-def test_a_naive_moment_is_refused(schedule):
+def test_naive_datetime_is_refused(schedule):
     naive = NOON.replace(tzinfo=None)
 
     with pytest.raises(ValueError, match="after must be an aware datetime"):
@@ -52,19 +52,19 @@ def test_a_naive_moment_is_refused(schedule):
 
 
 @pytest.mark.parametrize("schedule", EVERY_KIND)
-def test_there_is_no_slot_past_the_year_9999(schedule):
+def test_next_slot_past_the_year_9999_is_none(schedule):
     assert next_slot(schedule, LAST) is None
     assert next_slot(schedule, LAST.replace(tzinfo=timezone(timedelta(hours=-1)))) is None
 
 
 @pytest.mark.parametrize("schedule", EVERY_KIND)
-def test_there_is_a_slot_after_the_beginning_of_time(schedule):
+def test_next_slot_after_the_earliest_datetime_exists(schedule):
     assert next_slot(schedule, FIRST) > FIRST
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"])
 @pytest.mark.parametrize("hour", ["*", "0-23"])
-def test_the_last_minutes_of_time_are_slots_until_a_wall_clock_cannot_show_them(zone, hour):
+def test_crontab_slots_continue_to_the_last_representable_wall_time(zone, hour):
     slots = upcoming(
         crontab(f"* {hour} * * *", zone), after=LAST - timedelta(days=2), count=10_000
     )
@@ -85,11 +85,11 @@ def test_the_last_minutes_of_time_are_slots_until_a_wall_clock_cannot_show_them(
         (timedelta.max, NOON, None),
     ],
 )
-def test_an_interval_counts_from_its_anchor(every, after, slot):
+def test_interval_slots_count_from_the_anchor(every, after, slot):
     assert next_slot(Interval(every=every, anchor=NOON), after) == slot
 
 
-def test_an_interval_is_elapsed_time_whatever_the_zone_of_its_anchor():
+def test_interval_is_elapsed_time_for_an_anchor_in_any_zone():
     anchor = datetime(2026, 3, 28, 12, tzinfo=ZoneInfo("Europe/Berlin"))
 
     slot = next_slot(Interval(every=timedelta(days=1), anchor=anchor), anchor)
@@ -102,7 +102,7 @@ def test_an_interval_is_elapsed_time_whatever_the_zone_of_its_anchor():
     since_anchor=st.timedeltas(timedelta(days=-3653), timedelta(days=36530)),
 )
 @settings(derandomize=True, max_examples=500, deadline=None)
-def test_an_interval_slot_is_the_first_multiple_later(every, since_anchor):
+def test_interval_slot_is_the_first_later_multiple(every, since_anchor):
     after = NOON + since_anchor
 
     slot = next_slot(Interval(every=every, anchor=NOON), after)
@@ -112,7 +112,7 @@ def test_an_interval_slot_is_the_first_multiple_later(every, since_anchor):
     assert slot - every <= max(after, NOON)
 
 
-def test_an_interval_does_not_drift():
+def test_interval_slots_do_not_drift():
     every = timedelta(seconds=1, microseconds=1)
 
     slots = upcoming(Interval(every=every, anchor=NOON), after=NOON, count=1000)
@@ -128,7 +128,7 @@ def test_an_interval_does_not_drift():
         (NOON + MICROSECOND, None),
     ],
 )
-def test_a_clocked_schedule_has_one_slot(after, slot):
+def test_clocked_schedule_has_one_slot(after, slot):
     at = NOON.astimezone(timezone(timedelta(hours=2)))
 
     assert next_slot(Clocked(at=at), after) == slot
@@ -144,18 +144,18 @@ def test_a_clocked_schedule_has_one_slot(after, slot):
         (9, NOON, []),
     ],
 )
-def test_upcoming_stops_at_the_count_or_after_the_end(count, until, hours):
+def test_upcoming_stops_at_count_or_until(count, until, hours):
     slots = upcoming(crontab("0 * * * *"), after=NOON, count=count, until=until)
 
     assert [slot.hour for slot in slots] == hours
 
 
-def test_upcoming_stops_when_there_are_no_more():
+def test_upcoming_stops_after_the_last_slot():
     assert upcoming(Clocked(at=NOON), after=NOON - MICROSECOND, count=9) == [NOON]
 
 
 @pytest.mark.parametrize("schedule", EVERY_KIND)
-def test_slots_increase(schedule):
+def test_upcoming_slots_increase(schedule):
     slots = upcoming(schedule, after=NOON, count=400)
 
     assert all(earlier < later for earlier, later in pairwise(slots))

@@ -15,7 +15,7 @@ NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 PRECISION = timedelta(seconds=0.1)
 
 
-def test_the_events_are_searched_as_celery_searches_them():
+def test_solar_search_parameters_equal_those_of_celery():
     of_celery = celery.schedules.solar
 
     assert {
@@ -35,7 +35,7 @@ def test_the_events_are_searched_as_celery_searches_them():
     since=st.timedeltas(timedelta(0), timedelta(days=3650)),
 )
 @settings(derandomize=True, max_examples=300, deadline=None)
-def test_celery_finds_the_same_event(event, latitude, longitude, since):
+def test_next_solar_slot_equals_that_of_celery(event, latitude, longitude, since):
     after = NEW_YEAR + since
     oracle = celery.schedules.solar(event, latitude, longitude, nowfun=lambda: after)
 
@@ -51,7 +51,7 @@ def test_celery_finds_the_same_event(event, latitude, longitude, since):
     since=st.timedeltas(timedelta(0), timedelta(days=3650)),
 )
 @settings(derandomize=True, max_examples=100, deadline=None)
-def test_no_event_is_lost_where_some_days_have_none(event, latitude, longitude, since):
+def test_no_solar_event_is_lost_near_days_without_one(event, latitude, longitude, since):
     solar = Solar(event=event, latitude=latitude, longitude=longitude)
     oracle = celery.schedules.solar(event, latitude, longitude, nowfun=lambda: NEW_YEAR)
 
@@ -63,7 +63,7 @@ def test_no_event_is_lost_where_some_days_have_none(event, latitude, longitude, 
 @pytest.mark.parametrize("event", SOLAR_EVENTS)
 @pytest.mark.parametrize("longitude", [-180, -74.006, 0, 13.405, 180])
 @pytest.mark.parametrize("latitude", [-33.9, 0, Decimal("48.500000")])
-def test_there_is_one_event_a_day(event, latitude, longitude):
+def test_solar_event_occurs_once_a_day(event, latitude, longitude):
     solar = Solar(event=event, latitude=latitude, longitude=longitude)
 
     slots = upcoming(solar, after=NEW_YEAR, count=366)
@@ -81,7 +81,7 @@ def test_there_is_one_event_a_day(event, latitude, longitude):
     part=st.floats(0, 1),
 )
 @settings(derandomize=True, max_examples=100, deadline=None)
-def test_an_event_is_the_same_from_any_moment_before_it(event, latitude, days, part):
+def test_next_solar_slot_is_the_same_from_any_time_before_it(event, latitude, days, part):
     solar = Solar(event=event, latitude=latitude, longitude=25)
     slots = upcoming(solar, after=NEW_YEAR + timedelta(days=days), count=2)
 
@@ -100,7 +100,7 @@ def test_an_event_is_the_same_from_any_moment_before_it(event, latitude, days, p
         ("dusk_astronomical", 52.52, "2026-05-25", "2026-07-"),
     ],
 )
-def test_near_the_poles_an_event_may_be_months_away(event, latitude, after, first_day):
+def test_next_solar_slot_in_polar_regions_may_be_months_away(event, latitude, after, first_day):
     solar = Solar(event=event, latitude=latitude, longitude=18.96)
 
     slot = next_slot(solar, datetime.fromisoformat(after).replace(tzinfo=UTC))
@@ -110,14 +110,14 @@ def test_near_the_poles_an_event_may_be_months_away(event, latitude, after, firs
 
 @pytest.mark.parametrize("event", ["sunrise", "sunset", "dawn_civil", "dusk_astronomical"])
 @pytest.mark.parametrize("latitude", [-90, 90])
-def test_at_a_pole_there_is_none_in_a_year(event, latitude):
+def test_next_solar_slot_at_a_pole_is_none(event, latitude):
     solar = Solar(event=event, latitude=latitude, longitude=0)
 
     assert next_slot(solar, NEW_YEAR) is None
 
 
 @pytest.mark.parametrize("year", [500, 1500, 1582, 9998])
-def test_each_day_of_any_year_has_its_sunset(year):
+def test_each_day_has_a_sunset_in_any_year(year):
     tahiti = Solar(event="sunset", latitude=-17.5, longitude=-149.5)
     first = datetime(year, 1, 1, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""The shortest time from a slot of a schedule to the next."""
+"""The shortest time between two slots of a schedule."""
 
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -13,7 +13,7 @@ from scheduler_api.schedules.kinds import Clocked, Interval, Solar
 from scheduler_api.schedules.slots import upcoming
 from scheduler_api.schedules.spacing import shortest_spacing
 from tests.schedules.crontabs import UTC_ZONE, all_fields, crontab
-from tests.schedules.test_crontab_oracles import moments, possible
+from tests.schedules.test_crontab_oracles import crontab_or_reject, moments
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -22,7 +22,7 @@ DAY = timedelta(days=1)
 
 
 @pytest.mark.parametrize(
-    ("schedule", "gap"),
+    ("schedule", "spacing"),
     [
         (Interval(every=timedelta(seconds=7), anchor=NOON), timedelta(seconds=7)),
         (Interval(every=400 * DAY, anchor=NOON), 400 * DAY),
@@ -30,12 +30,12 @@ DAY = timedelta(days=1)
         (Clocked(at=NOON), None),
     ],
 )
-def test_the_gap_of_the_other_kinds(schedule, gap):
-    assert shortest_spacing(schedule) == gap
+def test_shortest_spacing_of_intervals_solar_and_clocked_schedules(schedule, spacing):
+    assert shortest_spacing(schedule) == spacing
 
 
 @pytest.mark.parametrize(
-    ("expression", "gap"),
+    ("expression", "spacing"),
     [
         ("* * * * *", MINUTE),
         ("*/7 * * * *", 4 * MINUTE),  # 56 and 00
@@ -76,20 +76,20 @@ def test_the_gap_of_the_other_kinds(schedule, gap):
         ("0 0 29 2 1", 12 * 365 * DAY + 2 * DAY),  # around a year 2100
     ],
 )
-def test_the_gap_of_a_crontab(expression, gap):
-    assert shortest_spacing(crontab(expression)) == gap
+def test_shortest_spacing_of_a_crontab(expression, spacing):
+    assert shortest_spacing(crontab(expression)) == spacing
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Australia/Lord_Howe"])
 @pytest.mark.parametrize("expression", ["0 0,23 * * *", "0 */2 * * *", "30 1,3 * * *"])
-def test_that_the_clock_changes_is_left_out(expression, zone):
+def test_shortest_spacing_ignores_clock_changes(expression, zone):
     assert shortest_spacing(crontab(expression, zone)) == shortest_spacing(crontab(expression))
 
 
 @given(fields=all_fields, after=moments)
 @settings(derandomize=True, max_examples=200, deadline=None)
-def test_no_two_slots_are_closer_together(fields, after):
-    schedule = possible(fields, UTC_ZONE)
+def test_no_two_slots_are_closer_than_the_shortest_spacing(fields, after):
+    schedule = crontab_or_reject(fields, UTC_ZONE)
 
     slots = upcoming(schedule, after=after, count=100)
 
@@ -97,8 +97,8 @@ def test_no_two_slots_are_closer_together(fields, after):
 
 
 @cache
-def calendar() -> list[tuple[int, date, int]]:
-    """The days of 800 years, of which the calendar repeats 400, each with its weekday."""
+def days_of_800_years() -> list[tuple[int, date, int]]:
+    """The days of 800 years, of which the days_of_800_years repeats 400, each with its weekday."""
     first, last = date(2000, 1, 1).toordinal(), date(2800, 1, 1).toordinal()
     days = ((number, date.fromordinal(number)) for number in range(first, last))
     return [(number, day, day.isoweekday() % 7) for number, day in days]
@@ -106,14 +106,14 @@ def calendar() -> list[tuple[int, date, int]]:
 
 @given(fields=all_fields, hour=st.integers(0, 23).map(str))
 @settings(derandomize=True, max_examples=40, deadline=None)
-def test_some_two_days_are_that_close_together(fields, hour):
+def test_shortest_spacing_equals_a_search_of_800_years(fields, hour):
     once_a_day = CrontabFields("0", hour, *fields[2:])
-    schedule = possible(once_a_day, UTC_ZONE)
+    schedule = crontab_or_reject(once_a_day, UTC_ZONE)
     values = parse_fields(once_a_day)
 
     days = [
         number
-        for number, day, weekday in calendar()
+        for number, day, weekday in days_of_800_years()
         if day.day in values.days_of_month
         and day.month in values.months
         and weekday in values.weekdays

@@ -14,14 +14,14 @@ from scheduler_api.worker.registration import Announcement, Announcer
 from tests.api.periodic_tasks.examples import stored
 from tests.catalogue.workers import (
     BOOKS,
-    LONGER,
+    PAST_ALIVE_TIMEOUT,
     REPORT,
     close_books,
     kill,
-    seen,
+    set_last_seen,
     send_report,
     task_of,
-    worker,
+    start_worker,
 )
 
 pytestmark = pytest.mark.django_db
@@ -45,7 +45,7 @@ def announcement(**parts) -> Announcement:
 
 
 def test_announce_stores_the_worker_and_its_tasks():
-    one = worker(send_report, close_books, queues=("celery", "slow"))
+    one = start_worker(send_report, close_books, queues=("celery", "slow"))
 
     assert (one.name, one.queues, one.version) == ("celery@one", ["celery", "slow"], "1.2")
     assert (one.pid, one.concurrency, one.stopped_at) == (4711, 2, None)
@@ -56,10 +56,10 @@ def test_announce_stores_the_worker_and_its_tasks():
 
 
 def test_announce_shares_one_list_among_workers_with_the_same_tasks(django_assert_max_num_queries):
-    worker(send_report, close_books)
+    start_worker(send_report, close_books)
 
     with django_assert_max_num_queries(12):  # with savepoints, however many tasks it has
-        worker(send_report, close_books, name="celery@two")
+        start_worker(send_report, close_books, name="celery@two")
 
     assert TaskList.objects.count() == 1
     assert TaskList.specs.through.objects.count() == 2
@@ -67,7 +67,7 @@ def test_announce_shares_one_list_among_workers_with_the_same_tasks(django_asser
 
 
 def test_announce_replaces_a_task_that_differs():
-    worker(send_report, version="1")
+    start_worker(send_report, version="1")
 
     def send_report_of_a_quarter(quarter: int) -> None: ...
 
@@ -86,12 +86,12 @@ def test_announce_replaces_a_task_that_differs():
 
 
 def test_announce_dates_removed_tasks_by_the_worker_before():
-    one = worker(send_report, close_books)
-    seen(one, ago=timedelta(hours=1))
+    one = start_worker(send_report, close_books)
+    set_last_seen(one, ago=timedelta(hours=1))
     last = Worker.objects.get().last_seen_at
     TaskSpec.objects.update(last_seen_at=last - timedelta(days=1))
 
-    worker(send_report)
+    start_worker(send_report)
 
     availability = {known.task.name: known.availability for known in known_tasks()}
     assert (availability[BOOKS].worker_count, availability[BOOKS].last_seen_at) == (0, last)
@@ -212,9 +212,9 @@ def test_stop_ends_the_announcer_thread(monkeypatch):
 
 
 def test_stale_worker_is_deleted_with_tasks_of_its_own():
-    worker(send_report, name="celery@now")
-    old = worker(send_report, close_books, name="celery@then")
-    seen(old, ago=WORKER_RETENTION + LONGER)
+    start_worker(send_report, name="celery@now")
+    old = start_worker(send_report, close_books, name="celery@then")
+    set_last_seen(old, ago=WORKER_RETENTION + PAST_ALIVE_TIMEOUT)
     past = Worker.objects.get(name="celery@then").last_seen_at
     TaskSpec.objects.update(last_seen_at=past)
 
@@ -227,8 +227,8 @@ def test_stale_worker_is_deleted_with_tasks_of_its_own():
 
 def test_task_of_a_periodic_task_is_not_deleted():
     stored(task=BOOKS)
-    old = worker(send_report, close_books)
-    seen(old, ago=WORKER_RETENTION + LONGER)
+    old = start_worker(send_report, close_books)
+    set_last_seen(old, ago=WORKER_RETENTION + PAST_ALIVE_TIMEOUT)
     TaskSpec.objects.update(last_seen_at=Worker.objects.get().last_seen_at)
 
     delete_stale_workers()
@@ -237,7 +237,7 @@ def test_task_of_a_periodic_task_is_not_deleted():
 
 
 def test_worker_seen_lately_is_not_deleted():
-    seen(worker(send_report), ago=WORKER_RETENTION - LONGER)
+    set_last_seen(start_worker(send_report), ago=WORKER_RETENTION - PAST_ALIVE_TIMEOUT)
 
     assert delete_stale_workers() == 0
     assert Worker.objects.count() == 1

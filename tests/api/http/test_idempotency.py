@@ -21,7 +21,7 @@ from tests.api.schedules.bodies import (
     INTERVALS,
     PERIODIC_TASKS,
     PREVIEW,
-    nothing_is_stored,
+    no_schedules_are_stored,
 )
 from tests.canaries import secret_part
 from tests.client import ContractClient
@@ -168,7 +168,7 @@ def test_any_other_key_is_refused(api: ContractClient, key: str):
     response = post(api, **{"Idempotency-Key": key})
 
     assert refusal(response) == (400, "invalid_idempotency_key")
-    assert nothing_is_stored()
+    assert no_schedules_are_stored()
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_a_body_is_refused_with_a_key_as_without(
     response = api.generic("POST", INTERVALS, body, content_type=content_type, headers=headers)
 
     assert refusal(response) == answer
-    assert nothing_is_stored()
+    assert no_schedules_are_stored()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -265,7 +265,7 @@ def test_the_effect_is_undone_when_its_answer_cannot_be_kept(
         patch.setattr(IdempotentResponse, "save", fail)
         assert refusal(post(api)) == (500, "server_error")
 
-    assert nothing_is_stored()
+    assert no_schedules_are_stored()
     assert (post(api).status_code, total(api)) == (201, 1)
 
 
@@ -284,7 +284,7 @@ def test_nothing_is_left_of_a_request_that_fails_halfway(
         patch.setattr(actions, "store", store_and_fail)
         assert refusal(post(api)) == (500, "server_error")
 
-    assert nothing_is_stored()
+    assert no_schedules_are_stored()
     assert not IdempotentResponse.objects.exists()
     response = post(api)
     assert (response.status_code, is_replay(response), total(api)) == (201, False, 1)
@@ -310,7 +310,7 @@ def test_a_repeat_in_flight_is_told_to_ask_again(api: ContractClient, held: Any)
 
     assert refusal(response) == (409, "request_in_flight")
     assert response.headers["Retry-After"] == "1"
-    assert nothing_is_stored()
+    assert no_schedules_are_stored()
 
     held.rollback()
 

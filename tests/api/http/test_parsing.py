@@ -12,7 +12,7 @@ from tests.api.schedules.bodies import (
     INTERVALS,
     PERIODIC_TASKS,
     PREVIEW,
-    nothing_is_stored,
+    no_schedules_are_stored,
 )
 
 MAX_BYTES = 256 * 1024
@@ -52,7 +52,7 @@ def test_a_body_of_more_than_256_kib_is_refused(api, size):
 
     assert refusal(response) == (413, "body_too_large")
     assert "262144 bytes" in response.json()["detail"]
-    assert nothing_is_stored()
+    assert no_schedules_are_stored()
 
 
 def test_django_reads_as_much_as_the_most_patient_view_takes():
@@ -100,7 +100,7 @@ def test_a_body_that_is_not_json_is_refused_with_the_reason(api, body, detail):
 
     assert refusal(response) == (400, "malformed_body")
     assert detail in response.json()["detail"]
-    assert nothing_is_stored()
+    assert no_schedules_are_stored()
 
 
 @pytest.mark.timeout(10)
@@ -154,7 +154,7 @@ def test_a_key_that_stands_twice_is_refused_where_it_stands(api, path, body, poi
 
     assert refusal(response) == (400, "malformed_body")
     assert mistakes(response) == [(pointer, "duplicate_key") for pointer in pointers]
-    assert nothing_is_stored()
+    assert no_schedules_are_stored()
 
 
 @pytest.mark.parametrize("character", [r"\u0000", r"\ud800", r"\udfff", r"\ude00\ud83d"])
@@ -176,7 +176,7 @@ def test_a_character_that_cannot_be_stored_is_refused_where_it_stands(
 
     assert refusal(response) == (400, "malformed_body")
     assert mistakes(response) == [(pointer, "unstorable_character")]
-    assert nothing_is_stored()
+    assert no_schedules_are_stored()
 
 
 def test_a_pair_of_surrogates_is_one_character(api):

@@ -16,8 +16,8 @@ from tests.api.schedules.bodies import (
     PREVIEW,
     SOLAR,
     SOLARS,
-    follow,
-    nothing_is_stored,
+    create_tasks_with,
+    no_schedules_are_stored,
 )
 from tests.client import ContractClient
 
@@ -178,12 +178,12 @@ def test_those_who_do_not_accept_json_are_told_so_in_a_problem(api, accept):
 
     assert refusal(response) == (406, "not_acceptable")
     assert "application/json" in response.json()["detail"]
-    assert nothing_is_stored()
+    assert no_schedules_are_stored()
 
 
 def test_a_conflict_has_a_code_of_its_own(api):
     created = api.post(SOLARS, SOLAR).json()
-    follow("solar", created["id"], ["a"])
+    create_tasks_with("solar", created["id"], ["a"])
 
     assert refusal(api.post(SOLARS, SOLAR)) == (409, "schedule_exists")
     assert refusal(api.delete(f"{SOLARS}{created['id']}/")) == (409, "schedule_in_use")

@@ -16,7 +16,7 @@ from scheduler_api.http.viewsets import ANY_KEY, ApiViewSet
 from scheduler_api.http.yaml_parsing import StrictYAMLParser
 from scheduler_api.http.yaml_rendering import YAMLRenderer
 from tests.api.http.answers import mistakes, refusal
-from tests.api.schedules.bodies import INTERVALS, nothing_is_stored
+from tests.api.schedules.bodies import INTERVALS, no_schedules_are_stored
 from tests.client import ContractClient
 
 ECHO = "/echo/"
@@ -113,7 +113,7 @@ def test_other_resources_neither_read_nor_write_yaml(api: ContractClient):
 
     assert refusal(unreadable) == (415, "unsupported_media_type")
     assert refusal(unwritable) == (406, "not_acceptable")
-    assert nothing_is_stored()
+    assert no_schedules_are_stored()
 
 
 @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "a"}], ids=["once", "with a key"])

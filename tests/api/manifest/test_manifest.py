@@ -1,4 +1,4 @@
-"""`manifest/`: all periodic tasks of an account as one document, out and in."""
+"""`manifest/`: export and apply all periodic tasks of an account as one document."""
 
 import json
 from typing import Any
@@ -38,17 +38,17 @@ def exported(api: ContractClient, media_type: str = JSON) -> bytes:
     return content
 
 
-def send(api: ContractClient, *entries: Any, to: str = APPLY, **headers: str) -> Any:
+def send_manifest(api: ContractClient, *entries: Any, to: str = APPLY, **headers: str) -> Any:
     return api.post(to, {"version": 1, "periodic_tasks": list(entries)}, headers=headers)
 
 
-def outcome(response: Any) -> dict[str, Any]:
+def result_of(response: Any) -> dict[str, Any]:
     assert response.status_code == 200, response.json()
     answer: dict[str, Any] = response.json()
     return answer
 
 
-def manifest_of(api: ContractClient) -> Any:
+def exported_entries(api: ContractClient) -> Any:
     return json.loads(exported(api))["periodic_tasks"]
 
 
@@ -82,11 +82,11 @@ VARIED = [
 ]  # fmt: skip
 
 
-# --- There and back -------------------------------------------------------------------------
+# --- Round trip -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("media_type", [JSON, YAML])
-def test_exported_and_applied_to_an_empty_database_it_is_the_same_to_the_byte(api, media_type):
+def test_manifest_applied_to_an_empty_database_exports_the_same_bytes(api, media_type):
     for body in VARIED:
         assert api.post(TASKS, body).status_code == 201
     first = exported(api, media_type)
@@ -95,23 +95,23 @@ def test_exported_and_applied_to_an_empty_database_it_is_the_same_to_the_byte(ap
 
     applied = api.post(APPLY, first.decode(), content_type=media_type)
 
-    assert len(outcome(applied)["created"]) == len(VARIED)
+    assert len(result_of(applied)["created"]) == len(VARIED)
     assert exported(api, media_type) == first
-    planned = outcome(
+    planned = result_of(
         api.post(PRUNE.replace("apply", "plan"), first.decode(), content_type=media_type)
     )
     assert planned["unchanged"] == len(VARIED)
     assert planned["created"] == planned["changed"] == planned["deleted"] == []
 
 
-def test_json_and_yaml_say_the_same(api):
+def test_manifest_is_the_same_in_json_and_yaml(api):
     for body in VARIED:
         api.post(TASKS, body)
 
     assert yaml.safe_load(exported(api, YAML)) == json.loads(exported(api, JSON))
 
 
-def test_it_says_no_more_than_is_needed(api):
+def test_manifest_omits_ids_and_defaults(api):
     api.post(TASKS, imports())
 
     assert exported(api, YAML).decode() == (
@@ -131,22 +131,22 @@ def test_it_says_no_more_than_is_needed(api):
     )
 
 
-def test_one_without_tasks_is_empty(api):
+def test_manifest_without_tasks_is_empty(api):
     assert exported(api) == b'{"version":1,"periodic_tasks":[]}'
 
 
-def test_it_tells_the_zone_of_a_crontab_whatever_the_setting(api):
+def test_manifest_includes_the_zone_of_a_crontab(api):
     api.post(TASKS, heartbeat(schedule={"type": "crontab", "minute": "5"}))
 
-    (entry,) = manifest_of(api)
+    (entry,) = exported_entries(api)
     assert entry["schedule"] == {"type": "crontab", "minute": "5", "timezone": "UTC"}
 
 
 # --- Plan and apply -------------------------------------------------------------------------
 
 
-def test_a_plan_tells_what_an_apply_does_and_does_nothing(api):
-    send(api, heartbeat(name="changed"), heartbeat(name="gone"), heartbeat(name="kept"))
+def test_plan_reports_the_changes_of_apply_and_changes_nothing(api):
+    send_manifest(api, heartbeat(name="changed"), heartbeat(name="gone"), heartbeat(name="kept"))
     wanted = [
         heartbeat(name="changed", labels={"team": "ops"}, description="New"),
         heartbeat(name="kept"),
@@ -154,9 +154,9 @@ def test_a_plan_tells_what_an_apply_does_and_does_nothing(api):
     ]
     before = api.get(TASKS).json()
 
-    planned = outcome(send(api, *wanted, to=f"{MANIFEST}?mode=plan&prune=true"))
+    planned = result_of(send_manifest(api, *wanted, to=f"{MANIFEST}?mode=plan&prune=true"))
     assert api.get(TASKS).json() == before
-    applied = outcome(send(api, *wanted, to=PRUNE))
+    applied = result_of(send_manifest(api, *wanted, to=PRUNE))
 
     assert (planned.pop("mode"), applied.pop("mode")) == ("plan", "apply")
     assert planned == applied
@@ -175,77 +175,79 @@ def test_a_plan_tells_what_an_apply_does_and_does_nothing(api):
     assert sorted(names(api.get(TASKS))) == ["changed", "kept", "new"]
 
 
-def test_a_plan_is_what_is_answered_unless_more_is_asked_for(api):
-    assert outcome(send(api, heartbeat(), to=MANIFEST))["mode"] == "plan"
+def test_manifest_mode_defaults_to_plan(api):
+    assert result_of(send_manifest(api, heartbeat(), to=MANIFEST))["mode"] == "plan"
     assert names(api.get(TASKS)) == []
 
 
-def test_a_dry_run_of_an_apply_is_a_plan(api):
-    assert outcome(send(api, heartbeat(), to=f"{APPLY}&dry_run=true"))["created"] == ["Heartbeat"]
+def test_dry_run_of_apply_changes_nothing(api):
+    assert result_of(send_manifest(api, heartbeat(), to=f"{APPLY}&dry_run=true"))["created"] == [
+        "Heartbeat"
+    ]
     assert names(api.get(TASKS)) == []
 
 
-def test_to_apply_twice_is_to_apply_once(api):
-    send(api, *VARIED)
+def test_apply_is_idempotent(api):
+    send_manifest(api, *VARIED)
     before, entries = api.get(TASKS).json(), AuditEntry.objects.count()
 
-    again = outcome(send(api, *VARIED))
+    again = result_of(send_manifest(api, *VARIED))
 
     assert (again["unchanged"], again["created"], again["changed"]) == (len(VARIED), [], [])
     assert api.get(TASKS).json() == before
     assert AuditEntry.objects.count() == entries
 
 
-def test_what_is_left_out_goes_back_to_its_default(api):
-    send(api, heartbeat(description="Old", enabled=False))
+def test_apply_resets_omitted_fields_to_their_defaults(api):
+    send_manifest(api, heartbeat(description="Old", enabled=False))
 
-    send(api, heartbeat())
+    send_manifest(api, heartbeat())
 
     (task,) = api.get(TASKS).json()["results"]
     assert (task["description"], task["enabled"]) == ("", True)
 
 
-def test_a_change_of_the_schedule_is_told_without_ids(api):
-    send(api, heartbeat())
+def test_plan_reports_a_changed_schedule_without_ids(api):
+    send_manifest(api, heartbeat())
 
-    (changed,) = outcome(send(api, heartbeat(schedule=EVERY_KIND[1])))["changed"]
+    (changed,) = result_of(send_manifest(api, heartbeat(schedule=EVERY_KIND[1])))["changed"]
 
     assert changed["before"]["schedule"] == {"type": "interval", "every": 30, "period": "seconds"}
     assert changed["after"]["schedule"]["timezone"] == "Europe/Berlin"
 
 
-def test_a_pause_is_no_matter_of_a_manifest(api):
-    send(api, heartbeat())
+def test_pause_does_not_change_the_manifest(api):
+    send_manifest(api, heartbeat())
     pk = PeriodicTask.objects.get().pk
     before = exported(api)
     api.post(f"{TASKS}{pk}/pause/", {"note": "Too loud"})
 
     assert exported(api) == before
-    assert outcome(send(api, heartbeat()))["unchanged"] == 1
+    assert result_of(send_manifest(api, heartbeat()))["unchanged"] == 1
     assert api.get(f"{TASKS}{pk}/").json()["paused"] is True
 
 
-def test_many_are_made_in_a_few_statements(api, django_assert_max_num_queries):
+def test_apply_of_500_tasks_needs_few_queries(api, django_assert_max_num_queries):
     with django_assert_max_num_queries(60):
-        response = send(api, *(heartbeat(name=f"Task {number}") for number in range(500)))
+        response = send_manifest(api, *(heartbeat(name=f"Task {number}") for number in range(500)))
 
-    assert len(outcome(response)["created"]) == 500
+    assert len(result_of(response)["created"]) == 500
 
 
-# --- Who manages what -----------------------------------------------------------------------
+# --- managed_by -----------------------------------------------------------------------------
 
 
 def managed_by(api: ContractClient) -> dict[str, str]:
     return {task["name"]: task["managed_by"] for task in api.get(TASKS).json()["results"]}
 
 
-def test_what_is_named_becomes_managed_by_a_manifest(api):
+def test_apply_makes_named_tasks_managed_by_manifest(api):
     api.post(TASKS, heartbeat(name="by hand"))
     api.post(TASKS, heartbeat(name="taken over"))
 
-    response = send(api, heartbeat(name="taken over"), heartbeat(name="new"))
+    response = send_manifest(api, heartbeat(name="taken over"), heartbeat(name="new"))
 
-    assert outcome(response)["changed"] == [
+    assert result_of(response)["changed"] == [
         {
             "name": "taken over",
             "before": {"managed_by": "api"},
@@ -255,30 +257,30 @@ def test_what_is_named_becomes_managed_by_a_manifest(api):
     assert managed_by(api) == {"by hand": "api", "taken over": "manifest", "new": "manifest"}
 
 
-def test_to_prune_deletes_what_a_manifest_made_and_nothing_else(api, other):
+def test_prune_deletes_only_tasks_managed_by_manifest(api, other):
     api.post(TASKS, heartbeat(name="by hand"))
-    stored(name="nobody's")
-    send(other, heartbeat(name="other's"))
-    send(api, heartbeat(name="gone"), heartbeat(name="kept"))
+    stored(name="unowned")
+    send_manifest(other, heartbeat(name="other's"))
+    send_manifest(api, heartbeat(name="gone"), heartbeat(name="kept"))
 
-    assert outcome(send(api, heartbeat(name="kept")))["deleted"] == []
-    assert outcome(send(api, heartbeat(name="kept"), to=PRUNE))["deleted"] == ["gone"]
+    assert result_of(send_manifest(api, heartbeat(name="kept")))["deleted"] == []
+    assert result_of(send_manifest(api, heartbeat(name="kept"), to=PRUNE))["deleted"] == ["gone"]
 
-    assert sorted(names(api.get(TASKS))) == ["by hand", "kept", "nobody's", "other's"]
+    assert sorted(names(api.get(TASKS))) == ["by hand", "kept", "other's", "unowned"]
 
 
-def test_a_change_by_hand_is_told_by_the_next_plan(api):
-    send(api, heartbeat())
+def test_plan_reports_a_manual_change(api):
+    send_manifest(api, heartbeat())
     pk = PeriodicTask.objects.get().pk
     api.patch(f"{TASKS}{pk}/", {"description": "By hand"})
 
-    (changed,) = outcome(send(api, heartbeat(), to=MANIFEST))["changed"]
+    (changed,) = result_of(send_manifest(api, heartbeat(), to=MANIFEST))["changed"]
 
     assert changed["before"] == {"description": "By hand"}
     assert managed_by(api) == {"Heartbeat": "manifest"}
 
 
-# --- Whose ----------------------------------------------------------------------------------
+# --- Ownership ------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -287,21 +289,21 @@ def other(db: None) -> ContractClient:
 
 
 @pytest.mark.parametrize("principal", ["api", "other"])
-def test_it_has_what_belongs_to_the_caller(request, api, other, principal):
+def test_manifest_has_the_tasks_that_the_caller_owns(request, api, other, principal):
     api.post(TASKS, heartbeat(name="api"))
     other.post(TASKS, heartbeat(name="other"))
-    stored(name="nobody's")
+    stored(name="unowned")
 
-    entries = manifest_of(request.getfixturevalue(principal))
+    entries = exported_entries(request.getfixturevalue(principal))
 
     assert [entry["name"] for entry in entries] == [principal]
 
 
 @pytest.mark.parametrize(("mine", "theirs"), [("api", "other"), ("other", "api")])
-def test_the_name_of_anothers_task_is_taken(request, api, other, mine, theirs):
+def test_apply_with_a_name_of_another_account_is_refused(request, api, other, mine, theirs):
     request.getfixturevalue(theirs).post(TASKS, heartbeat(name="theirs", description="Secret"))
 
-    response = send(
+    response = send_manifest(
         request.getfixturevalue(mine), heartbeat(name="mine"), heartbeat(name="theirs")
     )
 
@@ -311,28 +313,28 @@ def test_the_name_of_anothers_task_is_taken(request, api, other, mine, theirs):
     assert not PeriodicTask.objects.filter(name="mine").exists()
 
 
-def test_to_prune_asks_for_the_scope_to_delete(db):
+def test_prune_without_the_delete_scope_is_refused(db):
     writer = caller("writer", scopes=["periodic-tasks:write"])
-    send(writer, heartbeat())
+    send_manifest(writer, heartbeat())
 
-    assert refusal(send(writer, to=PRUNE)) == (403, "forbidden")
+    assert refusal(send_manifest(writer, to=PRUNE)) == (403, "forbidden")
     assert PeriodicTask.objects.exists()
 
 
-def test_nobody_reads_or_applies_one_without_a_key(db):
+def test_manifest_without_a_key_is_refused(db):
     nobody = ContractClient()
 
     assert refusal(nobody.get(MANIFEST)) == (401, "not_authenticated")
-    assert refusal(send(nobody, heartbeat())) == (401, "not_authenticated")
+    assert refusal(send_manifest(nobody, heartbeat())) == (401, "not_authenticated")
 
 
-def test_each_change_is_in_the_audit(api):
-    send(api, heartbeat(name="one"), heartbeat(name="two"))
-    send(api, heartbeat(name="one", description="New"), to=PRUNE)
+def test_apply_records_each_change_in_the_audit_log(api):
+    send_manifest(api, heartbeat(name="one"), heartbeat(name="two"))
+    send_manifest(api, heartbeat(name="one", description="New"), to=PRUNE)
 
-    told = AuditEntry.objects.order_by("pk").values_list("operation", "object_name")
+    recorded = AuditEntry.objects.order_by("pk").values_list("operation", "object_name")
 
-    assert list(told) == [
+    assert list(recorded) == [
         ("create", "one"),
         ("create", "two"),
         ("delete", "two"),
@@ -349,84 +351,86 @@ def sign_in(password: str) -> dict[str, Any]:
     )
 
 
-def test_a_secret_is_kept_by_its_stars(api, canary):
-    send(api, sign_in(canary))
+def test_apply_with_a_redacted_secret_keeps_it(api, canary):
+    send_manifest(api, sign_in(canary))
 
-    (entry,) = manifest_of(api)
+    (entry,) = exported_entries(api)
     assert entry["kwargs"] == {"password": "***"}
-    assert outcome(send(api, entry))["unchanged"] == 1
+    assert result_of(send_manifest(api, entry))["unchanged"] == 1
     assert canary in PeriodicTask.objects.get().kwargs
 
 
-def test_a_secret_that_changes_is_told_by_its_stars(api):
+def test_apply_reports_a_changed_secret_redacted(api):
     old, new = make_canary(), make_canary()
-    send(api, sign_in(old))
+    send_manifest(api, sign_in(old))
     tag = api.get(MANIFEST).headers["ETag"]
 
-    response = send(api, sign_in(new))
+    response = send_manifest(api, sign_in(new))
 
-    (changed,) = outcome(response)["changed"]
+    (changed,) = result_of(response)["changed"]
     assert changed["before"] == changed["after"] == {"kwargs": {"password": "***"}}
     assert not [each for each in (old, new) if each in response.content.decode()]
     assert api.get(MANIFEST).headers["ETag"] != tag
 
 
-def test_stars_for_a_secret_that_is_not_there_are_refused(api):
-    response = send(api, sign_in("***"))
+def test_apply_with_a_redacted_secret_of_a_new_task_is_refused(api):
+    response = send_manifest(api, sign_in("***"))
 
     assert mistakes(response) == [("/periodic_tasks/0/kwargs/password", "redacted")]
 
 
-# --- For the state that was seen ------------------------------------------------------------
+# --- Entity tags ----------------------------------------------------------------------------
 
 
-def test_what_was_planned_can_be_applied_and_nothing_else(api):
-    planned = send(api, heartbeat(), to=MANIFEST)
+def test_apply_with_stale_if_match_is_refused(api):
+    planned = send_manifest(api, heartbeat(), to=MANIFEST)
     tag = planned.headers["ETag"]
     assert api.get(MANIFEST).headers["ETag"] == tag
 
     api.post(TASKS, heartbeat(name="meanwhile"))
-    stale = send(api, heartbeat(), **{"If-Match": tag})
-    fresh = send(api, heartbeat(), **{"If-Match": api.get(MANIFEST).headers["ETag"]})
+    stale = send_manifest(api, heartbeat(), **{"If-Match": tag})
+    fresh = send_manifest(api, heartbeat(), **{"If-Match": api.get(MANIFEST).headers["ETag"]})
 
     assert refusal(stale) == (412, "revision_mismatch")
     assert fresh.headers["ETag"] == api.get(MANIFEST).headers["ETag"]
 
 
-def test_who_has_it_already_is_not_sent_it(api):
-    send(api, heartbeat())
+def test_manifest_with_matching_if_none_match_is_not_modified(api):
+    send_manifest(api, heartbeat())
     tag = api.get(MANIFEST).headers["ETag"]
 
     assert api.get(MANIFEST, headers={"If-None-Match": tag}).status_code == 304
 
 
-def test_a_run_does_not_change_it(api):
-    send(api, heartbeat())
+def test_run_does_not_change_the_etag_of_the_manifest(api):
+    send_manifest(api, heartbeat())
     tag = api.get(MANIFEST).headers["ETag"]
     update_row(PeriodicTask.objects.get(), total_run_count=5, last_run_at="2027-01-01T00:00:00Z")
 
     assert api.get(MANIFEST).headers["ETag"] == tag
 
 
-def test_two_at_once_do_not_see_half_of_each_other(two_at_once):
+def test_concurrent_applies_do_not_interleave(two_at_once):
     def apply(client: ContractClient, number: int) -> Any:
-        return send(client, *(heartbeat(name=f"{number} {n}") for n in range(20)), to=PRUNE)
+        return send_manifest(
+            client, *(heartbeat(name=f"{number} {n}") for n in range(20)), to=PRUNE
+        )
 
     answers = two_at_once(apply)
 
-    assert [len(outcome(answer)["created"]) for answer in answers] == [20, 20]
+    assert [len(result_of(answer)["created"]) for answer in answers] == [20, 20]
     assert ManagedTask.objects.count() == 40
 
 
-# --- What is no manifest --------------------------------------------------------------------
+# --- Refusals -------------------------------------------------------------------------------
 
 
-def test_blanks_around_a_name_do_not_make_another(api):
-    send(api, heartbeat(name="Heartbeat"))
+def test_apply_ignores_blanks_around_a_name(api):
+    send_manifest(api, heartbeat(name="Heartbeat"))
 
-    again = send(api, heartbeat(name=" Heartbeat "))
+    again = send_manifest(api, heartbeat(name=" Heartbeat "))
 
-    assert (outcome(again)["created"], outcome(again)["unchanged"]) == ([], 1)
+    assert (result_of(again)["created"], result_of(again)["unchanged"]) == ([], 1)
 
 
 @pytest.mark.parametrize(
@@ -451,7 +455,7 @@ def test_blanks_around_a_name_do_not_make_another(api):
         ),
     ],
 )
-def test_what_is_no_manifest_is_refused(api, body, mistake):
+def test_apply_of_an_invalid_manifest_is_refused(api, body, mistake):
     response = api.post(APPLY, body)
 
     assert refusal(response) == (400, "validation_failed")
@@ -468,14 +472,14 @@ def test_what_is_no_manifest_is_refused(api, body, mistake):
         ("format=yaml", ("format", "unknown_parameter")),
     ],
 )
-def test_what_is_no_mode_is_refused(api, query, mistake):
-    response = send(api, heartbeat(), to=f"{MANIFEST}?{query}")
+def test_manifest_with_an_invalid_query_is_refused(api, query, mistake):
+    response = send_manifest(api, heartbeat(), to=f"{MANIFEST}?{query}")
 
     assert refusal(response) == (400, "invalid_query")
     assert mistakes(response) == [mistake]
 
 
-def test_yaml_that_cannot_be_read_is_refused_with_its_place(api):
+def test_apply_of_malformed_yaml_is_refused_with_its_position(api):
     response = api.post(APPLY, "version: 1\nperiodic_tasks: *all\n", content_type=YAML)
 
     assert refusal(response) == (400, "malformed_body")
@@ -483,5 +487,5 @@ def test_yaml_that_cannot_be_read_is_refused_with_its_place(api):
 
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
-def test_other_methods_are_not_allowed(api, method):
+def test_other_methods_on_manifest_are_not_allowed(api, method):
     assert refusal(getattr(api, method)(MANIFEST)) == (405, "method_not_allowed")

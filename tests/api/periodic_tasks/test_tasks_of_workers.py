@@ -5,7 +5,7 @@ from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.catalogue.models import TaskSpec, Worker
 from tests.api.periodic_tasks.examples import TASKS, address, heartbeat, mistakes, stored
-from tests.catalogue.workers import BOOKS, REPORT, close_books, kill, send_report, worker
+from tests.catalogue.workers import BOOKS, REPORT, close_books, kill, send_report, start_worker
 
 NO_WORKER = {
     "pointer": "/task",
@@ -19,7 +19,7 @@ def report(**fields):
 
 
 def test_task_of_a_worker_is_accepted(api):
-    worker(send_report)
+    start_worker(send_report)
 
     response = api.post(TASKS, report(kwargs={"copies": 2}))
 
@@ -39,7 +39,7 @@ def test_task_of_a_worker_is_accepted(api):
     ],
 )
 def test_arguments_of_a_workers_task_are_validated(api, args, kwargs, found):
-    worker(send_report)
+    start_worker(send_report)
 
     response = api.post(TASKS, report(args=args, kwargs=kwargs))
 
@@ -50,7 +50,7 @@ def test_arguments_of_a_workers_task_are_validated(api, args, kwargs, found):
 def test_refusal_of_an_argument_hides_a_secret(api, canary):
     def sign_in(*, password: int) -> None: ...
 
-    worker(sign_in)
+    start_worker(sign_in)
     body = report(task="elsewhere.sign_in", args=[], kwargs={"password": canary})
 
     response = api.post(TASKS, body)
@@ -60,7 +60,7 @@ def test_refusal_of_an_argument_hides_a_secret(api, canary):
 
 
 def test_task_without_a_live_worker_is_accepted_with_a_warning(api):
-    kill(worker(send_report))
+    kill(start_worker(send_report))
 
     response = api.post(TASKS, report())
 
@@ -72,11 +72,11 @@ def test_task_without_a_live_worker_is_accepted_with_a_warning(api):
 
 
 def test_warning_ends_when_a_worker_registers_the_task_again(api):
-    kill(worker(send_report))
+    kill(start_worker(send_report))
     task = stored(task=REPORT, args='["2027-06"]')
     before = api.get(address(task))
 
-    worker(send_report)
+    start_worker(send_report)
 
     after = api.get(address(task))
     assert before.json()["warnings"] == [NO_WORKER]
@@ -87,7 +87,7 @@ def test_warning_ends_when_a_worker_registers_the_task_again(api):
 
 
 def test_task_of_this_process_without_a_live_worker_has_a_warning(api):
-    one = worker(send_report)
+    one = start_worker(send_report)
     TaskSpec.objects.update(name="project.tasks.heartbeat")
     kill(one)
 
@@ -95,7 +95,7 @@ def test_task_of_this_process_without_a_live_worker_has_a_warning(api):
 
 
 def test_dry_run_shows_the_warning(api):
-    kill(worker(send_report))
+    kill(start_worker(send_report))
 
     response = api.post(f"{TASKS}?dry_run=true", report())
 
@@ -103,7 +103,7 @@ def test_dry_run_shows_the_warning(api):
 
 
 def test_response_with_a_warning_may_be_sent_back(api):
-    kill(worker(send_report))
+    kill(start_worker(send_report))
     made = api.post(TASKS, report()).json()
 
     response = api.put(f"{TASKS}{made['id']}/", made)
@@ -113,7 +113,7 @@ def test_response_with_a_warning_may_be_sent_back(api):
 
 
 def test_task_never_registered_is_refused(api):
-    worker(send_report)
+    start_worker(send_report)
 
     response = api.post(TASKS, report(task=BOOKS))
 
@@ -134,7 +134,7 @@ def test_task_never_registered_is_accepted_if_a_setting_allows_it(api, settings)
 
 
 def test_run_now_of_a_workers_task_validates_arguments(api):
-    worker(close_books)
+    start_worker(close_books)
     task = stored(task=BOOKS, args="[2026]")
 
     assert api.post(f"{address(task)}runs/", {"args": [2027]}).status_code == 202
@@ -144,7 +144,7 @@ def test_run_now_of_a_workers_task_validates_arguments(api):
 
 
 def test_run_now_of_a_forgotten_task_is_refused(api):
-    worker(close_books)
+    start_worker(close_books)
     task = stored(task=BOOKS, args="[2026]")
     assert api.post(f"{address(task)}runs/").status_code == 202
     Worker.objects.all().delete()

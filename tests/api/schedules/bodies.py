@@ -1,4 +1,4 @@
-"""A body for each kind of schedule, and the answer to it."""
+"""Addresses and request bodies for each kind of schedule."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ CRONTAB: dict[str, Any] = {
 SOLAR: dict[str, Any] = {"event": "sunset", "latitude": 52.52, "longitude": 13.405}
 CLOCKED: dict[str, Any] = {"clocked_time": "2099-01-01T00:00:00Z"}
 
-# kind: where such schedules are, a body, and another that differs in each field
+# kind: the address of its list, a body, and a body that differs in each field
 KINDS = {
     "interval": (INTERVALS, INTERVAL, {"every": 2, "period": "hours"}),
     "crontab": (
@@ -52,8 +52,8 @@ KINDS = {
 }
 
 
-def follow(kind: str, pk: int, names: list[str]) -> None:
-    """Let periodic tasks with these names follow a schedule."""
+def create_tasks_with(kind: str, pk: int, names: list[str]) -> None:
+    """Store periodic tasks with these names that use a schedule."""
     PeriodicTask.objects.bulk_create(
         PeriodicTask(
             name=name,
@@ -65,6 +65,6 @@ def follow(kind: str, pk: int, names: list[str]) -> None:
     )
 
 
-def nothing_is_stored() -> bool:
-    """Tell whether the four tables are empty."""
+def no_schedules_are_stored() -> bool:
+    """Return whether the four tables are empty."""
     return not any(model._default_manager.exists() for model in MODELS)

@@ -1,4 +1,4 @@
-"""POST on the lists of the four kinds: what is stored, and what is refused."""
+"""POST of a schedule of each kind: stored values and refusals."""
 
 import pytest
 from django_celery_beat.models import CrontabSchedule, SolarSchedule
@@ -12,12 +12,12 @@ from tests.api.schedules.bodies import (
     KINDS,
     SOLAR,
     SOLARS,
-    nothing_is_stored,
+    no_schedules_are_stored,
 )
 
 LAST_32_BITS = 2**31 - 1
 
-SENTENCES = {
+DESCRIPTIONS = {
     "interval": "Every 5 minutes",
     "crontab": (
         "At 07:30, on days 1 through 7 of January, April, July and October if that is Monday "
@@ -29,7 +29,7 @@ SENTENCES = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_schedule_is_stored_and_its_address_told(api, kind):
+def test_create_schedule_stores_it_and_returns_its_location(api, kind):
     path, body, _ = KINDS[kind]
 
     response = api.post(path, body)
@@ -40,7 +40,7 @@ def test_a_schedule_is_stored_and_its_address_told(api, kind):
         "id": created["id"],
         "type": kind,
         **body,
-        "description": SENTENCES[kind],
+        "description": DESCRIPTIONS[kind],
         "used_by": [],
         "used_by_count": 0,
         "revision": 1,
@@ -50,7 +50,7 @@ def test_a_schedule_is_stored_and_its_address_told(api, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_type_may_be_sent_as_long_as_it_is_the_right_one(api, kind):
+def test_create_schedule_with_another_type_is_refused(api, kind):
     path, body, _ = KINDS[kind]
     wrong = "clocked" if kind == "interval" else "interval"
 
@@ -68,14 +68,14 @@ def test_the_type_may_be_sent_as_long_as_it_is_the_right_one(api, kind):
         (CLOCKEDS, ["/clocked_time"]),
     ],
 )
-def test_fields_without_a_default_are_required(api, path, required):
+def test_create_schedule_without_a_required_field_is_refused(api, path, required):
     response = api.post(path, {})
 
     assert refusal(response) == (400, "validation_failed")
     assert sorted(mistakes(response)) == [(pointer, "required") for pointer in required]
 
 
-def test_a_crontab_without_fields_is_every_minute_in_the_zone_of_the_service(api, settings):
+def test_create_crontab_without_fields_is_every_minute_in_the_default_zone(api, settings):
     settings.CELERY_TIMEZONE = "Asia/Kathmandu"
 
     created = api.post(CRONTABS, {}).json()
@@ -87,14 +87,14 @@ def test_a_crontab_without_fields_is_every_minute_in_the_zone_of_the_service(api
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_read_only_fields_are_ignored(api, kind):
+def test_create_schedule_ignores_read_only_fields(api, kind):
     path, body, _ = KINDS[kind]
     sent = {**body, "id": 12345, "description": "x", "used_by": ["x"], "used_by_count": 7}
 
     created = api.post(path, sent).json()
 
     assert created["id"] != 12345
-    assert created["description"] == SENTENCES[kind]
+    assert created["description"] == DESCRIPTIONS[kind]
     assert (created["used_by"], created["used_by_count"]) == ([], 0)
 
 
@@ -110,14 +110,16 @@ def test_read_only_fields_are_ignored(api, kind):
         (INTERVALS, {**INTERVAL, "expression": "x"}, "/expression", "There is no field"),
     ],
 )
-def test_an_unknown_field_is_refused_with_the_one_that_was_meant(api, path, body, pointer, hint):
+def test_create_schedule_with_an_unknown_field_is_refused_with_a_suggestion(
+    api, path, body, pointer, hint
+):
     response = api.post(path, body)
 
     assert refusal(response) == (400, "validation_failed")
     detail = {error["pointer"]: error["detail"] for error in response.json()["errors"]}
     assert hint in detail[pointer]
     assert (pointer, "unknown_field") in mistakes(response)
-    assert nothing_is_stored()
+    assert no_schedules_are_stored()
 
 
 @pytest.mark.parametrize(
@@ -137,7 +139,7 @@ def test_an_unknown_field_is_refused_with_the_one_that_was_meant(api, path, body
         *[("clocked", "clocked_time", value) for value in (4070908800, True, None, [], {}, "")],
     ],
 )
-def test_a_value_of_the_wrong_json_type_is_refused(api, kind, field, value):
+def test_create_schedule_with_a_wrong_json_type_is_refused(api, kind, field, value):
     path, body, _ = KINDS[kind]
     others = {} if field == "expression" else body
 
@@ -145,13 +147,13 @@ def test_a_value_of_the_wrong_json_type_is_refused(api, kind, field, value):
 
     assert refusal(response) == (400, "validation_failed")
     assert [pointer for pointer, _ in mistakes(response)] == [f"/{field}"]
-    assert nothing_is_stored()
+    assert no_schedules_are_stored()
 
 
 # --- Intervals ------------------------------------------------------------------------------
 
 
-def test_a_whole_number_may_be_written_with_a_point(api):
+def test_create_interval_accepts_a_whole_number_with_a_decimal_point(api):
     created = api.post(INTERVALS, {**INTERVAL, "every": 5.0}).json()
 
     assert repr(created["every"]) == "5"
@@ -167,7 +169,7 @@ def test_a_whole_number_may_be_written_with_a_point(api):
         ("microseconds", 1_000_000, LAST_32_BITS),
     ],
 )
-def test_an_interval_lasts_from_a_second_to_ten_years(api, period, shortest, longest):
+def test_create_interval_accepts_one_second_to_ten_years(api, period, shortest, longest):
     for every in (shortest, longest):
         assert api.post(INTERVALS, {"every": every, "period": period}).status_code == 201
     for every in (shortest - 1, longest + 1):
@@ -179,12 +181,12 @@ def test_an_interval_lasts_from_a_second_to_ten_years(api, period, shortest, lon
 
 @pytest.mark.parametrize("every", [0, -5, LAST_32_BITS, LAST_32_BITS + 1, 10**30, -(10**30)])
 @pytest.mark.parametrize("period", ["days", "hours", "minutes"])
-def test_an_interval_that_stops_or_blinds_stock_beat_is_refused(api, every, period):
+def test_create_interval_that_breaks_stock_beat_is_refused(api, every, period):
     response = api.post(INTERVALS, {"every": every, "period": period})
 
     assert refusal(response) == (400, "validation_failed")
     assert [pointer for pointer, _ in mistakes(response)] == ["/every"]
-    assert nothing_is_stored()
+    assert no_schedules_are_stored()
 
 
 # --- Crontabs -------------------------------------------------------------------------------
@@ -201,7 +203,7 @@ def test_an_interval_that_stops_or_blinds_stock_beat_is_refused(api, every, peri
         ("@yearly", ("0", "0", "1", "1", "*")),
     ],
 )
-def test_a_crontab_can_be_written_in_one_line(api, expression, fields):
+def test_create_crontab_from_an_expression(api, expression, fields):
     created = api.post(CRONTABS, {"expression": expression, "timezone": "Europe/Berlin"}).json()
 
     names = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
@@ -213,11 +215,11 @@ def test_a_crontab_can_be_written_in_one_line(api, expression, fields):
 @pytest.mark.parametrize(
     "field", ["minute", "hour", "day_of_month", "month_of_year", "day_of_week"]
 )
-def test_an_expression_beside_a_field_is_refused(api, field):
+def test_create_crontab_with_expression_and_field_is_refused(api, field):
     response = api.post(CRONTABS, {"expression": "* * * * *", field: "*"})
 
     assert mistakes(response) == [("/expression", "ambiguous")]
-    assert nothing_is_stored()
+    assert no_schedules_are_stored()
 
 
 @pytest.mark.parametrize(
@@ -233,12 +235,12 @@ def test_an_expression_beside_a_field_is_refused(api, field):
         ("0 0 31 2 *", "never_fires"),
     ],
 )
-def test_a_wrong_expression_is_refused(api, expression, code):
+def test_create_crontab_with_an_invalid_expression_is_refused(api, expression, code):
     response = api.post(CRONTABS, {"expression": expression})
 
     assert refusal(response) == (400, "validation_failed")
     assert mistakes(response) == [("/expression", code)]
-    assert nothing_is_stored()
+    assert no_schedules_are_stored()
 
 
 @pytest.mark.parametrize(
@@ -264,7 +266,7 @@ def test_a_wrong_expression_is_refused(api, expression, code):
         ("day_of_week", "mon-5", "1-5", {1, 2, 3, 4, 5}),
     ],
 )
-def test_a_crontab_is_stored_as_stock_beat_can_read_it(api, field, sent, stored, values):
+def test_create_crontab_stores_a_spelling_that_stock_beat_reads(api, field, sent, stored, values):
     created = api.post(CRONTABS, {field: sent}).json()
 
     assert created[field] == stored
@@ -302,26 +304,26 @@ def test_a_crontab_is_stored_as_stock_beat_can_read_it(api, field, sent, stored,
         ("hour", "9" * 5000),
     ],
 )
-def test_a_field_that_is_no_crontab_is_refused_in_its_place(api, field, text):
+def test_create_crontab_with_an_invalid_field_is_refused_at_the_field(api, field, text):
     response = api.post(CRONTABS, {field: text})
 
     assert refusal(response) == (400, "validation_failed")
     assert [pointer for pointer, _ in mistakes(response)] == [f"/{field}"]
-    assert nothing_is_stored()
+    assert no_schedules_are_stored()
 
 
 @pytest.mark.parametrize(
     ("day", "month"), [("31", "2"), ("30", "feb"), ("31", "4,6,9,11"), ("30,31", "2")]
 )
-def test_a_day_that_never_comes_is_refused(api, day, month):
+def test_create_crontab_with_a_day_that_never_exists_is_refused(api, day, month):
     response = api.post(CRONTABS, {"day_of_month": day, "month_of_year": month})
 
     assert mistakes(response) == [("/day_of_month", "never_fires")]
-    assert nothing_is_stored()
+    assert no_schedules_are_stored()
 
 
 @pytest.mark.parametrize(("day", "month"), [("29", "2"), ("31", "2,3"), ("28-31", "feb")])
-def test_a_day_that_comes_some_time_is_fine(api, day, month):
+def test_create_crontab_with_a_rare_day_is_accepted(api, day, month):
     response = api.post(CRONTABS, {"day_of_month": day, "month_of_year": month})
 
     assert response.status_code == 201
@@ -339,12 +341,12 @@ def test_a_day_that_comes_some_time_is_fine(api, day, month):
         ("localtime", "There is no time zone"),
     ],
 )
-def test_an_unknown_time_zone_is_refused_with_the_one_that_was_meant(api, zone, hint):
+def test_create_crontab_with_an_unknown_time_zone_is_refused_with_a_suggestion(api, zone, hint):
     response = api.post(CRONTABS, {"timezone": zone})
 
     assert mistakes(response) == [("/timezone", "unknown_zone")]
     assert hint in response.json()["errors"][0]["detail"]
-    assert nothing_is_stored()
+    assert no_schedules_are_stored()
 
 
 # --- Solar ----------------------------------------------------------------------------------
@@ -353,14 +355,14 @@ def test_an_unknown_time_zone_is_refused_with_the_one_that_was_meant(api, zone, 
 @pytest.mark.parametrize("event", ["dawn_astronomical", "dawn_civil", "dawn_nautical", "sunrise",
                                    "solar_noon", "sunset", "dusk_civil", "dusk_nautical",
                                    "dusk_astronomical"])  # fmt: skip
-def test_every_event_of_celery_is_taken(api, event):
+def test_create_solar_accepts_every_event_of_celery(api, event):
     response = api.post(SOLARS, {**SOLAR, "event": event})
 
     assert response.status_code == 201
     SolarSchedule.objects.get().full_clean()
 
 
-def test_degrees_are_rounded_to_six_decimals(api):
+def test_create_solar_rounds_degrees_to_six_decimals(api):
     sent = {"event": "sunset", "latitude": 12.34567891, "longitude": -0.0000004}
 
     created = api.post(SOLARS, sent).json()
@@ -371,7 +373,7 @@ def test_degrees_are_rounded_to_six_decimals(api):
 @pytest.mark.parametrize(
     ("latitude", "longitude"), [(52.52, 13.405), (52.5200001, 13.405), (52.52, 13.4049999)]
 )
-def test_an_equal_solar_schedule_is_refused_with_the_id_of_the_one_there(api, latitude, longitude):
+def test_create_solar_equal_to_a_stored_one_is_refused_with_its_id(api, latitude, longitude):
     first = api.post(SOLARS, SOLAR).json()
 
     response = api.post(SOLARS, {"event": "sunset", "latitude": latitude, "longitude": longitude})
@@ -393,15 +395,15 @@ def test_an_equal_solar_schedule_is_refused_with_the_id_of_the_one_there(api, la
         ("longitude", -1e308, "min_value"),
     ],
 )
-def test_degrees_out_of_range_are_refused(api, field, degrees, code):
+def test_create_solar_with_degrees_out_of_range_is_refused(api, field, degrees, code):
     response = api.post(SOLARS, {**SOLAR, field: degrees})
 
     assert refusal(response) == (400, "validation_failed")
     assert mistakes(response) == [(f"/{field}", code)]
-    assert nothing_is_stored()
+    assert no_schedules_are_stored()
 
 
-def test_the_ends_of_the_earth_are_fine_but_for_what_never_happens_there(api):
+def test_create_solar_at_a_pole_is_refused_for_events_that_never_occur(api):
     pole = {"latitude": 90, "longitude": -180}
 
     assert api.post(SOLARS, {"event": "solar_noon", **pole}).status_code == 201
@@ -424,7 +426,7 @@ def test_the_ends_of_the_earth_are_fine_but_for_what_never_happens_there(api):
         ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"),
     ],
 )
-def test_a_moment_is_stored_in_utc(api, sent, stored):
+def test_create_clocked_stores_the_time_in_utc(api, sent, stored):
     assert api.post(CLOCKEDS, {"clocked_time": sent}).json()["clocked_time"] == stored
 
 
@@ -442,15 +444,15 @@ def test_a_moment_is_stored_in_utc(api, sent, stored):
         ("0001-01-01T00:00:00+12:00", "overflow"),
     ],
 )
-def test_a_moment_that_is_past_naive_or_none_at_all_is_refused(api, moment, code):
+def test_create_clocked_with_a_past_naive_or_malformed_time_is_refused(api, moment, code):
     response = api.post(CLOCKEDS, {"clocked_time": moment})
 
     assert refusal(response) == (400, "validation_failed")
     assert mistakes(response) == [("/clocked_time", code)]
-    assert nothing_is_stored()
+    assert no_schedules_are_stored()
 
 
-def test_all_mistakes_are_told_at_once(api):
+def test_create_schedule_reports_all_mistakes_at_once(api):
     response = api.post(SOLARS, {"event": 1, "latitude": "x", "longitud": 5})
 
     assert sorted(mistakes(response)) == [

@@ -1,14 +1,14 @@
-"""DELETE of a schedule: only one that no periodic task follows."""
+"""DELETE of a schedule, which no periodic task may use."""
 
 import pytest
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from tests.api.http.answers import refusal
-from tests.api.schedules.bodies import INTERVALS, KINDS, PERIODIC_TASKS, follow
+from tests.api.schedules.bodies import INTERVALS, KINDS, PERIODIC_TASKS, create_tasks_with
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_schedule_that_is_not_in_use_is_deleted(api, kind):
+def test_delete_schedule_that_is_not_in_use(api, kind):
     path, body, _ = KINDS[kind]
     address = f"{path}{api.post(path, body).json()['id']}/"
 
@@ -20,10 +20,10 @@ def test_a_schedule_that_is_not_in_use_is_deleted(api, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_schedule_in_use_is_not_deleted_and_its_tasks_are_named(api, kind):
+def test_delete_schedule_in_use_is_refused_with_the_names_of_its_tasks(api, kind):
     path, body, _ = KINDS[kind]
     created = api.post(path, body).json()
-    follow(kind, created["id"], ["b", "a"])
+    create_tasks_with(kind, created["id"], ["b", "a"])
 
     response = api.delete(f"{path}{created['id']}/")
 
@@ -34,7 +34,7 @@ def test_a_schedule_in_use_is_not_deleted_and_its_tasks_are_named(api, kind):
     assert api.get(f"{path}{created['id']}/").json()["used_by"] == ["a", "b"]
 
 
-def test_a_schedule_can_be_deleted_once_its_tasks_follow_another(api):
+def test_delete_schedule_after_its_last_task_is_deleted(api):
     body = {"task": "project.tasks.heartbeat", "name": "a", "schedule": {"type": "interval",
             "every": 5, "period": "days"}}  # fmt: skip
     task = api.post(PERIODIC_TASKS, body).json()
@@ -46,10 +46,10 @@ def test_a_schedule_can_be_deleted_once_its_tasks_follow_another(api):
     assert api.delete(address).status_code == 204
 
 
-def test_at_most_a_hundred_tasks_are_named(api):
+def test_delete_schedule_in_use_names_at_most_100_tasks(api):
     row = IntervalSchedule.objects.create(every=5, period="days")
     names = [f"task {number:03}" for number in range(105)]
-    follow("interval", row.pk, names)
+    create_tasks_with("interval", row.pk, names)
 
     response = api.delete(f"{INTERVALS}{row.pk}/")
 
@@ -58,15 +58,15 @@ def test_at_most_a_hundred_tasks_are_named(api):
     assert "task 099 and others." in response.json()["detail"]
 
 
-def test_a_task_of_another_kind_with_the_same_number_does_not_matter(api):
+def test_delete_schedule_ignores_tasks_of_another_kind_with_the_same_id(api):
     interval = IntervalSchedule.objects.create(pk=77, every=5, period="days")
     crontab = CrontabSchedule.objects.create(pk=77)
-    follow("crontab", crontab.pk, ["a"])
+    create_tasks_with("crontab", crontab.pk, ["a"])
 
     assert api.delete(f"{INTERVALS}{interval.pk}/").status_code == 204
 
 
-def test_a_row_that_others_have_spoilt_can_be_deleted(api):
+def test_delete_schedule_with_an_invalid_row(api):
     row = IntervalSchedule.objects.create(every=5, period="fortnights")
 
     assert api.delete(f"{INTERVALS}{row.pk}/").status_code == 204

@@ -1,4 +1,4 @@
-"""GET of the lists of schedules, and of one."""
+"""GET of a list of schedules, and of a single one."""
 
 import pytest
 from django.db import connection
@@ -6,19 +6,19 @@ from django.test.utils import CaptureQueriesContext
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, SolarSchedule
 
 from tests.api.http.answers import refusal
-from tests.api.schedules.bodies import CRONTABS, INTERVALS, KINDS, SOLARS, follow
+from tests.api.schedules.bodies import CRONTABS, INTERVALS, KINDS, SOLARS, create_tasks_with
 from tests.client import KEY_QUERIES
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_list_without_rows_is_an_empty_page(api, kind):
+def test_list_schedules_without_rows_is_an_empty_page(api, kind):
     path = KINDS[kind][0]
 
     assert api.get(path).json() == {"next": None, "previous": None, "results": []}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_list_has_each_schedule_as_it_is_by_itself(api, kind):
+def test_list_schedules_has_each_one_as_retrieved(api, kind):
     path, *bodies = KINDS[kind]
     created = [api.post(path, body).json() for body in bodies]
 
@@ -27,7 +27,7 @@ def test_a_list_has_each_schedule_as_it_is_by_itself(api, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_list_can_be_turned_around(api, kind):
+def test_list_schedules_in_reverse_order(api, kind):
     path, *bodies = KINDS[kind]
     created = [api.post(path, body).json() for body in bodies]
 
@@ -36,10 +36,10 @@ def test_a_list_can_be_turned_around(api, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_schedule_names_the_tasks_that_follow_it(api, kind):
+def test_schedule_names_the_tasks_that_use_it(api, kind):
     path, *bodies = KINDS[kind]
     used, unused = [api.post(path, body).json() for body in bodies]
-    follow(kind, used["id"], ["c", "a", "b"])
+    create_tasks_with(kind, used["id"], ["c", "a", "b"])
 
     names = [(row["used_by"], row["used_by_count"]) for row in api.get(path).json()["results"]]
 
@@ -48,11 +48,11 @@ def test_a_schedule_names_the_tasks_that_follow_it(api, kind):
     assert api.get(f"{path}{unused['id']}/").json() == unused
 
 
-def test_at_most_a_hundred_tasks_are_named_and_all_are_counted(api):
+def test_schedule_names_at_most_100_tasks_and_counts_all(api):
     rows = [IntervalSchedule.objects.create(every=5, period="days") for _ in range(2)]
     names = [f"task {number:03}" for number in range(105)]
-    follow("interval", rows[0].pk, names)
-    follow("interval", rows[1].pk, ["another"])
+    create_tasks_with("interval", rows[0].pk, names)
+    create_tasks_with("interval", rows[1].pk, ["another"])
 
     first, second = api.get(INTERVALS).json()["results"]
 
@@ -61,14 +61,14 @@ def test_at_most_a_hundred_tasks_are_named_and_all_are_counted(api):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(api, kind):
+def test_list_schedules_needs_the_same_number_of_queries_for_any_number_of_rows(api, kind):
     path, *bodies = KINDS[kind]
     queries = []
     for rows in (1, 50):
         for number in range(rows):
             body = bodies[0] if kind != "solar" else {**bodies[0], "latitude": rows + number / 100}
             pk = api.post(path, body).json()["id"]
-            follow(kind, pk, [f"{rows} {number} {letter}" for letter in "abc"])
+            create_tasks_with(kind, pk, [f"{rows} {number} {letter}" for letter in "abc"])
         with CaptureQueriesContext(
             connection,
         ) as captured:
@@ -80,7 +80,7 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(api, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_id_that_is_not_there_is_answered_with_404(api, kind):
+def test_retrieve_schedule_with_an_unknown_id_is_not_found(api, kind):
     path = KINDS[kind][0]
 
     for address in (f"{path}999/", f"{path}999/upcoming/", f"{path}0/"):
@@ -106,14 +106,12 @@ def test_an_id_that_is_not_there_is_answered_with_404(api, kind):
         (SolarSchedule, {"event": "sunset", "latitude": 91, "longitude": 0}, SOLARS, "latitude"),
     ],
 )
-def test_a_row_that_others_have_spoilt_is_listed_and_says_what_is_wrong(
-    api, model, columns, path, reason
-):
-    spoilt = model.objects.create(**columns)
+def test_list_schedules_describes_the_error_of_an_invalid_row(api, model, columns, path, reason):
+    invalid = model.objects.create(**columns)
 
     [listed] = api.get(path).json()["results"]
-    by_itself = api.get(f"{path}{spoilt.pk}/").json()
-    upcoming = api.get(f"{path}{spoilt.pk}/upcoming/").json()
+    by_itself = api.get(f"{path}{invalid.pk}/").json()
+    upcoming = api.get(f"{path}{invalid.pk}/upcoming/").json()
 
     assert listed == by_itself
     assert listed["description"].startswith(f"Never: {reason}")
@@ -121,8 +119,8 @@ def test_a_row_that_others_have_spoilt_is_listed_and_says_what_is_wrong(
     assert upcoming["description"] == listed["description"]
 
 
-def in_an_unknown_zone(zone: str) -> CrontabSchedule:
-    """Store a crontab as a machine with other time zones, or SQL, may have."""
+def crontab_in_an_unknown_zone(zone: str) -> CrontabSchedule:
+    """Store a crontab with a zone that only raw SQL or another machine could have written."""
     row = CrontabSchedule.objects.create()
     with connection.cursor() as cursor:
         table = CrontabSchedule._meta.db_table
@@ -131,8 +129,8 @@ def in_an_unknown_zone(zone: str) -> CrontabSchedule:
 
 
 @pytest.mark.parametrize("zone", ["Mars/Base", ""])
-def test_a_row_whose_time_zone_nobody_knows_is_listed_and_can_be_mended(api, zone):
-    row = in_an_unknown_zone(zone)
+def test_crontab_in_an_unknown_zone_is_listed_and_can_be_corrected(api, zone):
+    row = crontab_in_an_unknown_zone(zone)
     address = f"{CRONTABS}{row.pk}/"
 
     [listed] = api.get(CRONTABS).json()["results"]
@@ -146,7 +144,7 @@ def test_a_row_whose_time_zone_nobody_knows_is_listed_and_can_be_mended(api, zon
     assert mended.json()["description"] == "Every minute (Europe/Berlin)"
 
 
-def test_a_row_whose_time_zone_nobody_knows_can_be_deleted(api):
-    row = in_an_unknown_zone("Mars/Base")
+def test_crontab_in_an_unknown_zone_can_be_deleted(api):
+    row = crontab_in_an_unknown_zone("Mars/Base")
 
     assert api.delete(f"{CRONTABS}{row.pk}/").status_code == 204

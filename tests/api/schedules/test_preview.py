@@ -1,4 +1,4 @@
-"""POST schedules/preview/: when a schedule that is not stored would be due."""
+"""POST schedules/preview/: the next slots of a schedule that is not stored."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.api.http.answers import mistakes, refusal
-from tests.api.schedules.bodies import KINDS, PREVIEW, nothing_is_stored
+from tests.api.schedules.bodies import KINDS, PREVIEW, no_schedules_are_stored
 from tests.client import KEY_QUERIES
 
 AFTER = "2027-03-27T00:00:00Z"
@@ -16,7 +16,7 @@ DAILY = {"type": "crontab", "expression": "30 2 * * *", "timezone": "Europe/Berl
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_preview_tells_what_a_stored_schedule_would(api, kind):
+def test_preview_equals_the_upcoming_slots_of_a_stored_schedule(api, kind):
     path, body, _ = KINDS[kind]
     created = api.post(path, body).json()
     stored = api.get(f"{path}{created['id']}/upcoming/?after={AFTER}&count=20").json()
@@ -30,7 +30,7 @@ def test_a_preview_tells_what_a_stored_schedule_would(api, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_preview_stores_nothing_and_asks_the_database_nothing(api, kind):
+def test_preview_stores_nothing_and_needs_no_queries(api, kind):
     _, body, _ = KINDS[kind]
 
     with CaptureQueriesContext(connection) as captured:
@@ -38,10 +38,10 @@ def test_a_preview_stores_nothing_and_asks_the_database_nothing(api, kind):
 
     assert response.status_code == 200
     assert len(captured) == KEY_QUERIES
-    assert nothing_is_stored()
+    assert no_schedules_are_stored()
 
 
-def test_a_preview_shows_the_change_to_summer_time(api):
+def test_preview_shows_the_change_to_summer_time(api):
     answer = api.post(PREVIEW, {"schedule": DAILY, "after": AFTER, "count": 3}).json()
 
     assert answer == {
@@ -55,7 +55,7 @@ def test_a_preview_shows_the_change_to_summer_time(api):
 
 
 @time_machine.travel(datetime(2027, 1, 1, 12, tzinfo=UTC), tick=False)
-def test_by_default_there_are_ten_slots_from_now_on(api):
+def test_preview_defaults_to_ten_slots_after_now(api):
     sent = {"schedule": {"type": "interval", "every": 1, "period": "hours"}}
 
     slots = api.post(PREVIEW, sent).json()["upcoming"]
@@ -65,7 +65,7 @@ def test_by_default_there_are_ten_slots_from_now_on(api):
 
 
 @pytest.mark.parametrize("count", [1, 500])
-def test_as_many_slots_come_as_are_asked_for(api, count):
+def test_preview_returns_the_requested_number_of_slots(api, count):
     slots = api.post(PREVIEW, {"schedule": DAILY, "count": count}).json()["upcoming"]
 
     assert len(slots) == count
@@ -85,7 +85,7 @@ def test_as_many_slots_come_as_are_asked_for(api, count):
         (None, "null"),
     ],
 )
-def test_a_count_that_is_none_is_refused(api, count, code):
+def test_preview_with_an_invalid_count_is_refused(api, count, code):
     response = api.post(PREVIEW, {"schedule": DAILY, "count": count})
 
     assert refusal(response) == (400, "validation_failed")
@@ -103,7 +103,7 @@ def test_a_count_that_is_none_is_refused(api, count, code):
         ("9999-12-31T23:59:59-01:00", "overflow"),
     ],
 )
-def test_a_moment_that_is_naive_or_none_at_all_is_refused(api, after, code):
+def test_preview_with_a_naive_or_malformed_after_is_refused(api, after, code):
     response = api.post(PREVIEW, {"schedule": DAILY, "after": after})
 
     assert refusal(response) == (400, "validation_failed")
@@ -158,25 +158,25 @@ def test_a_moment_that_is_naive_or_none_at_all_is_refused(api, after, code):
         ),
     ],
 )  # fmt: skip
-def test_a_schedule_that_cannot_be_is_refused_where_it_is_wrong(api, schedule, expected):
+def test_preview_of_an_invalid_schedule_is_refused_at_the_field(api, schedule, expected):
     response = api.post(PREVIEW, {"schedule": schedule})
 
     assert refusal(response) == (400, "validation_failed")
     assert sorted(mistakes(response)) == expected
 
 
-def test_a_schedule_is_required(api):
+def test_preview_without_a_schedule_is_refused(api):
     assert mistakes(api.post(PREVIEW, {"count": 5})) == [("/schedule", "required")]
 
 
-def test_an_unknown_field_is_refused_with_the_one_that_was_meant(api):
+def test_preview_with_an_unknown_field_is_refused_with_a_suggestion(api):
     response = api.post(PREVIEW, {"schedule": DAILY, "counts": 5})
 
     assert mistakes(response) == [("/counts", "unknown_field")]
     assert "did you mean 'count'?" in response.json()["detail"]
 
 
-def test_the_questions_stand_in_the_body_not_in_the_query(api):
+def test_preview_with_query_parameters_is_refused(api):
     response = api.post(f"{PREVIEW}?count=5", {"schedule": DAILY})
 
     assert refusal(response) == (400, "invalid_query")

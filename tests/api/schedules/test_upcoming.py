@@ -1,4 +1,4 @@
-"""GET {id}/upcoming/: when a stored schedule is due."""
+"""GET {id}/upcoming/: the next slots of a stored schedule."""
 
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
@@ -13,8 +13,8 @@ from tests.api.schedules.bodies import CLOCKEDS, CRONTABS, INTERVALS, KINDS, SOL
 NOON = datetime(2027, 1, 1, 12, tzinfo=UTC)
 
 
-def upcoming(api, path, body, **query):
-    """Store a schedule and ask when it is due."""
+def upcoming_of_new(api, path, body, **query):
+    """Store a schedule and return its next slots."""
     created = api.post(path, body).json()
     response = api.get(f"{path}{created['id']}/upcoming/?{urlencode(query)}")
     assert response.status_code == 200, response.json()
@@ -64,35 +64,35 @@ def upcoming(api, path, body, **query):
         (CLOCKEDS, {"clocked_time": "2099-01-01T00:00:00Z"}, "2099-01-01T00:00:00Z", []),
     ],
 )  # fmt: skip
-def test_the_next_slots_come_after_the_moment_asked_about(api, path, body, after, slots):
-    assert upcoming(api, path, body, after=after, count=3) == slots
+def test_upcoming_slots_are_later_than_after(api, path, body, after, slots):
+    assert upcoming_of_new(api, path, body, after=after, count=3) == slots
 
 
 @pytest.mark.parametrize(
     ("expression", "zone", "after", "slots"),
     [
-        # 02:30 does not exist on 28 March: once, at the end of the gap.
+        # 02:30 does not exist on 28 March: one slot, at the end of the gap.
         (
             "30 2 * * *",
             "Europe/Berlin",
             "2027-03-27T00:00:00Z",
             ["2027-03-27T01:30:00Z", "2027-03-28T01:00:00Z", "2027-03-29T00:30:00Z"],
         ),
-        # 02:30 comes twice on 31 October: once, the first time.
+        # 02:30 occurs twice on 31 October: one slot, at the first occurrence.
         (
             "30 2 * * *",
             "Europe/Berlin",
             "2027-10-30T12:00:00Z",
             ["2027-10-31T00:30:00Z", "2027-11-01T01:30:00Z", "2027-11-02T01:30:00Z"],
         ),
-        # An hour field of * follows elapsed time: 02:30 comes twice.
+        # An hour field of * follows elapsed time: 02:30 has two slots.
         (
             "30 * * * *",
             "Europe/Berlin",
             "2027-10-31T00:00:00Z",
             ["2027-10-31T00:30:00Z", "2027-10-31T01:30:00Z", "2027-10-31T02:30:00Z"],
         ),
-        # The wall time stays, the instant moves by an hour.
+        # The wall time stays; the instant moves by an hour.
         (
             "0 9 * * *",
             "Europe/Berlin",
@@ -101,14 +101,14 @@ def test_the_next_slots_come_after_the_moment_asked_about(api, path, body, after
         ),
     ],
 )
-def test_slots_where_the_clock_changes(api, expression, zone, after, slots):
+def test_upcoming_slots_at_a_clock_change(api, expression, zone, after, slots):
     body = {"expression": expression, "timezone": zone}
 
-    assert upcoming(api, CRONTABS, body, after=after, count=3) == slots
+    assert upcoming_of_new(api, CRONTABS, body, after=after, count=3) == slots
 
 
-def test_the_sun_sets_once_a_day(api):
-    slots = upcoming(api, SOLARS, SOLAR, after="2027-06-20T00:00:00Z", count=3)
+def test_upcoming_slots_of_sunset_are_once_a_day(api):
+    slots = upcoming_of_new(api, SOLARS, SOLAR, after="2027-06-20T00:00:00Z", count=3)
 
     moments = [datetime.fromisoformat(slot) for slot in slots]
     assert [moment.date().isoformat() for moment in moments] == [
@@ -116,7 +116,7 @@ def test_the_sun_sets_once_a_day(api):
         "2027-06-21",
         "2027-06-22",
     ]
-    # As almanacs have it for Berlin: at 21:33, summer time.
+    # Almanacs give 21:33 summer time for Berlin.
     assert {(moment.hour, moment.minute) for moment in moments} <= {(19, 32), (19, 33)}
 
 
@@ -132,7 +132,7 @@ def test_the_sun_sets_once_a_day(api):
         (CLOCKEDS, {"clocked_time": "2099-01-01T00:00:00Z"}, ELAPSED_TIME),
     ],
 )
-def test_the_rule_where_the_clock_changes_is_told(api, path, body, sentence):
+def test_upcoming_describes_the_rule_for_clock_changes(api, path, body, sentence):
     created = api.post(path, body).json()
 
     response = api.get(f"{path}{created['id']}/upcoming/")
@@ -141,33 +141,33 @@ def test_the_rule_where_the_clock_changes_is_told(api, path, body, sentence):
 
 
 @time_machine.travel(NOON, tick=False)
-def test_by_default_there_are_ten_slots_from_now_on(api):
-    slots = upcoming(api, INTERVALS, {"every": 5, "period": "minutes"})
+def test_upcoming_defaults_to_ten_slots_after_now(api):
+    slots = upcoming_of_new(api, INTERVALS, {"every": 5, "period": "minutes"})
 
     expected = [NOON + number * timedelta(minutes=5) for number in range(1, 11)]
     assert [datetime.fromisoformat(slot) for slot in slots] == expected
 
 
 @pytest.mark.parametrize("count", [1, 2, 499, 500])
-def test_as_many_slots_come_as_are_asked_for(api, count):
-    slots = upcoming(api, CRONTABS, {}, count=count)
+def test_upcoming_returns_the_requested_number_of_slots(api, count):
+    slots = upcoming_of_new(api, CRONTABS, {}, count=count)
 
     assert len(slots) == count
     assert slots == sorted(set(slots))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_there_are_no_slots_past_the_end_of_time(api, kind):
+def test_upcoming_after_the_latest_datetime_is_empty(api, kind):
     path, body, _ = KINDS[kind]
 
-    assert upcoming(api, path, body, after="9999-12-31T23:59:59.999999Z") == []
+    assert upcoming_of_new(api, path, body, after="9999-12-31T23:59:59.999999Z") == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_beginning_of_time_is_a_moment_like_any_other(api, kind):
+def test_upcoming_after_the_earliest_datetime(api, kind):
     path, body, _ = KINDS[kind]
 
-    slots = upcoming(api, path, body, after="0001-01-01T00:00:00Z", count=1)
+    slots = upcoming_of_new(api, path, body, after="0001-01-01T00:00:00Z", count=1)
 
     assert len(slots) == 1
 
@@ -199,7 +199,7 @@ def test_the_beginning_of_time_is_a_moment_like_any_other(api, kind):
         ("count=5&count=6", ("count", "duplicate_parameter")),
     ],
 )
-def test_a_question_that_is_not_understood_is_refused(api, kind, query, mistake):
+def test_upcoming_with_an_invalid_query_is_refused(api, kind, query, mistake):
     path, body, _ = KINDS[kind]
     created = api.post(path, body).json()
 
@@ -209,7 +209,7 @@ def test_a_question_that_is_not_understood_is_refused(api, kind, query, mistake)
     assert mistakes(response) == [mistake]
 
 
-def test_a_plus_in_a_url_is_a_blank_and_the_refusal_says_so(api):
+def test_upcoming_with_an_unescaped_plus_is_refused_with_the_correction(api):
     created = api.post(CRONTABS, {}).json()
     address = f"{CRONTABS}{created['id']}/upcoming/"
 

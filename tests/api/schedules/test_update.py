@@ -1,4 +1,4 @@
-"""PUT and PATCH of a schedule: what replaces, what changes, and what is refused."""
+"""PUT and PATCH of a schedule: replaced fields, changed fields and refusals."""
 
 import pytest
 from django_celery_beat.models import (
@@ -17,14 +17,14 @@ from tests.api.schedules.bodies import (
     KINDS,
     SOLAR,
     SOLARS,
-    follow,
+    create_tasks_with,
 )
 
 CHANGES = [(kind, field) for kind, (_, body, _) in KINDS.items() for field in body]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_put_replaces_the_whole(api, kind):
+def test_put_replaces_the_whole_schedule(api, kind):
     path, body, other = KINDS[kind]
     created = api.post(path, body).json()
 
@@ -37,7 +37,7 @@ def test_put_replaces_the_whole(api, kind):
     assert api.get(f"{path}{created['id']}/").json() == response.json()
 
 
-def test_put_sets_what_is_left_out_to_its_default(api):
+def test_put_sets_omitted_fields_to_their_defaults(api):
     created = api.post(CRONTABS, CRONTAB).json()
 
     replaced = api.put(f"{CRONTABS}{created['id']}/", {"hour": "5"}).json()
@@ -54,7 +54,7 @@ def test_put_sets_what_is_left_out_to_its_default(api):
 @pytest.mark.parametrize(
     ("kind", "field"), [(kind, field) for kind, field in CHANGES if kind != "crontab"]
 )
-def test_put_without_a_field_that_has_no_default_is_refused(api, kind, field):
+def test_put_without_a_required_field_is_refused(api, kind, field):
     path, body, other = KINDS[kind]
     created = api.post(path, body).json()
 
@@ -68,7 +68,7 @@ def test_put_without_a_field_that_has_no_default_is_refused(api, kind, field):
 
 
 @pytest.mark.parametrize(("kind", "field"), CHANGES)
-def test_patch_changes_what_is_sent_and_nothing_else(api, kind, field):
+def test_patch_changes_only_the_sent_fields(api, kind, field):
     path, body, other = KINDS[kind]
     created = api.post(path, body).json()
 
@@ -81,7 +81,7 @@ def test_patch_changes_what_is_sent_and_nothing_else(api, kind, field):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_patch_of_nothing_changes_nothing(api, kind):
+def test_patch_with_an_empty_body_changes_nothing(api, kind):
     path, body, _ = KINDS[kind]
     created = api.post(path, body).json()
 
@@ -93,10 +93,10 @@ def test_patch_of_nothing_changes_nothing(api, kind):
 
 @pytest.mark.parametrize("method", ["put", "patch"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_was_read_can_be_sent_back(api, kind, method):
+def test_update_with_the_representation_that_was_read_is_accepted(api, kind, method):
     path, body, _ = KINDS[kind]
     created = api.post(path, body).json()
-    follow(kind, created["id"], ["a"])
+    create_tasks_with(kind, created["id"], ["a"])
     read = api.get(f"{path}{created['id']}/").json()
 
     response = getattr(api, method)(f"{path}{created['id']}/", read)
@@ -106,7 +106,7 @@ def test_what_was_read_can_be_sent_back(api, kind, method):
 
 
 @pytest.mark.parametrize("method", ["put", "patch"])
-def test_a_moment_that_has_passed_can_be_sent_back_and_not_be_moved_within_the_past(api, method):
+def test_update_of_a_past_clocked_time_is_refused_unless_unchanged(api, method):
     row = ClockedSchedule.objects.create(clocked_time="2020-01-01T00:00:00Z")
     read = api.get(f"{CLOCKEDS}{row.pk}/").json()
 
@@ -138,7 +138,7 @@ def test_a_moment_that_has_passed_can_be_sent_back_and_not_be_moved_within_the_p
         ("clocked", {"clocked_time": "2099-01-01T00:00:00"}, "/clocked_time"),
     ],
 )
-def test_a_change_is_checked_like_a_new_one(api, method, kind, sent, pointer):
+def test_update_with_an_invalid_value_is_refused(api, method, kind, sent, pointer):
     path, body, _ = KINDS[kind]
     created = api.post(path, body).json()
 
@@ -149,7 +149,7 @@ def test_a_change_is_checked_like_a_new_one(api, method, kind, sent, pointer):
     assert api.get(f"{path}{created['id']}/").json() == created
 
 
-def test_a_patch_is_checked_together_with_what_is_stored(api):
+def test_patch_is_validated_together_with_the_stored_fields(api):
     fine = api.post(CRONTABS, {"day_of_month": "31"}).json()
     long = api.post(INTERVALS, {"every": 100_000, "period": "seconds"}).json()
 
@@ -163,7 +163,7 @@ def test_a_patch_is_checked_together_with_what_is_stored(api):
 
 
 @pytest.mark.parametrize("method", ["put", "patch"])
-def test_an_expression_replaces_all_five_fields(api, method):
+def test_update_with_an_expression_replaces_all_five_fields(api, method):
     created = api.post(CRONTABS, {**CRONTAB, "timezone": "UTC"}).json()
 
     changed = getattr(api, method)(
@@ -177,7 +177,7 @@ def test_an_expression_replaces_all_five_fields(api, method):
     assert changed["hour"] == "0-2,22,23"
 
 
-def test_patch_of_an_expression_keeps_the_zone(api):
+def test_patch_with_an_expression_keeps_the_zone(api):
     created = api.post(CRONTABS, CRONTAB).json()
 
     changed = api.patch(f"{CRONTABS}{created['id']}/", {"expression": "@daily"}).json()
@@ -186,7 +186,7 @@ def test_patch_of_an_expression_keeps_the_zone(api):
 
 
 @pytest.mark.parametrize("method", ["put", "patch"])
-def test_an_expression_beside_a_field_is_refused(api, method):
+def test_update_with_expression_and_field_is_refused(api, method):
     created = api.post(CRONTABS, CRONTAB).json()
 
     response = getattr(api, method)(
@@ -197,7 +197,7 @@ def test_an_expression_beside_a_field_is_refused(api, method):
 
 
 @pytest.mark.parametrize("method", ["put", "patch"])
-def test_a_solar_schedule_cannot_become_equal_to_another(api, method):
+def test_update_of_a_solar_schedule_to_equal_another_is_refused(api, method):
     first = api.post(SOLARS, SOLAR).json()
     second = api.post(SOLARS, {**SOLAR, "latitude": 53}).json()
 
@@ -210,10 +210,10 @@ def test_a_solar_schedule_cannot_become_equal_to_another(api, method):
 
 @pytest.mark.parametrize("method", ["put", "patch"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_schedule_that_several_tasks_share_is_changed_for_all_and_says_so(api, kind, method):
+def test_update_of_a_shared_schedule_names_its_tasks(api, kind, method):
     path, body, other = KINDS[kind]
     created = api.post(path, body).json()
-    follow(kind, created["id"], ["b", "a", "c"])
+    create_tasks_with(kind, created["id"], ["b", "a", "c"])
 
     response = getattr(api, method)(f"{path}{created['id']}/", other)
 
@@ -224,14 +224,14 @@ def test_a_schedule_that_several_tasks_share_is_changed_for_all_and_says_so(api,
 
 @pytest.mark.parametrize("method", ["put", "patch"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_not_there_cannot_be_changed(api, kind, method):
+def test_update_of_an_unknown_schedule_is_not_found(api, kind, method):
     path, body, _ = KINDS[kind]
 
     assert refusal(getattr(api, method)(f"{path}999/", body)) == (404, "not_found")
 
 
 @pytest.mark.parametrize(
-    ("model", "spoilt", "path", "mend"),
+    ("model", "invalid", "path", "correction"),
     [
         (IntervalSchedule, {"every": 5, "period": "fortnights"}, INTERVALS, {"period": "days"}),
         (IntervalSchedule, {"every": -5, "period": "days"}, INTERVALS, {"every": 5}),
@@ -244,10 +244,10 @@ def test_what_is_not_there_cannot_be_changed(api, kind, method):
         ),
     ],
 )
-def test_a_row_that_others_have_spoilt_can_be_mended(api, model, spoilt, path, mend):
-    row = model.objects.create(**spoilt)
+def test_patch_corrects_an_invalid_row(api, model, invalid, path, correction):
+    row = model.objects.create(**invalid)
 
-    response = api.patch(f"{path}{row.pk}/", mend)
+    response = api.patch(f"{path}{row.pk}/", correction)
 
     assert response.status_code == 200
     assert not response.json()["description"].startswith("Never")

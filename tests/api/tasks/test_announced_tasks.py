@@ -1,11 +1,19 @@
-"""The tasks of workers whose code the API process does not have."""
+"""Tasks that workers announce and the API process does not have."""
 
 from datetime import timedelta
 
 import pytest
 
 from scheduler_api.catalogue.models import TaskSpec, Worker
-from tests.catalogue.workers import BOOKS, REPORT, close_books, kill, seen, send_report, worker
+from tests.catalogue.workers import (
+    BOOKS,
+    REPORT,
+    close_books,
+    kill,
+    send_report,
+    set_last_seen,
+    start_worker,
+)
 from tests.client import KEY_QUERIES
 
 TASKS = "/api/v1/tasks/"
@@ -16,8 +24,8 @@ def listed(api):
     return {task["name"]: task for task in api.get(TASKS).json()["results"]}
 
 
-def test_they_are_listed_in_their_place(api):
-    worker(send_report, close_books)
+def test_list_tasks_includes_announced_tasks_sorted_by_name(api):
+    start_worker(send_report, close_books)
 
     names = list(listed(api))
 
@@ -25,9 +33,9 @@ def test_they_are_listed_in_their_place(api):
     assert names == sorted(names)
 
 
-def test_one_is_told_with_who_has_it(api):
-    one = worker(send_report, queues=("celery", "slow"), version="1.2")
-    two = worker(send_report, name="celery@two", version="1.3")
+def test_retrieve_announced_task_includes_its_workers(api):
+    one = start_worker(send_report, queues=("celery", "slow"), version="1.2")
+    two = start_worker(send_report, name="celery@two", version="1.3")
     kill(two)
 
     task = api.get(f"{TASKS}{REPORT}/").json()
@@ -45,12 +53,12 @@ def test_one_is_told_with_who_has_it(api):
     assert task["last_seen_at"] == task["workers"][0]["last_seen_at"]
 
 
-def test_the_list_has_of_the_workers_how_many_and_when_one_was_seen(api):
-    one = worker(send_report, close_books)
-    two = worker(send_report, name="celery@two")
-    seen(one, ago=timedelta(hours=1))
+def test_list_tasks_has_worker_count_and_last_seen_at(api):
+    one = start_worker(send_report, close_books)
+    two = start_worker(send_report, name="celery@two")
+    set_last_seen(one, ago=timedelta(hours=1))
     TaskSpec.objects.update(last_seen_at=Worker.objects.get(pk=one.pk).last_seen_at)
-    worker(name="celery@three")
+    start_worker(name="celery@three")
 
     tasks = listed(api)
 
@@ -64,12 +72,12 @@ def test_the_list_has_of_the_workers_how_many_and_when_one_was_seen(api):
         assert {**tasks[name], "workers": whole["workers"]} == whole
 
 
-def test_one_that_this_process_has_too_is_as_its_own_code_says(api):
+def test_retrieve_announced_task_prefers_the_code_of_the_api_process(api):
     def add(other: str) -> None:
         """Something else."""
 
     add.__name__ = "add"
-    one = worker(add)
+    one = start_worker(add)
     one.task_list.specs.update(name="project.tasks.add")
 
     task = api.get(f"{TASKS}project.tasks.add/").json()
@@ -78,8 +86,8 @@ def test_one_that_this_process_has_too_is_as_its_own_code_says(api):
     assert [each["name"] for each in task["workers"]] == [one.name]
 
 
-def test_a_misspelt_name_is_told_which_was_meant(api):
-    worker(send_report)
+def test_retrieve_misspelt_task_suggests_an_announced_name(api):
+    start_worker(send_report)
 
     response = api.get(f"{TASKS}elsewhere.send_reports/")
 
@@ -87,8 +95,8 @@ def test_a_misspelt_name_is_told_which_was_meant(api):
     assert f"did you mean '{REPORT}'?" in response.json()["detail"]
 
 
-def test_its_etag_changes_with_the_task_and_not_with_its_workers(api):
-    one = worker(send_report)
+def test_etag_of_a_task_does_not_change_with_its_workers(api):
+    one = start_worker(send_report)
     tag = api.get(f"{TASKS}{REPORT}/").headers["ETag"]
     kill(one)
 
@@ -97,9 +105,11 @@ def test_its_etag_changes_with_the_task_and_not_with_its_workers(api):
     assert unchanged.status_code == 304
 
 
-def test_two_hundred_workers_cost_as_many_queries_as_one(api, django_assert_num_queries):
+def test_list_tasks_needs_the_same_number_of_queries_for_any_number_of_workers(
+    api, django_assert_num_queries
+):
     for number in range(5):
-        worker(send_report, close_books, name=f"celery@{number}")
+        start_worker(send_report, close_books, name=f"celery@{number}")
 
     with django_assert_num_queries(KEY_QUERIES + 3):
         api.get(TASKS)

@@ -20,7 +20,7 @@ def a_task_of_the_project():
     current_app.tasks.unregister(task)
 
 
-def test_the_sample_tasks_are_listed(api):
+def test_list_tasks_has_the_sample_tasks(api):
     names = [task["name"] for task in api.get(TASKS).json()["results"]]
 
     assert names == [
@@ -37,7 +37,7 @@ def test_the_sample_tasks_are_listed(api):
     ]
 
 
-def test_tasks_of_others_are_listed_in_their_place(api, a_task_of_the_project):
+def test_list_tasks_has_tasks_of_the_project_sorted_by_name(api, a_task_of_the_project):
     page = api.get(TASKS).json()
 
     names = [task["name"] for task in page["results"]]
@@ -46,25 +46,25 @@ def test_tasks_of_others_are_listed_in_their_place(api, a_task_of_the_project):
     assert (page["next"], page["previous"]) == (None, None)
 
 
-def test_celerys_own_are_left_out(api):
+def test_list_tasks_omits_those_of_celery(api):
     names = {task["name"] for task in api.get(TASKS).json()["results"]}
 
     assert any(name.startswith("celery.") for name in current_app.tasks)
     assert not any(name.startswith("celery.") for name in names)
 
 
-def test_each_is_told_as_by_itself(api):
+def test_list_tasks_has_each_one_as_retrieved(api):
     for task in api.get(TASKS).json()["results"]:
         assert api.get(f"{TASKS}{task['name']}/").json() == {**task, "workers": []}
 
 
-def test_before_any_worker_has_told_the_database_is_asked_once(api, django_assert_num_queries):
+def test_list_tasks_without_announced_tasks_needs_one_query(api, django_assert_num_queries):
     with django_assert_num_queries(KEY_QUERIES + 1):
         assert api.get(TASKS).status_code == 200
 
 
 @pytest.mark.parametrize("query", [{"search": "add"}, {"page_size": "1"}, {"ordering": "name"}])
-def test_it_takes_no_parameters(api, query):
+def test_list_tasks_with_a_query_parameter_is_refused(api, query):
     response = api.get(TASKS, query)
 
     assert response.status_code == 400
@@ -72,7 +72,7 @@ def test_it_takes_no_parameters(api, query):
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
-def test_it_is_read_only(api, method):
+def test_list_of_tasks_is_read_only(api, method):
     response = getattr(api, method)(TASKS, {"name": "project.tasks.new"})
 
     assert response.status_code == 405

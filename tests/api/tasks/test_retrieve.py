@@ -13,7 +13,7 @@ def undocumented(*args, **kwargs):
 
 @pytest.fixture
 def registered():
-    """Register the function under names of the test's choice."""
+    """Return a function that registers a task under a name."""
     tasks = []
 
     def register(name):
@@ -24,7 +24,7 @@ def registered():
         current_app.tasks.unregister(task)
 
 
-def test_a_task_with_arguments(api):
+def test_retrieve_task_with_arguments(api):
     response = api.get(f"{TASKS}project.tasks.import_contacts/")
 
     assert response.status_code == 200
@@ -47,7 +47,7 @@ def test_a_task_with_arguments(api):
     }
 
 
-def test_a_task_without_arguments(api):
+def test_retrieve_task_without_arguments(api):
     arguments = api.get(f"{TASKS}project.tasks.heartbeat/").json()["arguments"]
 
     assert arguments == {
@@ -58,7 +58,7 @@ def test_a_task_without_arguments(api):
     }
 
 
-def test_a_task_that_says_nothing_of_itself(api, registered):
+def test_retrieve_task_without_docstring_or_hints(api, registered):
     registered("tests.undocumented")
 
     task = api.get(f"{TASKS}tests.undocumented/").json()
@@ -67,7 +67,7 @@ def test_a_task_that_says_nothing_of_itself(api, registered):
     Draft202012Validator(task["arguments"]).validate({"anything": ["at", {"all": None}]})
 
 
-def test_its_schema_tells_what_a_periodic_task_may_send(api):
+def test_schema_of_a_task_validates_arguments(api):
     schema = api.get(f"{TASKS}project.tasks.import_contacts/").json()["arguments"]
     validator = Draft202012Validator(schema)
 
@@ -77,12 +77,12 @@ def test_its_schema_tells_what_a_periodic_task_may_send(api):
     assert not validator.is_valid({"arg1": "a", "arg2": "b", "careful": True})
 
 
-def test_without_the_slash(api):
+def test_retrieve_task_without_trailing_slash(api):
     assert api.get(f"{TASKS}project.tasks.add").status_code == 200
 
 
 @pytest.mark.parametrize("name", ["with space", "ünïcode", "per%cent", "hash#tag", "question?"])
-def test_a_name_of_any_letters(api, registered, name):
+def test_retrieve_task_with_special_characters_in_its_name(api, registered, name):
     registered(name)
     address = "".join(f"%{byte:02x}" for byte in name.encode())
 
@@ -101,7 +101,7 @@ def test_a_name_of_any_letters(api, registered, name):
         ("celery.backend_cleanup", "There is no task 'celery.backend_cleanup'"),
     ],
 )
-def test_there_is_no_such_task(api, name, hint):
+def test_retrieve_unknown_task_is_not_found_with_a_suggestion(api, name, hint):
     response = api.get(f"{TASKS}{name}/")
 
     assert response.status_code == 404
@@ -110,13 +110,13 @@ def test_there_is_no_such_task(api, name, hint):
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
-def test_it_is_read_only(api, method):
+def test_task_is_read_only(api, method):
     response = getattr(api, method)(f"{TASKS}project.tasks.add/", {})
 
     assert response.status_code == 405
 
 
-def test_it_takes_no_parameters(api):
+def test_retrieve_task_with_a_query_parameter_is_refused(api):
     response = api.get(f"{TASKS}project.tasks.add/", {"expand": "arguments"})
 
     assert response.status_code == 400

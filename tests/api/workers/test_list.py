@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.catalogue.workers import close_books, kill, seen, send_report, worker
+from tests.catalogue.workers import close_books, kill, send_report, set_last_seen, start_worker
 from tests.client import KEY_QUERIES
 from tests.conftest import caller
 
@@ -16,9 +16,9 @@ def listed(api, **query):
     return api.get(WORKERS, query).json()["results"]
 
 
-def test_all_are_listed_by_name(api):
-    worker(send_report, name="celery@two", queues=("slow",), version="1.3")
-    worker(close_books, name="celery@one")
+def test_list_workers_is_sorted_by_name(api):
+    start_worker(send_report, name="celery@two", queues=("slow",), version="1.3")
+    start_worker(close_books, name="celery@one")
 
     one, two = listed(api)
 
@@ -29,9 +29,9 @@ def test_all_are_listed_by_name(api):
     assert two["celery_version"].startswith("5.")
 
 
-def test_one_that_gives_no_sign_for_a_minute_is_not_alive(api):
-    seen(worker(name="celery@quiet"), ago=timedelta(seconds=40))
-    kill(worker(name="celery@killed"))
+def test_worker_without_heartbeat_for_a_minute_is_not_alive(api):
+    set_last_seen(start_worker(name="celery@quiet"), ago=timedelta(seconds=40))
+    kill(start_worker(name="celery@killed"))
 
     assert {each["name"]: each["is_alive"] for each in listed(api)} == {
         "celery@quiet": True,
@@ -39,19 +39,19 @@ def test_one_that_gives_no_sign_for_a_minute_is_not_alive(api):
     }
 
 
-def test_one_that_has_stopped_is_not_alive(api):
-    one = worker()
+def test_stopped_worker_is_not_alive(api):
+    one = start_worker()
     one.stopped_at = one.last_seen_at
     one.save()
 
-    [told] = listed(api)
+    [worker] = listed(api)
 
-    assert (told["is_alive"], told["stopped_at"]) == (False, told["last_seen_at"])
+    assert (worker["is_alive"], worker["stopped_at"]) == (False, worker["last_seen_at"])
 
 
-def test_they_come_in_pages(api, django_assert_num_queries):
+def test_list_workers_is_paginated(api, django_assert_num_queries):
     for number in range(3):
-        worker(name=f"celery@{number}")
+        start_worker(name=f"celery@{number}")
 
     with django_assert_num_queries(KEY_QUERIES + 1):
         page = api.get(WORKERS, {"page_size": 2}).json()
@@ -62,16 +62,16 @@ def test_they_come_in_pages(api, django_assert_num_queries):
     assert [each["name"] for each in listed(api, ordering="-name")] == names[::-1]
 
 
-def test_it_asks_for_the_scope_of_the_tasks(db):
+def test_list_workers_requires_the_scope_tasks_read(db):
     assert caller("reader", scopes=["tasks:read"]).get(WORKERS).status_code == 200
     assert caller("other", scopes=["runs:read"]).get(WORKERS).status_code == 403
 
 
 @pytest.mark.parametrize("query", [{"search": "one"}, {"ordering": "pid"}])
-def test_it_takes_no_other_parameters(api, query):
+def test_list_workers_with_another_query_parameter_is_refused(api, query):
     assert api.get(WORKERS, query).status_code == 400
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
-def test_it_is_read_only(api, method):
+def test_list_of_workers_is_read_only(api, method):
     assert getattr(api, method)(WORKERS, {}).status_code == 405
