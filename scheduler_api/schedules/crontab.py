@@ -57,8 +57,12 @@ def _next_in_elapsed_time(
         if match is None:
             return None
         wait = match - wall
-        if wait > 2 * _DAY:  # even with a clock change, nothing matches until two days before
-            moment += wait - 2 * _DAY
+        if wait > 2 * _DAY:
+            if _offset(moment + _DAY, zone) != _offset(moment, zone):
+                # The clock may be set back by up to a day, to wall times before `wall` that match.
+                moment = _whole_minute_from(_clock_change(zone, moment, moment + _DAY))
+            else:  # a later change cannot reach them: nothing matches until two days before
+                moment += wait - 2 * _DAY
             continue
         slot = moment + wait
         if _offset(slot, zone) == _offset(moment, zone):

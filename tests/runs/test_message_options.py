@@ -9,7 +9,7 @@ import pytest
 
 from scheduler_api.catalogue import task_lookup
 from scheduler_api.runs.message_options import options_of, problem_with
-from tests.catalogue.workers import REPORT, send_report, worker
+from tests.catalogue.workers import REPORT, send_report, start_worker
 
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 AN_HOUR_LATER = (NOON + timedelta(hours=1)).isoformat()
@@ -78,7 +78,7 @@ def test_unsendable_row_has_a_problem_with_its_correction(columns, says):
 
 @pytest.mark.django_db
 def test_task_of_a_worker_has_no_problem(django_assert_num_queries):
-    worker(send_report)
+    start_worker(send_report)
 
     with django_assert_num_queries(2):  # once for the names, once to say which was meant
         for _ in range(3):
@@ -89,7 +89,7 @@ def test_task_of_a_worker_has_no_problem(django_assert_num_queries):
 @pytest.mark.django_db
 def test_task_registered_since_the_last_lookup_has_no_problem():
     assert problem(task=REPORT)
-    worker(send_report)
+    start_worker(send_report)
     task_lookup.announced_names.invalidate()  # as after two seconds
 
     assert problem(task=REPORT) == ""

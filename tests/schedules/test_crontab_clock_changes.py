@@ -97,6 +97,19 @@ def test_every_minute_has_180_slots_in_three_hours_around_the_autumn_change():
         ),
         # a change at midnight
         ("Africa/Cairo", "0 0 24 4 *", "2026-01-01", ["04-24 01:00:00 +0300"]),
+        # an hour repeated at midnight is the last of a day that a crontab names
+        (
+            "Africa/Cairo",
+            "30 * * * thu",
+            "2026-10-29T23:00",
+            ["10-29 23:30:00 +0300", "10-29 23:30:00 +0200", "11-05 00:30:00 +0200"],
+        ),
+        (
+            "Pacific/Kwajalein",
+            "0 */12 30 9 *",
+            "1969-09-30T12:00",
+            ["09-30 12:00:00 +1100", "09-30 12:00:00 -1200", "09-30 00:00:00 -1200"],
+        ),
         ("America/Havana", "30 0 8 3 *", "2026-01-01", ["03-08 01:00:00 -0400"]),
         (
             "America/Havana",

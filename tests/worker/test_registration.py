@@ -18,10 +18,10 @@ from tests.catalogue.workers import (
     REPORT,
     close_books,
     kill,
-    set_last_seen,
     send_report,
-    task_of,
+    set_last_seen,
     start_worker,
+    task_of,
 )
 
 pytestmark = pytest.mark.django_db
