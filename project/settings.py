@@ -195,6 +195,7 @@ Says which Celery task is to run, with which arguments, and when; and shows when
         "scheduler_api.openapi.problems.add_problems",
         "scheduler_api.webhooks.schema.add_webhooks",
         "scheduler_api.openapi.examples.move_examples",
+        "scheduler_api.openapi.inheritance.extend",
         "scheduler_api.openapi.sharing.share",
     ],
     # From our own static files: nothing is fetched from another host.

@@ -2,7 +2,6 @@
 
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
-from drf_spectacular.renderers import OpenApiYamlRenderer2
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import SimpleRouter
 
@@ -16,6 +15,7 @@ from scheduler_api.http.index import IndexViewSet
 from scheduler_api.http.routing import NothingHere
 from scheduler_api.manifest.views import ManifestViewSet
 from scheduler_api.openapi.pages import RedocPage, SwaggerPage
+from scheduler_api.openapi.rendering import CompactYamlRenderer
 from scheduler_api.ops.views import healthz, readyz
 from scheduler_api.periodic_tasks.upcoming_views import UpcomingViewSet
 from scheduler_api.periodic_tasks.views import PeriodicTaskViewSet
@@ -78,7 +78,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="docs")),
     path(
         "openapi.yaml",
-        SpectacularAPIView.as_view(renderer_classes=[OpenApiYamlRenderer2]),
+        SpectacularAPIView.as_view(renderer_classes=[CompactYamlRenderer]),
         name="openapi",
     ),
     path("docs/", SwaggerPage.as_view(url_name="openapi"), name="docs"),

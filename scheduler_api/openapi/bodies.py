@@ -93,6 +93,7 @@ class BodySchema(OpenApiSerializerExtension):
             schema["required"] = list(properties)
             properties.get("id", {}).setdefault("description", "Never changes.")
             without |= {
+                "readOnly",  # a field that cannot be sent is not in the schema of the request
                 "default",
                 "enum",
                 "minimum",

@@ -38,16 +38,14 @@ def add_dry_run(
     name = content["schema"]["$ref"].rpartition("/")[2]
     fields = fields_of(registry[name, ResolvedComponent.SCHEMA].schema)
     null_fields = tuple(field for field in null_fields if field in fields)
-    draft, is_new = draft_of(name, registry, null_fields=null_fields, has_slots=has_slots)
+    draft = draft_of(name, registry, null_fields=null_fields, has_slots=has_slots)
     if not created:
         return  # the resource has its id: the schema of the write fits
-    schema, examples = content["schema"], {}
+    schema = content["schema"]
     if draft:
         # As a base of the resource, the draft leaves the type of these fields open.
         nulls = {field: {"type": "null"} for field in null_fields}
         schema = {"type": "object", **draft.ref, "properties": nulls}
-        if is_new:
-            examples = drafts_of(content["examples"], null_fields, has_slots=has_slots)
     if success := responses.get("200"):  # of a write that creates or changes
         body = success["content"][JSON]
         body["schema"] = {"anyOf": [body["schema"], schema]}
@@ -55,23 +53,23 @@ def add_dry_run(
     responses["200"] = {
         "description": "In a dry run: the result that the request would have. Nothing is stored.",
         "headers": headers.OF_EVERY_SUCCESS,
-        "content": {JSON: {"schema": schema, **({"examples": examples} if examples else {})}},
+        "content": {JSON: {"schema": schema}},
     }
 
 
 def draft_of(
     name: str, registry: ComponentRegistry, *, null_fields: tuple[str, ...], has_slots: bool
-) -> tuple[ResolvedComponent | None, bool]:
-    """Return the draft of a schema, and whether it is new; make the schema extend it."""
+) -> ResolvedComponent | None:
+    """Return the draft of a schema, and make the schema extend it; None if it needs none."""
     stored = registry[name, ResolvedComponent.SCHEMA]
     draft = ResolvedComponent(
         name=f"{name}Draft", type=ResolvedComponent.SCHEMA, object=f"{name}Draft"
     )
     if draft in registry:
-        return draft, False
+        return draft
     properties = stored.schema["properties"]
     if not null_fields and not has_slots:
-        return None, False
+        return None
     draft.schema = {
         "type": "object",
         "description": "The result of a dry run: nothing is stored.",
@@ -89,21 +87,9 @@ def draft_of(
         "properties": {field: properties[field] for field in null_fields},
         "required": list(null_fields),
     }
-    return draft, True
+    return draft
 
 
 def fields_of(schema: dict[str, Any]) -> set[str]:
     """Return the fields that a resource itself has, whether or not it extends a draft."""
     return set(schema["required"])
-
-
-def drafts_of(
-    examples: dict[str, Any], null_fields: tuple[str, ...], *, has_slots: bool
-) -> dict[str, Any]:
-    """Return the examples of a creation as a dry run answers them."""
-    nulls = dict.fromkeys(null_fields)
-    slots = {"upcoming": ["2027-03-28T01:00:00Z"]} if has_slots else {}
-    return {
-        name: {"summary": "A dry run", "value": example["value"] | nulls | slots}
-        for name, example in examples.items()
-    }

@@ -10,7 +10,7 @@ from scheduler_api.http.problems import ValidationFailed
 ROOT = "/api/v1/"
 OF_A_POST = {InvalidIdempotencyKey.code, RequestInFlight.code}
 
-# By status: the reason phrase (RFC 9110, RFC 6585).
+# By status: the reason phrase (RFC 9110, RFC 6585), without what is needless in it.
 STATUSES = {
     "2XX": "Success",
     "204": "NoContent",
@@ -29,8 +29,8 @@ STATUSES = {
     "422": "UnprocessableContent",
     "428": "PreconditionRequired",
     "429": "TooManyRequests",
-    "500": "InternalServerError",
-    "503": "ServiceUnavailable",
+    "500": "ServerError",
+    "503": "Unavailable",
     "default": "Failure",
 }
 

@@ -41,14 +41,17 @@ def problem_responses(possible: Iterable[type[Problem]]) -> dict[str, Any]:
 
 
 def problem_response(possible: list[type[Problem]]) -> dict[str, Any]:
-    """Describe the response with one status: the codes it may have, and their meaning."""
+    """Describe the response with one status: the codes it may have, and an example of each.
+
+    The example has the meaning of the code, as its `title`.
+    """
     codes = [problem.code for problem in possible]
-    lines = [f"- `{problem.code}`: {problem.title()}" for problem in possible]
+    listed = ", ".join(f"`{code}`" for code in codes)
     found = {**headers.REQUEST_ID}
     for code in codes:
         found |= HEADERS.get(code, {})
     return {
-        "description": "\n".join(lines) if len(lines) > 1 else possible[0].title(),
+        "description": f"One of {listed}." if len(codes) > 1 else possible[0].title(),
         "headers": found,
         "content": {
             CONTENT_TYPE: {

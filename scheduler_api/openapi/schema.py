@@ -129,6 +129,9 @@ class ApiSchema(AutoSchema):
         """Require a value in each filter; overridden, since no setting does it."""
         parameters: list[dict[str, Any]] = super()._get_filter_parameters()  # type: ignore[no-untyped-call]
         for parameter in parameters:
+            # Meant for postprocessing hooks of drf-spectacular.
+            for schema in (parameter["schema"], parameter["schema"].get("items", {})):
+                schema.pop("x-spec-enum-id", None)
             if parameter["schema"] == {"type": "string"}:
                 parameter["schema"]["minLength"] = 1
             elif parameter["schema"]["type"] == "array":

@@ -42,7 +42,6 @@ HEADERS = {
 
 def add_webhooks(result: dict[str, Any], **_: object) -> dict[str, Any]:
     """Describe each message; a postprocessing hook of drf-spectacular."""
-    run = result["components"]["schemas"]["Run"]
     error = {
         "type": ["object", "null"],
         "description": "The exception that it ended with; null without one.",
@@ -58,8 +57,9 @@ def add_webhooks(result: dict[str, Any], **_: object) -> dict[str, Any]:
     result["components"]["schemas"]["RunEventData"] = {
         "type": "object",
         "description": "A run as a message tells of it: as on a list, and with its exception.",
-        "required": [*run["required"], "error"],
-        "properties": {**run["properties"], "error": error},
+        "allOf": [{"$ref": "#/components/schemas/Run"}],
+        "properties": {"error": error},
+        "required": ["error"],
     }
     result["webhooks"] = {
         str(kind): message(

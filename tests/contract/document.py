@@ -79,7 +79,13 @@ def examples_of(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def examples_of_schema(schema: dict[str, Any]) -> list[Any]:
-    """Return the examples of a schema; a page has those of its rows, one row each."""
+    """Return the examples of a schema.
+
+    A page has those of its rows, one row each; a draft those of the resource, less what is null.
+    """
+    if (name := schema.get("$ref", "").rpartition("/")[2]).endswith("Draft"):
+        stored = SCHEMAS[name.removesuffix("Draft")]["examples"]
+        return [example | dict.fromkeys(schema["properties"]) for example in stored]
     schema = resolved(schema)
     if "anyOf" in schema:
         return [example for part in schema["anyOf"] for example in examples_of_schema(part)]
@@ -87,6 +93,16 @@ def examples_of_schema(schema: dict[str, Any]) -> list[Any]:
         return list(schema.get("examples", ()))
     rows = examples_of_schema(schema["properties"]["results"]["items"])
     return [{"next": None, "previous": None, "results": [row]} for row in rows]
+
+
+def fields_of(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an object, those that it inherits included."""
+    inherited = [fields_of(resolved(part)) for part in schema.get("allOf", ())]
+    return {
+        name: field
+        for fields in (*inherited, schema.get("properties", {}))
+        for name, field in fields.items()
+    }
 
 
 def everything_in(node: object) -> Iterator[dict[str, Any]]:

@@ -25,6 +25,7 @@ from tests.contract.document import (
     Operation,
     everything_in,
     examples_of,
+    fields_of,
     resolved,
 )
 from tests.webhooks.examples import account, store_event, task_of, webhook_of
@@ -238,13 +239,21 @@ def test_its_bodies_have_examples_that_are_valid(operation: Operation):
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_a_request_has_no_fields_but_these(name: str):
-    assert REQUESTS[name]["additionalProperties"] is False
+    request = REQUESTS[name]
+    (inherited,) = request.get("allOf", [{}])
+
+    closed = resolved(inherited) if inherited else request
+    while "allOf" in closed:
+        closed = resolved(closed["allOf"][0])
+
+    assert closed["additionalProperties"] is False
+    assert fields_of(request).keys() == closed["properties"].keys()
 
 
 @pytest.mark.parametrize("name", [name for name in REQUESTS if name.startswith("Patched")])
 def test_a_change_needs_no_field_and_fills_in_none(name: str):
     assert "required" not in REQUESTS[name]
-    assert not [field for field in REQUESTS[name]["properties"].values() if "default" in field]
+    assert not [field for field in fields_of(REQUESTS[name]).values() if "default" in field]
 
 
 HEARTBEAT = {
@@ -291,7 +300,7 @@ def test_a_request_is_taken_where_its_schema_takes_it(
 
 @pytest.mark.parametrize("name", [name for name in REQUESTS if not name.startswith("Patched")])
 def test_a_field_that_may_be_null_is_null_when_it_is_left_out(name: str):
-    fields = REQUESTS[name]["properties"]
+    fields = fields_of(REQUESTS[name])
     nullable = {field for field, schema in fields.items() if "null" in schema.get("type", ())}
 
     assert all("default" in fields[field] for field in nullable)
@@ -327,7 +336,7 @@ def test_schedules_are_told_apart_by_their_type(name: str, suffix: str):
     }
     assert sorted(reference["$ref"] for reference in schema["oneOf"]) == sorted(mapping.values())
     for kind, component in components.items():
-        assert SCHEMAS[component]["properties"]["type"]["enum"] == [kind]
+        assert fields_of(SCHEMAS[component])["type"]["enum"] == [kind]
         assert "type" in SCHEMAS[component]["required"]
 
 

@@ -1,0 +1,136 @@
+"""Inheritance in the OpenAPI document: what several schemas have is described in one of them."""
+
+import json
+from typing import Any
+
+from scheduler_api.openapi.names import singular
+
+PAGE = {
+    "type": "object",
+    "description": "Links of a page of a list.",
+}
+# Of the fields of a request that extends another, so many may differ.
+MAX_CHANGES = 1
+INHERITED = ("not", "anyOf", "dependentRequired")
+ORDER = ("type", "description", "allOf", "properties", "required", "examples")
+
+
+def extend(result: dict[str, Any], **_: object) -> dict[str, Any]:
+    """Let schemas extend others; a postprocessing hook of drf-spectacular."""
+    schemas = result["components"]["schemas"]
+    extend_pages(schemas)
+    extend_answers(schemas)
+    share_choices(schemas)
+    merged = merge_requests(result)
+    extend_requests(merged["components"]["schemas"])
+    return merged
+
+
+def extend_pages(schemas: dict[str, Any]) -> None:
+    """Describe the links of all pages once, as `Page`."""
+    pages = {name: schema for name, schema in schemas.items() if name.startswith("Paginated")}
+    links = {
+        json.dumps({field: schema["properties"].pop(field) for field in ("next", "previous")})
+        for schema in pages.values()
+    }
+    [link] = links
+    properties = json.loads(link)
+    schemas["Page"] = {**PAGE, "properties": properties, "required": list(properties)}
+    for schema in pages.values():
+        schema |= {"allOf": [reference_to("Page")], "required": ["results"]}
+
+
+def extend_answers(schemas: dict[str, Any]) -> None:
+    """Let each `Whole…` extend the schema of the list if it has all of its fields."""
+    for name, whole in schemas.items():
+        short = schemas.get(name.removeprefix("Whole"), whole)
+        fields = short.get("properties", {})
+        described = whole.get("properties", {})
+        if short is whole or any(described.get(field) != fields[field] for field in fields):
+            continue
+        own = {key: value for key, value in whole["properties"].items() if key not in fields}
+        whole |= {
+            "allOf": [reference_to(name.removeprefix("Whole"))],
+            "properties": own,
+            "required": [field for field in whole["required"] if field in own],
+        }
+
+
+def share_choices(schemas: dict[str, Any]) -> None:
+    """Describe the choices for the items of an array once, such as `Scope` for all `scopes`."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for schema in list(schemas.values()):
+        for field, described in schema.get("properties", {}).items():
+            if "enum" in described.get("items", {}):
+                found.setdefault(json.dumps([field, described["items"]]), []).append(described)
+    for text, arrays in found.items():
+        field, items = json.loads(text)
+        name = singular(field)
+        if len(arrays) > 1 and name not in schemas:
+            schemas[name] = {"description": f"One of the {field}.", **items}
+            for array in arrays:
+                array["items"] = reference_to(name)
+
+
+def merge_requests(result: dict[str, Any]) -> dict[str, Any]:
+    """Keep the first of several request schemas that differ by name only."""
+    schemas = result["components"]["schemas"]
+    names: dict[str, str] = {}
+    for name in sorted(schemas, key=len):
+        if name.endswith("Request"):
+            text = json.dumps({**schemas[name], "description": ""}, sort_keys=True)
+            names[name] = names.get(text, name)
+            names.setdefault(text, name)
+    text = json.dumps(result)
+    for name in list(schemas):
+        if names.get(name, name) != name:
+            text = text.replace(f'"#/components/schemas/{name}"', f'"{ref(names[name])}"')
+    merged: dict[str, Any] = json.loads(text)
+    for name in list(schemas):
+        if names.get(name, name) != name:
+            del merged["components"]["schemas"][name]
+    return merged
+
+
+def extend_requests(schemas: dict[str, Any]) -> None:
+    """Let a request extend another with the same fields that requires fewer of them.
+
+    The other one forbids further fields for both.
+    """
+    requests = {
+        name: schema
+        for name, schema in schemas.items()
+        if name.endswith("Request") and "properties" in schema
+    }
+    for name, request in requests.items():
+        for base_name, base in requests.items():
+            changed = changes(base, request)
+            if changed is None or len(changed) > MAX_CHANGES or "allOf" in base:
+                continue
+            request |= {"allOf": [reference_to(base_name)], "properties": changed}
+            for keyword in ("additionalProperties", *INHERITED):
+                request.pop(keyword, None)
+            if not changed:
+                del request["properties"]
+            schemas[name] = dict(sorted(request.items(), key=lambda item: ORDER.index(item[0])))
+            break
+
+
+def changes(base: dict[str, Any], request: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the fields that a request describes otherwise than its base; None if it has none."""
+    fields, others = request.get("properties", {}), base.get("properties", {})
+    requires_more = set(base.get("required", ())) < set(request.get("required", ()))
+    has_same_rules = all(base.get(keyword) == request.get(keyword) for keyword in INHERITED)
+    if fields.keys() != others.keys() or not requires_more or not has_same_rules:
+        return None
+    return {name: field for name, field in fields.items() if field != others[name]}
+
+
+def ref(name: str) -> str:
+    """Return the place of a schema."""
+    return f"#/components/schemas/{name}"
+
+
+def reference_to(name: str) -> dict[str, str]:
+    """Refer to a schema."""
+    return {"$ref": ref(name)}
