@@ -17,9 +17,9 @@ JSON = "application/json"
 UPCOMING = {
     "type": "array",
     "items": {"type": "string", "format": "date-time"},
-    "description": f"Only in a dry run: the next slots, in UTC, at most {SLOTS_OF_A_DRY_RUN}.",
+    "description": f"In a dry run only: the next slots, at most {SLOTS_OF_A_DRY_RUN}.",
 }
-NULL = {"description": "Null: it is assigned when the resource is stored."}
+NULL = {"description": "Null: assigned when stored."}
 
 
 def add_dry_run(
@@ -51,7 +51,7 @@ def add_dry_run(
         body["schema"] = {"anyOf": [body["schema"], schema]}
         return
     responses["200"] = {
-        "description": "In a dry run: the result that the request would have. Nothing is stored.",
+        "description": "In a dry run: the result. Nothing is stored.",
         "headers": headers.OF_EVERY_SUCCESS,
         "content": {JSON: {"schema": schema}},
     }
@@ -72,7 +72,7 @@ def draft_of(
         return None
     draft.schema = {
         "type": "object",
-        "description": "The result of a dry run: nothing is stored.",
+        "description": "The result of a dry run.",
         "properties": {
             field: NULL if field in null_fields else schema for field, schema in properties.items()
         }

@@ -6,7 +6,7 @@ import yaml
 from drf_spectacular.renderers import OpenApiYamlRenderer2
 
 # Objects and arrays that hold no deeper ones than this stand in one line.
-MAX_DEPTH = 3
+MAX_DEPTH = 5
 MAX_FIELDS = 6
 MAX_WIDTH = 100
 NO_LIMIT = 2**31 - 1
@@ -34,7 +34,10 @@ def represent_object(dumper: Any, data: dict[str, Any]) -> Any:
     node = dumper.represent_mapping("tag:yaml.org,2002:map", data.items(), flow_style=False)
     node.flow_style = depth(data) <= MAX_DEPTH
     for key, value in node.value:
-        if key.value in {"properties", "headers", "responses"} and len(value.value) > MAX_FIELDS:
+        if (
+            key.value in {"properties", "headers", "responses", "examples"}
+            and len(value.value) > MAX_FIELDS
+        ):
             value.flow_style = node.flow_style = False
     return node
 
