@@ -6,7 +6,6 @@ it, and its id is known before.
 
 import json
 from datetime import datetime
-from typing import Any
 from uuid import uuid4
 
 from django.db import transaction
@@ -15,7 +14,7 @@ from django_celery_beat.models import PeriodicTask
 from scheduler_api.access.audit import Caller, Operation, note
 from scheduler_api.catalogue.task_lookup import announced_names
 from scheduler_api.http.problems import Problem
-from scheduler_api.runs import message_options
+from scheduler_api.runs import message_options, transitions
 from scheduler_api.runs.creation import Definition, definition_of, new_run
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.outbox import put_out, wake_beat
@@ -132,16 +131,12 @@ def send(run: Run, *, now: datetime) -> None:
 @transaction.atomic
 def cancel(run: Run, *, now: datetime, by: Caller) -> None:
     """End a run before it starts; of one that runs, ask its worker to end its process."""
-    row = Run.objects.filter(pk=run.pk)
-    waiting = row.filter(state__in=(State.PENDING, State.QUEUED))
-    columns: dict[str, Any] = {"state": State.CANCELLED, "reason": CANCELLED, "finished_at": now}
-    if not waiting.update(**columns, lease_until=None, is_buffered=False):
-        asked = row.filter(state=State.RUNNING).update(
-            is_cancel_requested=True, reason=TO_BE_ENDED
-        )
-        if not asked:
-            run.refresh_from_db()
-            raise HasEnded(f"It is {run.state}: there is nothing to cancel.")
+    if not (
+        transitions.cancel(run.pk, at=now, reason=CANCELLED)
+        or transitions.request_cancel(run.pk, reason=TO_BE_ENDED)
+    ):
+        run.refresh_from_db()
+        raise HasEnded(f"It is {run.state}: there is nothing to cancel.")
     note_of(Operation.CANCEL, run, by=by)
 
 

@@ -64,7 +64,7 @@ def new_run(
 
     """
     if state not in INITIAL_STATES:
-        raise ValueError(f"No run is created as {state!r}.")
+        raise ValueError(f"No run is created in the state {state!s}.")
     return Run(
         id=pk,
         periodic_task_id=definition.periodic_task_id,

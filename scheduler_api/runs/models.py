@@ -1,7 +1,14 @@
 """The ledger: what was to be sent, and what came of it."""
 
+from datetime import timedelta
+
+from django.conf import settings
 from django.db import models
 from django.db.models import Case, F, QuerySet, When
+
+# A worker renews the lease of its runs three times in this time. After it without a renewal, the
+# worker is taken for gone.
+LEASE = timedelta(seconds=settings.RUN_LEASE_SECONDS)
 
 
 class Run(models.Model):

@@ -46,7 +46,7 @@ def fail(
     Of a certain start alone, where that is given. Return whether it has moved.
     """
     try:
-        run = transitions.to_end(run_id, started_at=started_at).select_for_update().first()
+        run = transitions.endable(run_id, started_at=started_at).select_for_update().first()
     except ValidationError:  # no id of ours
         return False
     if run is None:
@@ -78,15 +78,12 @@ def give_up(
     for run in again:
         run.attempts = attempts_of(run, state)
         try_again(run, policies[run.periodic_task_id], at=at)
-    for run in ended:
-        run.state, run.finished_at, run.lease_until, run.is_buffered = state, at, None, False
-    changed = ["state", "reason", "finished_at", "lease_until", "is_buffered", *(columns or ())]
+    changed = {"reason", *(columns or ())}
     if ended:
-        Run.objects.bulk_update(ended, {*changed})
+        transitions.end_locked(ended, state=state, at=at, columns=changed)
         note_failures(ended, policies, at=at, kind=KINDS[State(state)])
     if again:
-        changed += ["started_at", "queued_at", "attempts"]
-        Run.objects.bulk_update(again, {*changed})
+        transitions.retry_locked(again, columns={"attempts", *changed})
     return bool(again)
 
 
@@ -108,8 +105,6 @@ def try_again(run: Run, policy: ManagedTask, *, at: datetime) -> None:
     run.reason = (
         f"Attempt {run.attempts} of {policy.max_attempts}: {told[:1000]}. It starts again."
     )
-    run.state, run.is_buffered = State.PENDING, False
-    run.started_at = run.queued_at = run.finished_at = run.lease_until = None
     put_out([str(run.pk)], now=at, retry_at=at + wait)
 
 

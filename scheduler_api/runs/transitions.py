@@ -1,210 +1,395 @@
-"""What is written into the ledger while a run is with the workers: each move, at most once.
+"""The states of a run: the table of legal moves, and the only code that writes `Run.state`.
 
-A move names the states that it begins in, and changes nothing in any other: whoever comes second,
-or too late, finds that it has not moved the run. Leases go by the database's clock, as beat does.
+Each move is a compare-and-set: it names the states that it begins in and changes no run in any
+other state. A second or late writer learns from the result that nothing moved.
 
-The two moves of a run that succeeds are statements of their own: Django would take longer to put
-them together than PostgreSQL to carry them out.
+`docs/runs.md` shows this table. The row itself is created by `runs.creation`.
 """
 
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db.models import F, Q, QuerySet
+from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
 from scheduler_api.periodic_tasks.models import max_attempts_of
-from scheduler_api.runs.models import Run
-from scheduler_api.worker.prepared_statements import BoundStatement, PreparedStatement
+from scheduler_api.runs import transition_sql
+from scheduler_api.runs.events import FailureStreak
+from scheduler_api.runs.models import LEASE, Run
+from scheduler_api.runs.transition_sql import FastSql
 
 State = Run.State
 
-# A row is created as what it is to become, or as a record of what did not run.
+# A run is created to be published, or as the record of a slot that is not published.
 INITIAL_STATES = (State.PENDING, State.MISSED, State.SKIPPED, State.CANCELLED)
-
-# A worker says that it lives more often than that; without a sign for so long, it has gone.
-LEASE = timedelta(seconds=settings.RUN_LEASE_SECONDS)
-
-WAITS_AGAIN = Q(state=State.QUEUED, started_at__isnull=False)
 TERMINATED = "It was cancelled while it ran, and its process was ended."
 
-# What never started, or is to be started by another message: not what waits for Celery's own. One
-# that was given up, since no worker had told of it, may still come out of a long queue.
-START = """
-UPDATE scheduler_api_run
-SET state = 'running', started_at = %(at)s, finished_at = NULL, lease_until = {lease_until},
-    worker = %(worker)s, attempts = attempts + 1, reason = ''
-WHERE id = %(id)s AND state IN ('pending', 'queued', 'lost') AND started_at IS NULL
-RETURNING EXISTS (
-    SELECT 1 FROM scheduler_api_failurestreak AS streak
-    WHERE streak.periodic_task_id = scheduler_api_run.periodic_task_id
+
+@dataclass(frozen=True, kw_only=True)
+class Transition:
+    """A legal move from some states to one, and its fast version if it has one."""
+
+    name: str
+    from_states: tuple[State, ...]
+    to_state: State
+    when: str
+    """The event that causes it, as a sentence for docs/runs.md."""
+    sql: FastSql | None = None
+
+    def apply(self, runs: QuerySet[Run], **columns: Any) -> int:
+        """Move those of the runs that are in a state of `from_states`; return how many moved."""
+        movable = runs.filter(state__in=self.from_states)
+        return movable.update(state=self.to_state, **columns)
+
+    def apply_each(self, runs: Sequence[Run], columns: Collection[str]) -> int:
+        """Move locked runs, each with its own values in `columns`; return how many moved."""
+        for run in runs:
+            run.state = self.to_state
+        movable = Run.objects.filter(state__in=self.from_states)
+        return movable.bulk_update(runs, {"state", *columns})
+
+
+CONFIRM = Transition(
+    name="confirm",
+    from_states=(State.PENDING,),
+    to_state=State.QUEUED,
+    when="The broker confirms the message.",
+    sql=transition_sql.CONFIRM,
 )
-"""
-start_fresh = PreparedStatement(
-    "start_run",
-    postgresql=START.format(lease_until=f"statement_timestamp() + interval '{LEASE}'"),
-    others=START.format(lease_until="%(lease_until)s"),
+# A run that was marked `lost` without a report may still come out of a long queue.
+START = Transition(
+    name="start",
+    from_states=(State.PENDING, State.QUEUED, State.LOST),
+    to_state=State.RUNNING,
+    when="A worker starts the run for the first time.",
+    sql=transition_sql.START,
 )
-SUCCEED = """
-UPDATE scheduler_api_run
-SET state = 'succeeded', reason = '', finished_at = %(at)s, lease_until = NULL,
-    result = %(result)s, is_result_truncated = %(is_result_truncated)s,
-    error_type = '', error_message = '', traceback = ''
-WHERE id = %(id)s AND started_at = %(started_at)s
-    AND state IN ('pending', 'queued', 'running', 'lost')
-RETURNING {done}
-"""
-# It need not be on the disk before the next run starts: what a crash of PostgreSQL takes away of
-# the last second, the recorder writes again.
-end_well = PreparedStatement(
-    "end_run_well",
-    postgresql=SUCCEED.format(done="set_config('synchronous_commit', 'off', true) = 'off'"),
-    others=SUCCEED.format(done="true"),
+START_AGAIN = Transition(
+    name="start_again",
+    from_states=(State.QUEUED, State.RUNNING),
+    to_state=State.RUNNING,
+    when="A worker starts it again: a retry by Celery, or a redelivered message after its lease.",
 )
+REQUEUE = Transition(
+    name="requeue",
+    from_states=(State.RUNNING,),
+    to_state=State.QUEUED,
+    when="The task raises `Retry` or `Reject`: Celery delivers its message again.",
+)
+SUCCEED = Transition(
+    name="succeed",
+    from_states=(*Run.ACTIVE, State.LOST),
+    to_state=State.SUCCEEDED,
+    when="The task returns.",
+    sql=transition_sql.SUCCEED,
+)
+FAIL = Transition(
+    name="fail",
+    from_states=(*Run.ACTIVE, State.LOST),
+    to_state=State.FAILED,
+    when="The task raises an exception, and `max_attempts` are used up.",
+)
+LOSE = Transition(
+    name="lose",
+    from_states=Run.ACTIVE,
+    to_state=State.LOST,
+    when="Its worker is gone or silent, and `max_attempts` are used up.",
+)
+RETRY = Transition(
+    name="retry",
+    from_states=Run.ACTIVE,
+    to_state=State.PENDING,
+    when="It failed or was lost, and has attempts left.",
+)
+CANCEL = Transition(
+    name="cancel",
+    from_states=(State.PENDING, State.QUEUED),
+    to_state=State.CANCELLED,
+    when="A caller cancels it before it starts.",
+)
+TERMINATE = Transition(
+    name="terminate",
+    from_states=(State.RUNNING,),
+    to_state=State.CANCELLED,
+    when="Its worker ends its process because a caller cancelled it.",
+)
+REVOKE = Transition(
+    name="revoke",
+    from_states=Run.ACTIVE,
+    to_state=State.CANCELLED,
+    when="A worker reports that it was revoked or terminated.",
+)
+REPLACE = Transition(
+    name="replace",
+    from_states=Run.ACTIVE,
+    to_state=State.CANCELLED,
+    when="The next run takes its place under `overlap: cancel_previous`.",
+)
+EXPIRE = Transition(
+    name="expire",
+    from_states=Run.ACTIVE,
+    to_state=State.EXPIRED,
+    when="A worker reports that its message came too late.",
+)
+EXPIRE_UNSENT = Transition(
+    name="expire_unsent",
+    from_states=(State.PENDING,),
+    to_state=State.EXPIRED,
+    when="Its message is too old before the broker accepts it.",
+)
+RETURN = Transition(
+    name="return",
+    from_states=(State.PENDING,),
+    to_state=State.UNROUTABLE,
+    when="The broker returns its message: no queue accepts it.",
+)
+
+TRANSITIONS = (
+    CONFIRM,
+    START,
+    START_AGAIN,
+    REQUEUE,
+    SUCCEED,
+    FAIL,
+    LOSE,
+    RETRY,
+    CANCEL,
+    TERMINATE,
+    REVOKE,
+    REPLACE,
+    EXPIRE,
+    EXPIRE_UNSENT,
+    RETURN,
+)
+# The move of `end`, by the state that a worker reports.
+ENDS = {move.to_state: move for move in (SUCCEED, FAIL, LOSE, REVOKE, EXPIRE)}
+UNPUBLISHED = {move.to_state: move for move in (EXPIRE_UNSENT, RETURN)}
 
 
 class Start(NamedTuple):
-    """What the ledger says to a start: whether to go on, and whether earlier runs have failed."""
+    """The reply to a start: whether the worker may run it, and whether earlier runs failed."""
 
     is_to_start: bool
     is_failing: bool = False
 
 
-# --- Start ------------------------------------------------------------------------------------
+# --- Publish ------------------------------------------------------------------------------------
+
+
+def confirm(run_ids: Collection[str], *, at: datetime) -> int:
+    """Record that the broker has messages, in one statement; return how many rows changed.
+
+    A worker may be faster than the confirmation: such a run keeps its state.
+    """
+    unconfirmed = Run.objects.filter(pk__in=run_ids, queued_at=None)
+    moves = When(state__in=CONFIRM.from_states, then=Value(CONFIRM.to_state))
+    return unconfirmed.update(state=Case(moves, default=F("state")), queued_at=at)
+
+
+def end_unpublished(run_id: str, *, state: str, reason: str) -> bool:
+    """End a run whose message the broker will not deliver: `expired` or `unroutable`."""
+    move = UNPUBLISHED[State(state)]
+    return move.apply(Run.objects.filter(pk=run_id), reason=reason) == 1
+
+
+# --- Start --------------------------------------------------------------------------------------
 
 
 def start(
-    run_id: str, *, at: datetime, worker: str, retries: int = 0, is_redelivered: bool = False
+    run_id: str,
+    *,
+    at: datetime,
+    worker: str,
+    retries: int = 0,
+    is_redelivered: bool = False,
+    start_first: Callable[[], bool | None] | None = None,
 ) -> Start:
-    """Note that a run starts, unless it is not to: it has started, or has ended.
+    """Record that a worker starts a run, unless it has started already or has ended.
 
-    `retries` is Celery's count. What the broker delivers again may start again when its worker
-    has given no sign for LEASE, and not more often than its policy says. What is no run of ours
-    starts.
+    `retries` is Celery's count. A redelivered message may start again if its worker has not
+    renewed the lease, and not more often than its policy allows. The ledger does not know every
+    id: a message of an unknown run starts.
+
+    `start_first` is a faster version of `first_start`, where the caller has one.
     """
-    if not (fresh := first_start(run_id, at=at, worker=worker)):
+    run = of_id(run_id)
+    if run is None:
         return Start(True)
-    is_failing = fresh()
+    is_failing = start_first() if start_first else first_start(run_id, at=at, worker=worker)
     if is_failing is not None:
         return Start(True, is_failing)
-    run = Run.objects.filter(pk=run_id)
     if (retries or is_redelivered) and start_again(run, at=at, worker=worker, is_lost=not retries):
         return Start(True)
-    # The answer to this very start may have been lost with the connection.
+    # The reply to this very start may have been lost with the connection.
     is_mine = run.filter(state=State.RUNNING, started_at=at, worker=worker).exists()
     return Start(is_mine or not run.exists())
 
 
-def first_start(run_id: str, *, at: datetime, worker: str) -> BoundStatement | None:
-    """Return the statement that notes that a run starts which never has; None for no id of ours.
-
-    It returns whether earlier runs have failed.
-    """
+def of_id(run_id: str) -> QuerySet[Run] | None:
+    """Select a run; None if this is not the id of a run, but of a task that others sent."""
     try:
-        pk = UUID(run_id)
+        return Run.objects.filter(pk=UUID(run_id))
     except ValueError:
         return None
-    lease_until = datetime.now(UTC) + LEASE
-    return BoundStatement(
-        start_fresh, {"id": pk, "at": at, "worker": worker, "lease_until": lease_until}
-    )
+
+
+def first_start(run_id: str, *, at: datetime, worker: str) -> bool | None:
+    """Start a run that never started; return whether earlier runs failed, None if not moved."""
+    run = Run.objects.filter(pk=run_id)
+    started = START.apply(run.filter(started_at=None), **columns_of_start(at=at, worker=worker))
+    if not started:
+        return None
+    task_ids = run.values("periodic_task_id")
+    return FailureStreak.objects.filter(periodic_task_id__in=task_ids).exists()
 
 
 def start_again(run: QuerySet[Run], *, at: datetime, worker: str, is_lost: bool) -> bool:
-    """Note that a run starts once more; False for one whose worker may live, or that has ended.
+    """Start a run once more; False if its worker may be alive, or if it has ended.
 
-    A worker may live and only have lost the broker. The message is dropped then: when the lease
-    is over, beat finds out.
+    A live worker may have lost only the broker. The message is dropped then: beat finds out when
+    the lease is over.
     """
-    startable = WAITS_AGAIN
+    startable = Q(state=State.QUEUED, started_at__isnull=False)
     if is_lost:
         left = Q(attempts__lt=max_attempts_of("periodic_task_id"))
         startable |= left & Q(state=State.RUNNING, lease_until__lt=Now())
-    started = run.filter(startable).update(
-        state=State.RUNNING,
-        started_at=at,
-        finished_at=None,
-        lease_until=Now() + LEASE,
-        worker=worker,
-        attempts=F("attempts") + 1,
-        reason="",
-    )
-    return started == 1
+    columns = columns_of_start(at=at, worker=worker)
+    return START_AGAIN.apply(run.filter(startable), **columns) == 1
 
 
-# --- End --------------------------------------------------------------------------------------
+def columns_of_start(*, at: datetime, worker: str) -> dict[str, Any]:
+    """Return the columns that a start writes; the lease goes by the database's clock."""
+    return {
+        "started_at": at,
+        "finished_at": None,
+        "lease_until": Now() + LEASE,
+        "worker": worker,
+        "attempts": F("attempts") + 1,
+        "reason": "",
+    }
 
 
-def success(run_id: str, **values: Any) -> BoundStatement:
-    """Return the statement that notes that a run of which the start is known has succeeded.
-
-    `values` are `at`, `started_at`, `result`, which is JSON, and `is_result_truncated`. The one
-    who started it knows better than who has given it up.
-    """
-    return BoundStatement(end_well, {"id": UUID(run_id), **values})
-
-
-def succeed(run_id: str, **values: Any) -> bool:
-    """Note that a run has succeeded; see `success`."""
-    return success(run_id, **values)() is not None
-
-
-def end(
-    run_id: str, *, at: datetime, state: str, started_at: datetime | None = None, **values: Any
-) -> bool:
-    """Note how a run has ended, unless it has; of a certain start alone, where that is given."""
-    try:
-        ended = to_end(run_id, started_at=started_at).update(
-            **{"reason": "", **values},
-            state=state,
-            finished_at=at,
-            lease_until=None,
-            is_buffered=False,
-        )
-    except ValidationError:  # no id of ours
-        return False
-    return ended == 1
-
-
-def to_end(run_id: str, *, started_at: datetime | None) -> QuerySet[Run]:
-    """Select a run whose end may be noted; of a certain start, also one that was given up."""
-    run = Run.objects.filter(pk=run_id)
-    if started_at is None:
-        return run.filter(state__in=Run.ACTIVE)
-    return run.filter(started_at=started_at, state__in=(*Run.ACTIVE, State.LOST))
-
-
-def wait_again(run_id: str, *, started_at: datetime, until: datetime, reason: str) -> bool:
-    """Note that Celery starts a run again, and by when one should have heard of it."""
-    running = Run.objects.filter(pk=run_id, state=State.RUNNING, started_at=started_at)
-    return running.update(state=State.QUEUED, lease_until=until, reason=reason) == 1
-
-
-def end_asked_for(run_ids: Iterable[str], *, at: datetime) -> bool:
-    """End what somebody has cancelled of the runs of a process; tell whether there is some."""
-    ids = list(run_ids)
-    asked = Run.objects.filter(pk__in=ids, state=State.RUNNING, is_cancel_requested=True)
-    asked.update(state=State.CANCELLED, reason=TERMINATED, finished_at=at, lease_until=None)
-    return Run.objects.filter(pk__in=ids, state=State.CANCELLED).exists()
-
-
-def renew(run_ids: Iterable[str]) -> None:
-    """Note that the worker of runs lives."""
-    running = Run.objects.filter(pk__in=list(run_ids), state=State.RUNNING)
-    running.update(lease_until=Now() + LEASE)
-
-
-def start_unseen(run_id: str, *, until: datetime) -> bool:
-    """Note that a run has started while the ledger could not be told; it stands as it did.
+def record_unseen_start(run_id: str, *, until: datetime) -> bool:
+    """Record a start that the ledger could not record in time; its state stays.
 
     Until then its message is not missed: it is not in its queue.
     """
     fresh = Run.objects.filter(pk=run_id, state__in=Run.ACTIVE, started_at=None)
     try:
         return fresh.update(lease_until=until) == 1
-    except ValidationError:  # no id of ours
+    except ValidationError:  # not the id of a run
         return False
+
+
+def requeue(run_id: str, *, started_at: datetime, until: datetime, reason: str) -> bool:
+    """Record that Celery starts a run again; it is lost if no worker reports by `until`."""
+    running = Run.objects.filter(pk=run_id, started_at=started_at)
+    return REQUEUE.apply(running, lease_until=until, reason=reason) == 1
+
+
+def renew_leases(run_ids: Iterable[str]) -> None:
+    """Record that the worker of these runs is alive."""
+    running = Run.objects.filter(pk__in=list(run_ids), state=State.RUNNING)
+    running.update(lease_until=Now() + LEASE)
+
+
+# --- End ----------------------------------------------------------------------------------------
+
+
+def succeed(
+    run_id: str, *, at: datetime, started_at: datetime, result: str, is_result_truncated: bool
+) -> bool:
+    """Record the success of a known start; `result` is JSON.
+
+    The worker that started the run knows better than beat, which may have marked it `lost`.
+    """
+    run = Run.objects.filter(pk=run_id, started_at=started_at)
+    succeeded = SUCCEED.apply(
+        run,
+        reason="",
+        finished_at=at,
+        lease_until=None,
+        result=result,
+        is_result_truncated=is_result_truncated,
+        error_type="",
+        error_message="",
+        traceback="",
+    )
+    return succeeded == 1
+
+
+def end(
+    run_id: str, *, at: datetime, state: str, started_at: datetime | None = None, **columns: Any
+) -> bool:
+    """Record how a run ended, unless it has ended; with `started_at`, only of that start."""
+    try:
+        ended = ENDS[State(state)].apply(
+            endable(run_id, started_at=started_at),
+            **{"reason": "", **columns},
+            finished_at=at,
+            lease_until=None,
+            is_buffered=False,
+        )
+    except ValidationError:  # not the id of a run
+        return False
+    return ended == 1
+
+
+def endable(run_id: str, *, started_at: datetime | None) -> QuerySet[Run]:
+    """Select a run if it may end; by the report on a certain start, also one marked `lost`."""
+    run = Run.objects.filter(pk=run_id)
+    if started_at is None:
+        return run.filter(state__in=Run.ACTIVE)
+    return run.filter(started_at=started_at, state__in=(*Run.ACTIVE, State.LOST))
+
+
+def end_locked(runs: Sequence[Run], *, state: str, at: datetime, columns: Collection[str]) -> int:
+    """End locked runs that failed or were lost, each with its own values in `columns`."""
+    for run in runs:
+        run.finished_at, run.lease_until, run.is_buffered = at, None, False
+    written = {"finished_at", "lease_until", "is_buffered", *columns}
+    return ENDS[State(state)].apply_each(runs, written)
+
+
+def retry_locked(runs: Sequence[Run], *, columns: Collection[str]) -> int:
+    """Make locked runs start again, each with its own values in `columns`."""
+    for run in runs:
+        run.started_at = run.queued_at = run.finished_at = run.lease_until = None
+        run.is_buffered = False
+    written = {"started_at", "queued_at", "finished_at", "lease_until", "is_buffered", *columns}
+    return RETRY.apply_each(runs, written)
+
+
+# --- Cancel -------------------------------------------------------------------------------------
+
+
+def cancel(run_id: str | UUID, *, at: datetime, reason: str) -> bool:
+    """Cancel a run that has not started."""
+    run = Run.objects.filter(pk=run_id)
+    columns = {"finished_at": at, "lease_until": None, "is_buffered": False}
+    return CANCEL.apply(run, reason=reason, **columns) == 1
+
+
+def request_cancel(run_id: str | UUID, *, reason: str) -> bool:
+    """Ask the worker of a running run to end its process; see `terminate_requested`."""
+    running = Run.objects.filter(pk=run_id, state=State.RUNNING)
+    return running.update(is_cancel_requested=True, reason=reason) == 1
+
+
+def terminate_requested(run_ids: Iterable[str], *, at: datetime) -> bool:
+    """End the runs of a process that a caller cancelled; return whether any is cancelled."""
+    ids = list(run_ids)
+    requested = Run.objects.filter(pk__in=ids, is_cancel_requested=True)
+    TERMINATE.apply(requested, reason=TERMINATED, finished_at=at, lease_until=None)
+    return Run.objects.filter(pk__in=ids, state=State.CANCELLED).exists()
+
+
+def replace(run_ids: Collection[str], *, at: datetime, reason: str) -> int:
+    """Cancel runs that the next run of their periodic task replaces; return how many."""
+    runs = Run.objects.filter(pk__in=run_ids)
+    columns = {"finished_at": at, "lease_until": None, "is_buffered": False}
+    return REPLACE.apply(runs, reason=reason, **columns)

@@ -104,7 +104,7 @@ def claim(
         if missed:
             tell(RunEvent.Kind.MISSED, missed, at=now)
         store.quarantine(writes.quarantined)
-        store.cancel(writes.cancelled, reason=REPLACED, now=now)
+        store.replace(writes.cancelled, reason=REPLACED, now=now)
     runs = [outgoing(scheduled) for scheduled in writes.scheduled if scheduled.id in added]
     return Claim(
         batch_id=batch_id,

@@ -14,8 +14,7 @@ from scheduler_api.broker.outgoing import BatchResult, Outgoing, PublishFailure
 from scheduler_api.broker.publisher import Publisher
 from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 from scheduler_api.periodic_tasks.actions import resume_due
-from scheduler_api.runs.models import Run
-from scheduler_api.runs.transitions import LEASE
+from scheduler_api.runs.models import LEASE, Run
 from scheduler_api.scheduler.buffered_runs import release_backfilled, release_buffered
 from scheduler_api.scheduler.claiming import Claim, claim
 from scheduler_api.scheduler.heartbeat import Heartbeat

@@ -9,6 +9,7 @@ import psycopg
 from django.db import connection
 
 from scheduler_api.periodic_tasks.agenda import Agenda
+from scheduler_api.runs.transition_sql import CONFIRM, INSERT_SCHEDULED
 from scheduler_api.scheduler.due_slots import DueTask, ScheduledRun
 from scheduler_api.scheduler.store import (
     AGENDA_COLUMNS,
@@ -44,27 +45,8 @@ ORDER BY agenda.due_at, agenda.periodic_task_id
 LIMIT %(limit)s
 FOR NO KEY UPDATE OF agenda, task SKIP LOCKED
 """
-# The tasks are locked: what is copied here is what was read.
-ADD_SCHEDULED = """
-WITH added AS (
-    INSERT INTO scheduler_api_run (
-        id, periodic_task_id, periodic_task_name, owner_id, task, trigger, slot_at, due_at,
-        slot_count, state, reason, is_buffered, created_at, args, kwargs, options
-    )
-    SELECT
-        scheduled.id, task.id, task.name, managed.owner_id, task.task, 'schedule',
-        scheduled.slot_at, scheduled.due_at, 1, 'pending', '', false, %(now)s,
-        coalesce(nullif(task.args, ''), '[]'),
-        coalesce(nullif(task.kwargs, ''), '{}'), (%(options)s::text[])[scheduled.chosen]
-    FROM unnest(
-        %(ids)s::uuid[], %(task_ids)s::int[], %(slots)s::timestamptz[],
-        %(dues)s::timestamptz[], %(chosen)s::int[]
-    ) AS scheduled (id, task_id, slot_at, due_at, chosen)
-    JOIN django_celery_beat_periodictask AS task ON task.id = scheduled.task_id
-    LEFT JOIN scheduler_api_managedtask AS managed ON managed.periodic_task_id = task.id
-    ON CONFLICT DO NOTHING
-    RETURNING id, periodic_task_id
-), counted AS (
+ADD_SCHEDULED = f"""
+WITH added AS ({INSERT_SCHEDULED.postgresql}), counted AS (
     UPDATE django_celery_beat_periodictask AS task
     SET last_run_at = %(now)s, total_run_count = total_run_count + new.runs
     FROM (SELECT periodic_task_id, count(*) AS runs FROM added GROUP BY 1) AS new
@@ -75,7 +57,7 @@ WITH added AS (
     RETURNING id
 )
 SELECT id::text, (SELECT id FROM put_out) FROM added
-"""
+"""  # noqa: S608 - of constants alone
 DISABLE = """
 UPDATE django_celery_beat_periodictask SET enabled = false
 WHERE id = ANY (%(task_ids)s::int[]) AND enabled
@@ -106,13 +88,6 @@ FROM unnest(
     missed_count
 )
 WHERE agenda.periodic_task_id = planned.task_id
-"""
-# By the ids, one after the other: statistics that are older than a batch promise that hardly any
-# run is pending, and a join would then compare each run with each id.
-MARK_QUEUED = """
-UPDATE scheduler_api_run
-SET queued_at = %(now)s, state = CASE WHEN state = 'pending' THEN 'queued' ELSE state END
-WHERE id = ANY (%(ids)s::uuid[]) AND (queued_at IS NULL) IS TRUE
 """
 COLUMNS = ", ".join(
     [
@@ -273,7 +248,7 @@ class PostgresStore(Store):
         with self._pipeline():
             self._send("SET LOCAL synchronous_commit = off")
             if run_ids:
-                self._send(MARK_QUEUED, now=now, ids=array(run_ids))
+                self._send(CONFIRM.postgresql, now=now, ids=array(run_ids))
 
     # --- Statements ---------------------------------------------------------------------------
 

@@ -17,9 +17,8 @@ from django.db.models.functions import Coalesce
 
 from scheduler_api.log_events import EventLogger, LogEvent
 from scheduler_api.periodic_tasks.models import MAX_RUNTIME_SECONDS, ManagedTask
-from scheduler_api.runs.models import Run
+from scheduler_api.runs.models import LEASE, Run
 from scheduler_api.runs.retry_policy import give_up
-from scheduler_api.runs.transitions import LEASE
 from scheduler_api.scheduler.store import Store
 
 State = Run.State

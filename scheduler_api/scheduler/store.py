@@ -7,7 +7,6 @@ from types import MappingProxyType
 
 from django.db import connection, transaction
 from django.db.models import (
-    Case,
     DateTimeField,
     ExpressionWrapper,
     F,
@@ -18,13 +17,13 @@ from django.db.models import (
     Subquery,
     Sum,
     Value,
-    When,
 )
 from django.db.models.functions import Least
 from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.broker.outgoing import Outgoing
 from scheduler_api.periodic_tasks.agenda import Agenda
+from scheduler_api.runs import transitions
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.outbox import Outbox, put_out
 from scheduler_api.scheduler.due_slots import DueTask, ScheduledRun
@@ -294,17 +293,10 @@ class Store:
             stale=True,
         )
 
-    def cancel(self, run_ids: Sequence[str], *, reason: str, now: datetime) -> None:
+    def replace(self, run_ids: Sequence[str], *, reason: str, now: datetime) -> None:
         """End runs that have not ended."""
         if run_ids:
-            active = Run.active().filter(pk__in=run_ids)
-            active.update(
-                state=State.CANCELLED,
-                is_buffered=False,
-                reason=reason,
-                lease_until=None,
-                finished_at=now,
-            )
+            transitions.replace(run_ids, at=now, reason=reason)
 
     # --- The outbox ---------------------------------------------------------------------------
 
@@ -354,8 +346,7 @@ class Store:
         """
         self.mark_queued(queued, now=now)
         for pk, (state, reason) in ended.items():
-            pending = Run.objects.filter(pk=pk, state=State.PENDING)
-            pending.update(state=state, reason=reason)
+            transitions.end_unpublished(pk, state=state, reason=reason)
         batch = Outbox.objects.filter(pk=batch_id)
         if unsent:
             batch.update(run_ids=list(unsent), retry_at=retry_at or now)
@@ -364,9 +355,8 @@ class Store:
 
     def mark_queued(self, run_ids: Sequence[str], *, now: datetime) -> None:
         """Note that the broker has messages: a worker may have been quicker."""
-        sent = Run.objects.filter(pk__in=run_ids, queued_at=None)
-        still = Case(When(state=State.PENDING, then=Value(State.QUEUED)), default=F("state"))
-        sent.update(state=still, queued_at=now)
+        if run_ids:
+            transitions.confirm(run_ids, at=now)
 
 
 def outgoing(run: Run) -> Outgoing:

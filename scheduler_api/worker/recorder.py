@@ -23,10 +23,11 @@ from django.db import InterfaceError, OperationalError
 
 from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 from scheduler_api.runs import transitions
+from scheduler_api.runs.models import LEASE
 from scheduler_api.worker.prepared_statements import BoundStatement
 from scheduler_api.worker.recorder_connection import Job, RecorderConnection
 
-LEASE_RENEWAL_SECONDS = transitions.LEASE.total_seconds() / 3
+LEASE_RENEWAL_SECONDS = LEASE.total_seconds() / 3
 CANCELLATION_CHECK_SECONDS = 3
 RETRY_INTERVAL_SECONDS = 1
 # How long a task waits for the database, and at its end for the recorder's connection.
@@ -183,7 +184,7 @@ class Recorder(threading.Thread):
                 self._backlog.popleft()
             if self._tried_at - self._renewed_at >= LEASE_RENEWAL_SECONDS:
                 if run_ids := list(self._ongoing):
-                    transitions.renew(run_ids)
+                    transitions.renew_leases(run_ids)
                 self._renewed_at = self._tried_at
             if self._tried_at - self._cancellation_checked_at >= CANCELLATION_CHECK_SECONDS:
                 self._connection.check_flushed()
@@ -207,7 +208,7 @@ class Recorder(threading.Thread):
         run_ids = list(self._ongoing)
         if not run_ids or not current_process().daemon:
             return
-        is_cancelled = transitions.end_asked_for(run_ids, at=datetime.now(UTC))
+        is_cancelled = transitions.terminate_requested(run_ids, at=datetime.now(UTC))
         # Not if the run has ended meanwhile: a task does not wait for a slow database.
         if is_cancelled and run_ids == list(self._ongoing):
             logger.warning(

@@ -22,6 +22,7 @@ from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 from scheduler_api.runs import retry_policy, transitions
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.results import error_columns, hide, result_columns
+from scheduler_api.worker import ledger_statements
 from scheduler_api.worker.main_process import (
     finish_in_main_process,
     is_sent_by_beat,
@@ -68,7 +69,7 @@ def before_start(task: Task[Any, Any], task_id: str, args: object, kwargs: objec
         return
     at = datetime.now(UTC)
     worker = request.hostname or socket.gethostname()
-    first = transitions.first_start(task_id, at=at, worker=worker)
+    first = ledger_statements.first_start(task_id, at=at, worker=worker)
     start = partial(
         transitions.start,
         task_id,
@@ -76,6 +77,7 @@ def before_start(task: Task[Any, Any], task_id: str, args: object, kwargs: objec
         worker=worker,
         retries=request.retries or 0,
         is_redelivered=bool((request.delivery_info or {}).get("redelivered")),
+        start_first=first,
     )
     try:
         is_failing = recorder().execute_directly(first) if first else None
@@ -94,7 +96,7 @@ def before_start(task: Task[Any, Any], task_id: str, args: object, kwargs: objec
         ongoing[task_id] = StartedRun(None)
         if not isinstance(error, TimeoutError):  # after that one, the recorder still writes it
             until = at + RETRY_START_TIMEOUT
-            recorder().retry_later(partial(transitions.start_unseen, task_id, until=until))
+            recorder().retry_later(partial(transitions.record_unseen_start, task_id, until=until))
         return
     if not answer.is_to_start:
         logger.info(
@@ -122,7 +124,8 @@ def on_success(sender: Task[Any, Any], result: object, **_: object) -> None:
     if started.is_failing:
         recorder().enqueue(partial(retry_policy.recover, request.id, **values))
     else:
-        recorder().enqueue(transitions.success(request.id, **values))
+        fast = ledger_statements.success(request.id, **values)
+        recorder().enqueue(fast or partial(transitions.succeed, request.id, **values))
 
 
 def on_failure(
@@ -157,7 +160,7 @@ def on_retry(sender: Task[Any, Any], request: Any, reason: Any, **_: object) -> 
     why = reason.exc if reason.exc is not None else reason.message
     text = f"Waiting for a retry: {type(why).__name__}: {why}" if reason.exc else str(why or "")
     write(
-        transitions.wait_again,
+        transitions.requeue,
         request.id,
         started_at=started.at,
         until=retry_due_at(reason.when) + RETRY_START_TIMEOUT,
@@ -184,7 +187,7 @@ def on_postrun(task_id: str, task: Task[Any, Any], state: str, **_: object) -> N
         if started.at:
             until = datetime.now(UTC) + RETRY_START_TIMEOUT
             write(
-                transitions.wait_again,
+                transitions.requeue,
                 task_id,
                 started_at=started.at,
                 until=until,

@@ -10,7 +10,7 @@ from django_celery_beat.models import PeriodicTask
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs import retry_policy, transitions
 from scheduler_api.runs.events import FailureStreak, RunEvent, forget
-from scheduler_api.runs.models import Run
+from scheduler_api.runs.models import LEASE, Run
 from scheduler_api.runs.outbox import Outbox
 from tests.api.periodic_tasks.examples import stored
 from tests.api.runs.examples import NOON, entered
@@ -32,7 +32,7 @@ def running(periodic_task: PeriodicTask | None = None, **columns: Any) -> str:
         "periodic_task_id": periodic_task.pk if periodic_task else 7,
         "queued_at": NOON,
         "started_at": NOON,
-        "lease_until": NOON + transitions.LEASE,
+        "lease_until": NOON + LEASE,
         "state": "running",
         "attempts": 1,
     }

@@ -212,7 +212,7 @@ def test_a_task_whose_starts_are_not_told_is_not_sent(beat):
 
 def test_a_run_that_has_started_unseen_is_not_missed(beat):
     run = queued()
-    assert transitions.start_unseen(str(run.pk), until=NOON + HOUR)
+    assert transitions.record_unseen_start(str(run.pk), until=NOON + HOUR)
 
     assert beat.look(3) == []
     assert transitions.end(str(run.pk), at=NOON, state="succeeded")

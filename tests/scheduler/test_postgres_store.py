@@ -8,7 +8,8 @@ import pytest
 from django.db import connection
 
 from scheduler_api.runs.models import Run
-from scheduler_api.scheduler.postgres_store import MARK_QUEUED, PostgresStore, array
+from scheduler_api.runs.transition_sql import CONFIRM
+from scheduler_api.scheduler.postgres_store import PostgresStore, array
 
 pytestmark = [
     pytest.mark.django_db,
@@ -28,7 +29,9 @@ def test_runs_are_looked_up_by_their_ids_in_a_ledger_that_was_empty_a_moment_ago
     )
 
     with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (FORMAT JSON) {MARK_QUEUED}", {"now": NOON, "ids": array(ids)})
+        cursor.execute(
+            f"EXPLAIN (FORMAT JSON) {CONFIRM.postgresql}", {"now": NOON, "ids": array(ids)}
+        )
         [(told,)] = cursor.fetchall()
 
     [whole] = json.loads(told) if isinstance(told, str) else told

@@ -6,8 +6,7 @@ import pytest
 
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs.events import RunEvent
-from scheduler_api.runs.models import Run
-from scheduler_api.runs.transitions import LEASE
+from scheduler_api.runs.models import LEASE, Run
 from scheduler_api.scheduler import reaping
 from tests.api.periodic_tasks.examples import stored
 from tests.api.runs.examples import entered

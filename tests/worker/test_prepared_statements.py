@@ -10,7 +10,8 @@ from django.db import DataError, OperationalError, connection, transaction
 
 from scheduler_api.runs import transitions
 from scheduler_api.runs.events import FailureStreak
-from scheduler_api.runs.models import Run
+from scheduler_api.runs.models import LEASE, Run
+from scheduler_api.worker import ledger_statements
 from scheduler_api.worker.prepared_statements import PreparedStatement
 from tests.api.runs.examples import entered
 
@@ -30,6 +31,22 @@ def way(request: Any) -> Any:
 
 def queued(**columns: Any) -> str:
     return str(entered(**{"periodic_task_id": 1, "state": "queued", **columns}).pk)
+
+
+@pytest.fixture(autouse=True)
+def _fast_paths(settings: Any) -> None:
+    settings.FAST_PATHS = True
+
+
+def start(run_id: str, *, at: datetime, worker: str) -> transitions.Start:
+    first = ledger_statements.first_start(run_id, at=at, worker=worker)
+    return transitions.start(run_id, at=at, worker=worker, start_first=first)
+
+
+def succeed(run_id: str, **values: Any) -> bool:
+    statement = ledger_statements.success(run_id, **values)
+    assert statement is not None
+    return statement() is not None
 
 
 @pytest.mark.parametrize("is_on", [True, False])
@@ -52,7 +69,7 @@ def test_statements_record_start_and_success_of_a_run(way, is_failing):
         FailureStreak.objects.create(periodic_task_id=1, failures=1, first_failed_at=NOON)
 
     with way():
-        started = transitions.start(run_id, at=NOON, worker="celery@größe")
+        started = start(run_id, at=NOON, worker="celery@größe")
     run = Run.objects.get()
     assert started == (True, is_failing)
     assert (run.state, run.started_at, run.worker, run.attempts) == (
@@ -62,10 +79,10 @@ def test_statements_record_start_and_success_of_a_run(way, is_failing):
         1,
     )
     remaining = run.lease_until - datetime.now(UTC)
-    assert transitions.LEASE / 2 < remaining <= transitions.LEASE + A_SECOND
+    assert LEASE / 2 < remaining <= LEASE + A_SECOND
 
     with way():
-        ended = transitions.succeed(
+        ended = succeed(
             run_id, at=NOON + A_SECOND, started_at=NOON, result=RESULT, is_result_truncated=True
         )
     run.refresh_from_db()
@@ -78,22 +95,20 @@ def test_statement_without_a_matching_row_returns_false(way):
     run_id = queued(state="cancelled")
 
     with way():
-        assert transitions.start(run_id, at=NOON, worker="celery@here") == (False, False)
-        assert not transitions.succeed(
-            run_id, at=NOON, started_at=NOON, result="1", is_result_truncated=False
-        )
+        assert start(run_id, at=NOON, worker="celery@here") == (False, False)
+        assert not succeed(run_id, at=NOON, started_at=NOON, result="1", is_result_truncated=False)
 
     assert Run.objects.get().state == "cancelled"
 
 
 def test_start_repeated_after_a_lost_reply_is_confirmed(way):
     run_id = queued()
-    assert transitions.start(run_id, at=NOON, worker="celery@here").is_to_start
+    assert start(run_id, at=NOON, worker="celery@here").is_to_start
 
     with way():
-        assert transitions.start(run_id, at=NOON, worker="celery@here").is_to_start
-        assert not transitions.start(run_id, at=NOON, worker="celery@there").is_to_start
-        assert not transitions.start(run_id, at=NOON + A_SECOND, worker="celery@here").is_to_start
+        assert start(run_id, at=NOON, worker="celery@here").is_to_start
+        assert not start(run_id, at=NOON, worker="celery@there").is_to_start
+        assert not start(run_id, at=NOON + A_SECOND, worker="celery@here").is_to_start
 
     assert Run.objects.get().attempts == 1
 

@@ -185,7 +185,7 @@ def test_recorder_kills_a_child_process_whose_run_was_cancelled(
     looked, sent = [], []
     monkeypatch.setattr(recorder, "CANCELLATION_CHECK_SECONDS", 0.02)
     monkeypatch.setattr(recorder, "RETRY_INTERVAL_SECONDS", 0.01)
-    monkeypatch.setattr(transitions, "end_asked_for", lambda run_ids, at: bool(run_ids))
+    monkeypatch.setattr(transitions, "terminate_requested", lambda run_ids, at: bool(run_ids))
     monkeypatch.setattr(recorder.os, "kill", lambda _, number: sent.append(number))
     monkeypatch.setattr(
         recorder, "current_process", lambda: looked.append(1) or SimpleNamespace(daemon=is_child)
@@ -210,7 +210,7 @@ def test_recorder_does_not_kill_its_process_when_the_run_ends_meanwhile(ongoing,
 
     monkeypatch.setattr(recorder, "CANCELLATION_CHECK_SECONDS", 0.02)
     monkeypatch.setattr(recorder, "RETRY_INTERVAL_SECONDS", 0.01)
-    monkeypatch.setattr(transitions, "end_asked_for", look)
+    monkeypatch.setattr(transitions, "terminate_requested", look)
     monkeypatch.setattr(recorder.os, "kill", lambda _, number: sent.append(number))
     monkeypatch.setattr(recorder, "current_process", lambda: SimpleNamespace(daemon=True))
     ongoing.append("a run")
@@ -227,7 +227,7 @@ def test_recorder_renews_the_leases_of_its_runs(ongoing, monkeypatch):
     said: list[list[str]] = []
     monkeypatch.setattr(recorder, "LEASE_RENEWAL_SECONDS", 0.02)
     monkeypatch.setattr(recorder, "RETRY_INTERVAL_SECONDS", 0.01)
-    monkeypatch.setattr(transitions, "renew", said.append)
+    monkeypatch.setattr(transitions, "renew_leases", said.append)
     thread = Recorder(ongoing)
     thread.start()
 

@@ -16,7 +16,7 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs import transitions
-from scheduler_api.runs.models import Run
+from scheduler_api.runs.models import LEASE, Run
 from scheduler_api.worker import main_process, signals
 from scheduler_api.worker.fork_lock import fork_lock
 from tests.api.periodic_tasks.examples import stored
@@ -24,7 +24,7 @@ from tests.api.runs.examples import NOON, entered
 
 pytestmark = pytest.mark.django_db
 
-HALF = transitions.LEASE / 2
+HALF = LEASE / 2
 OF_BEAT = {"periodic_task_name": "Heartbeat"}
 GONE = {"lease_until": datetime.now(UTC) - timedelta(minutes=10), "attempts": 1}
 
@@ -137,7 +137,7 @@ def test_running_run_has_a_lease_and_ignores_a_second_message(deliver, body):
 
     [running] = seen
     assert (running.state, running.worker, running.attempts) == ("running", "celery@here", 1)
-    assert timedelta(0) <= running.lease_until - running.started_at - transitions.LEASE < HALF
+    assert timedelta(0) <= running.lease_until - running.started_at - LEASE < HALF
     assert stored_run().state == "succeeded"
 
 
@@ -318,7 +318,7 @@ def test_lost_run_that_ends_is_recorded(deliver, body):
 def test_cancelled_run_is_ended(recorder, columns, is_ended):
     run_id = run(started_at=NOON, lease_until=NOON, **columns)
 
-    assert transitions.end_asked_for([run_id], at=NOON) is is_ended
+    assert transitions.terminate_requested([run_id], at=NOON) is is_ended
 
     reason = (
         transitions.TERMINATED if "is_cancel_requested" in columns else columns.get("reason", "")
