@@ -1,4 +1,4 @@
-"""What a row of django-celery-beat asks to be sent: what is wrong with it, and as options."""
+"""Checks the message columns of a periodic task, and turns them into options of a run."""
 
 import json
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ from scheduler_api.http.problems import Mistake
 from scheduler_api.http.serializers import unknown
 from scheduler_api.periodic_tasks.validation import wrong_headers, wrong_routing
 
-LONG = 1024  # characters: what is longer is not remembered
+MAX_CACHED_LENGTH = 1024  # characters
 MAX_PRIORITY = 255
 NO_ARRAY, NO_OBJECT = "is not a JSON array: write one.", "is not a JSON object: write one."
 
 
 class Row(Protocol):
-    """The columns of a PeriodicTask that say what is sent, as they are."""
+    """The columns of a PeriodicTask that determine its message, as they are stored."""
 
     @property
     def task(self) -> str: ...
@@ -43,10 +43,10 @@ class Row(Protocol):
 
 
 def problem_with(row: Row, *, args: str | None = None, kwargs: str | None = None) -> str:
-    """Return why a row must not be sent, and how to mend it; "" where it may.
+    """Return why a row must not be published and how to correct it; "" if it may be.
 
-    The rules are those of the API, for rows that were written without it. `args` and `kwargs` are
-    sent in the place of its own. No value of an argument or a header is in the answer.
+    The rules are those of the API, for rows that were not written by it. `args` and `kwargs`
+    replace the row's own. The text contains no value of an argument or a header.
     """
     return (
         _problem_beside_arguments(
@@ -68,9 +68,9 @@ def problem_with(row: Row, *, args: str | None = None, kwargs: str | None = None
 
 
 def options_of_task(task: PeriodicTask, *, now: datetime) -> str:
-    """Return the options of a run of a periodic task that is sent now.
+    """Return the options of a run of a periodic task that is published now.
 
-    Of its `expires`, which ends its schedule, a run that somebody asks for takes no notice.
+    The task's `expires` ends its schedule; a run on request ignores it.
     """
     expires = None
     if task.expire_seconds is not None:
@@ -81,8 +81,8 @@ def options_of_task(task: PeriodicTask, *, now: datetime) -> str:
 
 
 def is_json(text: str | None, kind: type) -> bool:
-    """Tell whether a column is JSON of this kind, as the API means it."""
-    if text is None or len(text) < LONG:
+    """Return whether a column is JSON of this kind by the rules of the API."""
+    if text is None or len(text) < MAX_CACHED_LENGTH:
         return _is_short_json(text, kind)
     return read_json(text, kind) is not None
 
@@ -110,7 +110,7 @@ def _problem_beside_arguments(
 
 
 def is_known(task: str) -> bool:
-    """Tell whether a task may be sent: this process has it, or a worker has told of it, ever."""
+    """Return whether a task may be published: this process or any worker has registered it."""
     return (
         is_registered(task) or settings.UNREGISTERED_TASKS == "allow" or announced_names.has(task)
     )
@@ -118,7 +118,7 @@ def is_known(task: str) -> bool:
 
 def _problem_with_task(task: str) -> str:
     reason = unknown("task", task, known_names())
-    return f"{reason} UNREGISTERED_TASKS=allow opens names of which no worker has told."
+    return f"{reason} UNREGISTERED_TASKS=allow allows names that no worker has registered."
 
 
 def _problem_with_headers(text: str | None) -> str:
@@ -128,7 +128,7 @@ def _problem_with_headers(text: str | None) -> str:
 
 
 def _problem_with_routing(queue: str | None, exchange: str | None, routing_key: str | None) -> str:
-    # To Celery, empty text is none at all.
+    # Celery treats an empty text as None.
     row = PeriodicTask(
         queue=queue or None, exchange=exchange or None, routing_key=routing_key or None
     )
@@ -136,7 +136,7 @@ def _problem_with_routing(queue: str | None, exchange: str | None, routing_key: 
 
 
 def _first(mistakes: Iterator[Mistake]) -> str:
-    """Return the first mistake as a sentence; the pointers of a row are its columns."""
+    """Return the first mistake as a sentence; its pointer is the name of a column."""
     mistake = next(mistakes, None)
     return f"{(mistake.pointer or '').lstrip('/')}: {mistake.detail}" if mistake else ""
 
@@ -155,7 +155,7 @@ def options_of(  # noqa: PLR0917 - the columns, in their order
     headers_text: str | None,
     expires: datetime | None,
 ) -> str:
-    """Return the options of a run, as Outgoing has them; the row has no problem.
+    """Return the options of a run, in the format of Outgoing; the row must have no problem.
 
     They are those of django_celery_beat.schedulers.ModelEntry. `expires` is aware.
     """
