@@ -1,4 +1,4 @@
-"""An engine on the test's database, whose broker is the test."""
+"""An engine on the test's database with a fake publisher."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ HOUR = timedelta(hours=1)
 
 
 class FakePublisher:
-    """Has for each batch the answer that the test wants: by default, all is confirmed."""
+    """Answers each batch as the test wants: by default, every run is confirmed."""
 
     def __init__(self) -> None:
         self.is_ready = True
@@ -51,7 +51,7 @@ class FakePublisher:
 
 
 class TestedEngine:
-    """An engine whose clock the test sets."""
+    """An engine with a clock that the test sets."""
 
     __test__ = False
 
@@ -68,7 +68,7 @@ class TestedEngine:
         )
 
     def run(self, *, at: datetime | None = None, steps: int = 1000) -> list[tuple[str, datetime]]:
-        """Work until nothing is left to do; return what was sent: the names, and the slots."""
+        """Work until nothing is left to do; return the name and the slot of each sent run."""
         self.now = at or self.now
         before = len(self.publisher.sent)
         for _ in range(steps):

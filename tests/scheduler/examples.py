@@ -1,4 +1,4 @@
-"""Runs to publish, and Celery apps that know their tasks."""
+"""Runs to publish, and Celery apps with their tasks."""
 
 import json
 import uuid
@@ -11,7 +11,7 @@ from scheduler_api.broker.outgoing import Outgoing
 
 
 def outgoing(task: str = "add", *args: Any, **parts: Any) -> Outgoing:
-    """Return a run: `options` as an object, all else as Outgoing has it."""
+    """Return a run; `options` is an object, all else as in Outgoing."""
     options = json.dumps(parts.pop("options", {}))
     run = {
         "id": str(uuid.uuid4()),
@@ -25,7 +25,7 @@ def outgoing(task: str = "add", *args: Any, **parts: Any) -> Outgoing:
 
 
 def make_app(broker_url: str = "memory://", *, queue: str = "celery", **conf: Any) -> Celery:
-    """Return an app of its own with a few tasks, and `queue` as its default."""
+    """Return a new app with a few tasks and `queue` as its default queue."""
     app = Celery("example", set_as_current=False, broker=broker_url)
     app.conf.update(
         task_queues=[
@@ -61,5 +61,5 @@ def make_app(broker_url: str = "memory://", *, queue: str = "celery", **conf: An
 
 
 def name_of(run: Outgoing) -> str:
-    """Name a case: by no id or moment, which is another in each process that runs tests."""
+    """Name a test case without ids and times, which differ between test processes."""
     return f"{run.task} {run.args} {run.options[:24]}"[:100]

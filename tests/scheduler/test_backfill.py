@@ -1,4 +1,4 @@
-"""Backfilled runs: sent a few at a time, the oldest slots first, and behind those of now."""
+"""Backfilled runs are sent a few at a time, oldest slots first, after the due slots."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -35,7 +35,7 @@ def every(seconds: int, **columns: Any) -> PeriodicTask:
 
 
 def waiting(task: PeriodicTask, count: int) -> PeriodicTask:
-    """Let the slots of so many minutes, an hour ago, wait to be backfilled."""
+    """Request a backfill of `count` slots, one per minute, from an hour ago."""
     minutely, _ = IntervalSchedule.objects.get_or_create(every=60, period="seconds")
     as_of_then = PeriodicTask.objects.get(pk=task.pk)
     as_of_then.interval = minutely
@@ -51,7 +51,7 @@ def waiting(task: PeriodicTask, count: int) -> PeriodicTask:
 
 
 def all_end(*, at: datetime, took: timedelta = SECOND) -> None:
-    """Let the workers run all that was sent, one after the other."""
+    """Mark all sent runs as succeeded, one after the other."""
     for pk in Run.objects.filter(state="queued").values_list("pk", flat=True):
         assert transitions.start(str(pk), at=at - took, worker="celery@here")
         assert transitions.end(str(pk), at=at, started_at=at - took, state="succeeded")
@@ -61,7 +61,7 @@ def later(seconds: float) -> datetime:
     return NOON + seconds * SECOND
 
 
-def test_so_many_are_sent_at_a_time_the_oldest_slots_first(beat):
+def test_backfilled_runs_are_sent_ten_at_a_time_oldest_slots_first(beat):
     waiting(every(3600), 25)
 
     assert slots_sent(beat.run()) == TIMES[:10]
@@ -74,7 +74,7 @@ def test_so_many_are_sent_at_a_time_the_oldest_slots_first(beat):
     assert not Outbox.objects.exists()
 
 
-def test_the_setting_says_how_many(beat, settings):
+def test_backfill_limit_follows_the_setting(beat, settings):
     settings.BACKFILL_AT_ONCE = 3
     waiting(every(3600), 25)
     other = waiting(every(3600, name="other"), 2)
@@ -88,7 +88,7 @@ def test_the_setting_says_how_many(beat, settings):
     assert len(beat.run(at=later(2))) == 1
 
 
-def test_beat_looks_for_them_once_a_second(beat):
+def test_backfill_is_checked_once_a_second(beat):
     waiting(every(3600), 25)
     beat.run()
     all_end(at=later(0.1))
@@ -97,7 +97,7 @@ def test_beat_looks_for_them_once_a_second(beat):
     assert len(beat.run(at=later(0) + engine.BACKFILL_INTERVAL)) == 10
 
 
-def test_what_is_due_now_goes_first(beat):
+def test_due_slot_is_sent_before_backfilled_runs(beat):
     task = every(60)
     beat.run()
     waiting(task, 25)
@@ -112,7 +112,7 @@ def test_what_is_due_now_goes_first(beat):
     assert task.last_run_at == later(60)
 
 
-def test_while_the_broker_is_away_they_wait(beat):
+def test_backfilled_runs_wait_while_the_broker_is_unavailable(beat):
     waiting(every(3600), 3)
     beat.publisher.is_ready = False
 
@@ -123,14 +123,14 @@ def test_while_the_broker_is_away_they_wait(beat):
     assert slots_sent(beat.run(at=later(2))) == TIMES[:3]
 
 
-def test_one_that_was_cancelled_is_not_sent(beat):
+def test_cancelled_backfilled_run_is_not_sent(beat):
     waiting(every(3600), 3)
     cancel(Run.objects.get(slot_at=TIMES[1]), now=NOON, by=COMMAND_LINE)
 
     assert slots_sent(beat.run()) == [TIMES[0], TIMES[2]]
 
 
-def test_one_that_is_cancelled_on_its_way_is_not_sent(beat):
+def test_backfilled_run_cancelled_after_its_release_is_not_sent(beat):
     waiting(every(3600), 3)
     assert release_backfilled(beat.engine.store, NOON, at_once=10)
     cancel(Run.objects.get(slot_at=TIMES[1]), now=NOON, by=COMMAND_LINE)
@@ -138,13 +138,13 @@ def test_one_that_is_cancelled_on_its_way_is_not_sent(beat):
     assert slots_sent(beat.run()) == [TIMES[0], TIMES[2]]
 
 
-def test_those_of_a_deleted_periodic_task_are_sent_too(beat):
+def test_backfilled_runs_of_a_deleted_periodic_task_are_sent(beat):
     waiting(every(3600), 3).delete()
 
     assert slots_sent(beat.run()) == TIMES[:3]
 
 
-def test_and_those_of_one_that_is_disabled(beat):
+def test_backfilled_runs_of_a_disabled_periodic_task_are_sent(beat):
     waiting(every(3600, enabled=False), 3)
 
     assert slots_sent(beat.run()) == TIMES[:3]
@@ -154,7 +154,7 @@ def test_and_those_of_one_that_is_disabled(beat):
 
 
 @pytest.mark.parametrize("overlap", ["skip", "buffer_one", "cancel_previous"])
-def test_one_after_the_other(beat, overlap):
+def test_backfilled_runs_of_a_task_without_overlap_are_sent_one_by_one(beat, overlap):
     task = every(3600)
     ManagedTask.objects.create(periodic_task=task, overlap=overlap)
     waiting(task, 3)
@@ -168,7 +168,7 @@ def test_one_after_the_other(beat, overlap):
 
 
 @pytest.mark.parametrize("overlap", ["skip", "buffer_one", "cancel_previous"])
-def test_those_that_wait_are_in_the_way_of_no_slot(beat, overlap):
+def test_waiting_backfilled_runs_do_not_block_a_slot(beat, overlap):
     task = every(60)
     beat.run()
     ManagedTask.objects.create(periodic_task=task, overlap=overlap)
@@ -179,7 +179,7 @@ def test_those_that_wait_are_in_the_way_of_no_slot(beat, overlap):
     assert Run.objects.filter(trigger="backfill", state="pending", is_buffered=True).count() == 25
 
 
-def test_a_slot_does_not_overlap_with_one_that_runs(beat):
+def test_slot_does_not_overlap_with_a_running_backfilled_run(beat):
     task = every(60)
     beat.run()
     ManagedTask.objects.create(periodic_task=task, overlap="buffer_one")
@@ -193,8 +193,8 @@ def test_a_slot_does_not_overlap_with_one_that_runs(beat):
     assert slots_sent(next_ones) == [later(60)], "the slot of now is next"
 
 
-def test_none_begins_that_would_be_in_the_way_of_the_next_slot(beat):
-    """As far as can be known: it may take as long as the latest run."""
+def test_backfilled_run_that_would_delay_the_next_slot_is_not_sent(beat):
+    """The estimate for its duration is that of the latest run."""
     task = every(60)
     beat.run()
     ManagedTask.objects.create(periodic_task=task, overlap="skip")

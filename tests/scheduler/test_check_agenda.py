@@ -1,4 +1,4 @@
-"""`manage.py check_agenda` finds what the triggers did not keep, and mends it."""
+"""`manage.py check_agenda` finds and repairs rows that the triggers did not maintain."""
 
 from io import StringIO
 
@@ -24,7 +24,7 @@ UNCHANGED = "Nothing was changed. Run with --repair to repair these faults."
 
 @pytest.fixture(autouse=True)
 def _planned() -> None:
-    """Three tasks that beat has planned."""
+    """Create three planned tasks."""
     for number in range(3):
         stored(name=f"Task {number}")
     plan()
@@ -37,14 +37,14 @@ def plan() -> None:
 
 
 def check(*options: str) -> list[str]:
-    """Run the command; return its lines."""
+    """Run the command; return its output lines."""
     out = StringIO()
     call_command("check_agenda", *options, stdout=out)
     return out.getvalue().splitlines()
 
 
 def refuse() -> list[str]:
-    """Run the command, which finds something; return its lines."""
+    """Run the command, which exits with an error; return its output lines."""
     out = StringIO()
     with pytest.raises(CommandError, match=UNCHANGED) as refused:
         call_command("check_agenda", stdout=out)
@@ -52,7 +52,7 @@ def refuse() -> list[str]:
     return out.getvalue().splitlines()
 
 
-def test_a_good_agenda_is_left_alone():
+def test_consistent_agenda_is_not_changed():
     assert check() == check("--repair") == ["The agenda is consistent."]
     assert stale_names() == []
 
@@ -60,14 +60,14 @@ def test_a_good_agenda_is_left_alone():
 # --- Triggers -------------------------------------------------------------------------------
 
 
-def drop_one() -> None:
+def drop_a_trigger() -> None:
     on = " ON django_celery_beat_periodictask" if connection.vendor == "postgresql" else ""
     with connection.cursor() as cursor:
         cursor.execute(f"DROP TRIGGER scheduler_api_task_updated{on}")
 
 
-def weaken_one() -> None:
-    drop_one()
+def alter_a_trigger() -> None:
+    drop_a_trigger()
     calls = {
         "postgresql": "FOR EACH ROW EXECUTE FUNCTION scheduler_api_task_written()",
         "sqlite": "BEGIN DELETE FROM scheduler_api_agenda WHERE 0; END",
@@ -82,14 +82,14 @@ def weaken_one() -> None:
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (drop_one, "Missing: trigger scheduler_api_task_updated."),
+        (drop_a_trigger, "Missing: trigger scheduler_api_task_updated."),
         (
-            weaken_one,
+            alter_a_trigger,
             "Changed or disabled: trigger scheduler_api_task_updated.",
         ),
     ],
 )
-def test_triggers_are_put_in_and_each_task_is_marked(spoil, sentence):
+def test_repair_installs_triggers_and_marks_each_task_stale(spoil, sentence):
     spoil()
 
     assert refuse() == [sentence]
@@ -102,7 +102,7 @@ def test_triggers_are_put_in_and_each_task_is_marked(spoil, sentence):
     assert check() == ["The agenda is consistent."]
 
 
-def test_all_triggers_may_be_missing():
+def test_repair_without_any_trigger_installs_all():
     remove(connection)
 
     [sentence] = refuse()
@@ -133,7 +133,7 @@ def test_all_triggers_may_be_missing():
         ),
     ],
 )
-def test_a_trigger_that_is_there_and_does_nothing_is_found(name, sql):
+def test_trigger_that_does_nothing_is_found(name, sql):
     with connection.cursor() as cursor:
         cursor.execute(sql)
 
@@ -146,7 +146,7 @@ def test_a_trigger_that_is_there_and_does_nothing_is_found(name, sql):
 # --- Rows -----------------------------------------------------------------------------------
 
 
-def test_a_task_without_a_row_gets_one():
+def test_repair_adds_the_missing_row_of_a_task():
     Agenda.objects.filter(periodic_task__name="Task 1").delete()
     sentence = "Periodic tasks without an agenda row: 1."
 
@@ -156,7 +156,7 @@ def test_a_task_without_a_row_gets_one():
     assert stale_names() == ["Task 1"]
 
 
-def test_a_row_without_a_task_goes():
+def test_repair_deletes_a_row_without_a_task():
     Agenda.objects.create(pk=4711)
     sentence = "Agenda rows without a periodic task: 1."
 
@@ -168,7 +168,7 @@ def test_a_row_without_a_task_goes():
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 2_000])
-def test_a_row_for_another_schedule_is_marked(monkeypatch, chunk):
+def test_repair_marks_a_row_planned_from_another_schedule(monkeypatch, chunk):
     monkeypatch.setattr(agenda_check, "CHUNK", chunk)
     rows = Agenda.objects.filter(periodic_task__name__in=["Task 0", "Task 2"])
     rows.update(timing_digest="of another schedule")
@@ -180,7 +180,7 @@ def test_a_row_for_another_schedule_is_marked(monkeypatch, chunk):
     assert stale_names() == ["Task 0", "Task 2"]
 
 
-def test_what_beat_will_look_at_anyway_is_not_counted():
+def test_row_that_is_already_stale_is_not_counted():
     Agenda.objects.filter(periodic_task__name="Task 0").update(timing_digest="other", stale=True)
     PeriodicTask.objects.filter(name="Task 1").update(enabled=False)
     Agenda.objects.filter(periodic_task__name="Task 1").update(timing_digest="other", stale=False)
@@ -188,7 +188,7 @@ def test_what_beat_will_look_at_anyway_is_not_counted():
     assert check() == ["The agenda is consistent."]
 
 
-def test_a_schedule_that_changed_unseen_is_found():
+def test_schedule_changed_without_triggers_is_found():
     remove(connection)
     IntervalSchedule.objects.update(every=31)
     found = refuse()
@@ -200,7 +200,7 @@ def test_a_schedule_that_changed_unseen_is_found():
     assert check() == ["The agenda is consistent."]
 
 
-def test_a_row_that_no_schedule_can_be_read_from_is_no_obstacle():
+def test_row_with_an_unreadable_schedule_does_not_stop_the_check():
     PeriodicTask.objects.filter(name="Task 0").update(interval=None)
     IntervalSchedule.objects.update(every=-5, period="fortnights")
     plan()
@@ -214,7 +214,7 @@ def queries_of_a_check() -> int:
     return len(queries)
 
 
-def test_it_reads_some_tasks_at_a_time(monkeypatch):
+def test_check_reads_tasks_in_chunks(monkeypatch):
     monkeypatch.setattr(agenda_check, "CHUNK", 2)
     few = queries_of_a_check()
     for number in range(3, 7):

@@ -38,7 +38,7 @@ def every(seconds: int, name: str = "often", **columns: Any) -> PeriodicTask:
     )
 
 
-def test_an_interval_is_sent_at_each_slot_and_nowhere_between(beat):
+def test_interval_is_sent_at_each_slot_and_never_between(beat):
     task = every(10)
 
     assert beat.run() == []
@@ -51,7 +51,7 @@ def test_an_interval_is_sent_at_each_slot_and_nowhere_between(beat):
     assert {*Run.objects.values_list("state", flat=True)} == {"queued"}
 
 
-def test_an_interval_does_not_drift(beat):
+def test_interval_does_not_drift(beat):
     every(1)
     beat.run()
 
@@ -60,7 +60,7 @@ def test_an_interval_does_not_drift(beat):
         assert slots_sent(beat.run(at=NOON + number * SECOND + late)) == [NOON + number * SECOND]
 
 
-def test_crontabs_and_moments_are_sent_once(beat):
+def test_crontab_and_clocked_slots_are_sent_once(beat):
     crontab = CrontabSchedule.objects.create(minute="30", timezone="Europe/Berlin")
     PeriodicTask.objects.create(name="half past", task="project.tasks.heartbeat", crontab=crontab)
     clocked = ClockedSchedule.objects.create(clocked_time=NOON + 45 * MINUTE)
@@ -78,7 +78,7 @@ def test_crontabs_and_moments_are_sent_once(beat):
     assert Agenda.objects.get(pk=moment.pk).slot_at is None
 
 
-def test_after_an_outage_the_policy_of_each_task_decides(beat):
+def test_misfire_policy_decides_after_an_outage(beat):
     policies = {"skip": [], "run_once": [60], "run_all": [10, 20, 30, 40, 50, 60]}
     for misfire in policies:
         ManagedTask.objects.create(periodic_task=every(10, name=misfire), misfire=misfire)
@@ -91,7 +91,7 @@ def test_after_an_outage_the_policy_of_each_task_decides(beat):
         name: [(slot_at - NOON) // SECOND for who, slot_at in sent if who == name]
         for name in policies
     }
-    # The slot of 12:01:10 is not late.
+    # The slot at 12:01:10 is not late.
     assert by_task == {"skip": [70], "run_once": [70], "run_all": [10, 20, 30, 40, 50, 60, 70]}
     [skipped, once] = Run.objects.filter(state="missed").order_by("periodic_task_id")
     assert (skipped.slot_count, skipped.slot_at, skipped.last_slot_at) == (
@@ -103,7 +103,7 @@ def test_after_an_outage_the_policy_of_each_task_decides(beat):
     assert beat.run() == []
 
 
-def test_a_month_of_missed_seconds_is_one_stretch_after_another(beat):
+def test_month_of_missed_seconds_is_resolved_in_steps(beat):
     task = every(1)
     beat.run()
 
@@ -117,7 +117,7 @@ def test_a_month_of_missed_seconds_is_one_stretch_after_another(beat):
         assert after.slot_at == before.last_slot_at + SECOND
 
 
-def test_what_is_unroutable_says_so_and_is_not_tried_again(beat):
+def test_unroutable_run_has_a_reason_and_is_not_republished(beat):
     every(10)
     beat.publisher.failures["often"] = (PublishFailure.UNROUTABLE, "no queue takes it")
     beat.run()
@@ -130,7 +130,7 @@ def test_what_is_unroutable_says_so_and_is_not_tried_again(beat):
     assert len(beat.publisher.sent) == 1
 
 
-def test_what_nobody_answered_is_published_again_under_its_id(beat):
+def test_unconfirmed_run_is_republished_under_its_id(beat):
     every(3600)
     beat.publisher.failures["often"] = (PublishFailure.UNANSWERED, "connection lost")
     beat.run()
@@ -145,7 +145,7 @@ def test_what_nobody_answered_is_published_again_under_its_id(beat):
     assert len({run.id for run in beat.publisher.sent}) == 1
 
 
-def test_what_a_crash_left_is_published_again_after_15_seconds(beat):
+def test_batch_left_by_a_crash_is_republished_after_15_seconds(beat):
     every(3600)
     beat.publisher.is_silent = True
     beat.run()
@@ -160,7 +160,7 @@ def test_what_a_crash_left_is_published_again_after_15_seconds(beat):
     assert Run.objects.get().state == "queued"
 
 
-def test_what_is_too_old_when_the_broker_is_back_is_not_sent(beat):
+def test_run_expired_during_a_broker_outage_is_not_sent(beat):
     every(3600, expire_seconds=60)
     beat.publisher.failures["often"] = (PublishFailure.UNANSWERED, "connection lost")
     beat.run()
@@ -177,7 +177,7 @@ def test_what_is_too_old_when_the_broker_is_back_is_not_sent(beat):
     assert not Outbox.objects.exists()
 
 
-def test_nothing_is_claimed_while_the_broker_is_away_and_nothing_is_lost(beat):
+def test_broker_outage_stops_claims_and_loses_no_slot(beat):
     every(10)
     beat.run()
     beat.publisher.is_ready = False
@@ -189,7 +189,7 @@ def test_nothing_is_claimed_while_the_broker_is_away_and_nothing_is_lost(beat):
     assert slots_sent(beat.run(at=NOON + 15 * SECOND)) == [NOON + 10 * SECOND]
 
 
-def test_a_clock_that_is_set_back_neither_stops_it_nor_sends_a_slot_twice(beat):
+def test_clock_set_back_stops_no_task_and_sends_no_slot_twice(beat):
     every(60)
     beat.run()
     beat.run(at=NOON + MINUTE)
@@ -203,7 +203,7 @@ def test_a_clock_that_is_set_back_neither_stops_it_nor_sends_a_slot_twice(beat):
     assert len(beat.publisher.sent) == 3
 
 
-def test_a_clock_that_was_ahead_for_a_day_does_not_cost_that_day(beat):
+def test_clock_ahead_for_a_day_loses_no_slot_of_that_day(beat):
     task = every(3600)
     beat.run()
     assert slots_sent(beat.run(at=NOON + 24 * HOUR)) == [NOON + 24 * HOUR]
@@ -215,11 +215,11 @@ def test_a_clock_that_was_ahead_for_a_day_does_not_cost_that_day(beat):
     assert beat.run(at=NOON + 24 * HOUR) == []
     assert Agenda.objects.get(pk=task.pk).missed_count == 0
     assert Run.objects.count() == 24
-    # There is no worker that tells of them.
+    # No worker reports on them.
     assert {*Run.objects.values_list("state", flat=True)} == {"queued", "lost"}
 
 
-def test_a_bad_row_says_why_is_tried_again_and_holds_up_no_other(beat):
+def test_bad_row_is_quarantined_with_a_reason_and_delays_no_other(beat):
     bad, _ = every(10, name="bad"), every(10, name="good")
     PeriodicTask.objects.filter(pk=bad.pk).update(headers="[]")
     beat.run()
@@ -234,7 +234,7 @@ def test_a_bad_row_says_why_is_tried_again_and_holds_up_no_other(beat):
     assert Agenda.objects.get(pk=bad.pk).last_error == ""
 
 
-def test_a_schedule_that_cannot_run_is_put_off_and_mended(beat):
+def test_invalid_schedule_is_quarantined_until_it_is_corrected(beat):
     crontab = CrontabSchedule.objects.create(minute="0")
     task = PeriodicTask.objects.create(name="bad", task="project.tasks.heartbeat", crontab=crontab)
     CrontabSchedule.objects.filter(pk=crontab.pk).update(minute="*/")
@@ -257,7 +257,7 @@ def test_a_schedule_that_cannot_run_is_put_off_and_mended(beat):
         ("cancel_previous", ["cancelled", "cancelled", "queued"]),
     ],
 )
-def test_runs_that_overlap(beat, overlap, states):
+def test_overlapping_runs_follow_the_overlap_policy(beat, overlap, states):
     ManagedTask.objects.create(periodic_task=every(60), overlap=overlap)
     beat.run()
 
@@ -277,17 +277,17 @@ def test_runs_that_overlap(beat, overlap, states):
         ("cancel_previous", ["cancelled", "cancelled", "queued"]),
     ],
 )
-def test_runs_that_are_made_up_for_overlap_too(beat, overlap, states):
+def test_catchup_runs_follow_the_overlap_policy(beat, overlap, states):
     ManagedTask.objects.create(periodic_task=every(60), overlap=overlap, misfire="run_all")
     beat.run()
 
     beat.run(at=NOON + 3 * MINUTE)
 
     assert [run.state for run in Run.objects.order_by("slot_at")] == states
-    assert beat.revoked == []  # none had been sent
+    assert beat.revoked == []  # none of them had been sent
 
 
-def test_a_run_that_is_held_is_sent_when_the_one_before_has_ended(beat):
+def test_buffered_run_is_sent_when_the_earlier_run_has_ended(beat):
     ManagedTask.objects.create(periodic_task=every(60), overlap="buffer_one")
     beat.run()
     beat.run(at=NOON + MINUTE)
@@ -302,7 +302,7 @@ def test_a_run_that_is_held_is_sent_when_the_one_before_has_ended(beat):
     assert len(beat.publisher.sent) == 2
 
 
-def test_jitter_puts_a_run_off_by_the_same_for_the_same_slot(beat):
+def test_jitter_is_the_same_for_the_same_slot(beat):
     ManagedTask.objects.create(periodic_task=every(3600), jitter_seconds=600)
     beat.run()
     agenda_entry = Agenda.objects.get()
@@ -321,13 +321,13 @@ def test_jitter_puts_a_run_off_by_the_same_for_the_same_slot(beat):
 
 @pytest.fixture
 def hourly(beat, api) -> str:
-    """The address of an hourly periodic task that beat has planned."""
+    """Return the URL of a planned hourly periodic task."""
     pk = api.post(TASKS, heartbeat(schedule=HOURLY)).json()["id"]
     beat.run()
     return f"{TASKS}{pk}/"
 
 
-def test_what_resumes_counts_from_then_and_makes_up_for_nothing(
+def test_resumed_task_counts_from_then_and_catches_up_on_nothing(
     api, beat, hourly, time_machine, monkeypatch
 ):
     api.post(f"{hourly}pause/")
@@ -341,7 +341,7 @@ def test_what_resumes_counts_from_then_and_makes_up_for_nothing(
     assert not Run.objects.filter(state="missed").exists()
 
 
-def test_a_pause_ends_by_itself(api, beat, hourly):
+def test_pause_with_an_end_ends_by_itself(api, beat, hourly):
     api.post(f"{hourly}pause/", {"until": "2027-06-01T15:30:00Z"})
 
     assert beat.run(at=NOON + 3 * HOUR) == []
@@ -353,9 +353,7 @@ def test_a_pause_ends_by_itself(api, beat, hourly):
     assert slots_sent(beat.run(at=NOON + 4.5 * HOUR)) == [NOON + 4.5 * HOUR]
 
 
-def test_a_moment_that_passed_during_a_pause_is_over_and_a_later_one_is_not(
-    api, beat, time_machine
-):
+def test_clocked_time_within_a_pause_is_over_and_a_later_one_is_not(api, beat, time_machine):
     pks = {
         hours: api.post(
             TASKS,

@@ -1,4 +1,4 @@
-"""From where slots are counted: new, adopted, changed, disabled, enabled again."""
+"""The moment from which slots count: new, adopted, changed, disabled and enabled tasks."""
 
 from datetime import datetime
 from typing import Any
@@ -43,7 +43,7 @@ def stored(**columns: Any) -> PeriodicTask:
 
 
 def change(task: PeriodicTask, *, at: datetime, **columns: Any) -> PeriodicTask:
-    """Write columns as somebody does at that time."""
+    """Write columns at a given time."""
     PeriodicTask.objects.filter(pk=task.pk).update(**columns)
     Agenda.objects.filter(pk=task.pk, stale=True).update(stale_at=at)
     return task
@@ -53,7 +53,7 @@ def next_slot(task: PeriodicTask) -> datetime | None:
     return Agenda.objects.get(pk=task.pk).slot_at
 
 
-def test_a_new_task_counts_from_when_it_was_stored(beat):
+def test_new_task_counts_from_its_creation(beat):
     task = hourly()
 
     beat.run()
@@ -62,7 +62,7 @@ def test_a_new_task_counts_from_when_it_was_stored(beat):
 
 
 @pytest.mark.parametrize("ago", [0.5, 1, 1.5])
-def test_a_task_that_stock_beat_has_run_goes_on_from_its_last_run(beat, ago):
+def test_task_of_stock_beat_continues_from_its_last_run(beat, ago):
     task = hourly(last_run_at=NOON - ago * HOUR, total_run_count=7)
 
     sent = beat.run()
@@ -71,7 +71,7 @@ def test_a_task_that_stock_beat_has_run_goes_on_from_its_last_run(beat, ago):
     assert next_slot(task) == NOON + (1 - ago % 1) * HOUR
 
 
-def test_what_stock_beat_has_left_for_long_is_decided_by_the_policy(beat):
+def test_long_overdue_task_of_stock_beat_follows_the_misfire_policy(beat):
     hourly(last_run_at=NOON - 10.5 * HOUR)
 
     assert slots_sent(beat.run()) == [NOON - 0.5 * HOUR]
@@ -80,14 +80,14 @@ def test_what_stock_beat_has_left_for_long_is_decided_by_the_policy(beat):
     assert (missed.slot_count, missed.slot_at) == (9, NOON - 9.5 * HOUR)
 
 
-def test_a_crontab_that_stock_beat_has_run_is_neither_doubled_nor_skipped(beat):
+def test_crontab_of_stock_beat_is_neither_repeated_nor_skipped(beat):
     task = stored(crontab=crontab("*/30"), last_run_at=NOON - 30 * MINUTE + 0.2 * SECOND)
 
     assert slots_sent(beat.run()) == [NOON]
     assert next_slot(task) == NOON + 30 * MINUTE
 
 
-def test_a_change_of_what_is_run_moves_no_slot(beat):
+def test_changed_message_moves_no_slot(beat):
     task = hourly()
     beat.run()
 
@@ -97,7 +97,7 @@ def test_a_change_of_what_is_run_moves_no_slot(beat):
     assert next_slot(task) == NOON + HOUR
 
 
-def test_an_interval_of_another_length_counts_from_the_latest_slot(beat):
+def test_interval_of_another_length_counts_from_the_latest_slot(beat):
     task = hourly()
     beat.run()
     beat.run(at=NOON + HOUR)
@@ -108,7 +108,7 @@ def test_an_interval_of_another_length_counts_from_the_latest_slot(beat):
         assert next_slot(task) == NOON + HOUR + minutes * MINUTE
 
 
-def test_no_slot_counts_from_before_the_change(beat):
+def test_slots_before_a_change_do_not_count(beat):
     task = hourly()
     beat.run()
 
@@ -118,7 +118,7 @@ def test_no_slot_counts_from_before_the_change(beat):
     assert next_slot(task) == NOON + 50 * MINUTE
 
 
-def test_an_edit_of_a_shared_schedule_reaches_its_tasks(beat):
+def test_changed_shared_schedule_replans_its_tasks(beat):
     task = stored(crontab=crontab("30"))
     beat.run()
     assert next_slot(task) == NOON + 30 * MINUTE
@@ -129,7 +129,7 @@ def test_an_edit_of_a_shared_schedule_reaches_its_tasks(beat):
     assert next_slot(task) == NOON + 45 * MINUTE
 
 
-def test_a_slot_that_had_come_before_the_change_is_still_served(beat):
+def test_slot_due_before_a_change_is_still_sent(beat):
     task = hourly()
     beat.run()
 
@@ -139,7 +139,7 @@ def test_a_slot_that_had_come_before_the_change_is_still_served(beat):
     assert next_slot(task) == NOON + 1.5 * HOUR
 
 
-def test_a_slot_that_had_come_before_the_task_was_disabled_is_missed(beat):
+def test_slot_due_before_the_task_was_disabled_is_missed(beat):
     task = hourly()
     beat.run()
 
@@ -152,7 +152,7 @@ def test_a_slot_that_had_come_before_the_task_was_disabled_is_missed(beat):
     assert Agenda.objects.get().missed_count == 1
 
 
-def test_what_is_enabled_again_counts_from_then(beat):
+def test_task_enabled_again_counts_from_then(beat):
     task = hourly()
     beat.run()
     change(task, at=NOON + 10 * MINUTE, enabled=False)
@@ -165,7 +165,7 @@ def test_what_is_enabled_again_counts_from_then(beat):
     assert next_slot(task) == NOON + 11 * HOUR + 20 * MINUTE
 
 
-def test_what_runs_once_runs_once_more_when_it_is_enabled_again(beat):
+def test_one_off_task_enabled_again_runs_once_more(beat):
     task = hourly(one_off=True)
     beat.run()
     assert slots_sent(beat.run(at=NOON + HOUR)) == [NOON + HOUR]
@@ -180,7 +180,7 @@ def test_what_runs_once_runs_once_more_when_it_is_enabled_again(beat):
     assert beat.run(at=NOON + 20 * HOUR) == []
 
 
-def test_the_start_and_the_end_of_a_schedule_are_kept(beat):
+def test_schedule_has_no_slot_outside_its_start_and_end(beat):
     task = hourly(start_time=NOON + 2.25 * HOUR, expires=NOON + 4.25 * HOUR)
     beat.run()
     assert next_slot(task) == NOON + 2.25 * HOUR
@@ -194,7 +194,7 @@ def test_the_start_and_the_end_of_a_schedule_are_kept(beat):
     assert beat.run(at=NOON + 9 * HOUR) == []
 
 
-def test_a_moment_that_had_passed_runs_as_under_stock_beat_unless_it_is_too_late(beat):
+def test_past_clocked_time_runs_as_under_stock_beat_within_the_window(beat):
     recent = ClockedSchedule.objects.create(clocked_time=NOON - 30 * MINUTE)
     task = stored(clocked=recent, one_off=True)
 
@@ -205,7 +205,7 @@ def test_a_moment_that_had_passed_runs_as_under_stock_beat_unless_it_is_too_late
     assert beat.run() == []
 
 
-def test_a_task_without_an_agenda_row_of_its_own_is_nobodys_business(beat):
+def test_agenda_row_without_a_task_is_deleted_and_a_task_without_a_row_is_ignored(beat):
     task = hourly()
     Agenda.objects.filter(pk=task.pk).delete()
     Agenda.objects.create(pk=task.pk + 1000)

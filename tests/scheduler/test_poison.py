@@ -1,4 +1,4 @@
-"""Rows that stop or blind stock beat, written past the API: each says why, and stops no other."""
+"""Rows, written past the API, that stop stock beat: here, each is quarantined with a reason."""
 
 from itertools import pairwise
 from typing import Any
@@ -78,7 +78,7 @@ def error_of(task: PeriodicTask) -> str:
     ],
     ids=str,
 )
-def test_a_periodic_task_that_cannot_be_sent(beat, good, bad, columns):
+def test_unsendable_task_is_quarantined_alone(beat, good, bad, columns):
     PeriodicTask.objects.filter(pk=bad.pk).update(**columns)
 
     assert others_run(beat)
@@ -100,7 +100,7 @@ def test_unsendable_task_of_each_overlap_policy_is_quarantined_alone(beat, good,
 
 @pytest.mark.parametrize("overlap", ManagedTask.Overlap.values)
 def test_claim_checks_each_task_once(beat, good, bad, overlap, monkeypatch):
-    """A second check could refuse where nobody puts off one task: it would fail the whole tick."""
+    """A refusal by a second check, outside the quarantine, would fail the whole tick."""
     ManagedTask.objects.create(periodic_task=bad, overlap=overlap)
     beat.run()
     checked: list[str] = []
@@ -128,7 +128,7 @@ def test_claim_checks_each_task_once(beat, good, bad, overlap, monkeypatch):
         (1, "fortnights"),
     ],
 )
-def test_an_interval_that_cannot_run(beat, good, bad, every, period):
+def test_invalid_interval_is_quarantined_alone(beat, good, bad, every, period):
     IntervalSchedule.objects.filter(pk=bad.interval_id).update(every=every, period=period)
 
     assert others_run(beat)
@@ -147,7 +147,7 @@ def test_an_interval_that_cannot_run(beat, good, bad, every, period):
     ],
     ids=str,
 )
-def test_a_crontab_that_cannot_run(beat, good, bad, columns):
+def test_invalid_crontab_is_quarantined_alone(beat, good, bad, columns):
     crontab = CrontabSchedule.objects.create()
     follow(bad, crontab=crontab)
     written = {"minute": "0", **columns}
@@ -161,7 +161,7 @@ def test_a_crontab_that_cannot_run(beat, good, bad, columns):
     assert error_of(bad)
 
 
-def test_a_solar_event_that_does_not_exist(beat, good, bad):
+def test_unknown_solar_event_is_quarantined_alone(beat, good, bad):
     solar = SolarSchedule.objects.create(event="sunrise", latitude=0, longitude=0)
     follow(bad, solar=solar)
     SolarSchedule.objects.filter(pk=solar.pk).update(event="moonrise")
@@ -178,14 +178,14 @@ def follow(task: PeriodicTask, **schedule: Any) -> None:
     ("column", "value"),
     (IN_POSTGRES if connection.vendor == "postgresql" else IN_SQLITE).items(),
 )
-def test_what_cannot_even_be_read(beat, good, bad, column, value):
+def test_unreadable_row_is_quarantined_alone(beat, good, bad, column, value):
     beat.run()
     write(bad, column, value)
 
     assert others_run(beat)
     assert error_of(bad)
 
-    write(bad, column, None)  # what looks for secrets after a test cannot read it either
+    write(bad, column, None)  # the search for secrets after each test cannot read it either
 
 
 def write(task: PeriodicTask, column: str, value: object) -> None:
@@ -196,7 +196,7 @@ def write(task: PeriodicTask, column: str, value: object) -> None:
         )
 
 
-def test_it_is_tried_again_less_and_less_often_and_at_once_when_it_is_mended(beat, bad):
+def test_quarantined_task_backs_off_and_is_planned_at_once_after_a_correction(beat, bad):
     PeriodicTask.objects.filter(pk=bad.pk).update(queue="nobody-declared-it")
     beat.run()
     tries = []

@@ -1,4 +1,4 @@
-"""Which slots are sent and which are missed, as tables."""
+"""Decisions of the misfire and overlap policies, as tables."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -30,7 +30,7 @@ def missed(misfire: str, *seconds_ago: float, window: float = HOUR) -> int:
 
 
 @pytest.mark.parametrize("misfire", Misfire)
-def test_what_is_not_late_is_sent(misfire):
+def test_slots_on_time_are_sent(misfire):
     assert missed(misfire, 0) == 0
     assert missed(misfire, 10) == 0
     assert missed(misfire, 9, 6, 3, 0) == 0
@@ -45,7 +45,7 @@ def test_what_is_not_late_is_sent(misfire):
         ([60, 40, 20, 5, 1], 3),
     ],
 )
-def test_skip_misses_what_is_late(seconds_ago, misses):
+def test_skip_misses_late_slots(seconds_ago, misses):
     assert missed(Misfire.SKIP, *seconds_ago) == misses
 
 
@@ -61,7 +61,7 @@ def test_skip_misses_what_is_late(seconds_ago, misses):
         ([HOUR + 1, 1], 1),
     ],
 )
-def test_run_once_sends_the_latest_in_the_place_of_all(seconds_ago, misses):
+def test_run_once_sends_only_the_latest_slot(seconds_ago, misses):
     assert missed(Misfire.RUN_ONCE, *seconds_ago) == misses
 
 
@@ -74,18 +74,18 @@ def test_run_once_sends_the_latest_in_the_place_of_all(seconds_ago, misses):
         ([HOUR + 2, HOUR + 1], 2),
     ],
 )
-def test_run_all_sends_each_within_the_window(seconds_ago, misses):
+def test_run_all_sends_each_slot_within_the_window(seconds_ago, misses):
     assert missed(Misfire.RUN_ALL, *seconds_ago) == misses
 
 
-def test_run_all_sends_the_latest_hundred():
+def test_run_all_sends_the_latest_hundred_slots():
     late = [20.0 + ago for ago in range(MAX_CATCHUP + 5)]
 
     assert missed(Misfire.RUN_ALL, *reversed(late), 5, 0) == 5
 
 
 @pytest.mark.parametrize("misfire", [Misfire.RUN_ONCE, Misfire.RUN_ALL])
-def test_a_window_shorter_than_the_grace_does_not_make_late_what_is_not(misfire):
+def test_window_shorter_than_the_grace_misses_no_slot_on_time(misfire):
     assert missed(misfire, 9, window=0) == 0
     assert missed(misfire, 11, window=0) == 1
 
@@ -103,5 +103,5 @@ def test_a_window_shorter_than_the_grace_does_not_make_late_what_is_not(misfire)
         (Overlap.CANCEL_PREVIOUS, 1, 0, OverlapDecision.REPLACE),
     ],
 )
-def test_what_becomes_of_a_run_while_others_have_not_ended(overlap, active, buffered, decision):
+def test_overlap_decision(overlap, active, buffered, decision):
     assert decide(overlap, active=active, buffered=buffered) is decision

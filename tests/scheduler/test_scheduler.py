@@ -1,4 +1,4 @@
-"""Our scheduler in Celery's own beat service."""
+"""The scheduler in Celery's own beat service."""
 
 import signal
 import threading
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 class StartedPublisher(FakePublisher):
-    """One that is made as the scheduler makes it."""
+    """A fake publisher with the constructor that the scheduler calls."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         super().__init__()
@@ -30,9 +30,9 @@ class StartedPublisher(FakePublisher):
 
 
 @pytest.fixture(autouse=True)
-def _with_a_broker_of_the_test(monkeypatch: Any):
+def _fake_publisher(monkeypatch: Any):
     monkeypatch.setattr(module, "Publisher", StartedPublisher)
-    # It is the test's, with a transaction that is to be rolled back.
+    # It has the test's transaction, which is rolled back afterwards.
     monkeypatch.setattr(connections[DEFAULT_DB_ALIAS], "close", lambda: None)
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield
@@ -51,11 +51,11 @@ def scheduler() -> Iterator[DatabaseScheduler]:
     started.close()
 
 
-def test_it_is_what_beat_runs():
+def test_scheduler_is_the_one_that_beat_runs():
     assert current_app.conf.beat_scheduler == "scheduler_api.beat:DatabaseScheduler"
 
 
-def test_celery_runs_it_until_it_is_asked_to_stop(api, settings):
+def test_service_runs_the_scheduler_until_a_signal(api, settings):
     beat = service()
     ticks = []
     tick = beat.scheduler.tick
@@ -74,7 +74,7 @@ def test_celery_runs_it_until_it_is_asked_to_stop(api, settings):
     assert not BeatHeartbeat.objects.exists()
 
 
-def test_the_banner_is_shown_without_starting_anything():
+def test_banner_is_shown_without_starting_the_engine():
     before = threading.active_count()
 
     scheduler = service().get_scheduler(lazy=True)
@@ -84,7 +84,7 @@ def test_the_banner_is_shown_without_starting_anything():
     assert threading.active_count() == before
 
 
-def test_entries_are_stored_when_the_database_answers(api, monkeypatch, scheduler):
+def test_settings_entries_are_stored_once_the_database_answers(api, monkeypatch, scheduler):
     def fail(_: object) -> None:
         raise OperationalError("gone")
 
@@ -99,7 +99,7 @@ def test_entries_are_stored_when_the_database_answers(api, monkeypatch, schedule
     assert len(api.get(TASKS).json()["results"]) > 0
 
 
-def test_a_second_signal_ends_it_at_once(scheduler):
+def test_second_signal_stops_the_scheduler_at_once(scheduler):
     scheduler.ask_to_stop()
 
     with pytest.raises(SystemExit):

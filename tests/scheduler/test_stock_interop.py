@@ -1,4 +1,4 @@
-"""The stock scheduler still works on a database with our triggers."""
+"""The stock scheduler works on a database with our triggers."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from scheduler_api.periodic_tasks.agenda import Agenda
 from tests.api.periodic_tasks.examples import stored
 from tests.scheduler.agenda import ids, settle, stale_names
 
-# The stock scheduler closes the connection, and with it a test's transaction.
+# The stock scheduler closes the connection, which would end a test's transaction.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
@@ -21,7 +21,7 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def sent(monkeypatch: Any) -> list[str]:
-    """The names of the tasks that are sent; nothing is sent in truth."""
+    """Record the names of sent tasks in place of sending them."""
     names: list[str] = []
 
     def send(_: Any, entry: Any, **__: Any) -> Any:
@@ -34,7 +34,7 @@ def sent(monkeypatch: Any) -> list[str]:
 
 @pytest.fixture
 def stock(monkeypatch: Any) -> DatabaseScheduler:
-    """The stock scheduler, which has read the tasks and has no others of its own."""
+    """Return the stock scheduler with the stored tasks only."""
     for number in range(3):
         stored(name=f"Task {number}", last_run_at=LONG_AGO)
     monkeypatch.setattr(DatabaseScheduler, "setup_schedule", lambda _: None)
@@ -45,13 +45,13 @@ def stock(monkeypatch: Any) -> DatabaseScheduler:
 
 
 def tick(scheduler: DatabaseScheduler) -> None:
-    """Let it send what is due, and write what it has in memory."""
+    """Send due tasks, and write the scheduler's memory to the database."""
     for _ in scheduler.schedule:
         scheduler.tick()
     scheduler.sync()
 
 
-def test_it_sends_and_its_own_writes_mark_nothing(stock, sent):
+def test_stock_scheduler_sends_and_its_writes_mark_no_task_stale(stock, sent):
     tick(stock)
 
     assert sorted(sent) == ["Task 0", "Task 1", "Task 2"]
@@ -60,7 +60,7 @@ def test_it_sends_and_its_own_writes_mark_nothing(stock, sent):
     assert stale_names() == []
 
 
-def test_what_it_disables_is_marked(stock, sent):
+def test_task_disabled_by_the_stock_scheduler_is_stale(stock, sent):
     PeriodicTask.objects.filter(name="Task 1").update(one_off=True)
     settle()
 
@@ -75,7 +75,7 @@ def test_what_it_disables_is_marked(stock, sent):
     assert stale_names() == ["Task 1"]
 
 
-def test_it_notices_a_change_as_ever(stock):
+def test_stock_scheduler_notices_a_change(stock):
     task = PeriodicTask.objects.get(name="Task 1")
     task.interval, _ = IntervalSchedule.objects.get_or_create(every=1, period="days")
     task.save()
@@ -85,7 +85,7 @@ def test_it_notices_a_change_as_ever(stock):
     assert stock.all_as_schedule()["Task 1"].schedule.run_every == timedelta(days=1)
 
 
-def test_what_the_settings_say_is_in_the_agenda(monkeypatch):
+def test_settings_entry_of_the_stock_scheduler_is_in_the_agenda(monkeypatch):
     entry = {"task": "project.tasks.heartbeat", "schedule": timedelta(hours=1)}
     monkeypatch.setitem(current_app.conf, "beat_schedule", {"one": entry})
 
@@ -99,7 +99,7 @@ def test_what_the_settings_say_is_in_the_agenda(monkeypatch):
     assert stale_names() == [], "the same again is no change"
 
 
-def test_what_beat_left_in_the_agenda_is_of_no_concern_to_it(stock, sent):
+def test_stock_scheduler_ignores_the_agenda(stock, sent):
     Agenda.objects.update(due_at=datetime(2100, 1, 1, tzinfo=UTC), failures=7)
 
     tick(stock)
@@ -108,7 +108,7 @@ def test_what_beat_left_in_the_agenda_is_of_no_concern_to_it(stock, sent):
     assert set(Agenda.objects.values_list("failures", flat=True)) == {7}
 
 
-def test_a_crontab_that_it_cannot_read_is_no_harm_to_the_triggers(stock):
+def test_crontab_unreadable_for_the_stock_scheduler_does_not_break_the_triggers(stock):
     crontab = CrontabSchedule.objects.create(minute="30")
     stored(name="crontab", interval=None, crontab=crontab)
     settle()

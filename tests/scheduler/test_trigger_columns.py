@@ -1,4 +1,4 @@
-"""Which columns of a definition beat looks at again when they change, and which not."""
+"""The columns that mark a task stale when they change, and those that do not."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,12 +22,12 @@ from tests.scheduler.agenda import settle, stale_names
 
 pytestmark = pytest.mark.django_db
 
-# SQLite's clock counts milliseconds.
+# SQLite's clock has a resolution of a millisecond.
 A_TICK = timedelta(milliseconds=1)
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 
-# Each column, and another value than `task` has. A new column of django-celery-beat fails
-# `test_each_column_is_classified` until it is in one of these.
+# Each column with a value other than that of `task`. A new column of django-celery-beat fails
+# `test_each_column_is_classified` until it is listed here.
 COUNTS: dict[type[Model], dict[str, Any]] = {
     PeriodicTask: {
         "name": "Another",
@@ -90,7 +90,7 @@ COUNTS_NOT: dict[type[Model], dict[str, Any]] = {
 }
 
 
-def every_column(table: dict[type[Model], dict[str, Any]]) -> Any:
+def columns_of(table: dict[type[Model], dict[str, Any]]) -> Any:
     rows = [
         pytest.param(model, column, value, id=f"{model.__name__}.{column}")
         for model, columns in table.items()
@@ -117,7 +117,7 @@ def follower(name: str, row: Any) -> PeriodicTask:
 
 
 def prepared(model: type[Model]) -> None:
-    """Two tasks on one row of this table, or of the intervals, and one on another."""
+    """Create two tasks on one row of this table, or of the intervals, and one on another."""
     kind = model if model.__name__.endswith("Schedule") else IntervalSchedule
     row, other = schedule(kind), schedule(kind, 2)
     for name, followed in {"one": row, "two": row, "three": other}.items():
@@ -126,7 +126,7 @@ def prepared(model: type[Model]) -> None:
 
 
 def write(model: type[Model], column: str, value: Any) -> None:
-    """Write the row of the task that is called one, or the schedule that it follows."""
+    """Change the task named "one", or its schedule."""
     if isinstance(value, type):
         value = schedule(value)
     task = PeriodicTask.objects.get(name="one")
@@ -142,8 +142,8 @@ def test_each_column_is_classified(model):
     assert there == COUNTS[model].keys() | COUNTS_NOT.get(model, {}).keys()
 
 
-@every_column(COUNTS)
-def test_a_column_that_counts(model, column, value):
+@columns_of(COUNTS)
+def test_change_of_a_definition_column_marks_the_task_stale(model, column, value):
     prepared(model)
 
     write(model, column, value)
@@ -152,8 +152,8 @@ def test_a_column_that_counts(model, column, value):
     assert {"one" if name == "Another" else name for name in stale_names()} == follows
 
 
-@every_column(COUNTS_NOT)
-def test_a_column_that_does_not_count(model, column, value):
+@columns_of(COUNTS_NOT)
+def test_change_of_another_column_marks_no_task_stale(model, column, value):
     prepared(model)
 
     write(model, column, value)
@@ -162,7 +162,7 @@ def test_a_column_that_does_not_count(model, column, value):
 
 
 @pytest.mark.parametrize("model", COUNTS)
-def test_the_same_values_again_do_not_count(model):
+def test_write_of_equal_values_marks_no_task_stale(model):
     prepared(model)
 
     assert model.objects.update(**{column: F(column) for column in COUNTS[model]})
@@ -172,7 +172,7 @@ def test_the_same_values_again_do_not_count(model):
     assert stale_names() == []
 
 
-def test_null_and_nothing_are_two_values():
+def test_change_from_null_to_empty_marks_the_task_stale():
     prepared(PeriodicTask)
 
     write(PeriodicTask, "queue", "")
@@ -182,7 +182,7 @@ def test_null_and_nothing_are_two_values():
     assert stale_names() == ["one"]
 
 
-def test_jitter_counts_with_its_row():
+def test_jitter_marks_the_task_stale_with_insert_update_and_delete():
     prepared(ManagedTask)
     halves = ManagedTask.objects.filter(periodic_task__name="one")
     halves.delete()
@@ -196,7 +196,7 @@ def test_jitter_counts_with_its_row():
     assert stale_names() == ["one"]
 
 
-def test_each_change_is_later_than_the_one_before():
+def test_stale_at_grows_with_each_change():
     prepared(PeriodicTask)
     seen = []
 
@@ -210,7 +210,7 @@ def test_each_change_is_later_than_the_one_before():
     assert abs(seen[-1] - datetime.now(UTC)).total_seconds() < 60
 
 
-def test_a_moment_is_stored_as_django_stores_it():
+def test_stale_at_has_the_format_of_django():
     prepared(PeriodicTask)
     write(PeriodicTask, "args", "[1]")
     row = Agenda.objects.get(periodic_task__name="one")
@@ -219,8 +219,8 @@ def test_a_moment_is_stored_as_django_stores_it():
     assert Agenda.objects.filter(stale_at__gt=datetime.now(UTC)).count() == 0
 
 
-def test_a_mark_may_not_wait_for_a_full_scan():
-    """The followers of a schedule are found by an index, also among a million tasks."""
+def test_triggers_find_tasks_of_a_schedule_by_an_index():
+    """A full scan would be too slow with a million tasks."""
     indexes = connection.introspection.get_constraints(
         connection.cursor(), PeriodicTask._meta.db_table
     )

@@ -1,4 +1,4 @@
-"""Migrations pass the triggers, which are there again afterwards."""
+"""Triggers are removed before migrations and installed afterwards."""
 
 from typing import Any
 
@@ -23,8 +23,8 @@ OF_OTHERS = [(Migration("9999_next", "auth"), False)]
 
 
 @pytest.fixture(autouse=True)
-def _as_before() -> Any:
-    """The columns and triggers of all other tests."""
+def _restore_columns_and_triggers() -> Any:
+    """Restore the columns and triggers for other tests."""
     yield
     remove(connection)
     for model, column in CHANGED:
@@ -36,7 +36,7 @@ CHANGED = [(PeriodicTask, "name"), (CrontabSchedule, "minute"), (Agenda, "timing
 
 
 def alter(model: type[models.Model], column: str, *, back: bool = False) -> None:
-    """Give a column another length, as a later migration may; `back` takes it back."""
+    """Change the length of a column, as a later migration may; `back` reverts it."""
     old: Any = model._meta.get_field(column)
     new = models.CharField(max_length=old.max_length + 1, default="", unique=old.unique)
     new.set_attributes_from_name(column)
@@ -45,14 +45,14 @@ def alter(model: type[models.Model], column: str, *, back: bool = False) -> None
         editor.alter_field(model, *((new, old) if back else (old, new)))
 
 
-def test_there_is_nothing_to_find_fault_with():
+def test_installed_triggers_have_no_faults():
     faults = faults_of(connection)
 
     assert (faults.missing, faults.different) == ([], [])
 
 
 @pytest.mark.parametrize(("model", "column"), CHANGED)
-def test_a_later_migration_passes(model, column, caplog):
+def test_migration_of_a_watched_column_passes(model, column, caplog):
     stored(name="one")
     settle()
 
@@ -71,12 +71,12 @@ def test_a_later_migration_passes(model, column, caplog):
     assert stale_names() == ["one"]
 
 
-def test_it_would_not_pass_otherwise():
+def test_migration_with_triggers_installed_fails():
     with pytest.raises((NotSupportedError, OperationalError), match="trigger"):
         alter(PeriodicTask, "name")
 
 
-def test_what_came_and_went_meanwhile_comes_and_goes():
+def test_tasks_changed_without_triggers_are_reconciled():
     pk_of_gone = stored(name="gone").pk
     remove_for_migration(using="default", plan=OF_BEAT)
     new = stored(name="new")
@@ -89,7 +89,7 @@ def test_what_came_and_went_meanwhile_comes_and_goes():
     assert stale_names() == ["new"]
 
 
-def test_migrations_of_others_leave_them_alone(caplog):
+def test_migration_of_another_app_keeps_the_triggers(caplog):
     stored(name="one")
     settle()
 
@@ -101,7 +101,7 @@ def test_migrations_of_others_leave_them_alone(caplog):
     assert not [record for record in caplog.records if "trigger" in record.message]
 
 
-def test_a_restore_without_them_is_mended_by_migrate():
+def test_migrate_installs_triggers_missing_after_a_restore():
     stored(name="one")
     settle()
     remove(connection)
@@ -112,8 +112,8 @@ def test_a_restore_without_them_is_mended_by_migrate():
     assert stale_names() == ["one"]
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL refuses it")
-def test_a_table_that_was_made_anew_past_migrate_is_found_and_mended():
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL refuses the change")
+def test_migrate_installs_triggers_of_a_rebuilt_table():
     alter(CrontabSchedule, "minute")
     assert faults_of(connection).missing == ["trigger scheduler_api_crontab_updated"]
 
@@ -123,7 +123,7 @@ def test_a_table_that_was_made_anew_past_migrate_is_found_and_mended():
 
 
 @pytest.mark.parametrize("back_to", ["0002", "zero"])
-def test_migrating_back_takes_them_off_and_forth_puts_them_in(back_to):
+def test_migrating_back_removes_the_triggers_and_forward_installs_them(back_to):
     stored(name="one")
     try:
         call_command("migrate", "scheduler_api", back_to, verbosity=0)

@@ -1,4 +1,4 @@
-"""What connections of PostgreSQL see of each other's changes, and that none waits forever."""
+"""Concurrent PostgreSQL connections: visibility of changes, notifications, and no deadlocks."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ TASKS = "django_celery_beat_periodictask"
 
 @pytest.fixture
 def connect() -> Iterator[Callable[..., psycopg.Connection]]:
-    """Open connections of other programs to the same database."""
+    """Open further connections to the same database."""
     opened = []
 
     def open_one(**options: Any) -> psycopg.Connection:
@@ -47,7 +47,7 @@ def connect() -> Iterator[Callable[..., psycopg.Connection]]:
 
 @pytest.fixture
 def notices(connect: Any) -> Callable[[float], int]:
-    """Listen as beat does; count the notifications that arrive within some seconds."""
+    """Listen as beat does; count the notifications that arrive within a time."""
     listening = connect(autocommit=True)
     listening.execute("LISTEN scheduler_api_agenda")
 
@@ -60,7 +60,7 @@ def notices(connect: Any) -> Callable[[float], int]:
 # --- NOTIFY ---------------------------------------------------------------------------------
 
 
-def test_beat_is_woken_after_the_commit_and_not_before(connect, notices):
+def test_beat_is_notified_at_the_commit(connect, notices):
     stored()
     assert notices(SOON_SECONDS) == 1
 
@@ -71,7 +71,7 @@ def test_beat_is_woken_after_the_commit_and_not_before(connect, notices):
     assert notices(SOON_SECONDS) == 1
 
 
-def test_a_change_that_is_rolled_back_wakes_nobody(connect, notices):
+def test_rolled_back_change_does_not_notify(connect, notices):
     stored()
     notices(SOON_SECONDS)
 
@@ -89,7 +89,7 @@ def test_a_change_that_is_rolled_back_wakes_nobody(connect, notices):
         ("django_celery_beat_intervalschedule", "every = 31"),
     ],
 )
-def test_a_change_wakes_beat_once(connect, notices, table, change):
+def test_change_notifies_once(connect, notices, table, change):
     for number in range(10):
         stored(name=f"Task {number}")
         notices(SOON_SECONDS)
@@ -99,7 +99,7 @@ def test_a_change_wakes_beat_once(connect, notices, table, change):
     assert (notices(SOON_SECONDS), notices(A_WHILE_SECONDS)) == (1, 0)
 
 
-def test_what_beat_writes_itself_wakes_nobody(connect, notices):
+def test_writes_of_beat_do_not_notify(connect, notices):
     stored()
     notices(SOON_SECONDS)
 
@@ -114,7 +114,7 @@ def test_what_beat_writes_itself_wakes_nobody(connect, notices):
 # --- Other programs -------------------------------------------------------------------------
 
 
-def test_a_writer_needs_no_right_to_the_agenda(connect):
+def test_writer_needs_no_privileges_on_the_agenda(connect):
     stored(name="one")
     settle()
     with connection.cursor() as cursor:
@@ -135,8 +135,8 @@ def test_a_writer_needs_no_right_to_the_agenda(connect):
             cursor.execute("DROP ROLE trig_stranger")
 
 
-def test_a_writer_may_have_any_search_path(connect):
-    """pg_restore, for one, has an empty one."""
+def test_writer_with_any_search_path_marks_the_task(connect):
+    """pg_restore sets an empty one."""
     stored(name="one")
     settle()
 
@@ -149,8 +149,8 @@ def test_a_writer_may_have_any_search_path(connect):
 # --- At the same time -----------------------------------------------------------------------
 
 
-def test_a_task_that_comes_during_a_change_of_its_schedule_is_not_overlooked(connect):
-    """Else beat may plan it by the old schedule, and the change would not mark it."""
+def test_task_added_during_a_change_of_its_schedule_is_marked(connect):
+    """Otherwise beat plans it by the old schedule, and the change does not mark it."""
     template = stored(name="template")
     schedule_writer, task_writer = connect(), connect(autocommit=True)
     columns = [
@@ -166,7 +166,7 @@ def test_a_task_that_comes_during_a_change_of_its_schedule_is_not_overlooked(con
             f"INSERT INTO {TASKS} ({listed}) SELECT {copied} FROM {TASKS} WHERE id = %s",
             [template.pk],
         )
-        wait_for_lock_of(task_writer)
+        wait_until_blocked(task_writer)
         assert stale_names() == ["template"], "beat cannot see the task before the change"
         schedule_writer.commit()
         new.result(SOON_SECONDS)
@@ -175,7 +175,7 @@ def test_a_task_that_comes_during_a_change_of_its_schedule_is_not_overlooked(con
     assert IntervalSchedule.objects.get().every == 31
 
 
-def test_a_change_of_a_schedule_waits_for_tasks_that_come_to_it(connect):
+def test_change_of_a_schedule_waits_for_tasks_being_added_to_it(connect):
     stored(name="one")
     other = IntervalSchedule.objects.create(every=60, period="seconds")
     settle()
@@ -188,7 +188,7 @@ def test_a_change_of_a_schedule_waits_for_tasks_that_come_to_it(connect):
             "UPDATE django_celery_beat_intervalschedule SET every = 61 WHERE id = %s",
             [other.pk],
         )
-        wait_for_lock_of(schedule_writer)
+        wait_until_blocked(schedule_writer)
         [(first,)] = task_writer.execute("SELECT stale_at FROM scheduler_api_agenda").fetchall()
         task_writer.commit()
         change.result(SOON_SECONDS)
@@ -196,8 +196,8 @@ def test_a_change_of_a_schedule_waits_for_tasks_that_come_to_it(connect):
     assert Agenda.objects.get().stale_at > first
 
 
-def wait_for_lock_of(one: psycopg.Connection) -> None:
-    """Wait until a connection waits for another."""
+def wait_until_blocked(one: psycopg.Connection) -> None:
+    """Wait until a connection waits for a lock."""
     with connection.cursor() as cursor:
         for _ in range(1_000):
             cursor.execute(
@@ -209,8 +209,8 @@ def wait_for_lock_of(one: psycopg.Connection) -> None:
     pytest.fail("it does not wait")
 
 
-def serve_some(beat: psycopg.Connection) -> int:
-    """Take rows and write them, as beat does; return how many."""
+def claim_some(beat: psycopg.Connection) -> int:
+    """Lock and update due rows, as beat does; return their number."""
     rows = beat.execute(
         f"SELECT p.id FROM scheduler_api_agenda a JOIN {TASKS} p ON p.id = a.periodic_task_id"
         " ORDER BY a.stale_at LIMIT 20 FOR NO KEY UPDATE OF a, p SKIP LOCKED"
@@ -230,10 +230,10 @@ def serve_some(beat: psycopg.Connection) -> int:
 
 
 def test_eight_writers_and_beat_never_deadlock(connect):
-    """The same tasks and others, their schedule, and two beats beside them.
+    """Writers of the same and of other tasks and of their schedule, beside two beats.
 
-    SKIP LOCKED waits nevertheless where a row was changed, committed, and changed again meanwhile:
-    beat gives up by its `lock_timeout` before PostgreSQL, after a second, ends a writer.
+    SKIP LOCKED still waits for a row that was changed, committed, and changed again meanwhile:
+    beat's `lock_timeout` ends before PostgreSQL aborts a writer after a second.
     """
     for number in range(40):
         stored(name=f"Task {number}")
@@ -250,7 +250,7 @@ def test_eight_writers_and_beat_never_deadlock(connect):
                     [f"[{seed}, {step}]", chance.choice(pks)],
                 )
             elif kind == 1:
-                # One after the other in a transaction, by ascending id.
+                # In one transaction, in ascending order of id.
                 with writer.transaction():
                     for pk in sorted(chance.sample(pks, 5)):
                         writer.execute(
@@ -270,7 +270,7 @@ def test_eight_writers_and_beat_never_deadlock(connect):
         beat, taken = connect(autocommit=True, options="-c lock_timeout=100ms"), 0
         while not done:
             with suppress(psycopg.errors.LockNotAvailable), beat.transaction():
-                taken += serve_some(beat)
+                taken += claim_some(beat)
         return taken
 
     done: list[bool] = []

@@ -1,4 +1,4 @@
-"""Whoever writes a periodic task, beat learns of it."""
+"""Every way to write a periodic task reaches the agenda through the triggers."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -48,23 +48,23 @@ def run_sql(sql: str, *params: object) -> None:
 
 
 def as_form(**fields: Any) -> dict[str, Any]:
-    """The fields of Django's admin form for a periodic task."""
+    """Return the fields of Django's admin form for a periodic task."""
     row = {"task": "project.tasks.heartbeat", "interval": interval().pk, "enabled": "on"}
     return row | {"args": "[]", "kwargs": "{}", "headers": "{}"} | fields
 
 
-def in_admin(path: str, **form: Any) -> None:
+def post_to_admin(path: str, **form: Any) -> None:
     client = Client()
     client.force_login(User.objects.create_superuser("root", password=None))
     response = client.post(ADMIN + path, form)
     assert response.status_code == 302, response.content
 
 
-def sent(response: Any) -> None:
+def assert_succeeded(response: Any) -> None:
     assert response.status_code < 300, response.content
 
 
-# --- One that is new ------------------------------------------------------------------------
+# --- New tasks ------------------------------------------------------------------------
 
 
 def load(rows: list[PeriodicTask], tmp_path: Path) -> None:
@@ -83,15 +83,17 @@ def insert_raw(name: str) -> None:
 
 
 MAKERS: dict[str, Callable[[ContractClient], object]] = {
-    "API POST": lambda api: sent(api.post(TASKS, heartbeat(name="new"))),
-    "API PUT": lambda api: sent(api.put(f"{TASKS}by-name/new/", heartbeat(name="new"))),
-    "API batch": lambda api: sent(
+    "API POST": lambda api: assert_succeeded(api.post(TASKS, heartbeat(name="new"))),
+    "API PUT": lambda api: assert_succeeded(
+        api.put(f"{TASKS}by-name/new/", heartbeat(name="new"))
+    ),
+    "API batch": lambda api: assert_succeeded(
         api.post(BATCH, {"operations": [{"op": "create", "body": heartbeat(name="new")}]})
     ),
-    "API manifest": lambda api: sent(
+    "API manifest": lambda api: assert_succeeded(
         api.post(MANIFEST, {"version": 1, "periodic_tasks": [heartbeat(name="new")]})
     ),
-    "admin": lambda _: in_admin("add/", **as_form(name="new")),
+    "admin": lambda _: post_to_admin("add/", **as_form(name="new")),
     "create": lambda _: stored(name="new"),
     "get_or_create": lambda _: PeriodicTask.objects.get_or_create(
         name="new", defaults={"task": "project.tasks.heartbeat", "interval": interval()}
@@ -108,7 +110,7 @@ MAKERS: dict[str, Callable[[ContractClient], object]] = {
 
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
-def test_a_new_task_is_in_the_agenda(api, make):
+def test_new_task_has_a_stale_agenda_row(api, make):
     old = stored(name="old")
     settle()
 
@@ -119,7 +121,7 @@ def test_a_new_task_is_in_the_agenda(api, make):
     assert stale_names() == ["new"]
 
 
-def test_a_task_of_a_fixture_is_in_the_agenda(tmp_path):
+def test_task_loaded_from_a_fixture_has_an_agenda_row(tmp_path):
     new = unsaved(pk=4711, name="new", date_changed=datetime(2027, 1, 1, tzinfo=UTC))
     load([new], tmp_path)
 
@@ -127,7 +129,7 @@ def test_a_task_of_a_fixture_is_in_the_agenda(tmp_path):
     assert stale_names() == ["new"]
 
 
-# --- One that changes -----------------------------------------------------------------------
+# --- Changed tasks -----------------------------------------------------------------------
 
 
 def save(task: PeriodicTask, **columns: Any) -> None:
@@ -156,40 +158,44 @@ def upsert(task: PeriodicTask) -> None:
 
 
 def paused(api: ContractClient, task: PeriodicTask) -> None:
-    sent(api.post(f"{TASKS}{task.pk}/pause/"))
+    assert_succeeded(api.post(f"{TASKS}{task.pk}/pause/"))
     settle()
 
 
 def pause_and_resume(api: ContractClient, task: PeriodicTask) -> None:
     paused(api, task)
-    sent(api.post(f"{TASKS}{task.pk}/resume/"))
+    assert_succeeded(api.post(f"{TASKS}{task.pk}/resume/"))
 
 
 CHANGERS: dict[str, Writer] = {
-    "API PATCH": lambda api, task: sent(api.patch(f"{TASKS}{task.pk}/", {"queue": "celery"})),
-    "API PUT": lambda api, task: sent(
+    "API PATCH": lambda api, task: assert_succeeded(
+        api.patch(f"{TASKS}{task.pk}/", {"queue": "celery"})
+    ),
+    "API PUT": lambda api, task: assert_succeeded(
         api.put(f"{TASKS}{task.pk}/", heartbeat(name="changed", enabled=False))
     ),
-    "API PATCH of a schedule": lambda api, task: sent(
+    "API PATCH of a schedule": lambda api, task: assert_succeeded(
         api.patch(f"{TASKS}{task.pk}/", {"schedule": {**heartbeat()["schedule"], "every": 31}})
     ),
-    "API pause": lambda api, task: sent(api.post(f"{TASKS}{task.pk}/pause/")),
+    "API pause": lambda api, task: assert_succeeded(api.post(f"{TASKS}{task.pk}/pause/")),
     "API resume": pause_and_resume,
-    "API batch": lambda api, task: sent(
+    "API batch": lambda api, task: assert_succeeded(
         api.post(
             BATCH, {"operations": [{"op": "update", "id": task.pk, "body": {"enabled": False}}]}
         )
     ),
-    "API manifest": lambda api, _: sent(
+    "API manifest": lambda api, _: assert_succeeded(
         api.post(
             MANIFEST,
             {"version": 1, "periodic_tasks": [heartbeat(name="changed", enabled=False)]},
         )
     ),
-    "admin form": lambda _, task: in_admin(
+    "admin form": lambda _, task: post_to_admin(
         f"{task.pk}/change/", **as_form(name="changed", queue="other")
     ),
-    "admin action": lambda _, task: in_admin("", action="disable_tasks", _selected_action=task.pk),
+    "admin action": lambda _, task: post_to_admin(
+        "", action="disable_tasks", _selected_action=task.pk
+    ),
     "save": lambda _, task: save_all(task),
     "save of a field": lambda _, task: save(task, queue="other"),
     "update": lambda _, task: PeriodicTask.objects.filter(pk=task.pk).update(queue="other"),
@@ -210,8 +216,8 @@ CHANGERS: dict[str, Writer] = {
 
 @pytest.fixture
 def task(api: ContractClient) -> PeriodicTask:
-    """A task that beat has planned, beside another."""
-    sent(api.post(TASKS, heartbeat(name="changed")))
+    """Return a planned task; another one exists beside it."""
+    assert_succeeded(api.post(TASKS, heartbeat(name="changed")))
     stored(
         name="other",
         interval=None,
@@ -222,20 +228,20 @@ def task(api: ContractClient) -> PeriodicTask:
 
 
 @pytest.mark.parametrize("change", CHANGERS.values(), ids=CHANGERS)
-def test_a_task_that_changes_is_stale(api, task, change):
+def test_changed_task_is_stale(api, task, change):
     change(api, task)
 
     assert stale_names() == ["changed"]
 
 
-def test_a_task_that_a_fixture_changes_is_stale(task, tmp_path):
+def test_task_changed_by_a_fixture_is_stale(task, tmp_path):
     task.queue = "other"
     load([task], tmp_path)
 
     assert stale_names() == ["changed"]
 
 
-def test_where_beat_stood_is_kept(task):
+def test_change_keeps_the_columns_of_beat(task):
     Agenda.objects.update(failures=7, missed_count=8, timing_digest="digest")
 
     PeriodicTask.objects.update(queue="other")
@@ -244,7 +250,7 @@ def test_where_beat_stood_is_kept(task):
     assert (row.failures, row.missed_count, row.timing_digest) == (7, 8, "digest")
 
 
-def test_a_change_that_is_rolled_back_leaves_no_mark(task):
+def test_rolled_back_change_marks_no_task(task):
     with transaction.atomic():
         PeriodicTask.objects.update(queue="other")
         stored(name="new")
@@ -255,21 +261,23 @@ def test_a_change_that_is_rolled_back_leaves_no_mark(task):
     assert len(ids()) == 2
 
 
-# --- One that goes --------------------------------------------------------------------------
+# --- Deleted tasks --------------------------------------------------------------------------
 
 
 def prune(api: ContractClient) -> None:
-    sent(api.post(MANIFEST, {"version": 1, "periodic_tasks": [heartbeat(name="changed")]}))
-    sent(api.post(f"{MANIFEST}&prune=true", {"version": 1, "periodic_tasks": []}))
+    assert_succeeded(
+        api.post(MANIFEST, {"version": 1, "periodic_tasks": [heartbeat(name="changed")]})
+    )
+    assert_succeeded(api.post(f"{MANIFEST}&prune=true", {"version": 1, "periodic_tasks": []}))
 
 
 REMOVERS: dict[str, Writer] = {
-    "API DELETE": lambda api, task: sent(api.delete(f"{TASKS}{task.pk}/")),
-    "API batch": lambda api, task: sent(
+    "API DELETE": lambda api, task: assert_succeeded(api.delete(f"{TASKS}{task.pk}/")),
+    "API batch": lambda api, task: assert_succeeded(
         api.post(BATCH, {"operations": [{"op": "delete", "id": task.pk}]})
     ),
     "API manifest": lambda api, _: prune(api),
-    "admin": lambda _, task: in_admin(f"{task.pk}/delete/", post="yes"),
+    "admin": lambda _, task: post_to_admin(f"{task.pk}/delete/", post="yes"),
     "delete": lambda _, task: task.delete(),
     "delete of a query": lambda _, task: PeriodicTask.objects.filter(pk=task.pk).delete(),
     "raw DELETE": lambda _, task: (
@@ -281,7 +289,7 @@ REMOVERS: dict[str, Writer] = {
 
 
 @pytest.mark.parametrize("remove", REMOVERS.values(), ids=REMOVERS)
-def test_a_task_that_goes_leaves_the_agenda(api, task, remove):
+def test_deleted_task_has_no_agenda_row(api, task, remove):
     remove(api, task)
 
     assert ids() == [PeriodicTask.objects.get().pk]
@@ -289,8 +297,8 @@ def test_a_task_that_goes_leaves_the_agenda(api, task, remove):
 
 
 @IN_POSTGRES
-def test_a_truncated_table_leaves_the_agenda_empty(task):
-    # What is deferred to the commit would stand in the way.
+def test_truncated_table_empties_the_agenda(task):
+    # Constraints deferred to the commit would block the statement.
     run_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
     run_sql("TRUNCATE django_celery_beat_periodictask CASCADE")
@@ -299,7 +307,7 @@ def test_a_truncated_table_leaves_the_agenda_empty(task):
 
 
 @IN_SQLITE
-def test_a_row_that_replaces_another_keeps_its_place(task):
+def test_replaced_row_keeps_its_agenda_row(task):
     Agenda.objects.update(failures=7)
 
     run_sql(
@@ -312,7 +320,7 @@ def test_a_row_that_replaces_another_keeps_its_place(task):
     assert Agenda.objects.get(pk=task.pk).failures == 7
 
 
-def test_a_fixture_may_hold_the_agenda_itself(task, tmp_path):
+def test_fixture_with_agenda_rows_is_loaded(task, tmp_path):
     fixture = tmp_path / "all.json"
     call_command("dumpdata", "django_celery_beat", "scheduler_api.agenda", output=str(fixture))
     PeriodicTask.objects.all().delete()

@@ -1,4 +1,4 @@
-"""What beat does when its database, or its own code, fails; and what wakes it."""
+"""Beat with a failing database or a bug, and the events that wake it."""
 
 import threading
 from time import monotonic
@@ -13,19 +13,21 @@ from scheduler_api.scheduler.waker import Waker
 from scheduler_api.scheduler.watchdog import Watchdog
 from tests.scheduler.engines import NOON, SECOND, TestedEngine
 
-on_postgres = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no link")
+on_postgres = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="SQLite has no connection"
+)
 
 
 @pytest.fixture
 def beat(db: None, monkeypatch: Any) -> TestedEngine:
-    # It is the test's, with a transaction that is to be rolled back.
+    # It has the test's transaction, which is rolled back afterwards.
     monkeypatch.setattr(connections[DEFAULT_DB_ALIAS], "close", lambda: None)
     return TestedEngine()
 
 
 @pytest.fixture
-def waits(beat: TestedEngine, monkeypatch: Any) -> list[float]:
-    """How long beat has slept, without sleeping."""
+def sleeps(beat: TestedEngine, monkeypatch: Any) -> list[float]:
+    """Record the sleeps of beat in place of sleeping."""
     slept: list[float] = []
     monkeypatch.setattr(beat.engine.waker, "wait", slept.append)
     return slept
@@ -38,29 +40,25 @@ def failing(error: Exception) -> Any:
     return fail
 
 
-def test_without_a_database_it_tries_less_and_less_often_and_says_so_once(
-    beat, waits, monkeypatch, caplog
-):
+def test_database_outage_backs_off_and_is_logged_once(beat, sleeps, monkeypatch, caplog):
     pending_work = beat.engine.store.pending_work
     monkeypatch.setattr(beat.engine.store, "pending_work", failing(OperationalError("gone")))
 
     for _ in range(7):
         beat.engine.tick()
 
-    assert waits == [1, 2, 4, 8, 10, 10, 10]
+    assert sleeps == [1, 2, 4, 8, 10, 10, 10]
     assert caplog.text.count("The database does not answer: gone") == 1
 
     monkeypatch.setattr(beat.engine.store, "pending_work", pending_work)
     beat.engine.tick()
-    assert waits[-1] == 1
+    assert sleeps[-1] == 1
     assert caplog.text.count("The database answers again") == 1
 
 
 @pytest.mark.parametrize("cause", [errors.SerializationFailure, errors.DeadlockDetected,
                                    errors.LockNotAvailable])  # fmt: skip
-def test_what_only_came_in_anothers_way_is_done_again_at_once(
-    beat, waits, monkeypatch, caplog, cause
-):
+def test_transaction_conflict_is_retried_at_once(beat, sleeps, monkeypatch, caplog, cause):
     error = OperationalError("in the way")
     error.__cause__ = cause()
     monkeypatch.setattr(beat.engine.store, "pending_work", failing(error))
@@ -68,23 +66,23 @@ def test_what_only_came_in_anothers_way_is_done_again_at_once(
     beat.engine.tick()
     beat.engine.tick()
 
-    assert waits == [0.002, 0.002]
+    assert sleeps == [0.002, 0.002]
     assert "does not answer" not in caplog.text
 
 
-def test_a_fault_of_its_own_is_told_with_its_traceback_and_does_not_end_it(
-    beat, waits, monkeypatch, caplog
+def test_bug_in_a_tick_is_logged_with_its_traceback_and_beat_continues(
+    beat, sleeps, monkeypatch, caplog
 ):
     monkeypatch.setattr(beat.engine.store, "pending_work", failing(ZeroDivisionError("a mistake")))
 
     beat.engine.tick()
     beat.engine.tick()
 
-    assert waits == [1, 2]
+    assert sleeps == [1, 2]
     assert "ZeroDivisionError: a mistake" in caplog.text
 
 
-def test_it_shows_that_it_lives_and_takes_that_away_when_it_stops(beat):
+def test_heartbeat_is_written_and_deleted_at_the_stop(beat):
     beat.run()
     assert BeatHeartbeat.objects.get().ticked_at == NOON
 
@@ -128,7 +126,7 @@ def test_waker_woken_before_its_wait_ends_that_wait_alone():
 @pytest.mark.django_db(transaction=True)
 def test_waker_ends_its_wait_on_a_notification():
     waker = Waker()
-    waker.wait(0)  # it listens from here on
+    waker.wait(0)  # starts to listen
     with connection.cursor() as cursor:
         cursor.execute("NOTIFY scheduler_api_agenda")
     began = monotonic()
@@ -141,7 +139,7 @@ def test_waker_ends_its_wait_on_a_notification():
 
 @on_postgres
 @pytest.mark.django_db(transaction=True)
-def test_a_query_that_is_not_answered_is_given_up():
+def test_query_without_an_answer_is_aborted():
     watchdog = Watchdog(timeout_seconds=0.5)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
@@ -155,4 +153,4 @@ def test_a_query_that_is_not_answered_is_given_up():
     watchdog.close()
     connection.close()
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s)", [server])  # it sleeps on
+        cursor.execute("SELECT pg_terminate_backend(%s)", [server])  # its query goes on
