@@ -1,4 +1,4 @@
-"""What processes of this machine have used, as Linux tells it in /proc."""
+"""CPU time and memory of processes on this machine, read from Linux's /proc."""
 
 import os
 import platform
@@ -11,27 +11,27 @@ LISTENS = "0A"
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """Return the seconds of a core that processes have used, in steps of 10 ms."""
+    """Return the CPU seconds that processes have used, in steps of 10 ms."""
     return sum(map(cpu_seconds_of, pids))
 
 
 def cpu_seconds_of(pid: int) -> float:
     with suppress(OSError):
-        # The name before it, in brackets, may have spaces.
+        # Skip the process name: it is in brackets and may have spaces.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
     return 0.0
 
 
 def resident_mb(pid: int) -> float:
-    """Return the memory that a process has, in MB of 10⁶ bytes."""
+    """Return the resident memory of a process, in MB of 10⁶ bytes."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     [kilobytes] = [line.split()[1] for line in lines if line.startswith("VmRSS:")]
     return int(kilobytes) * 1024 / 1e6
 
 
 def listener(port: int) -> list[int]:
-    """Return the process that listens on a port of this machine, where that can be told."""
+    """Return the process that listens on a port of this machine, if it can be determined."""
     sockets = set()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
@@ -46,6 +46,6 @@ def listener(port: int) -> list[int]:
 
 
 def describe() -> str:
-    """Return the machine and the interpreter in a line."""
+    """Return a description of the machine and the interpreter."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return f"{os.cpu_count()} cores, {python}"

@@ -1,13 +1,13 @@
-"""Next slots of crontabs per second: ours beside cronsim, croniter and Celery's own crontab.
+"""Next slots of crontabs per second: ours compared with cronsim, croniter and Celery.
 
 Run from the root of the repository:
 
     python -m benchmarks.next_slots
 
-Each program is asked for the first slot after the same moments of the same crontabs. Ours and
-Celery's are made once, as beat does; croniter and cronsim hold a position, so a question makes a
-new one. Where a program gives up or answers otherwise (another rule where clocks change; day of
-month OR day of week) the question is left out for it, and counted in brackets. One core.
+Each program computes the first slot after the same times for the same crontabs. Our objects and
+Celery's are created once, as beat does; croniter and cronsim hold a position, so each query
+creates a new object. A query that a program cannot answer, or answers by another rule (for clock
+changes, or day of month OR day of week), is left out for it and counted in brackets. One core.
 """
 
 import platform
@@ -25,7 +25,7 @@ from scheduler_api.schedules.expression import parse_expression
 from scheduler_api.schedules.kinds import Crontab
 from scheduler_api.schedules.slots import next_slot
 
-Question = tuple[str, ZoneInfo, datetime]
+Query = tuple[str, ZoneInfo, datetime]
 Answer = Callable[[], datetime]
 Program = Callable[[str, ZoneInfo, datetime], Answer]
 
@@ -64,35 +64,35 @@ def main() -> None:
     python = f"{platform.python_implementation()} {platform.python_version()}"
     print(f"{python}, median of {RUNS} runs, next slots per second\n")
     print(f"{'':26}" + "".join(f"{name:>16}" for name in PROGRAMS))
-    everything: list[Question] = []
+    everything: list[Query] = []
     for name, (moments, zones, expressions) in CRONTABS.items():
-        questions = [
+        queries = [
             (expression, ZoneInfo(zone), moment)
             for expression in expressions
             for zone in zones
             for moment in moments
         ]
-        everything += questions
-        report(name, questions)
+        everything += queries
+        report(name, queries)
     report("all", everything)
 
 
-def report(name: str, questions: list[Question]) -> None:
-    cells = [f"{name} ({len(questions)})".ljust(26)]
+def report(name: str, queries: list[Query]) -> None:
+    cells = [f"{name} ({len(queries)})".ljust(26)]
     for program in PROGRAMS.values():
-        answers = [program(*question) for question in questions if is_right(program, question)]
-        left_out = len(questions) - len(answers)
+        answers = [program(*query) for query in queries if is_right(program, query)]
+        left_out = len(queries) - len(answers)
         rate = f"{per_second(answers):,.0f}" if answers else "-"
         cells.append(f"{rate}{f' (-{left_out})' if left_out else ''}".rjust(16))
     print("".join(cells))
 
 
-def is_right(program: Program, question: Question) -> bool:
+def is_right(program: Program, query: Query) -> bool:
     try:
-        answer = program(*question)()
+        answer = program(*query)()
     except (CroniterError, RuntimeError, StopIteration):
         return False
-    return answer.astimezone(UTC) == ours(*question)()
+    return answer.astimezone(UTC) == ours(*query)()
 
 
 def per_second(answers: list[Answer]) -> float:

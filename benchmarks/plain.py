@@ -1,7 +1,7 @@
-"""What REST framework gives for the same tables without further work, at `/plain/`.
+"""A plain REST framework view set for the same tables, at `/plain/`.
 
-It tells the columns that our API tells, the schedule included, and checks the same key. It does
-not tell what is computed: when a task runs next, and its schedule as a sentence.
+It serializes the columns that our API serializes, the schedule included, and checks the same key.
+It omits computed fields: the next run of a task, and its schedule in words.
 """
 
 from django.urls import include, path

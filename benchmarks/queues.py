@@ -1,4 +1,4 @@
-"""Queues of the running RabbitMQ: each durable, and gone at the end."""
+"""Queues of the running RabbitMQ: durable, and deleted at the end of a measurement."""
 
 import os
 from collections import Counter
@@ -15,37 +15,37 @@ from kombu import Connection, Exchange
 from kombu import Queue as Entity
 
 BROKER = os.environ.get("BROKER_URL") or "amqp://guest:guest@127.0.0.1:5672//"
-PATIENCE_SECONDS = 300
-PREFETCHED = 1000  # messages, without an acknowledgement
+DRAIN_TIMEOUT_SECONDS = 300
+PREFETCH_COUNT = 1000  # unacknowledged messages
 numbers = count(1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Queue:
-    """A queue, as Celery declares those of the project."""
+    """A queue, declared as Celery declares the queues of the project."""
 
     name: str
     channel: Any
 
     def depth(self) -> int:
-        """Return how many messages wait in it."""
+        """Return the number of waiting messages."""
         declared = self.channel.queue_declare(self.name, passive=True)
         return declared.message_count
 
     def ids(self) -> Counter[str]:
-        """Take all messages; return how often there was one of each task id."""
+        """Consume all messages; return the number of messages per task id."""
         ids: Counter[str] = Counter()
-        expected, patience = self.depth(), monotonic() + PATIENCE_SECONDS
+        expected, deadline = self.depth(), monotonic() + DRAIN_TIMEOUT_SECONDS
         with self.taking(lambda message: ids.update([message.headers["id"]])):
-            while ids.total() < expected and monotonic() < patience:
+            while ids.total() < expected and monotonic() < deadline:
                 with suppress(TimeoutError):
                     self.channel.connection.drain_events(timeout=1)
-        assert self.depth() == 0, "the queue does not end"
+        assert self.depth() == 0, "the queue still has messages"
         return ids
 
     @contextmanager
     def emptied(self) -> Iterator[Counter[str]]:
-        """Have all messages taken and acknowledged, as workers do; count their ids."""
+        """Consume and acknowledge all messages, as workers do; count their task ids."""
         ids: Counter[str] = Counter()
         is_over = Event()
 
@@ -55,7 +55,7 @@ class Queue:
 
         def take_all() -> None:
             with Connection(BROKER, heartbeat=0) as connection, connection.channel() as channel:
-                channel.basic_qos(0, PREFETCHED, a_global=False)
+                channel.basic_qos(0, PREFETCH_COUNT, a_global=False)
                 channel.basic_consume(self.name, callback=take)
                 while not is_over.is_set():
                     with suppress(TimeoutError):
@@ -71,7 +71,7 @@ class Queue:
 
     @contextmanager
     def taking(self, take: Any) -> Iterator[None]:
-        """Have each message given to `take` as it comes, while events are drained."""
+        """Call `take` with each message while events are drained."""
         tag = self.channel.basic_consume(self.name, no_ack=True, callback=take)
         try:
             yield
@@ -81,7 +81,7 @@ class Queue:
 
 @contextmanager
 def queue() -> Iterator[Queue]:
-    """Declare a queue of its own, with an exchange of its name."""
+    """Declare a new queue with an exchange of the same name."""
     name = f"benchmark-{os.getpid()}-{next(numbers)}"
     with Connection(BROKER, heartbeat=0) as connection:
         channel = connection.channel()

@@ -1,9 +1,9 @@
-"""The raw limit: py-amqp publishes one prebuilt message, again and again.
+"""The raw limit: py-amqp publishes one prebuilt message repeatedly.
 
     python -m benchmarks.raw QUEUE MESSAGES
 
-It prints how many seconds it took and how many of a core it used. The message is one of a
-periodic task, persistent; the channel is in confirm mode, and confirms are awaited per 1,000.
+It prints the elapsed seconds and the CPU seconds. The message is a persistent one of a periodic
+task; the channel is in confirm mode, and confirms are awaited in batches of 1,000.
 """
 
 import json
@@ -23,16 +23,16 @@ def main(queue: str, messages: int) -> None:
     with Connection(BROKER) as connection:
         channel = connection.channel()
         channel.confirm_select()
-        confirmed, beyond = 0, set()  # all up to this tag, and single ones
+        confirmed, beyond = 0, set()  # all tags up to this one, and single later ones
 
-        def note(tag: int, multiple: bool) -> None:
+        def record_ack(tag: int, multiple: bool) -> None:
             nonlocal confirmed, beyond
             if multiple:
                 confirmed, beyond = tag, {each for each in beyond if each > tag}
             else:
                 beyond.add(tag)
 
-        channel.events["basic_ack"].add(note)
+        channel.events["basic_ack"].add(record_ack)
         message = prebuilt()
         started, used = perf_counter(), process_time()
         for number in range(1, messages + 1):
@@ -44,7 +44,7 @@ def main(queue: str, messages: int) -> None:
 
 
 def prebuilt() -> amqp.Message:
-    """Return the message that Celery writes for a periodic task."""
+    """Return the message that Celery creates for a periodic task."""
     app = Celery(set_as_current=False)
     headers, properties, body, _ = app.amqp.as_task_v2(
         "00000000-0000-5000-8000-000000000000", "project.tasks.add", args=[1234567, 1], kwargs={}

@@ -1,4 +1,4 @@
-"""RedBeat: its Celery application, and in Redis the tasks that databases.py has in PostgreSQL."""
+"""RedBeat: its Celery application, and in Redis the tasks that databases.py puts in PostgreSQL."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from project.celery import app
 SCHEDULES = 100
 ROUND_TRIP = 1000
 A_DAY = timedelta(days=1)
-PATIENCE_SECONDS = 60
+START_TIMEOUT_SECONDS = 60
 numbers = count(1)
 
 app.conf.redbeat_redis_url = REDIS
@@ -27,9 +27,9 @@ app.conf.redbeat_key_prefix = os.environ.get("REDBEAT_KEY_PREFIX", "benchmark:")
 
 @contextmanager
 def entries(tasks: int, *, every: float | None = None) -> Iterator[Mapping[str, str]]:
-    """Store so many entries that are due, on 200 schedules, or each `every` so many seconds.
+    """Store due entries on 200 schedules, or with an interval of `every` seconds.
 
-    Yield what its beat needs in the environment.
+    Yield the environment variables for its beat.
     """
     prefix = f"benchmark-{os.getpid()}-{next(numbers)}:"
     client = Redis.from_url(REDIS)
@@ -43,7 +43,7 @@ def entries(tasks: int, *, every: float | None = None) -> Iterator[Mapping[str, 
 
 
 def store(client: Redis, prefix: str, tasks: int, every: float | None) -> None:
-    """Store what RedBeatSchedulerEntry.save does, many at once."""
+    """Store the same data as RedBeatSchedulerEntry.save, for many entries at once."""
     frequent = [schedule(timedelta(minutes=60 + number), app=app) for number in range(SCHEDULES)]
     hourly = [crontab(minute=number % 60, app=app) for number in range(SCHEDULES)]
     last_run_at, due_at = datetime.now(UTC) - A_DAY, time()
@@ -75,9 +75,9 @@ def store(client: Redis, prefix: str, tasks: int, every: float | None) -> None:
 
 
 def await_start(prefix: str) -> None:
-    """Wait until RedBeat has its lock: it then takes up what is due."""
+    """Wait until RedBeat has its lock: then it starts to send due tasks."""
     client = Redis.from_url(REDIS)
-    patience = monotonic() + PATIENCE_SECONDS
+    deadline = monotonic() + START_TIMEOUT_SECONDS
     while not client.exists(f"{prefix}:lock"):
-        assert monotonic() < patience, "RedBeat does not come"
+        assert monotonic() < deadline, "RedBeat has not started"
         sleep(0.005)

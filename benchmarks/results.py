@@ -1,4 +1,4 @@
-"""What was measured: as tables of Markdown, and as JSON that the plots are drawn from."""
+"""Results of the benchmarks: as Markdown tables, and as JSON for the plots."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -12,19 +12,19 @@ FOLDER = Path(__file__).parent / "results"
 
 
 def save(name: str, results: Any) -> None:
-    """Keep results under a name, with the day and the machine."""
+    """Store results under a name, with the day and the machine."""
     FOLDER.mkdir(exist_ok=True)
     whole = {"day": f"{datetime.now(UTC):%Y-%m-%d}", "machine": describe(), "results": results}
     (FOLDER / f"{name}.json").write_text(json.dumps(whole, indent=1) + "\n")
 
 
 def kept(name: str) -> Any:
-    """Return what was kept under a name: `day`, `machine` and `results`."""
+    """Return the stored results of a name: `day`, `machine` and `results`."""
     return json.loads((FOLDER / f"{name}.json").read_text())
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table of Markdown, all but the first column to the right."""
+    """Print a Markdown table with all columns but the first aligned to the right."""
     print(f"\n| {' | '.join(head)} |")
     print(f"|---|{'--:|' * (len(head) - 1)}")
     for row in rows:
@@ -33,7 +33,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def shown(value: object) -> str:
-    """Return a number with as many digits as tell something; nothing for None."""
+    """Return a number with its significant digits; an empty string for None."""
     if value is None:
         return ""
     if not isinstance(value, float):

@@ -1,4 +1,4 @@
-"""A tap between a client and PostgreSQL, which counts what the client asks."""
+"""A proxy between a client and PostgreSQL that counts the client's queries."""
 
 import socket
 import threading
@@ -9,12 +9,12 @@ from urllib.parse import urlsplit, urlunsplit
 # Frontend messages: a simple query, and the execution of a prepared or parsed one.
 QUERY, EXECUTE = ord("Q"), ord("E")
 CHUNK = 1 << 16
-# What is encrypted cannot be counted.
+# Encrypted queries cannot be counted.
 PLAIN = {"PGSSLMODE": "disable", "PGGSSENCMODE": "disable"}
 
 
 class Tap:
-    """Counts queries, BEGIN and COMMIT among them, of all who connect to `url`."""
+    """Counts the queries of all clients of `url`, BEGIN and COMMIT included."""
 
     def __init__(self, server: str) -> None:
         parts = urlsplit(server)
@@ -41,7 +41,7 @@ class Tap:
                     threading.Thread(target=work, args=(client, server), daemon=True).start()
 
     def _forward(self, client: socket.socket, server: socket.socket) -> None:
-        left = -1  # bytes of the message that has begun; the first one has no type
+        left = -1  # bytes left of the current message; the first message has no type
         head = b""
         with suppress(OSError):
             while data := client.recv(CHUNK):

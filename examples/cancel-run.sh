@@ -1,5 +1,5 @@
 #!/bin/sh
-# End a run: one that waits never starts, and the process of one that runs is ended.
+# Cancel a run: a waiting run never starts, and the process of a running one is terminated.
 # Usage: cancel-run.sh RUN
 set -eu
 api=${SCHEDULER_URL:-http://127.0.0.1:8000}/api/v1

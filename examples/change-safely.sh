@@ -1,5 +1,5 @@
 #!/bin/sh
-# Change the schedule of a periodic task, but only as it was read: nobody else's change is lost.
+# Change the schedule of a periodic task unless it has changed since it was read.
 # Usage: change-safely.sh NAME EXPRESSION, such as "0 6 * * *"
 set -eu
 api=${SCHEDULER_URL:-http://127.0.0.1:8000}/api/v1
@@ -11,7 +11,7 @@ id=$(curl -fsS -H "$auth" -G "$api/periodic-tasks/" --data-urlencode "name=$1" |
 etag=$(curl -fsS -H "$auth" -o /dev/null -D - "$api/periodic-tasks/$id/" |
   sed -n 's/^[Ee][Tt][Aa][Gg]: //p' | tr -d '\r')
 
-# Here you would look at it and decide. Whoever changes it meanwhile makes this a 412.
+# Inspect the task and decide here. A change made in the meantime results in a 412.
 status=$(curl -sS -H "$auth" -H "$json" -H "If-Match: $etag" -X PATCH "$api/periodic-tasks/$id/" \
   -o /dev/null -w '%{http_code}' \
   -d '{"schedule": {"type": "crontab", "expression": "'"$2"'", "timezone": "Europe/Berlin"}}')

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Create a periodic task on a crontab, by the wall clock of a time zone.
-# A name can be taken once: the second time this is refused with 409 (see deploy-by-name.sh).
+# Create a periodic task on a crontab, in the wall-clock time of a time zone.
+# Names are unique: a second call is refused with 409 (see deploy-by-name.sh).
 set -eu
 api=${SCHEDULER_URL:-http://127.0.0.1:8000}/api/v1
 auth="Authorization: Bearer ${SCHEDULER_KEY:?the API key}"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Have a task run once, in a week, and never twice, however often this is sent for one order:
-# the network may fail after the request was carried out.
+# Schedule a task to run once, in a week. The request can be sent again for the same order without
+# a second effect, since the network may fail after the service has processed it.
 # Usage: create-once.sh ORDER
 set -eu
 api=${SCHEDULER_URL:-http://127.0.0.1:8000}/api/v1
@@ -8,7 +8,7 @@ auth="Authorization: Bearer ${SCHEDULER_KEY:?the API key}"
 json="Content-Type: application/json"
 
 at=$(python3 -c 'from datetime import *; print((datetime.now(timezone.utc) + timedelta(days=7)).date())')
-# A day long, the same key with the same body is answered as it was the first time.
+# For a day, a request with the same key and body gets the first answer again.
 curl -fsS --retry 5 --retry-connrefused -D - -H "$auth" -H "$json" \
   -H "Idempotency-Key: reminder-$1-$at" "$api/periodic-tasks/" -d '{
   "name": "Reminder of order '"$1"'",

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Hear of runs that fail, by webhook: make one, have it called once, and print its secret.
+# Create a webhook for failed runs, print its secret, and send it a ping.
 # Usage: create-webhook.sh NAME URL [LABELS], as in: create-webhook.sh Alerts https://… team=billing
 set -eu
 api=${SCHEDULER_URL:-http://127.0.0.1:8000}/api/v1
@@ -12,7 +12,7 @@ events = ["run.failed", "run.recovered", "run.lost", "run.missed", "periodic_tas
 print(json.dumps({"name": name, "url": url, "label": label, "events": events}))' "$1" "$2" "${3:-}")
 made=$(curl -fsS -H "$auth" -H "$json" "$api/webhooks/" -d "$body")
 
-# Its secret is told in this answer, and never again: give it to the receiver.
+# Only this answer contains the secret: give it to the receiver.
 printf '%s' "$made" | python3 -c 'import json, sys; print(json.load(sys.stdin)["secret"])'
 
 id=$(printf '%s' "$made" | python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])')

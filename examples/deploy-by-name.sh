@@ -1,6 +1,6 @@
 #!/bin/sh
-# Say how a periodic task is to be, from a script that each deployment runs: the first time it is
-# created, then replaced, and where it is as it should be nothing changes.
+# Create or replace a periodic task by its name, from a script that runs in each deployment. If the
+# stored task already matches, nothing changes.
 set -eu
 api=${SCHEDULER_URL:-http://127.0.0.1:8000}/api/v1
 auth="Authorization: Bearer ${SCHEDULER_KEY:?the API key}"

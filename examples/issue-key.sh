@@ -1,6 +1,6 @@
 #!/bin/sh
-# Make an account for a service, and print a key for it: it may read and write periodic tasks of
-# its own, run them, and see what came of it. Asks for the key of an admin.
+# Create an account for a service, and print an API key for it. The account may read and write its
+# own periodic tasks, run them, and read its runs. This requires the key of an administrator.
 # Usage: issue-key.sh SERVICE
 set -eu
 api=${SCHEDULER_URL:-http://127.0.0.1:8000}/api/v1
@@ -12,6 +12,6 @@ account=$(curl -fsS -H "$auth" -H "$json" "$api/service-accounts/" -d '{
   "scopes": ["periodic-tasks:read", "periodic-tasks:write", "runs:read", "runs:write", "tasks:read"]
 }' | python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])')
 
-# The key is told in this answer, and never again.
+# Only this answer contains the key.
 curl -fsS -H "$auth" -H "$json" "$api/api-keys/" -d "{\"service_account\": $account}" |
   python3 -c 'import json, sys; print(json.load(sys.stdin)["key"])'

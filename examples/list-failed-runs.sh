@@ -1,5 +1,5 @@
 #!/bin/sh
-# List the newest runs that did not do their work, one per line: when, which, state and reason.
+# List the latest runs that did not succeed, one per line: time, name, state, reason and id.
 set -eu
 api=${SCHEDULER_URL:-http://127.0.0.1:8000}/api/v1
 auth="Authorization: Bearer ${SCHEDULER_KEY:?the API key}"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# List the workers: which live, which version of the code each has, and which queues it serves.
+# List the workers, one per line: name, state, version of the code, and queues.
 set -eu
 api=${SCHEDULER_URL:-http://127.0.0.1:8000}/api/v1
 auth="Authorization: Bearer ${SCHEDULER_KEY:?the API key}"

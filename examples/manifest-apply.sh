@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make the periodic tasks of your account what a file says: show the plan, then carry out just that.
+# Apply a manifest file to the periodic tasks of your account: print the plan, then apply it.
 # Usage: manifest-apply.sh FILE
 set -eu
 api=${SCHEDULER_URL:-http://127.0.0.1:8000}/api/v1
@@ -12,7 +12,7 @@ curl -fsS -D "$headers" -H "$auth" -H "Content-Type: application/yaml" --data-bi
   "$api/manifest/?mode=plan&prune=true" | python3 -m json.tool
 etag=$(sed -n 's/^[Ee][Tt][Aa][Gg]: //p' "$headers" | tr -d '\r')
 
-# If anything has changed since the plan, this is refused with 412.
+# If any periodic task has changed since the plan, the request is refused with 412.
 echo "Applied:"
 curl -fsS -H "$auth" -H "Content-Type: application/yaml" -H "If-Match: $etag" \
   --data-binary "@$1" "$api/manifest/?mode=apply&prune=true" | python3 -m json.tool

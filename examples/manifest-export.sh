@@ -1,5 +1,5 @@
 #!/bin/sh
-# Write all periodic tasks of your account as YAML, to be kept in git.
+# Export all periodic tasks of your account as YAML, for version control.
 # Usage: manifest-export.sh > periodic-tasks.yaml
 set -eu
 api=${SCHEDULER_URL:-http://127.0.0.1:8000}/api/v1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Pause all periodic tasks with a label, in one transaction: all of them, or none.
+# Pause all periodic tasks with a label in one transaction: all or none.
 # Usage: pause-by-label.sh LABEL, such as team=billing
 set -eu
 api=${SCHEDULER_URL:-http://127.0.0.1:8000}/api/v1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Pause a periodic task while a command runs, such as a migration of what it works on.
+# Pause a periodic task while a command runs, for example a migration of its data.
 # Usage: pause-while.sh NAME COMMAND...
 set -eu
 api=${SCHEDULER_URL:-http://127.0.0.1:8000}/api/v1
@@ -10,7 +10,7 @@ id=$(curl -fsS -H "$auth" -G "$api/periodic-tasks/" --data-urlencode "name=$1" |
   python3 -c 'import json, sys; print(json.load(sys.stdin)["results"][0]["id"])')
 shift
 
-# After an hour it resumes by itself, whatever has become of this script.
+# The pause ends after an hour at the latest, even if this script is killed.
 until=$(python3 -c 'from datetime import *; print((datetime.now(timezone.utc) + timedelta(hours=1)).isoformat())')
 curl -fsS -H "$auth" -H "$json" "$api/periodic-tasks/$id/pause/" \
   -d '{"until": "'"$until"'", "note": "pause-while.sh"}' > /dev/null

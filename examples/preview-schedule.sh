@@ -1,5 +1,5 @@
 #!/bin/sh
-# Show when a crontab would be due, before anything is stored: also what clock changes do to it.
+# Preview the slots of a crontab and its rule for clock changes, without storing it.
 # Usage: preview-schedule.sh EXPRESSION ZONE, such as "30 2 * * *" Europe/Berlin
 set -eu
 api=${SCHEDULER_URL:-http://127.0.0.1:8000}/api/v1

@@ -1,8 +1,8 @@
-"""The Python client that `make client` generates: create, run now, wait, and take a refusal.
+"""Use the Python client that `make client` generates: create, run, wait, and handle a refusal.
 
     PYTHONPATH=client .venv/bin/python examples/python_client.py
 
-It is called with `SCHEDULER_URL` and `SCHEDULER_KEY`, as the scripts here are.
+It reads `SCHEDULER_URL` and `SCHEDULER_KEY`, as the other scripts here do.
 """
 
 import os
@@ -25,10 +25,10 @@ from scheduler_api_client.models import (
 client = AuthenticatedClient(
     base_url=os.environ.get("SCHEDULER_URL", "http://127.0.0.1:8000"),
     token=os.environ["SCHEDULER_KEY"],
-    timeout=httpx.Timeout(60),  # longer than an answer waits for a run
+    timeout=httpx.Timeout(60),  # longer than the 30 s of wait=30
 )
 
-# Say how a periodic task is to be.
+# Create or replace a periodic task by its name.
 every_hour = InlineIntervalRequest(type_="interval", every=1, period="hours")
 task = put_periodic_task_by_name.sync(
     "Hourly sum",
@@ -46,12 +46,12 @@ while isinstance(run, WholeRun) and run.state in {"pending", "queued", "running"
 assert isinstance(run, WholeRun), run
 print(f"{run.state}: {run.result}")
 
-# What failed lately?
+# List failed runs.
 failed = list_runs.sync(client=client, state=["failed", "lost"])
 assert isinstance(failed, PaginatedRunList), failed
 print(f"{len(failed.results)} runs failed")
 
-# A refusal is a Problem, with a code that never changes, and each mistake with its place.
+# A refusal is a Problem: its code never changes, and its errors point at the mistakes.
 refusal = create_periodic_task.sync(
     client=client,
     body=PeriodicTaskRequest(

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sum up the last day, a line per task: how many runs, how many of them not well, p95 of both times.
+# Print statistics of the last day, one line per task: runs, failures, p95 of duration and lateness.
 set -eu
 api=${SCHEDULER_URL:-http://127.0.0.1:8000}/api/v1
 auth="Authorization: Bearer ${SCHEDULER_KEY:?the API key}"

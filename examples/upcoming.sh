@@ -1,5 +1,6 @@
 #!/bin/sh
-# Tell what is due next, of all periodic tasks with a label: upcoming.sh team=billing
+# List the next slots of all periodic tasks with a label.
+# Usage: upcoming.sh LABEL, such as team=billing
 set -eu
 api=${SCHEDULER_URL:-http://127.0.0.1:8000}/api/v1
 auth="Authorization: Bearer ${SCHEDULER_KEY:?the API key}"

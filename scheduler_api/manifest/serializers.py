@@ -66,7 +66,7 @@ class ManifestSerializer(StrictSerializer):
 
 
 class ManifestChangeSerializer(serializers.Serializer[Any]):
-    """A periodic task whose stored fields differ from the manifest."""
+    """A periodic task with stored fields that differ from the manifest."""
 
     name = serializers.CharField(help_text="Name of the periodic task.")
     before = serializers.DictField(help_text="The fields that differ, with their stored values.")

@@ -1,4 +1,4 @@
-"""Workers that announce tasks whose code this process does not have."""
+"""Workers that announce tasks without their code in this process."""
 
 import inspect
 from collections.abc import Callable

@@ -53,8 +53,8 @@ def test_shortest_spacing_of_intervals_solar_and_clocked_schedules(schedule, spa
         ("0 0,23 * * mon,thu", 23 * HOUR),
         ("0 0,23 31 * *", 23 * HOUR),
         ("0 0,23 31,1 * *", HOUR),
-        ("0 0,23 28,1 2,3 *", HOUR),  # in a year whose February has 28 days
-        ("0 0,23 29,1 2,3 *", HOUR),  # in one whose February has 29
+        ("0 0,23 28,1 2,3 *", HOUR),  # in a year with 28 days in February
+        ("0 0,23 29,1 2,3 *", HOUR),  # in a leap year
         ("0 0,23 30,1 4,6 *", 23 * HOUR),
         ("30 7 * * *", DAY),
         ("30 7 * * mon", 7 * DAY),

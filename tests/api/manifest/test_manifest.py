@@ -322,10 +322,10 @@ def test_prune_without_the_delete_scope_is_refused(db):
 
 
 def test_manifest_without_a_key_is_refused(db):
-    nobody = ContractClient()
+    anonymous = ContractClient()
 
-    assert refusal(nobody.get(MANIFEST)) == (401, "not_authenticated")
-    assert refusal(send_manifest(nobody, heartbeat())) == (401, "not_authenticated")
+    assert refusal(anonymous.get(MANIFEST)) == (401, "not_authenticated")
+    assert refusal(send_manifest(anonymous, heartbeat())) == (401, "not_authenticated")
 
 
 def test_apply_records_each_change_in_the_audit_log(api):
