@@ -148,7 +148,7 @@ def test_upcoming_of_all_may_start_later(api, many):
     pages = walk(api, after=after.isoformat(), until=until.isoformat(), page_size=500)
 
     assert cursors(pages) == expected_slots(after=after, until=until)
-    assert pages[-1][-1]["due_at"] == "2027-06-01T13:00:00Z", "the end is part of it"
+    assert pages[-1][-1]["due_at"] == "2027-06-01T13:00:00Z", "the range includes its end"
 
 
 def test_upcoming_of_all_includes_unplanned_changes(api):
@@ -202,7 +202,7 @@ def test_upcoming_of_all_continues_after_a_pause(api, is_planned):
 
 
 def test_upcoming_of_all_lists_a_task_changed_during_the_request_once(api, monkeypatch):
-    """It is plan_all when the first query is sent, and changed before the second."""
+    """The task is planned at the first query, and changed before the second."""
     every(600)
     plan_all()
     twice = [PeriodicTask.objects.select_related("interval", "managed", "agenda").get()] * 2
@@ -232,7 +232,7 @@ def test_upcoming_of_all_shows_the_next_attempt_of_a_failed_task(api):
 
 def test_upcoming_of_all_skips_an_invalid_row(api):
     invalid, _ = IntervalSchedule.objects.get_or_create(every=5, period="fortnights")
-    stored(name="Spoilt", interval=invalid)
+    stored(name="Invalid", interval=invalid)
     every(60)
 
     for _ in range(2):
