@@ -4,15 +4,17 @@ import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.faults.overlapping import Make, Overlapping, trials
+from tests.distribution import group_of
+from tests.faults.overlapping import Make, Overlapping, arms_of, trials
 from tests.faults.servers import Missing
 from tests.faults.site import Site
-from tests.faults.table import table
+from tests.faults.table import rows, table
 from tests.faults.trial import OUTCOMES
-from tests.services import do_without
+from tests.services import skip_or_fail
 
 TIMEOUT_SECONDS = 3600
 HERE = Path(__file__).parent
@@ -21,10 +23,15 @@ SEEDS = [int(seed) for seed in (os.environ.get("FAULT_SEEDS") or "1").split(",")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "calm: a fault that leaves the servers alone")
+    config.addinivalue_line("markers", "control: runs the stock arm in `make test`, too")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the calm ones first: nothing else is to run meanwhile. All may take their time."""
+    """Put the calm tests first, and give all tests of faults a longer timeout.
+
+    One process runs all calm tests, which overlap, and another one those that harm the servers:
+    each process has servers of its own.
+    """
     mine = [number for number, item in enumerate(items) if HERE in item.path.parents]
     ordered = sorted(
         (items[number] for number in mine), key=lambda item: not item.get_closest_marker("calm")
@@ -32,19 +39,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for number, item in zip(mine, ordered, strict=True):
         items[number] = item
         item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
-        if isinstance(item, pytest.Function) and overlaps(item):
+        assert is_calm(item) == (group_of(item.nodeid) == "calm faults"), item
+        if is_calm(item):
             item.fixturenames.append("overlapping")
 
 
-def overlaps(item: pytest.Item) -> bool:
-    """Tell whether a test runs in a thread; not where each process has but some of them."""
-    return "PYTEST_XDIST_WORKER" not in os.environ and bool(item.get_closest_marker("calm"))
+def is_calm(item: pytest.Item) -> bool:
+    return bool(item.get_closest_marker("calm"))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Wait for a calm test, rather than call it."""
-    if not overlaps(pyfuncitem):
+    if not is_calm(pyfuncitem):
         return None
     overlapping: Overlapping = pyfuncitem.funcargs["overlapping"]
     overlapping.wait_for(pyfuncitem)
@@ -57,7 +64,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     try:
         site = Site(tmp_path_factory.mktemp("faults"))
     except Missing as missing:
-        do_without(str(missing))
+        skip_or_fail(str(missing))
     try:
         site.start()
         yield site
@@ -84,13 +91,29 @@ def chance(seed: int) -> random.Random:
 
 
 @pytest.fixture
-def trial(site: Site, seed: int) -> Iterator[Make]:
-    """Return what makes a trial; it ends with the test."""
-    with trials(site, seed) as make:
+def trial(site: Site, seed: int, request: pytest.FixtureRequest) -> Iterator[Make]:
+    """A function that makes a trial, which ends with the test."""
+    with trials(site, seed, arms=arms_of(request.node)) as make:
         yield make
 
 
+# --- The table --------------------------------------------------------------------------------
+
+# The rows of processes of xdist, which print nothing themselves.
+ROWS_OF_PROCESSES: list[list[str]] = []
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["outcomes"] = rows(OUTCOMES)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    ROWS_OF_PROCESSES.extend(getattr(node, "workeroutput", {}).get("outcomes", []))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if OUTCOMES:
+    if found := rows(OUTCOMES) + ROWS_OF_PROCESSES:
         terminalreporter.section("faults")
-        terminalreporter.write_line(table(OUTCOMES))
+        terminalreporter.write_line(table(found))

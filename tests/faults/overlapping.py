@@ -37,7 +37,7 @@ class Overlapping:
     def run(self, item: pytest.Function) -> None:
         """Call a test with what fixtures would give it."""
         given = dict(item.callspec.params)
-        with trials(self.site, given["seed"]) as make:
+        with trials(self.site, given["seed"], arms=arms_of(item)) as make:
             given |= {"trial": make, "chance": random.Random(given["seed"])}
             names = inspect.signature(item.obj).parameters
             item.obj(**{name: given[name] for name in names})
@@ -50,13 +50,25 @@ class Overlapping:
         self.pool.shutdown(cancel_futures=True)
 
 
+def arms_of(item: pytest.Item) -> list[str]:
+    """Return the names of the arms that a test runs.
+
+    `make faults` runs the stock arm of all faults, `make test` of those marked `control`: a few
+    show as well that the checker sees what is wrong. FAULT_ARMS names the arms of all.
+    """
+    if names := os.environ.get("FAULT_ARMS"):
+        return names.split(",")
+    has_control = SCALE > 1 or item.get_closest_marker("control")
+    return ["ours", "stock"] if has_control else ["ours"]
+
+
 @contextmanager
-def trials(site: Site, seed: int) -> Iterator[Make]:
-    """Give what makes trials, and end them."""
+def trials(site: Site, seed: int, *, arms: list[str]) -> Iterator[Make]:
+    """Yield a function that makes trials, and end these trials afterwards."""
     made: list[Trial] = []
 
     def make(fault: str) -> Trial:
-        made.append(Trial(site, fault, seed))
+        made.append(Trial(site, fault, seed, arms=arms))
         return made[-1]
 
     try:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.ports import free_port
-from tests.services import ask_broker, ask_postgres
+from tests.services import connect_to_broker, connect_to_postgres
 
 START_SECONDS = 180  # on a machine that has much else to do
 # PostgreSQL does not run as root.
@@ -103,7 +103,7 @@ class Postgres(Server):
     """A PostgreSQL with one user, `postgres`, whom it trusts."""
 
     name = "postgres"
-    ask = staticmethod(ask_postgres)
+    ask = staticmethod(connect_to_postgres)
 
     def __init__(self) -> None:
         self.bin = find("initdb", "usr/lib/postgresql/*/bin/initdb").parent
@@ -168,7 +168,7 @@ class RabbitMQ(Server):
     """A RabbitMQ node of our own, with its own name server of Erlang."""
 
     name = "rabbitmq"
-    ask = staticmethod(ask_broker)
+    ask = staticmethod(connect_to_broker)
 
     def __init__(self) -> None:
         self.bin = find("rabbitmq-server", "usr/lib/rabbitmq/bin/rabbitmq-server").parent

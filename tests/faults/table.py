@@ -27,14 +27,18 @@ HEAD = [
 ]
 
 
-def table(outcomes: Iterable[Outcome]) -> str:
+def table(rows: list[list[str]]) -> str:
     """Return a table in Markdown, a line per fault, seed and arm."""
-    rows = [HEAD, ["--"] * 3 + ["--:"] * (len(HEAD) - 3), *sorted(map(row, outcomes))]
-    widths = [max(len(line[number]) for line in rows) for number in range(len(HEAD))]
+    lines = [HEAD, ["--"] * 3 + ["--:"] * (len(HEAD) - 3), *sorted(rows)]
+    widths = [max(len(line[number]) for line in lines) for number in range(len(HEAD))]
     return "\n".join(
         f"| {' | '.join(word.ljust(width) for word, width in zip(line, widths, strict=True))} |"
-        for line in rows
+        for line in lines
     )
+
+
+def rows(outcomes: Iterable[Outcome]) -> list[list[str]]:
+    return [row(outcome) for outcome in outcomes]
 
 
 def row(outcome: Outcome) -> list[str]:

@@ -5,7 +5,7 @@ import pytest
 from tests.faults.overlapping import Make
 from tests.faults.trial import SECOND
 
-pytestmark = pytest.mark.calm
+pytestmark = [pytest.mark.calm, pytest.mark.control]
 
 
 def test_nothing_is_wrong(trial: Make) -> None:

@@ -33,6 +33,7 @@ PLACES = {
 }
 
 
+@pytest.mark.control
 def test_at_random(trial: Make, chance: random.Random) -> None:
     killed = trial("01 kill -9 at random")
     killed.start()

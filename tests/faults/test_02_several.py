@@ -6,7 +6,7 @@ from tests.faults.overlapping import Make
 from tests.faults.processes import wait_until
 from tests.faults.trial import SCALE, Trial, scaled
 
-pytestmark = pytest.mark.calm
+pytestmark = [pytest.mark.calm, pytest.mark.control]
 
 # In a claim that is not committed; between a commit and the messages.
 IN_A_CLAIM = "scheduler_api.scheduler.postgres_store:PostgresStore.write_claim:after:1:STOP"

@@ -1,9 +1,12 @@
 """RabbitMQ restarts, and crashes."""
 
+import pytest
+
 from tests.faults.overlapping import Make
 from tests.faults.trial import scaled
 
 
+@pytest.mark.control
 def test_the_broker_is_restarted_and_killed(trial: Make) -> None:
     restarted = trial("03 RabbitMQ restarted, and killed")
     restarted.start()

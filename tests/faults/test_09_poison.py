@@ -11,7 +11,7 @@ from tests.faults.arm import Arm
 from tests.faults.overlapping import Make
 from tests.faults.processes import wait_until
 
-pytestmark = pytest.mark.calm
+pytestmark = [pytest.mark.calm, pytest.mark.control]
 
 CRONTAB = {"minute": "*", "hour": "*", "day_of_month": "*", "month_of_year": "*"}
 CRONTAB |= {"day_of_week": "*", "timezone": "UTC"}

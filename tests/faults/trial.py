@@ -3,7 +3,7 @@
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,6 @@ from tests.faults.site import Site
 SECOND = timedelta(seconds=1)
 # How much more of everything `make faults` does.
 SCALE = float(os.environ.get("FAULT_SCALE") or 1)
-ARMS = (os.environ.get("FAULT_ARMS") or "ours,stock").split(",")
 LEAD = 2.5 * SECOND
 PATIENCE_SECONDS = 25
 QUIET_SECONDS = 1.5
@@ -45,10 +44,10 @@ def scaled(number: int) -> int:
 class Trial:
     """The arms of one fault."""
 
-    def __init__(self, site: Site, fault: str, seed: int) -> None:
+    def __init__(self, site: Site, fault: str, seed: int, *, arms: Iterable[str]) -> None:
         self.site, self.fault, self.seed = site, fault, seed
         mark = f"{fault[:2]}-{next(NUMBERS)}"
-        self.arms = [Arm(site, name, mark=mark) for name in ARMS]
+        self.arms = [Arm(site, name, mark=mark) for name in arms]
         self.reports: dict[str, Report] = {}
 
     def each(self, do: Callable[[Arm], object]) -> None:
