@@ -6,10 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test faults bench lint format lock schema client clean
+.PHONY: help up test fuzz faults bench lint format lock schema client clean
 
 # What only looks at the project keeps its traces away from the data of `make up`.
-test faults bench lint schema: export DATA_DIR := $(CURDIR)/$(VENV)/scratch
+test fuzz faults bench lint schema: export DATA_DIR := $(CURDIR)/$(VENV)/scratch
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -17,14 +17,32 @@ help: ## list what there is
 up: $(VENV)/.installed ## install, migrate and run the API, beat and a worker; Ctrl-C stops them
 	@$(BIN)/python -m project.embedded.up
 
-# A file of tests stays in one process: what it starts serves all of it. The faults are by
-# themselves: when something happens is what they judge.
-PYTEST_ON_ALL_CORES = -n auto --dist loadfile --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest --durations=40
+PYTEST_ON_POSTGRESQL = $(BIN)/python -m tests.services --durations=40
+# tests/distribution.py says which tests stay in one process, and which start first.
+SPREAD = --dist loadfile --no-loadscope-reorder
 
-test: $(VENV)/.installed-dev ## run all tests, then once more on PostgreSQL those that meet a database
-	$(BIN)/python -m pytest $(PYTEST_ON_ALL_CORES) --ignore tests/faults
-	$(BIN)/python -m pytest tests/faults
-	$(BIN)/python -m tests.services $(PYTEST_ON_ALL_CORES) tests/api tests/runs tests/scheduler tests/worker
+# Most journeys wait, so there are more processes than cores. The faults run by themselves: other
+# load would change the times that they check.
+test: export SPLIT_DATABASES := 1
+test: $(VENV)/.installed-dev ## run all tests; those that use the database on PostgreSQL if it answers
+	$(PYTEST_ON_POSTGRESQL) -n auto $(SPREAD) tests/api tests/runs tests/scheduler tests/worker
+	$(PYTEST) -n 4 $(SPREAD) --ignore tests/faults
+	$(PYTEST) -n 2 $(SPREAD) tests/faults
+	FAST_PATHS=0 $(PYTEST_ON_POSTGRESQL) -n auto $(SPREAD) $(WITH_FAST_PATHS)
+
+# The tests of what has a fast and an ordinary version.
+WITH_FAST_PATHS = tests/broker tests/worker tests/scheduler/test_engine.py tests/api/http/test_rows.py \
+	tests/api/http/test_reading.py tests/api/periodic_tasks/test_list.py tests/api/runs/test_list.py
+
+# `make test` always tries the same examples and requests; this tries others. FUZZ_SEED repeats them.
+fuzz: export FUZZ_SEED := $(or $(FUZZ_SEED),$(shell date +%s))
+fuzz: $(VENV)/.installed-dev ## try random examples, requests and faults; FUZZ_SEED repeats a run
+	@echo "To repeat this run: make fuzz FUZZ_SEED=$(FUZZ_SEED)"
+	$(PYTEST) -n auto $(SPREAD) -m hypothesis --hypothesis-profile=random --hypothesis-seed=$(FUZZ_SEED) \
+		--ignore tests/faults
+	$(PYTEST_ON_POSTGRESQL) -n auto $(SPREAD) $(wildcard tests/contract/test_fuzzing_*.py)
+	FAULT_SEEDS=$(FUZZ_SEED) FAULT_SCALE=2 $(PYTEST) tests/faults/test_13_at_random.py
 
 faults: export FAULT_SEEDS ?= 1,2,3
 faults: export FAULT_SCALE ?= 8

@@ -7,12 +7,19 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from hypothesis import settings as hypothesis_settings
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from tests.canaries import LOGS, Secrets, found_in_test_database, make_canary, secret_part
 from tests.client import ContractClient
 
-pytest_plugins = ["tests.processes", "tests.services"]
+pytest_plugins = ["tests.distribution", "tests.processes", "tests.services"]
+
+# The same examples each time, or else CI fails for a change that has nothing to do with it. `make
+# fuzz` tries random ones, and prints how to repeat one that fails.
+hypothesis_settings.register_profile("fixed", derandomize=True, deadline=None)
+hypothesis_settings.register_profile("random", deadline=None, print_blob=True)
+hypothesis_settings.load_profile("fixed")
 
 
 @pytest.fixture

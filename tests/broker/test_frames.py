@@ -84,7 +84,7 @@ def test_frames_equal_those_of_py_amqp(run):
     assert frames == encoded_by_py_amqp(message)
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.text()), st.text(max_size=200), st.integers(1, 6000))
 def test_frames_of_any_length_equal_those_of_py_amqp(args, name, size):
     frames, message = render(outgoing("any", *args, "x" * size, periodic_task_name=name))

@@ -103,7 +103,7 @@ def test_template_message_equals_that_of_celery(run):
     assert parts(ours) == parts(theirs)
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(ALL_JSON), st.dictionaries(st.text(), ALL_JSON), st.text(max_size=200))
 def test_template_message_of_any_json_equals_that_of_celery(args, kwargs, name):
     run = outgoing("any", *args, kwargs=json.dumps(kwargs), periodic_task_name=name)
@@ -307,7 +307,7 @@ def test_task_always_eager_is_refused():
 # --- Reprs ------------------------------------------------------------------------------------
 
 
-@settings(derandomize=True, max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(ALL_JSON, st.integers(1, 60), st.integers(0, 4))
 def test_short_repr_equals_that_of_celery(value, max_length, max_levels):
     ours = short_repr(value, max_length=max_length, max_levels=max_levels)

@@ -406,7 +406,7 @@ def resolves(pointer: str, document: Any) -> bool:
     return True
 
 
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(JSON, max_size=4), st.dictionaries(NAMES, JSON, max_size=4))
 def test_errors_for_any_json_point_into_the_call(args, kwargs):
     errors = check_arguments(EVERY_HINT, args, kwargs)
@@ -419,7 +419,7 @@ def test_errors_for_any_json_point_into_the_call(args, kwargs):
 @pytest.mark.parametrize(
     "task", [ordinary, positional_only, keyword_only, variadic, shadowed, nothing, unhinted]
 )
-@settings(derandomize=True, max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(args=st.lists(JSON, max_size=3), kwargs=st.dictionaries(NAMES, JSON, max_size=3))
 def test_binding_of_a_call_agrees_with_python(task, args, kwargs):
     try:
@@ -434,7 +434,7 @@ def test_binding_of_a_call_agrees_with_python(task, args, kwargs):
 
 
 @pytest.mark.parametrize(("hint", "value"), FITTING, ids=without_address)
-@settings(derandomize=True, max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(JSON)
 def test_accepted_argument_is_valid_under_the_schema(hint, value, other):
     signature = signature_of(task_with_hint(hint))

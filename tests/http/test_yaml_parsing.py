@@ -385,9 +385,7 @@ def test_largest_manifest_fits_the_bound():
     assert nodes_of(EXAMPLE) * 1.5 * MAX_ENTRIES <= MAX_NODES
 
 
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(alphabet="a1:-?[]{},&*!|'\"#~ \n", min_size=1, max_size=6))
 @example("[],")
 @example("? ")

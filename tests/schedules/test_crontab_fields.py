@@ -58,7 +58,7 @@ def is_possible(fields: CrontabFields) -> bool:
 
 
 @given(all_fields)
-@settings(derandomize=True, max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_parsed_fields_equal_the_values_of_celery(fields):
     assume(is_possible(fields))
 
@@ -66,7 +66,7 @@ def test_parsed_fields_equal_the_values_of_celery(fields):
 
 
 @given(all_fields)
-@settings(derandomize=True, max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_valid_fields_match_their_patterns(fields):
     for pattern, text in zip(field_patterns(), fields, strict=True):
         assert re.search(pattern, text)
@@ -74,7 +74,7 @@ def test_valid_fields_match_their_patterns(fields):
 
 @pytest.mark.parametrize("field", CrontabFields._fields)
 @given(data=st.data())
-@settings(derandomize=True, max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_texts_that_match_a_pattern_are_refused_for_few_reasons(field, data):
     text = data.draw(st.from_regex(getattr(field_patterns(), field), fullmatch=True))
 
@@ -241,7 +241,7 @@ def test_normalize_changes_only_fields_that_stock_beat_refuses(field, text, spel
         day_of_week=field_texts(0, 7, *WEEKDAYS).filter(lambda text: "/7" not in text),
     )
 )
-@settings(derandomize=True, max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_normalized_fields_have_the_same_values_for_every_reader(fields):
     assume(is_possible(fields))
 

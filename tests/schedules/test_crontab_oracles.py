@@ -42,7 +42,7 @@ def portable_fields(schedule: Crontab) -> tuple[str, ...]:
 
 
 @given(fields=all_fields, after=moments)
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_crontab_slots_equal_those_of_croniter(fields, after):
     schedule = crontab_or_reject(fields, UTC_ZONE)
     slots = upcoming(schedule, after=after, count=3)
@@ -59,7 +59,7 @@ def test_crontab_slots_equal_those_of_croniter(fields, after):
 
 
 @given(fields=all_fields, after=moments)
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_crontab_slots_equal_those_of_cronsim(fields, after):
     schedule = crontab_or_reject(fields, UTC_ZONE)
     spelling = portable_fields(schedule)
@@ -81,7 +81,7 @@ def test_crontab_slots_equal_those_of_cronsim(fields, after):
     day=st.integers(0, 364),
     seconds=st.integers(0, 86399),
 )
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_crontab_slots_at_clock_changes_equal_those_of_cronsim(zone, minute, hour, day, seconds):
     schedule = crontab_or_reject(CrontabFields(minute, hour), ZoneInfo(zone))
     spelling = portable_fields(schedule)
@@ -96,7 +96,7 @@ def test_crontab_slots_at_clock_changes_equal_those_of_cronsim(zone, minute, hou
 
 
 @given(fields=all_fields, after=moments)
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_next_crontab_slot_equals_that_of_celery(fields, after):
     schedule = crontab_or_reject(fields, UTC_ZONE)
     after = after.replace(second=0, microsecond=0)

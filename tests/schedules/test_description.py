@@ -105,7 +105,7 @@ def test_crontabs_with_the_same_description_have_the_same_values():
     meanings = {}
 
     @given(all_fields)
-    @settings(derandomize=True, max_examples=2000, deadline=None, database=None)
+    @settings(max_examples=2000, database=None)
     def check_description(fields):
         try:
             schedule = Crontab(**fields._asdict(), timezone=UTC_ZONE)

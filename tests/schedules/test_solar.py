@@ -34,7 +34,7 @@ def test_solar_search_parameters_equal_those_of_celery():
     longitude=st.decimals(-180, 180, places=6),
     since=st.timedeltas(timedelta(0), timedelta(days=3650)),
 )
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_next_solar_slot_equals_that_of_celery(event, latitude, longitude, since):
     after = NEW_YEAR + since
     oracle = celery.schedules.solar(event, latitude, longitude, nowfun=lambda: after)
@@ -50,7 +50,7 @@ def test_next_solar_slot_equals_that_of_celery(event, latitude, longitude, since
     longitude=st.floats(-180, 180),
     since=st.timedeltas(timedelta(0), timedelta(days=3650)),
 )
-@settings(derandomize=True, max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_solar_event_is_lost_near_days_without_one(event, latitude, longitude, since):
     solar = Solar(event=event, latitude=latitude, longitude=longitude)
     oracle = celery.schedules.solar(event, latitude, longitude, nowfun=lambda: NEW_YEAR)
@@ -80,7 +80,7 @@ def test_solar_event_occurs_once_a_day(event, latitude, longitude):
     days=st.integers(0, 365),
     part=st.floats(0, 1),
 )
-@settings(derandomize=True, max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_next_solar_slot_is_the_same_from_any_time_before_it(event, latitude, days, part):
     solar = Solar(event=event, latitude=latitude, longitude=25)
     slots = upcoming(solar, after=NEW_YEAR + timedelta(days=days), count=2)

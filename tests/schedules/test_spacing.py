@@ -87,7 +87,7 @@ def test_shortest_spacing_ignores_clock_changes(expression, zone):
 
 
 @given(fields=all_fields, after=moments)
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_two_slots_are_closer_than_the_shortest_spacing(fields, after):
     schedule = crontab_or_reject(fields, UTC_ZONE)
 
@@ -105,7 +105,7 @@ def days_of_800_years() -> list[tuple[int, date, int]]:
 
 
 @given(fields=all_fields, hour=st.integers(0, 23).map(str))
-@settings(derandomize=True, max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_shortest_spacing_equals_a_search_of_800_years(fields, hour):
     once_a_day = CrontabFields("0", hour, *fields[2:])
     schedule = crontab_or_reject(once_a_day, UTC_ZONE)

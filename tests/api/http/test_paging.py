@@ -16,6 +16,8 @@ from tests.api.http.answers import mistakes, refusal
 from tests.api.schedules.bodies import CRONTABS, INTERVALS, PERIODIC_TASKS
 from tests.client import KEY_QUERIES
 
+pytestmark = pytest.mark.both_databases
+
 NOON = datetime(2027, 1, 1, 12, tzinfo=UTC)
 FIELDS = ["id", "name", "task", "date_changed", "last_run_at", "total_run_count"]
 ORDERINGS = [sign + field for field in FIELDS for sign in ("", "-")]
@@ -137,8 +139,6 @@ def test_a_link_keeps_the_other_parameters(api, tasks):
 
 
 @settings(
-    derandomize=True,
-    deadline=None,
     max_examples=60,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
