@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services import do_without
+from tests.services import skip_or_fail
 
 ROOT = Path(__file__).parents[2]
 # The last line of versions that runs on Node 18, which Debian 12 has.
@@ -26,15 +26,15 @@ def redocly() -> list[str]:
     """The command, installed by npx at its first use."""
     npx = shutil.which("npx")
     if not npx:
-        do_without("npx is not installed: it comes with Node.js")
+        skip_or_fail("npx is not installed: it comes with Node.js")
     command = [str(npx), "--yes", REDOCLY]
     try:
         run([*command, "--version"]).check_returncode()
     except subprocess.TimeoutExpired as error:
-        do_without(str(error))
+        skip_or_fail(str(error))
     except subprocess.CalledProcessError as error:
         reason = " ".join(error.stderr.split())
-        do_without(f"npx cannot run {REDOCLY}: {reason[:500]}")
+        skip_or_fail(f"npx cannot run {REDOCLY}: {reason[:500]}")
     return command
 
 

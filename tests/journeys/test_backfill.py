@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.journeys.conftest import service_on_servers
 from tests.journeys.service import Service, wait_for
 
 pytestmark = pytest.mark.timeout(400)  # it starts a service twice
@@ -80,5 +81,6 @@ def test_on_what_it_brings_along(tmp_path: Path) -> None:
         an_outage_is_backfilled(service)
 
 
-def test_on_rabbitmq_and_postgresql(on_servers: Service) -> None:
-    an_outage_is_backfilled(on_servers)
+def test_on_rabbitmq_and_postgresql(tmp_path: Path, rabbitmq_url: str, postgres_url: str) -> None:
+    with service_on_servers(tmp_path, rabbitmq_url, postgres_url) as service:
+        an_outage_is_backfilled(service)

@@ -9,7 +9,7 @@ import pytest
 from tests.faults.servers import Missing, RabbitMQ
 from tests.journeys.ledger import await_run, hourly, run_now, runs_of
 from tests.journeys.service import Service
-from tests.services import do_without
+from tests.services import skip_or_fail
 
 pytestmark = pytest.mark.timeout(300)  # its deadlines are shorter
 
@@ -20,7 +20,7 @@ def rabbitmq() -> Iterator[RabbitMQ]:
     try:
         server = RabbitMQ()
     except Missing as missing:
-        do_without(str(missing))
+        skip_or_fail(str(missing))
     with closing(server):
         server.start()
         yield server

@@ -14,7 +14,7 @@ def test_a_periodic_task_runs_until_it_is_disabled(service: Service) -> None:
         "POST",
         TASKS,
         {
-            "name": "Import contacts",
+            "name": "Import contacts every two seconds",
             "task": "project.tasks.import_contacts",
             "schedule": {"type": "interval", "every": 2, "period": "seconds"},
             "args": ["here", "there"],
@@ -73,22 +73,26 @@ def test_a_clocked_task_runs_once(embedded: Service) -> None:
             "name": "Add once",
             "task": "project.tasks.add",
             "schedule": {"type": "clocked", "clocked_time": moment.isoformat()},
-            "kwargs": {"x": 40, "y": 2},
+            "kwargs": {"x": 1723, "y": 19},
         },
     )
     assert datetime.fromisoformat(task["next_run_at"]) == moment
 
-    wait_for(lambda: "40 + 2 = 42" in embedded.output(), seconds=RUN_SECONDS, why=embedded.output)
+    wait_for(
+        lambda: "1723 + 19 = 1742" in embedded.output(), seconds=RUN_SECONDS, why=embedded.output
+    )
 
     address = f"{TASKS}{task['id']}/"
     wait_for(lambda: embedded.call("GET", address)[1]["next_run_at"] is None, seconds=RUN_SECONDS)
     assert embedded.call("GET", address)[1]["total_run_count"] == 1
-    assert embedded.output().count("40 + 2 = 42") == 1
+    assert embedded.output().count("1723 + 19 = 1742") == 1
 
 
 def test_the_schedule_of_the_settings_is_loaded_and_shown(embedded: Service) -> None:
     def names() -> set[str]:
-        return {task["name"] for task in embedded.call("GET", TASKS)[1]["results"]}
+        return {
+            task["name"] for task in embedded.call("GET", f"{TASKS}?page_size=500")[1]["results"]
+        }
 
     wait_for(lambda: {"heartbeat", "nightly-cleanup"} <= names(), seconds=RUN_SECONDS)
 

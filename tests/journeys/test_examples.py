@@ -61,6 +61,12 @@ def named(service: Service, name: str) -> dict[str, Any]:
     return dict(task)
 
 
+def deleted(service: Service, name: str) -> bool:
+    """Delete a periodic task; return whether it was there."""
+    path = f"/api/v1/periodic-tasks/{named(service, name)['id']}/"
+    return service.call("DELETE", path)[0] == 204
+
+
 def an_addition(service: Service) -> list[str]:
     return [name_of(service, hourly(service, "add", args=[40, 2]))]
 
@@ -153,15 +159,22 @@ EXAMPLES = {
     "create-on-a-crontab.sh": Example(prints='"name": "Import of working days"'),
     "create-once.sh": Example(prepare=the_same_request, prints="(?m)^Idempotent-Replayed: true"),
     "create-webhook.sh": Example(
-        prepare=lambda _: ["Alerts", "https://hooks.example.com/scheduler", "team=billing"],
+        prepare=lambda _: [
+            "Billing alerts",
+            "https://hooks.example.com/scheduler",
+            "team=billing",
+        ],
         prints=r"^whsec_[\w+/]{43}=\nWhat comes of the ping: http://.+/deliveries/[0-9]+/$",
     ),
     "deploy-by-name.sh": Example(prints="^Nightly clean-up next runs at 2.+Z in revision 1$"),
-    "issue-key.sh": Example(prepare=lambda _: ["reports"], prints="^sk_"),
+    "issue-key.sh": Example(prepare=lambda _: ["quarterly-reports"], prints="^sk_"),
     "list-failed-runs.sh": Example(prepare=a_failed_run, prints="\tIt fails\tfailed\t"),
     "list-workers.sh": Example(prints=r"(?m)^celery@\S+\tlives\t\S+\tcelery$"),
     "manifest-apply.sh": Example(
-        prepare=a_file, prints='(?s)Planned:.+"From a file"\n.+Applied:.+"From a file"\n'
+        prepare=a_file,
+        prints='(?s)Planned:.+"From a file"\n.+Applied:.+"From a file"\n',
+        # A recipe of docs/manifest.md prints everything that a manifest has made.
+        leaves=lambda service: deleted(service, "From a file"),
     ),
     "manifest-export.sh": Example(prints="^version: 1\n"),
     "pause-by-label.sh": Example(

@@ -16,7 +16,7 @@ from kombu import Connection
 from tests.faults.servers import Missing, RabbitMQ
 from tests.journeys.service import START_SECONDS, Api, wait_for
 from tests.journeys.test_workers import await_workers, celery, kill, logged
-from tests.services import do_without
+from tests.services import skip_or_fail
 
 DEFINITIONS = "/api/v1/periodic-tasks/"
 # Beat misses nothing for half a lease after its start, and then looks six times in one.
@@ -115,7 +115,7 @@ def rabbitmq() -> Iterator[RabbitMQ]:
     try:
         node = RabbitMQ()
     except Missing as reason:
-        do_without(str(reason))
+        skip_or_fail(str(reason))
     try:
         node.start()
         yield node

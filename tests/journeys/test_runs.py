@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from kombu import Connection, Message, Producer, Queue
 
-from tests.journeys.conftest import forget, new_database, new_queue, new_redis_user
+from tests.journeys.conftest import delete_queues, new_database, new_queue, new_redis_user
 from tests.journeys.killed import (
     a_task_that_kills_its_process_does_not_loop,
     a_worker_that_is_killed_loses_its_runs_and_frees_the_next,
@@ -208,7 +208,7 @@ def running(
     with ExitStack() as stack:
         if request.param == "on_servers":
             broker_url = request.getfixturevalue("rabbitmq_url")
-            stack.callback(forget, broker_url, *queues)
+            stack.callback(delete_queues, broker_url, *queues)
             database = new_database(request.getfixturevalue("postgres_url"))
             given |= {"BROKER_URL": broker_url, "DATABASE_URL": stack.enter_context(database)}
         elif request.param == "on_redis":

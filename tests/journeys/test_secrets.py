@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.conftest import forget
+from tests.journeys.conftest import delete_queues
 from tests.journeys.service import Service, wait_for
 from tests.journeys.test_define_and_run import TASKS
 from tests.journeys.traces import EVENTS, OWN_HEADER
@@ -44,7 +44,7 @@ def on_servers(
         LOG_FORMAT="json",
         **TALKATIVE,
     )
-    forget(rabbitmq_url, queue, unread)
+    delete_queues(rabbitmq_url, queue, unread)
 
 
 @pytest.fixture(params=["on_files", "on_servers"])

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.conftest import forget
+from tests.journeys.conftest import service_on_servers
 from tests.journeys.service import ROOT, Service, wait_for
 from tests.journeys.test_runs import TASKS, await_run, hourly, run_now
 from tests.ports import free_port
@@ -34,13 +34,9 @@ def brought_along(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]
 
 
 @pytest.fixture
-def on_servers(
-    tmp_path: Path, queue: str, rabbitmq_url: str, postgres_database: str
-) -> Iterator[Service]:
-    urls = {"BROKER_URL": rabbitmq_url, "DATABASE_URL": postgres_database}
-    with Service(tmp_path, **urls, QUEUES=queue, **OPEN) as service:
+def on_servers(tmp_path: Path, rabbitmq_url: str, postgres_url: str) -> Iterator[Service]:
+    with service_on_servers(tmp_path, rabbitmq_url, postgres_url, **OPEN) as service:
         yield service
-    forget(rabbitmq_url, queue)
 
 
 @pytest.fixture

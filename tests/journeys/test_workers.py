@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.conftest import forget
+from tests.journeys.conftest import delete_queues
 from tests.journeys.service import ROOT, START_SECONDS, STOP_SECONDS, Api, wait_for
 from tests.journeys.test_runs import await_run, run_now
 
@@ -121,7 +121,7 @@ def test_on_rabbitmq_and_postgresql(
         tmp_path, BROKER_URL=rabbitmq_url, DATABASE_URL=postgres_database, QUEUES=queue
     ) as api:
         a_task_of_workers_alone_is_defined_and_runs(api)
-    forget(rabbitmq_url, queue)
+    delete_queues(rabbitmq_url, queue)
 
 
 def test_one_that_is_killed_is_known_to_be_gone_after_a_minute(tmp_path: Path) -> None:

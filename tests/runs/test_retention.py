@@ -14,6 +14,8 @@ from scheduler_api.tasks import prune_runs
 from tests.api.periodic_tasks.examples import without
 from tests.api.runs.examples import NOON, entered
 
+pytestmark = pytest.mark.both_databases
+
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
 UNFINISHED = {"pending", "running"}

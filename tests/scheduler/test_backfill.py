@@ -17,7 +17,7 @@ from scheduler_api.scheduler import engine
 from scheduler_api.scheduler.buffered_runs import release_backfilled
 from tests.scheduler.engines import HOUR, MINUTE, NOON, SECOND, TestedEngine, slots_sent
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
 TIMES = [NOON - HOUR + number * MINUTE for number in range(25)]
 

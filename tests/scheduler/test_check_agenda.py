@@ -16,6 +16,7 @@ from tests.api.periodic_tasks.examples import stored
 from tests.scheduler.agenda import ids, settle, stale_names
 
 pytestmark = [
+    pytest.mark.both_databases,
     pytest.mark.django_db(transaction=True),
 ]
 

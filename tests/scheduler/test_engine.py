@@ -20,7 +20,7 @@ from scheduler_api.runs.outbox import Outbox
 from tests.api.periodic_tasks.examples import TASKS, heartbeat
 from tests.scheduler.engines import HOUR, MINUTE, NOON, SECOND, TestedEngine, slots_sent
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
 HOURLY = {"type": "interval", "every": 1, "period": "hours"}
 

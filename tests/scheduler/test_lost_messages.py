@@ -30,6 +30,8 @@ from tests.journeys.service import wait_for
 from tests.scheduler.engines import HOUR, MINUTE, NOON, SECOND, TestedEngine
 from tests.scheduler.examples import make_app
 
+pytestmark = pytest.mark.both_databases
+
 LONG_AGO = CHECK_AFTER + SECOND
 LOOK = 10 * SECOND
 EMPTY = Depth(ready=0, consumers=1)

@@ -13,6 +13,8 @@ from scheduler_api.scheduler.waker import Waker
 from scheduler_api.scheduler.watchdog import Watchdog
 from tests.scheduler.engines import NOON, SECOND, TestedEngine
 
+pytestmark = pytest.mark.both_databases
+
 on_postgres = pytest.mark.skipif(
     connection.vendor != "postgresql", reason="SQLite has no connection"
 )

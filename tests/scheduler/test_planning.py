@@ -15,7 +15,7 @@ from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.runs.models import Run
 from tests.scheduler.engines import HOUR, MINUTE, NOON, SECOND, TestedEngine, slots_sent
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
 
 @pytest.fixture

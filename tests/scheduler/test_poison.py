@@ -17,7 +17,7 @@ from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs import message_options
 from tests.scheduler.engines import HOUR, MINUTE, NOON, SECOND, TestedEngine
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
 IN_POSTGRES = {"start_time": "infinity", "expires": "-infinity"}
 IN_SQLITE = {"start_time": "2027-13-45 12:00:00", "priority": "high"}

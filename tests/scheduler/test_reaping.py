@@ -12,7 +12,7 @@ from tests.api.periodic_tasks.examples import stored
 from tests.api.runs.examples import entered
 from tests.scheduler.engines import HOUR, NOON, SECOND, TestedEngine
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 LONGER = LEASE + SECOND
 
 

@@ -16,7 +16,7 @@ from scheduler_api.scheduler.models import BeatHeartbeat
 from tests.api.periodic_tasks.examples import TASKS
 from tests.scheduler.engines import FakePublisher
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
 
 class StartedPublisher(FakePublisher):

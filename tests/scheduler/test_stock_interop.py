@@ -14,7 +14,7 @@ from tests.api.periodic_tasks.examples import stored
 from tests.scheduler.agenda import ids, settle, stale_names
 
 # The stock scheduler closes the connection, which would end a test's transaction.
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db(transaction=True)]
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 

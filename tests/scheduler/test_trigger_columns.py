@@ -20,7 +20,7 @@ from scheduler_api.periodic_tasks.models import ManagedTask
 from tests.api.periodic_tasks.examples import stored
 from tests.scheduler.agenda import settle, stale_names
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
 # SQLite's clock has a resolution of a millisecond.
 A_TICK = timedelta(milliseconds=1)

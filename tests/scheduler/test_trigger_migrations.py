@@ -15,7 +15,7 @@ from scheduler_api.periodic_tasks.triggers.migrating import ensure_installed, re
 from tests.api.periodic_tasks.examples import stored
 from tests.scheduler.agenda import ids, settle, stale_names
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db(transaction=True)]
 
 OF_BEAT = [(Migration("9999_next", "django_celery_beat"), False)]
 OF_OURS = [(Migration("9999_next", "scheduler_api"), False)]

@@ -18,7 +18,7 @@ from tests.api.periodic_tasks.examples import TASKS, heartbeat, stored
 from tests.client import ContractClient
 from tests.scheduler.agenda import ids, settle, stale_names
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
 BATCH = f"{TASKS}batch/"
 MANIFEST = "/api/v1/manifest/?mode=apply"

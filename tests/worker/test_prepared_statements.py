@@ -15,7 +15,7 @@ from scheduler_api.worker import ledger_statements
 from scheduler_api.worker.prepared_statements import PreparedStatement
 from tests.api.runs.examples import entered
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db(transaction=True)]
 
 NOON = datetime(2027, 6, 1, 12, 0, 0, 123456, tzinfo=UTC)
 A_SECOND = timedelta(seconds=1)

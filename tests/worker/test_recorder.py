@@ -15,6 +15,8 @@ from scheduler_api.runs import transitions
 from scheduler_api.worker import recorder
 from scheduler_api.worker.recorder import Recorder
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 def ongoing() -> list[str]:

@@ -17,7 +17,7 @@ from scheduler_api.worker.prepared_statements import BoundStatement, PreparedSta
 from scheduler_api.worker.recorder_connection import Job, RecorderConnection
 from tests.api.runs.examples import entered
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db(transaction=True)]
 
 RENAME = "UPDATE scheduler_api_run SET task = %(task)s WHERE id = %(id)s RETURNING task = 'new'"
 KEEP = "UPDATE scheduler_api_run SET result = %(result)s WHERE id = %(id)s RETURNING true"

@@ -24,7 +24,7 @@ from tests.catalogue.workers import (
     task_of,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
 
 def living() -> list[str]:

@@ -22,7 +22,7 @@ from scheduler_api.worker.fork_lock import fork_lock
 from tests.api.periodic_tasks.examples import stored
 from tests.api.runs.examples import NOON, entered
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
 HALF = LEASE / 2
 OF_BEAT = {"periodic_task_name": "Heartbeat"}

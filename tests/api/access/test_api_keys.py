@@ -11,6 +11,8 @@ from tests.api.http.answers import mistakes, refusal
 from tests.canaries import secret_part
 from tests.conftest import caller
 
+pytestmark = pytest.mark.both_databases
+
 NEVER_TOLD = {"key", "digest"}
 
 

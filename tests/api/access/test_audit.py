@@ -185,6 +185,7 @@ def test_a_change_of_what_an_account_may_have_is_told(api: ContractClient, limit
     assert (latest().before, latest().after) == ({limit: None}, {limit: 60})
 
 
+@pytest.mark.both_databases
 def test_an_account_that_deletes_itself_leaves_its_name(api: ContractClient):
     account = ServiceAccount.objects.get()
     caller("another-admin", scopes=["admin"])
@@ -218,6 +219,7 @@ def account_in_use(api: ContractClient) -> Response:
     return api.delete(f"{ACCOUNTS}{ServiceAccount.objects.get().pk}/")
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("refused", [in_use, name_taken, account_name_taken, account_in_use])
 def test_a_refused_write_leaves_none(api: ContractClient, refused: Any):
     assert refused(api).status_code == 409
@@ -229,6 +231,7 @@ def broken(*_: object, **__: object) -> None:
     raise RuntimeError("on purpose")
 
 
+@pytest.mark.both_databases
 def test_an_entry_is_rolled_back_with_its_change(
     api: ContractClient, monkeypatch: pytest.MonkeyPatch
 ):
@@ -241,6 +244,7 @@ def test_an_entry_is_rolled_back_with_its_change(
     assert not AuditEntry.objects.exists()
 
 
+@pytest.mark.both_databases
 def test_there_is_no_change_without_its_entry(
     api: ContractClient, monkeypatch: pytest.MonkeyPatch
 ):
@@ -252,6 +256,7 @@ def test_there_is_no_change_without_its_entry(
     assert not PeriodicTask.objects.exists()
 
 
+@pytest.mark.both_databases
 def test_an_entry_is_never_written_again(api: ContractClient):
     api.post(TASKS, heartbeat())
     entry = latest()
@@ -340,6 +345,7 @@ def test_an_entry_is_told(api: ContractClient, history: list[AuditEntry]):
     }
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(
     ("ordering", "order"),
     [
@@ -357,6 +363,7 @@ def test_the_newest_comes_first(api: ContractClient, ordering: dict[str, str], o
     assert requests_of(api.get(rest.json()["previous"])) == order[:3]
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(
     ("query", "found"),
     [
@@ -373,6 +380,7 @@ def test_filters(api: ContractClient, query: dict[str, str], found: list[str]):
     assert requests_of(api.get(ENTRIES, query)) == found
 
 
+@pytest.mark.both_databases
 def test_filters_by_object(api: ContractClient, history: list[AuditEntry]):
     query = {"object_type": "periodic_task", "object_id": str(history[0].object_id)}
 
@@ -380,6 +388,7 @@ def test_filters_by_object(api: ContractClient, history: list[AuditEntry]):
     assert requests_of(api.get(ENTRIES, {"object_id": str(2**80)})) == []
 
 
+@pytest.mark.both_databases
 def test_filters_by_time(api: ContractClient, history: list[AuditEntry]):
     moment = history[2].at.isoformat()
 

@@ -138,6 +138,7 @@ def test_unknown_expired_and_revoked_are_not_told_apart(api, time_machine):
     assert unknown == expired == revoked
 
 
+@pytest.mark.both_databases
 def test_a_key_is_found_in_one_query(api, django_assert_num_queries):
     with django_assert_num_queries(KEY_QUERIES):
         assert api.get(INDEX).status_code == 200
@@ -148,6 +149,7 @@ def test_a_request_without_a_key_costs_none(db, django_assert_num_queries):
         ContractClient().get(INTERVALS)
 
 
+@pytest.mark.both_databases
 def test_a_use_is_noted_at_most_once_a_minute(api, time_machine, django_assert_num_queries):
     key = ApiKey.objects.get()
 

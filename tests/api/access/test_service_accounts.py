@@ -38,6 +38,7 @@ def test_an_account_is_made_from_little(api):
     assert not account.api_keys.exists()
 
 
+@pytest.mark.both_databases
 def test_all_of_it_is_stored_without_doubles_and_sorted(api, settings):
     settings.QUEUES = ["celery", "fast"]
 
@@ -120,6 +121,7 @@ def test_a_name_and_scopes_are_required(api):
     assert mistakes(api.post(ACCOUNTS, {})) == [("/name", "required"), ("/scopes", "required")]
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("method", ["put", "patch"])
 def test_a_name_is_taken_once(api, method):
     api.post(ACCOUNTS, BILLING)
@@ -189,6 +191,7 @@ def test_an_account_that_is_not_there(api, method):
     assert refusal(getattr(api, method)(at(999999))) == (404, "not_found")
 
 
+@pytest.mark.both_databases
 def test_deleting_an_account_takes_its_keys(api):
     client = caller("reports", scopes=["tasks:read"])
 
@@ -199,6 +202,7 @@ def test_deleting_an_account_takes_its_keys(api):
     assert ApiKey.objects.count() == 1
 
 
+@pytest.mark.both_databases
 def test_an_account_whose_tasks_are_there_is_not_deleted(api):
     client = caller("reports", scopes=EVERYTHING_BUT_ADMIN)
     task = client.post(TASKS, heartbeat()).json()
@@ -241,6 +245,7 @@ def lock_out(api, way):
 WAYS = ["put", "patch", "delete", "revoke"]
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("way", WAYS)
 def test_the_last_admin_stays(api, way):
     ServiceAccount.objects.create(name="without-a-key", scopes=["admin"])

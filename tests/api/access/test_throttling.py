@@ -25,6 +25,8 @@ from tests.api.schedules.bodies import INTERVAL, INTERVALS, PREVIEW
 from tests.client import KEY_QUERIES, ContractClient
 from tests.conftest import caller
 
+pytestmark = pytest.mark.both_databases
+
 MINUTE = timedelta(minutes=1)
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 REFUSED = (429, "too_many_requests")

@@ -47,6 +47,7 @@ def dry(call: Any, **headers: str) -> Response:
 # --- All writes -----------------------------------------------------------------------------
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("operation", WRITES)
 def test_a_dry_run_changes_nothing_and_the_write_itself_does(
     api: ContractClient, operation: Operation

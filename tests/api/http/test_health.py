@@ -13,6 +13,8 @@ from scheduler_api.runs.outbox import Outbox
 from scheduler_api.scheduler.heartbeat import Heartbeat
 from tests.api.periodic_tasks.examples import stored
 
+pytestmark = pytest.mark.both_databases
+
 SECOND = timedelta(seconds=1)
 NOBODY = "amqp://127.0.0.1:1//"
 

@@ -27,6 +27,8 @@ from tests.canaries import secret_part
 from tests.client import ContractClient
 from tests.conftest import caller
 
+pytestmark = pytest.mark.both_databases
+
 KEY = "6f1c5a52-58b2-4f0d-8d0c-1f2b7f9f4e1a"
 HOURLY = {"every": 1, "period": "hours"}
 ACCOUNTS = "/api/v1/service-accounts/"

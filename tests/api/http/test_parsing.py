@@ -157,6 +157,7 @@ def test_a_key_that_stands_twice_is_refused_where_it_stands(api, path, body, poi
     assert no_schedules_are_stored()
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("character", [r"\u0000", r"\ud800", r"\udfff", r"\ude00\ud83d"])
 @pytest.mark.parametrize(
     ("body", "pointer"),
@@ -179,6 +180,7 @@ def test_a_character_that_cannot_be_stored_is_refused_where_it_stands(
     assert no_schedules_are_stored()
 
 
+@pytest.mark.both_databases
 def test_a_pair_of_surrogates_is_one_character(api):
     response = post(api, rb'{"every": 5, "period": "\ud83d\ude00"}')
 

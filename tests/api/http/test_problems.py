@@ -92,6 +92,7 @@ def test_at_most_a_hundred_mistakes_are_told_by_themselves(api):
 # --- 404 ------------------------------------------------------------------------------------
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("pk", ["0", "999", "9" * 18, "9" * 30, "9" * 5000, "abc", "-1", "1.0"])
 def test_an_id_that_is_not_there_is_not_found(api, method, pk):
@@ -189,6 +190,7 @@ def test_a_conflict_has_a_code_of_its_own(api):
     assert refusal(api.delete(f"{SOLARS}{created['id']}/")) == (409, "schedule_in_use")
 
 
+@pytest.mark.both_databases
 def test_what_the_database_refuses_is_a_conflict(api, monkeypatch):
     def fail(row, **_):
         raise IntegrityError("UNIQUE constraint failed: secret")
@@ -221,6 +223,7 @@ def test_what_breaks_is_logged_and_not_told(api, monkeypatch, caplog, error):
     assert record.exc_info[1] is error
 
 
+@pytest.mark.both_databases
 def test_what_breaks_leaves_nothing_behind(api, monkeypatch):
     def store_and_fail(row):
         row.save()
@@ -250,6 +253,7 @@ def test_what_breaks_outside_of_the_api_is_a_problem_too(api, monkeypatch, caplo
     assert "secret" in caplog.text
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(
     "error",
     [

@@ -21,6 +21,8 @@ from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.periodic_tasks.serializers import PeriodicTaskSerializer
 from scheduler_api.schedules.serializers import INLINE_SERIALIZERS
 
+pytestmark = pytest.mark.both_databases
+
 NOON = datetime(2027, 6, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 SCHEDULES = {
     "interval": IntervalSchedule(pk=1, every=5, period="minutes"),

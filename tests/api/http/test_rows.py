@@ -10,6 +10,8 @@ from scheduler_api.http.rows import only_read
 from scheduler_api.periodic_tasks.models import ManagedTask
 from tests.api.periodic_tasks.examples import stored
 
+pytestmark = pytest.mark.both_databases
+
 TASKS = PeriodicTask.objects.order_by("id")
 
 

@@ -24,6 +24,8 @@ from tests.canaries import make_canary
 from tests.client import ContractClient
 from tests.conftest import caller
 
+pytestmark = pytest.mark.both_databases
+
 MANIFEST = "/api/v1/manifest/"
 APPLY = f"{MANIFEST}?mode=apply"
 PRUNE = f"{APPLY}&prune=true"

@@ -6,6 +6,8 @@ from scheduler_api.access.models import AuditEntry
 from scheduler_api.periodic_tasks.agenda import Agenda
 from tests.api.periodic_tasks.examples import TASKS, address, heartbeat, stored, update_agenda
 
+pytestmark = pytest.mark.both_databases
+
 UNKNOWN_ZONE = {"last_error": "Its zone is unknown.", "failures": 2, "missed_count": 7}
 
 

@@ -56,6 +56,7 @@ def test_arguments_that_fit_the_signature_are_accepted(api, task, args, kwargs):
     assert (entry.args, entry.kwargs) == (args, kwargs)
 
 
+@pytest.mark.both_databases
 def test_arguments_are_returned_unchanged(api, anything):
     args = [None, True, 0, -1, 2**70, 1.5, 1e300, "", 'ä\U0001f600"\\/\n\x7f', [], {}, [[{}]]]
     kwargs = {"self": 1, "": 2, "ä b": {"deep": [1, {"er": None}]}, "__type__": "alone"}

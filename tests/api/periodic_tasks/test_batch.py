@@ -13,6 +13,8 @@ from tests.api.periodic_tasks.examples import EVERY_KIND, TASKS, imports, names,
 from tests.client import ContractClient
 from tests.conftest import caller
 
+pytestmark = pytest.mark.both_databases
+
 BATCH = f"{TASKS}batch/"
 
 

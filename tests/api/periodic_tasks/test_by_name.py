@@ -9,6 +9,8 @@ from tests.api.periodic_tasks.examples import TASKS, imports, mistakes, stored, 
 from tests.client import contract
 from tests.conftest import caller
 
+pytestmark = pytest.mark.both_databases
+
 BY_NAME = f"{TASKS}by-name/"
 BODY_WITHOUT_NAME = without(imports(), "name")
 

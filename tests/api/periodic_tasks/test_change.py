@@ -91,6 +91,7 @@ def test_change_without_effect_writes_nothing(api, fields):
     assert PeriodicTasks.last_change() == last_change
 
 
+@pytest.mark.both_databases
 def test_change_notifies_stock_beat(api):
     task = stored()
     last_change = PeriodicTasks.last_change()
@@ -151,6 +152,7 @@ def test_change_of_a_missing_task_is_not_found(api):
 # --- Names ----------------------------------------------------------------------------------
 
 
+@pytest.mark.both_databases
 def test_change_to_a_taken_name_is_refused(api):
     stored(name="Taken")
     task = stored()
@@ -162,6 +164,7 @@ def test_change_to_a_taken_name_is_refused(api):
     assert response.json()["detail"] == "The name 'Taken' is taken."
 
 
+@pytest.mark.both_databases
 def test_change_to_a_name_taken_by_a_concurrent_request_is_refused(api, monkeypatch):
     stored(name="Taken")
     task = stored()
@@ -223,6 +226,7 @@ def test_change_of_a_shared_schedule_leaves_other_tasks_unchanged(api):
     assert shared.every == 30
 
 
+@pytest.mark.both_databases
 def test_change_reuses_an_equal_stored_schedule(api):
     hourly = CrontabSchedule.objects.create(minute="0", timezone="UTC")
     task = stored()
@@ -262,6 +266,7 @@ def test_clocked_task_cannot_repeat(api, fields, mistake):
 # --- Writes of beat -------------------------------------------------------------------------
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(
     ("fields", "columns"),
     [
@@ -286,6 +291,7 @@ def test_change_writes_only_the_columns_that_differ(api, fields, columns):
     assert written == [columns | {"date_changed"}]
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("method", ["put", "patch"])
 @pytest.mark.parametrize("enabled", [True, False])
 def test_change_keeps_a_run_that_beat_records_meanwhile(api, monkeypatch, method, enabled):
@@ -306,6 +312,7 @@ def test_change_keeps_a_run_that_beat_records_meanwhile(api, monkeypatch, method
     assert (task.last_run_at, task.total_run_count) == (AN_HOUR_AGO, 6)
 
 
+@pytest.mark.both_databases
 def test_concurrent_changes_of_different_fields_both_persist(two_at_once):
     task = stored()
     fields = [{"description": "New"}, {"priority": 5}]

@@ -82,6 +82,7 @@ def test_create_with_required_fields_uses_defaults(api, time_machine):
     }
 
 
+@pytest.mark.both_databases
 def test_create_stores_and_shows_every_field(api):
     everything = {
         "name": "Import contacts",
@@ -113,6 +114,7 @@ def test_create_stores_and_shows_every_field(api):
     assert api.get(response.headers["Location"]).json() == response.json()
 
 
+@pytest.mark.both_databases
 def test_create_shows_times_in_utc(api):
     body = heartbeat(start_time="2100-01-01T02:00:00+02:00", expires="2101-01-01T00:00:00-01:30")
 
@@ -140,6 +142,7 @@ def test_create_ignores_read_only_fields(api):
     assert task["next_run_at"] > "2001-01-01T00:00:00Z"
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(
     "body",
     [
@@ -171,6 +174,7 @@ def test_created_task_is_loaded_by_stock_beat(api, body):
     assert entry.is_due().next > 0
 
 
+@pytest.mark.both_databases
 def test_create_notifies_stock_beat(api):
     assert PeriodicTasks.last_change() is None
 
@@ -191,6 +195,7 @@ def test_create_with_a_name_of_201_characters_is_refused(api):
     assert mistakes(response) == [("/name", "max_length")]
 
 
+@pytest.mark.both_databases
 def test_create_with_a_taken_name_is_refused(api):
     api.post(TASKS, heartbeat())
 
@@ -203,6 +208,7 @@ def test_create_with_a_taken_name_is_refused(api):
     assert not CrontabSchedule.objects.exists()
 
 
+@pytest.mark.both_databases
 def test_create_with_a_name_taken_by_a_concurrent_request_is_refused(api, monkeypatch):
     stored()
     monkeypatch.setattr(PeriodicTask, "validate_unique", lambda self: None)  # both pass the check
@@ -213,6 +219,7 @@ def test_create_with_a_name_taken_by_a_concurrent_request_is_refused(api, monkey
     assert response.json()["code"] == "name_taken"
 
 
+@pytest.mark.both_databases
 def test_create_with_another_unique_error_is_not_reported_as_name_taken(api, monkeypatch):
     def refuse(self):
         raise ValidationError("A rule of a later django-celery-beat.")
@@ -225,6 +232,7 @@ def test_create_with_another_unique_error_is_not_reported_as_name_taken(api, mon
     assert response.json()["code"] != "name_taken"
 
 
+@pytest.mark.both_databases
 def test_concurrent_creates_with_one_name_create_one_task(two_at_once):
     responses = two_at_once(lambda client, number: client.post(TASKS, heartbeat()))
 

@@ -73,6 +73,7 @@ def test_create_with_a_crontab_expression(api):
     }
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("schedule", EVERY_KIND, ids=KINDS)
 def test_create_stores_equal_schedules_once(api, schedule):
     one = api.post(TASKS, heartbeat(name="One", schedule=schedule)).json()
@@ -81,6 +82,7 @@ def test_create_stores_equal_schedules_once(api, schedule):
     assert one["schedule"] == other["schedule"]
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("schedule", EVERY_KIND, ids=KINDS)
 def test_concurrent_creates_with_equal_schedules_succeed(two_at_once, schedule):
     responses = two_at_once(
@@ -90,6 +92,7 @@ def test_concurrent_creates_with_equal_schedules_succeed(two_at_once, schedule):
     assert [response.status_code for response in responses] == [201, 201]
 
 
+@pytest.mark.both_databases
 def test_create_uses_a_solar_schedule_stored_by_a_concurrent_request(api, monkeypatch):
     theirs = SolarSchedule.objects.create(event="sunset", latitude=52.52, longitude=13.405)
     found = iter([SolarSchedule.objects.none(), SolarSchedule.objects.all()])
@@ -195,6 +198,8 @@ def test_create_with_an_invalid_schedule_is_refused(api, schedules, mistake):
     assert not PeriodicTask.objects.exists()
 
 
+@pytest.mark.both_databases
+@pytest.mark.both_databases
 def test_refused_create_stores_no_schedule(api):
     response = api.post(TASKS, imports(schedule=SUNSET, args=[]))
 

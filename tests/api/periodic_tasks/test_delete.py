@@ -5,6 +5,8 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTa
 
 from tests.api.periodic_tasks.examples import TASKS, address, stored, update_row
 
+pytestmark = pytest.mark.both_databases
+
 
 def test_delete_removes_the_task(api):
     task, other = stored(), stored(name="Other")

@@ -4,6 +4,8 @@ import pytest
 
 from tests.api.periodic_tasks.examples import TASKS, address, imports, mistakes, stored
 
+pytestmark = pytest.mark.both_databases
+
 
 def test_labels_are_stored_and_shown(api):
     response = api.post(TASKS, imports(labels={"team": "sales", "a.b/c-d_1": ""}))

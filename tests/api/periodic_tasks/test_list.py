@@ -22,6 +22,8 @@ from tests.api.periodic_tasks.examples import (
 )
 from tests.client import KEY_QUERIES
 
+pytestmark = pytest.mark.both_databases
+
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 

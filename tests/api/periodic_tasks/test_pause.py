@@ -13,6 +13,8 @@ from tests.api.http.answers import mistakes, refusal
 from tests.api.periodic_tasks.examples import TASKS, address, heartbeat, names, stored, update_row
 from tests.client import ContractClient
 
+pytestmark = pytest.mark.both_databases
+
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 HOURLY = {"type": "interval", "every": 1, "period": "hours"}

@@ -54,6 +54,7 @@ def made(api: ContractClient, **fields: Any) -> dict[str, Any]:
 # --- Writes and reads -------------------------------------------------------------------------
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(
     ("name", "value"),
     [

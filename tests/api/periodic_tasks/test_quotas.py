@@ -23,6 +23,7 @@ def heartbeats(*numbers: int, **fields: Any) -> list[dict[str, Any]]:
     return [heartbeat(name=f"Heartbeat {number}", **fields) for number in numbers]
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("quota", [0, 1, 3])
 def test_create_beyond_the_quota_is_refused(db, quota):
     limited = service("limited", max_periodic_tasks=quota)
@@ -116,6 +117,7 @@ def test_quota_counts_disabled_tasks(db):
     assert limited.post(TASKS, heartbeat(name="Another")).status_code == 409
 
 
+@pytest.mark.both_databases
 def test_concurrent_creates_do_not_exceed_the_quota(two_at_once):
     limited = key_of(service("limited", max_periodic_tasks=1))
     bodies = heartbeats(0, 1)

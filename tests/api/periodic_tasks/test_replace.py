@@ -214,6 +214,7 @@ def test_replace_may_keep_the_name(api):
     assert response.status_code == 200
 
 
+@pytest.mark.both_databases
 def test_replace_with_a_taken_name_is_refused(api):
     stored(name="Taken")
     task = stored()
@@ -227,6 +228,7 @@ def test_replace_with_a_taken_name_is_refused(api):
     assert not CrontabSchedule.objects.exists()
 
 
+@pytest.mark.both_databases
 def test_replace_with_a_name_taken_by_a_concurrent_request_is_refused(api, monkeypatch):
     stored(name="Taken")
     task = stored()

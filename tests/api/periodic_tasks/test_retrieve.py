@@ -14,6 +14,8 @@ from django_celery_beat.models import (
 
 from tests.api.periodic_tasks.examples import DEFAULT_POLICIES, TASKS, address, stored
 
+pytestmark = pytest.mark.both_databases
+
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 
 

@@ -26,6 +26,8 @@ from tests.api.http.answers import refusal
 from tests.api.periodic_tasks.examples import mistakes, stored, update_agenda, update_row
 from tests.client import KEY_QUERIES, ContractClient
 
+pytestmark = pytest.mark.both_databases
+
 UPCOMING = "/api/v1/upcoming/"
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

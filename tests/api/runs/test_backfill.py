@@ -31,6 +31,8 @@ from tests.api.runs.examples import NOON, RUNS, of, run_of
 from tests.client import ContractClient
 from tests.conftest import caller
 
+pytestmark = pytest.mark.both_databases
+
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

@@ -15,6 +15,8 @@ from tests.api.periodic_tasks.examples import mistakes
 from tests.api.runs.examples import NOON, address, entered
 from tests.conftest import caller
 
+pytestmark = pytest.mark.both_databases
+
 ENDS = sorted(set(Run.State.values) - set(Run.ACTIVE))
 WAITING = [
     {"state": "pending"},

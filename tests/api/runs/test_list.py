@@ -14,6 +14,8 @@ from tests.api.periodic_tasks.examples import TASKS, mistakes, stored
 from tests.api.runs.examples import NOON, RUNS, address, entered, of, reasons, run_of
 from tests.client import KEY_QUERIES
 
+pytestmark = pytest.mark.both_databases
+
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 OF_ONE = {"args", "kwargs", "result", "is_result_truncated", "error"}

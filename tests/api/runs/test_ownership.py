@@ -55,6 +55,7 @@ def task(owner):
     return PeriodicTask.objects.get(pk=owner.post(TASKS, heartbeat()).json()["id"])
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("principal", LISTS)
 @pytest.mark.parametrize(
     "query",
@@ -119,6 +120,7 @@ def test_for_others_the_periodic_task_is_not_there(other, seer, task):
         assert response.json()["detail"] == nothing.json()["detail"]
 
 
+@pytest.mark.both_databases
 def test_when_it_is_deleted_its_runs_are_still_its_owners(owner, other, task):
     run = run_of(task, reason="run")
     query = {"periodic_task": str(task.pk)}

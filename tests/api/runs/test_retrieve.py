@@ -8,6 +8,8 @@ from scheduler_api.runs.models import Run
 from tests.api.periodic_tasks.examples import stored
 from tests.api.runs.examples import NOON, RUNS, address, entered, run_of
 
+pytestmark = pytest.mark.both_databases
+
 SECOND = timedelta(seconds=1)
 ENDED = {
     "queued_at": NOON + 3 * SECOND,

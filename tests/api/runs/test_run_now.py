@@ -14,6 +14,8 @@ from tests.api.periodic_tasks.examples import TASKS, heartbeat, mistakes, stored
 from tests.api.runs.examples import RUNS, of
 from tests.conftest import caller
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 def task(db):

@@ -18,6 +18,8 @@ from tests.api.periodic_tasks.examples import mistakes, stored
 from tests.api.runs.examples import NOON, RUNS, entered, run_of
 from tests.client import KEY_QUERIES, ContractClient
 
+pytestmark = pytest.mark.both_databases
+
 STATS = f"{RUNS}stats/"
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)

@@ -10,6 +10,8 @@ from scheduler_api.runs.models import Run
 from tests.api.http.answers import refusal
 from tests.api.runs.examples import address, entered
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 def pauses(monkeypatch):

@@ -362,6 +362,7 @@ def test_create_solar_accepts_every_event_of_celery(api, event):
     SolarSchedule.objects.get().full_clean()
 
 
+@pytest.mark.both_databases
 def test_create_solar_rounds_degrees_to_six_decimals(api):
     sent = {"event": "sunset", "latitude": 12.34567891, "longitude": -0.0000004}
 
@@ -370,6 +371,7 @@ def test_create_solar_rounds_degrees_to_six_decimals(api):
     assert (created["latitude"], created["longitude"]) == (12.345679, 0)
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(
     ("latitude", "longitude"), [(52.52, 13.405), (52.5200001, 13.405), (52.52, 13.4049999)]
 )
@@ -416,6 +418,7 @@ def test_create_solar_at_a_pole_is_refused_for_events_that_never_occur(api):
 # --- Clocked --------------------------------------------------------------------------------
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(
     ("sent", "stored"),
     [

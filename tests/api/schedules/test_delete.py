@@ -6,6 +6,8 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 from tests.api.http.answers import refusal
 from tests.api.schedules.bodies import INTERVALS, KINDS, PERIODIC_TASKS, create_tasks_with
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_delete_schedule_that_is_not_in_use(api, kind):

@@ -9,6 +9,8 @@ from tests.api.http.answers import refusal
 from tests.api.schedules.bodies import CRONTABS, INTERVALS, KINDS, SOLARS, create_tasks_with
 from tests.client import KEY_QUERIES
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_list_schedules_without_rows_is_an_empty_page(api, kind):

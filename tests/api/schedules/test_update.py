@@ -196,6 +196,7 @@ def test_update_with_expression_and_field_is_refused(api, method):
     assert mistakes(response) == [("/expression", "ambiguous")]
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("method", ["put", "patch"])
 def test_update_of_a_solar_schedule_to_equal_another_is_refused(api, method):
     first = api.post(SOLARS, SOLAR).json()

@@ -17,7 +17,7 @@ from tests.catalogue.workers import (
 from tests.client import KEY_QUERIES
 
 TASKS = "/api/v1/tasks/"
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
 
 def listed(api):

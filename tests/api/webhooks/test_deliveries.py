@@ -11,6 +11,8 @@ from tests.api.http.answers import refusal
 from tests.api.runs.examples import NOON
 from tests.webhooks.examples import DELIVERIES, due_delivery, webhook_of
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 def webhook(api):

@@ -86,6 +86,7 @@ def test_operation_without_a_key_is_refused(delivery, operation):
     assert refusal(response) == (401, "not_authenticated")
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("path", [WEBHOOKS, DELIVERIES])
 def test_list_contains_own_objects_and_all_for_admin(api, owner, other, delivery, path):
     found = {client: len(client.get(path).json()["results"]) for client in (owner, other, api)}

@@ -13,6 +13,8 @@ from scheduler_api.webhooks.models import Delivery, Webhook
 from tests.api.http.answers import mistakes, refusal
 from tests.webhooks.examples import DELIVERIES, URL, WEBHOOKS
 
+pytestmark = pytest.mark.both_databases
+
 ALERTS = {"name": "Alerts", "url": URL}
 
 

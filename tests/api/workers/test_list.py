@@ -9,7 +9,7 @@ from tests.client import KEY_QUERIES
 from tests.conftest import caller
 
 WORKERS = "/api/v1/workers/"
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
 
 def listed(api, **query):
