@@ -1,111 +1,23 @@
 """Records of runs in a worker: each test delivers a message, as Celery does."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from billiard.exceptions import TimeLimitExceeded, WorkerLostError
-from celery import current_app
-from celery import signals as celery_signals
-from celery.app.task import Context
-from celery.app.trace import build_tracer
 from celery.exceptions import Ignore, Reject
-from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs import transitions
 from scheduler_api.runs.models import LEASE, Run
-from scheduler_api.worker import main_process, signals
-from scheduler_api.worker.fork_lock import fork_lock
+from scheduler_api.worker import signals
 from tests.api.periodic_tasks.examples import stored
-from tests.api.runs.examples import NOON, entered
+from tests.api.runs.examples import NOON
+from tests.worker.runs import run, stored_run
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
 HALF = LEASE / 2
-OF_BEAT = {"periodic_task_name": "Heartbeat"}
 GONE = {"lease_until": datetime.now(UTC) - timedelta(minutes=10), "attempts": 1}
-
-
-class Inline:
-    """A recorder that executes jobs at once, in the transaction of the test."""
-
-    def __init__(self) -> None:
-        self.kept: list[Callable[[], bool]] = []
-        self.is_away = False
-
-    def execute(self, job: Callable[[], bool]) -> bool:
-        if self.is_away:
-            raise OperationalError("gone")
-        return job()
-
-    def execute_directly(self, statement: Callable[[], bool | None]) -> bool | None:
-        return None if self.is_away else statement()
-
-    def enqueue(self, job: Callable[[], bool]) -> None:
-        job()
-
-    def retry_later(self, job: Callable[[], bool]) -> None:
-        self.kept.append(job)
-
-
-@pytest.fixture
-def recorder(monkeypatch: Any) -> Inline:
-    # Celery closes the connection after each task.
-    monkeypatch.setattr(connections[DEFAULT_DB_ALIAS], "close", lambda: None)
-    inline = Inline()
-    monkeypatch.setattr(signals, "recorder", lambda: inline)
-    signals.ongoing.clear()
-    return inline
-
-
-class Body:
-    """The function of the test's task, and the ids under which it has started."""
-
-    def __init__(self) -> None:
-        self.started: list[str] = []
-        self.does: Callable[..., Any] = lambda *_, **__: None
-
-
-@pytest.fixture
-def body() -> Body:
-    return Body()
-
-
-@pytest.fixture
-def deliver(recorder: Inline, body: Body) -> Any:
-    """Deliver a message to a worker; return the state that Celery reports."""
-
-    @current_app.task(name="tests.noted", bind=True, shared=False)
-    def noted(task: Any, *args: Any, **kwargs: Any) -> Any:
-        body.started.append(task.request.id)
-        return body.does(task, *args, **kwargs)
-
-    def deliver_message(run_id: str, *args: Any, kwargs: Any = None, **request: Any) -> str:
-        headers = {
-            **OF_BEAT,
-            "delivery_info": {},
-            "id": run_id,
-            "task": noted.name,
-            "hostname": "celery@here",
-            **request,
-        }
-        trace = build_tracer(noted.name, noted, app=current_app)
-        _, info, *_ = trace(run_id, list(args), kwargs or {}, headers)
-        return info.state if info else "SUCCESS"
-
-    yield deliver_message
-    current_app.tasks.pop(noted.name)
-
-
-def run(**columns: Any) -> str:
-    return str(entered(**{"periodic_task_id": 1, "state": "queued", **columns}).pk)
-
-
-def stored_run() -> Run:
-    return Run.objects.get()
 
 
 # --- Starts -----------------------------------------------------------------------------------
@@ -120,6 +32,22 @@ def test_second_message_of_a_run_is_dropped(deliver, body, state):
 
     assert body.started == [run_id]
     assert stored_run().attempts == 1
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_run_is_recorded_by_the_orm_only_without_fast_paths(deliver, settings, monkeypatch, is_on):
+    settings.FAST_PATHS = is_on
+    by_orm: list[object] = []
+    for name in ("first_start", "succeed"):
+        move = getattr(transitions, name)
+        monkeypatch.setattr(
+            transitions, name, lambda *a, _move=move, **k: by_orm.append(1) or _move(*a, **k)
+        )
+
+    assert deliver(run()) == "SUCCESS"
+
+    assert stored_run().state == "succeeded"
+    assert len(by_orm) == (0 if is_on else 2)
 
 
 def test_running_run_has_a_lease_and_ignores_a_second_message(deliver, body):
@@ -381,81 +309,3 @@ def may_start(times: int) -> int:
     task = stored(name="again")
     ManagedTask.objects.create(periodic_task=task, max_attempts=times)
     return int(task.pk)
-
-
-# --- The main process of a worker ---------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("error", "state", "reason"),
-    [
-        (TimeLimitExceeded(3), "failed", signals.HARD_LIMIT),
-        (WorkerLostError("signal 9"), "lost", signals.LOST),
-    ],
-)
-def test_lost_process_ends_the_run_in_the_main_process(deliver, error, state, reason):
-    run_id = run(state="running", started_at=NOON)
-
-    celery_signals.task_failure.send(
-        sender=current_app.tasks["tests.noted"],
-        task_id=run_id,
-        exception=error,
-        args=(),
-        kwargs={},
-        traceback=None,
-        einfo=None,
-    )
-
-    assert (stored_run().state, stored_run().reason) == (state, reason)
-    assert stored_run().error_type == type(error).__name__
-
-
-def test_main_process_holds_the_fork_lock_while_it_writes(deliver, monkeypatch):
-    seen: list[bool] = []
-
-    def look(*_: Any, **__: Any) -> bool:
-        # What `os.fork` waits for.
-        seen.append(fork_lock.is_locked)
-        return True
-
-    main_process.finish_in_main_process(look, run(state="running"), state="lost")
-
-    assert seen == [True]
-    assert not fork_lock.is_locked
-
-
-def test_unknown_task_fails_the_run(deliver):
-    run_id, other_id = run(), run()
-
-    for pk, headers in ((run_id, OF_BEAT), (other_id, {})):
-        celery_signals.task_unknown.send(
-            sender=None,
-            message=SimpleNamespace(headers=headers),
-            exc=KeyError("tests.gone"),
-            name="tests.gone",
-            id=pk,
-        )
-
-    failed = Run.objects.get(pk=run_id)
-    assert (failed.state, failed.error_type) == ("failed", "NotRegistered")
-    assert failed.reason == main_process.UNKNOWN.format("tests.gone")
-    assert Run.objects.get(pk=other_id).state == "queued"
-
-
-@pytest.mark.parametrize(
-    ("flags", "state", "reason"),
-    [
-        ({"terminated": False, "expired": True}, "expired", main_process.EXPIRED),
-        ({"terminated": False, "expired": False}, "cancelled", main_process.REVOKED),
-        ({"terminated": True, "expired": False}, "cancelled", main_process.TERMINATED),
-    ],
-)
-def test_revoked_message_ends_the_run(deliver, flags, state, reason):
-    run_id = run()
-
-    for request in (Context(id=run_id, **OF_BEAT), Context(id="of-somebody-else")):
-        celery_signals.task_revoked.send(
-            sender=current_app.tasks["tests.noted"], request=request, signum=None, **flags
-        )
-
-    assert (stored_run().state, stored_run().reason) == (state, reason)
