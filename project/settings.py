@@ -173,8 +173,8 @@ Says which Celery task is to run, with which arguments, and when; and shows when
     "LICENSE": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
     "SERVERS": [{"url": "/", "description": "This server"}],
     "TAGS": [
-        {"name": "Access", "description": "Who may do what: service accounts and their keys."},
-        {"name": "Index", "description": "Where everything is."},
+        {"name": "Access", "description": "Service accounts, their API keys, and the audit log."},
+        {"name": "Index", "description": "The URLs of all lists."},
         {"name": "Manifest", "description": "All periodic tasks of an account in one document."},
         {"name": "Periodic tasks", "description": "What runs, with which arguments, and when."},
         {"name": "Runs", "description": "What was sent, when, and what came of it."},

@@ -1,4 +1,4 @@
-"""Writing accounts and keys, each in one transaction."""
+"""Actions on service accounts and API keys, each in one transaction."""
 
 import os
 from collections.abc import Iterable
@@ -22,24 +22,24 @@ class AccountNameTaken(Problem):
     status_code = 409
     code = "account_name_taken"
     example = {
-        "detail": "The name 'billing' is taken.",
+        "detail": "The name 'billing' is taken. Choose another name.",
         "instance": "/api/v1/service-accounts/",
     }
 
 
 class AccountInUse(Problem):
-    """Periodic tasks belong to this service account, so it cannot be deleted."""
+    """The service account owns periodic tasks, so it cannot be deleted."""
 
     status_code = 409
     code = "account_in_use"
     example = {
-        "detail": "Delete its periodic tasks first, or revoke its keys instead.",
+        "detail": "Delete its periodic tasks first, or revoke its API keys instead.",
         "instance": "/api/v1/service-accounts/1/",
     }
 
 
 class TooManyKeys(Problem):
-    """The service account has two live keys; revoke one before you make another."""
+    """The service account has two live keys. Revoke one before you create another."""
 
     status_code = 409
     code = "too_many_keys"
@@ -47,19 +47,19 @@ class TooManyKeys(Problem):
 
 
 class LastAdmin(Problem):
-    """Nobody could call the API as `admin` any more."""
+    """The change would leave no account with the scope `admin` and a live key."""
 
     status_code = 409
     code = "last_admin"
     example = {
-        "detail": "Give another account the scope admin and a key first.",
+        "detail": "Give another account the scope admin and an API key first.",
         "instance": "/api/v1/service-accounts/1/",
     }
 
 
 @transaction.atomic
 def store_account(account: ServiceAccount, *, by: Caller) -> None:
-    """Save a new account, or new values of one."""
+    """Store a new account, or the changed values of a stored one."""
     stored = ServiceAccount.objects.filter(pk=account.pk).first()
     before = account_fields(stored) if stored else None
     try:
@@ -69,7 +69,9 @@ def store_account(account: ServiceAccount, *, by: Caller) -> None:
         namesakes = ServiceAccount.objects.filter(name=account.name).exclude(pk=account.pk)
         if not namesakes.exists():
             raise
-        raise AccountNameTaken(f"The name {account.name!r} is taken.") from error
+        raise AccountNameTaken(
+            f"The name {account.name!r} is taken. Choose another name."
+        ) from error
     operation = Operation.CHANGE if stored else Operation.CREATE
     note(operation, account, by=by, before=before, after=account_fields(account))
     if stored:
@@ -78,13 +80,13 @@ def store_account(account: ServiceAccount, *, by: Caller) -> None:
 
 @transaction.atomic
 def delete_account(account: ServiceAccount, *, by: Caller) -> None:
-    """Delete an account with its keys, unless periodic tasks belong to it."""
+    """Delete an account and its keys, unless it owns periodic tasks."""
     note(Operation.DELETE, account, by=by, before=account_fields(account))
     try:
         account.delete()
     except ProtectedError as error:
         raise AccountInUse(
-            "Delete its periodic tasks first, or revoke its keys instead."
+            "Delete its periodic tasks first, or revoke its API keys instead."
         ) from error
     refuse_lockout()
 
@@ -93,12 +95,13 @@ def delete_account(account: ServiceAccount, *, by: Caller) -> None:
 def issue_key(
     account: ServiceAccount, *, expires_at: datetime | None, by: Caller
 ) -> tuple[ApiKey, str]:
-    """Make a key; return it with its text, which is told this once.
+    """Create a key; return it and its text, which is not stored.
 
-    Two may be live at the same time: the new one is handed out before the old one goes.
+    Two keys may be live at the same time, so that clients can move to the new key before the old
+    one is revoked.
     """
     if not ServiceAccount.objects.select_for_update().filter(pk=account.pk):
-        raise Conflict("The service account was deleted.")
+        raise Conflict("The service account was deleted. Create it again, or choose another.")
     if account.api_keys.live(at=datetime.now(UTC)).count() >= MAX_LIVE_KEYS:
         raise TooManyKeys
     key, text = ApiKey.issue(account, expires_at=expires_at)
@@ -107,21 +110,21 @@ def issue_key(
 
 
 def refuse_lockout() -> None:
-    """Raise LastAdmin unless an `admin` has a live key still.
+    """Raise LastAdmin unless an `admin` account still has a live key.
 
-    It guards against a slip, not against two of them at once: `manage.py create_api_key`
-    opens the API again.
+    This guards against one mistake, not against two concurrent ones:
+    `manage.py create_api_key` restores access.
     """
     accounts = ServiceAccount.objects.filter(
         api_keys__in=ApiKey.objects.live(at=datetime.now(UTC))
     )
     if not any(account.is_admin for account in accounts):
-        raise LastAdmin("Give another account the scope admin and a key first.")
+        raise LastAdmin("Give another account the scope admin and an API key first.")
 
 
 @transaction.atomic
 def revoke_key(key: ApiKey, *, by: Caller) -> None:
-    """Refuse a key from now on; one that is revoked stays so since when it was."""
+    """Revoke a key; the time of an earlier revocation stays."""
     before, now = key_fields(key), datetime.now(UTC)
     if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now):
         note(Operation.REVOKE, key, by=by, before=before, after={**before, "revoked_at": now})
@@ -130,7 +133,7 @@ def revoke_key(key: ApiKey, *, by: Caller) -> None:
 
 @transaction.atomic
 def account_named(name: str, scopes: Iterable[str], *, by: Caller) -> ServiceAccount:
-    """Return the account with this name, made with these scopes if there is none."""
+    """Return the account with this name; create it with these scopes if it is missing."""
     account, is_new = ServiceAccount.objects.get_or_create(
         name=name, defaults={"scopes": sorted(scopes)}
     )
@@ -141,9 +144,9 @@ def account_named(name: str, scopes: Iterable[str], *, by: Caller) -> ServiceAcc
 
 @transaction.atomic
 def write_first_key(file: Path) -> bool:
-    """Make an `admin` account with a key, and write the key to a file that only we can read.
+    """Create an `admin` account with a key, and write the key to a file only this user can read.
 
-    Return whether it was made: it is once, with the first start on a database.
+    Return whether it was created: only the first start on a database creates it.
     """
     if ServiceAccount.objects.filter(name="admin").exists():
         return False
@@ -157,7 +160,7 @@ def write_first_key(file: Path) -> bool:
 
 
 def account_fields(account: ServiceAccount) -> dict[str, object]:
-    """Return what the audit tells of an account."""
+    """Return the fields of an account that the audit log records."""
     names = (
         "name",
         "scopes",
@@ -172,7 +175,7 @@ def account_fields(account: ServiceAccount) -> dict[str, object]:
 
 
 def key_fields(key: ApiKey) -> dict[str, object]:
-    """Return what the audit tells of a key: nothing that opens the API."""
+    """Return the fields of a key that the audit log records, without the secret."""
     return {
         "service_account": key.service_account_id,
         "prefix": key.prefix,

@@ -1,4 +1,4 @@
-"""Who changed what: each write over the API leaves an entry, in its own transaction."""
+"""The audit log: each write over the API adds an entry in its own transaction."""
 
 import re
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 class Operation(TextChoices):
-    """What was done."""
+    """The operation of an audit entry."""
 
     CREATE = "create"
     CHANGE = "change"
@@ -38,7 +38,7 @@ class Operation(TextChoices):
 
 
 class ObjectType(TextChoices):
-    """What it was done to: the model's name in small letters."""
+    """The type of the changed object: the model's name in snake case."""
 
     INTERVAL_SCHEDULE = "interval_schedule"
     CRONTAB_SCHEDULE = "crontab_schedule"
@@ -53,14 +53,14 @@ class ObjectType(TextChoices):
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Who asks for a change, with which key and in which request."""
+    """The account, key and request behind a change."""
 
     account: ServiceAccount
     key_prefix: str = ""
     request_id: str = ""
 
 
-# Whoever has a shell on the machine may do anything; no row, so it owns nothing.
+# A user with a shell on the machine may do anything. The account is not stored: it owns nothing.
 COMMAND_LINE = Caller(account=ServiceAccount(name="command line", scopes=[Scope.ADMIN]))
 
 
@@ -72,11 +72,11 @@ def note(
     before: Mapping[str, object] | None = None,
     after: Mapping[str, object] | None = None,
 ) -> None:
-    """Add an entry with the fields that differ; none when a change has changed nothing.
+    """Add an entry with the changed fields; add none if no field changed.
 
-    That a secret differs is seen, too: as stars before, and stars after.
-    Of a new row there is no `before`, and of one that goes no `after`. Call this within the
-    transaction of the change, and before a row is deleted: it loses its id then.
+    A changed secret is listed, too, as `***` before and after. A new row has no `before`, a
+    deleted one no `after`. Call this within the transaction of the change, and before a row is
+    deleted, because a deleted row loses its id.
     """
     if before is not None and after is not None:
         before, after = difference(before, after)
@@ -88,14 +88,14 @@ def note(
 def difference(
     before: Mapping[str, object], after: Mapping[str, object]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the fields that differ, as they were and as they became, in JSON."""
+    """Return the changed fields before and after, as JSON values."""
     old, new = _as_json(before), _as_json(after)
     differing = [name for name in new if old.get(name) != new[name]]
     return {name: old.get(name) for name in differing}, {name: new[name] for name in differing}
 
 
 def note_new(rows: Mapping[Model, Mapping[str, object]], *, by: Caller) -> None:
-    """Add an entry for each of several new rows, with its fields, in one statement."""
+    """Add an entry for each of several new rows and its fields, in one statement."""
     AuditEntry.objects.bulk_create(
         entry(Operation.CREATE, row, by=by, before=None, after=fields)
         for row, fields in rows.items()
@@ -110,7 +110,7 @@ def entry(
     before: Mapping[str, object] | None,
     after: Mapping[str, object] | None,
 ) -> AuditEntry:
-    """Return an entry that is not stored yet."""
+    """Return a new entry, not stored yet."""
     return AuditEntry(
         service_account_id=by.account.pk,
         account_name=by.account.name,

@@ -1,4 +1,4 @@
-"""By what audit entries are found."""
+"""Filters of audit entries."""
 
 from typing import ClassVar
 
@@ -10,22 +10,22 @@ from scheduler_api.http.filtering import IdFilter, InstantFilter, TextFilter
 
 
 class AuditEntryFilter(django_filters.FilterSet):
-    """Filters of the list; several narrow it down together."""
+    """Filters of the list; an entry must match all of them."""
 
     account = TextFilter(
-        field_name="account_name", help_text="The exact name of the account at that time."
+        field_name="account_name", help_text="Exact name of the account at the time of the change."
     )
-    operation = django_filters.ChoiceFilter(choices=Operation.choices, help_text="What was done.")
+    operation = django_filters.ChoiceFilter(choices=Operation.choices, help_text="Operation.")
     object_type = django_filters.ChoiceFilter(
-        choices=ObjectType.choices, help_text="What it was done to."
+        choices=ObjectType.choices, help_text="Type of the object."
     )
-    object_id = IdFilter(lookup_expr="exact", help_text="The id of what it was done to.")
-    request_id = TextFilter(help_text="The `X-Request-Id` of the answer.")
+    object_id = IdFilter(lookup_expr="exact", help_text="ID of the object.")
+    request_id = TextFilter(help_text="`X-Request-Id` of the response.")
     at_after = InstantFilter(
-        field_name="at", lookup_expr="gte", help_text="Made at this moment or later."
+        field_name="at", lookup_expr="gte", help_text="Only changes at or after this time."
     )
     at_before = InstantFilter(
-        field_name="at", lookup_expr="lt", help_text="Made before this moment."
+        field_name="at", lookup_expr="lt", help_text="Only changes before this time."
     )
 
     class Meta:

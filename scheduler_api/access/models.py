@@ -1,4 +1,4 @@
-"""Who may do what: service accounts and their keys."""
+"""Service accounts, their API keys, and the audit log."""
 
 import hashlib
 import secrets
@@ -13,43 +13,47 @@ from scheduler_api.access.scopes import Scope
 
 PREFIX_LENGTH = 8
 SECRET_BYTES = 32
-# What can stand in a log, in a URL and on a command line as it is.
+# A name needs no quoting in a log, in a URL or on a command line.
 NAME_RULE = RegexValidator(
     r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}\Z",
-    "Begin with a letter or a digit; then letters, digits and . _ @ - may follow, 100 in all.",
+    "Use up to 100 letters, digits and . _ @ -, and start with a letter or a digit.",
     "invalid_name",
 )
 
 
 class ServiceAccount(models.Model):
-    """A service, a script or a person that calls the API."""
+    """A service, script or person that calls the API."""
 
-    name = models.CharField(max_length=100, unique=True, help_text="Unique among all accounts.")
-    scopes = models.JSONField(default=list, help_text="What it may do.")
+    name = models.CharField(
+        max_length=100, unique=True, help_text="Account name, unique among all accounts."
+    )
+    scopes = models.JSONField(default=list, help_text="Scopes of the account.")
     task_patterns = models.JSONField(
         default=list,
         blank=True,
-        help_text="The tasks it may name, as `billing.*`; empty for all.",
+        help_text="Patterns of the tasks it may use, such as `billing.*`; empty for all tasks.",
     )
     queues = models.JSONField(
-        default=list, blank=True, help_text="The queues it may name; empty for all."
+        default=list, blank=True, help_text="Queues it may use; empty for all queues."
     )
     sees_unowned = models.BooleanField(
         default=False,
-        help_text="Whether it may see and change periodic tasks that belong to no account.",
+        help_text="Whether it may read and change periodic tasks without an owner.",
     )
     requests_per_minute = models.PositiveIntegerField(
         null=True,
         blank=True,
-        help_text="How many requests it may send in a minute; null for what the service grants.",
+        help_text="Maximum requests per minute; null for the service's default.",
     )
     max_periodic_tasks = models.PositiveIntegerField(
-        null=True, blank=True, help_text="How many periodic tasks it may own; null for any number."
+        null=True,
+        blank=True,
+        help_text="Maximum number of periodic tasks it may own; null for no limit.",
     )
     min_interval_seconds = models.PositiveIntegerField(
         null=True,
         blank=True,
-        help_text="How far apart the slots of its periodic tasks must be; null for any distance.",
+        help_text="Minimum seconds between slots of its periodic tasks; null for no limit.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -62,26 +66,26 @@ class ServiceAccount(models.Model):
         return self.name
 
     def may(self, scope: str) -> bool:
-        """Tell whether it has a scope; `admin` has all of them."""
+        """Return whether the account has a scope; `admin` implies every scope."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
     @property
     def is_admin(self) -> bool:
-        """Tell whether it crosses the borders between accounts."""
+        """Return whether the account may access all accounts' objects."""
         return Scope.ADMIN in self.scopes
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
-    """Selections of keys."""
+    """Query set of API keys."""
 
     def live(self, *, at: datetime) -> Self:
-        """Select those that open the API at this moment."""
+        """Select the keys that are neither expired nor revoked at this moment."""
         not_expired = Q(expires_at=None) | Q(expires_at__gt=at)
         return self.filter(not_expired, revoked_at=None)
 
 
 class ApiKey(models.Model):
-    """A key of a service account. Its text is shown once, and not kept."""
+    """An API key of a service account. Its text is shown once and not stored."""
 
     service_account = models.ForeignKey(
         ServiceAccount, on_delete=models.CASCADE, related_name="api_keys"
@@ -89,18 +93,18 @@ class ApiKey(models.Model):
     prefix = models.CharField(
         max_length=PREFIX_LENGTH,
         unique=True,
-        help_text="How the key begins, after `sk_`: its name in logs and in the audit.",
+        help_text="First characters of the key after `sk_`; its name in logs and the audit log.",
     )
     digest = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(
-        null=True, blank=True, help_text="From when on it is refused; null for never."
+        null=True, blank=True, help_text="Expiry time; null if the key never expires."
     )
     last_used_at = models.DateTimeField(
-        null=True, blank=True, help_text="When it was last used, to the minute."
+        null=True, blank=True, help_text="Time of last use, to the minute; null if never used."
     )
     revoked_at = models.DateTimeField(
-        null=True, blank=True, help_text="Since when it is refused; null while it is not."
+        null=True, blank=True, help_text="Revocation time; null if not revoked."
     )
 
     objects = ApiKeyQuerySet.as_manager()
@@ -113,7 +117,7 @@ class ApiKey(models.Model):
 
     @classmethod
     def issue(cls, account: ServiceAccount, **values: Any) -> tuple[Self, str]:
-        """Store a new key of an account; return it with its text, which is not stored."""
+        """Store a new key of an account; return it and its text, which is not stored."""
         prefix = secrets.token_hex(PREFIX_LENGTH // 2)
         text = f"sk_{prefix}_{secrets.token_urlsafe(SECRET_BYTES)}"
         key = cls(service_account=account, prefix=prefix, digest=digest_of(text), **values)
@@ -122,9 +126,9 @@ class ApiKey(models.Model):
 
 
 class AuditEntry(models.Model):
-    """One change over the API: who made it, when, and what was before and after.
+    """A change over the API: its account, time, and the fields before and after.
 
-    Only ever added; written in the transaction of the change itself.
+    Entries are append-only. Each is written in the transaction of its change.
     """
 
     at = models.DateTimeField(auto_now_add=True, db_index=True)
@@ -148,16 +152,16 @@ class AuditEntry(models.Model):
         return f"{self.account_name}: {self.operation} {self.object_type} {self.object_id}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Add a new one; refuse to write over one that is stored."""
+        """Insert the entry; refuse to update a stored one."""
         if not self._state.adding:
-            raise TypeError("An audit entry is only ever added.")
+            raise TypeError("The audit log is append-only: an entry cannot be changed or deleted.")
         super().save(*args, **kwargs)
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse."""
-        raise TypeError("An audit entry is only ever added.")
+        """Refuse: the audit log is append-only."""
+        raise TypeError("The audit log is append-only: an entry cannot be changed or deleted.")
 
 
 def digest_of(text: str) -> str:
-    """Return what is stored of a key: its text has 256 random bits, so SHA-256 is enough."""
+    """Return the stored digest of a key. Its text has 256 random bits, so SHA-256 suffices."""
     return hashlib.sha256(text.encode()).hexdigest()

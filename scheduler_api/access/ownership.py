@@ -1,4 +1,4 @@
-"""Whose a periodic task or a run is, and who else may see it."""
+"""Ownership: the periodic tasks and runs that an account may access."""
 
 from django.db.models import Q
 
@@ -6,10 +6,10 @@ from scheduler_api.access.models import ServiceAccount
 
 
 def visible_to(account: ServiceAccount, *, owner: str = "managed__owner") -> Q:
-    """Select what an account may see, and so change, by the column that has its owner's id.
+    """Select the rows that an account may read and change, by the column of the owner's id.
 
-    By default, of periodic tasks. Others' are not there for it: neither on a list nor at their
-    address. Only `admin` crosses.
+    The default column is that of periodic tasks. Other accounts' rows do not exist for the
+    account: neither in a list nor at their URL. Only `admin` accesses all rows.
     """
     if account.is_admin:
         return Q()

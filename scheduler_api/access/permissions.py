@@ -1,4 +1,4 @@
-"""What a caller may do: each operation asks for one scope."""
+"""Permissions: each operation requires one scope."""
 
 from fnmatch import fnmatchcase
 from typing import Any, cast
@@ -12,14 +12,14 @@ from scheduler_api.http.problems import Forbidden, challenge
 
 
 class HasScope(BasePermission):
-    """Lets those in whose account has the scope that the view declares for the action.
+    """Require the scope that the view declares for the action.
 
-    A view that declares none is a mistake of ours, and a KeyError.
+    A view that declares none is a programming error and raises KeyError.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Raise Forbidden, naming the scope that is missing."""
-        if view.action not in view.action_map.values():  # not allowed here, as is told next
+        """Return True; raise Forbidden with the missing scope."""
+        if view.action not in view.action_map.values():  # the method is refused next, with 405
             return True
         if scope := view.scopes[view.action]:
             refuse_without(scope, account_of(request))
@@ -27,21 +27,21 @@ class HasScope(BasePermission):
 
 
 def refuse_without(scope: str, account: ServiceAccount) -> None:
-    """Raise Forbidden unless an account has a scope."""
+    """Raise Forbidden unless the account has the scope."""
     if not account.may(scope):
         raise Forbidden(
-            f"The account {account.name!r} does not have the scope {scope}.",
+            f"The account {account.name!r} does not have the scope {scope}. Ask an admin for it.",
             headers={"WWW-Authenticate": challenge(error="insufficient_scope", scope=scope)},
         )
 
 
 def account_of(request: Request) -> ServiceAccount:
-    """Return the account that calls."""
+    """Return the calling account."""
     return cast(ServiceAccount, request.user)
 
 
 def caller_of(request: Request) -> Caller:
-    """Return what the audit tells of who sends a request."""
+    """Return the caller of a request, for the audit log."""
     return Caller(
         account=account_of(request),
         key_prefix=cast(ApiKey, request.auth).prefix,
@@ -50,11 +50,11 @@ def caller_of(request: Request) -> Caller:
 
 
 def may_name_task(account: ServiceAccount, task: str) -> bool:
-    """Tell whether an account may have this task run."""
+    """Return whether an account may use this task."""
     patterns = account.task_patterns
     return not patterns or any(fnmatchcase(task, pattern) for pattern in patterns)
 
 
 def may_name_queue(account: ServiceAccount, queue: str) -> bool:
-    """Tell whether an account may send to this queue."""
+    """Return whether an account may use this queue."""
     return not account.queues or queue in account.queues

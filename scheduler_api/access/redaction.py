@@ -1,4 +1,4 @@
-"""Secrets: what has a telling name is stored and sent as it is, and shown as stars."""
+"""Redaction: a value under a secret name is stored and sent unchanged, and shown as `***`."""
 
 import json
 import re
@@ -15,7 +15,7 @@ STARS = "***"
 
 
 def is_secret(name: object) -> bool:
-    """Tell whether a value of this name is not to be shown: the setting REDACTED_KWARGS does."""
+    """Return whether the setting REDACTED_KWARGS matches a name."""
     return bool(_expression(tuple(settings.REDACTED_KWARGS)).match(str(name)))
 
 
@@ -26,7 +26,7 @@ def _expression(patterns: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def redacted(value: Any) -> Any:
-    """Return a value with stars in the place of each secret, at any depth."""
+    """Return a value with `***` in place of each secret, at any depth."""
     match value:
         case dict():
             return {
@@ -39,10 +39,10 @@ def redacted(value: Any) -> Any:
 
 
 def restored(sent: Any, stored: Any) -> Any:
-    """Return what was sent, with the stored secrets in the place of their stars.
+    """Return a sent value with the stored secrets in place of `***`.
 
-    An object takes them back name by name; a list only as a whole, as it was read: where its
-    items have moved, the stars of one would become the secret of another.
+    An object is restored name by name, a list only if the caller sends it exactly as read: if its
+    items moved, one item would get the secret of another.
     """
     if isinstance(sent, dict) and isinstance(stored, dict):
         return {
@@ -57,11 +57,11 @@ def restored(sent: Any, stored: Any) -> Any:
 
 
 def _text(value: object) -> str:
-    return json.dumps(value, sort_keys=True)  # 1 and true are equal to Python
+    return json.dumps(value, sort_keys=True)  # Python compares 1 and True as equal
 
 
 def stars_in(value: Any, pointer: str) -> Iterator[str]:
-    """Yield the pointer to each secret that is nothing but stars."""
+    """Yield the JSON pointer to each secret whose value is `***`."""
     match value:
         case dict():
             for name, inner in value.items():
@@ -75,6 +75,6 @@ def stars_in(value: Any, pointer: str) -> Iterator[str]:
 
 
 def leads_to_secret(pointer: str) -> bool:
-    """Tell whether a JSON pointer goes through a name of a secret."""
+    """Return whether a JSON pointer passes through a secret name."""
     steps = (step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/"))
     return any(map(is_secret, steps))

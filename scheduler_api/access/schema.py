@@ -1,4 +1,4 @@
-"""How the OpenAPI document tells of keys."""
+"""Description of API keys in the OpenAPI document."""
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
@@ -7,7 +7,7 @@ from scheduler_api.access.authentication import BearerAuthentication
 
 
 class BearerScheme(OpenApiAuthenticationExtension):
-    """Describes the header in the OpenAPI document."""
+    """The security scheme of API keys in the OpenAPI document."""
 
     target_class = BearerAuthentication
     name = "ApiKey"
@@ -17,5 +17,5 @@ class BearerScheme(OpenApiAuthenticationExtension):
         return {
             "type": "http",
             "scheme": "bearer",
-            "description": "A key of a service account: `sk_…`.",
+            "description": "API key of a service account: `sk_…`.",
         }

@@ -1,10 +1,10 @@
-"""The scopes: what a service account may be allowed to do."""
+"""Scopes of service accounts."""
 
 from django.db.models import TextChoices
 
 
 class Scope(TextChoices):
-    """What an operation asks for."""
+    """The scope that an operation requires."""
 
     SCHEDULES_READ = "schedules:read"
     SCHEDULES_WRITE = "schedules:write"
@@ -21,7 +21,7 @@ class Scope(TextChoices):
 
 
 def crud(*, read: Scope, write: Scope, delete: Scope | None = None) -> dict[str, Scope]:
-    """Return which scope each standard action asks for."""
+    """Return the scope that each standard action requires."""
     return {
         **dict.fromkeys(("list", "retrieve"), read),
         **dict.fromkeys(("create", "update", "partial_update"), write),

@@ -1,4 +1,4 @@
-"""Service accounts, their keys and what they changed, in JSON."""
+"""Serializers of service accounts, API keys and audit entries."""
 
 from typing import Any, ClassVar
 
@@ -18,14 +18,14 @@ LARGEST_INTEGER = 2**31 - 1
 
 
 class TextList(serializers.ListField):
-    """A list of strings without doubles."""
+    """A set of strings, sent as a list."""
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("child", fields.Text(max_length=200))
         super().__init__(max_length=MAX_ENTRIES, **kwargs)
 
     def to_internal_value(self, data: Any) -> list[str]:
-        """Sort, and drop doubles."""
+        """Return the strings sorted, each once."""
         return sorted(set(super().to_internal_value(data)))
 
 
@@ -53,15 +53,17 @@ class TextList(serializers.ListField):
     )
 )
 class ServiceAccountSerializer(StrictModelSerializer):
-    """A service, a script or a person that calls the API, and what it may do."""
+    """A service, script or person that calls the API, with its scopes and limits."""
 
     scopes = TextList(
-        child=fields.Choice(choices=Scope.choices), help_text="What it may do; `admin` is all."
+        child=fields.Choice(choices=Scope.choices),
+        help_text="Scopes of the account; `admin` includes all others.",
     )
     task_patterns = TextList(
-        default=list, help_text="The tasks it may name, as `billing.*`; empty for all."
+        default=list,
+        help_text="Patterns of the tasks it may use, such as `billing.*`; empty for all tasks.",
     )
-    queues = TextList(default=list, help_text="The queues it may name; empty for all.")
+    queues = TextList(default=list, help_text="Queues it may use; empty for all queues.")
 
     class Meta:
         model = ServiceAccount
@@ -82,11 +84,11 @@ class ServiceAccountSerializer(StrictModelSerializer):
             "requests_per_minute": {"min_value": 1, "max_value": LARGEST_INTEGER},
             "max_periodic_tasks": {"min_value": 0, "max_value": LARGEST_INTEGER},
             "min_interval_seconds": {"min_value": 1, "max_value": LARGEST_INTEGER},
-            "created_at": {"read_only": True, "help_text": "When it was made."},
+            "created_at": {"read_only": True, "help_text": "Creation time."},
         }
 
     def validate_queues(self, value: list[str]) -> list[str]:
-        """Refuse a queue that is not configured; one that the account has already may stay."""
+        """Refuse a queue that QUEUES does not name, unless the account has it already."""
         known = {*settings.QUEUES, *(self.instance.queues if self.instance else ())}
         mistakes: dict[str, Any] = {
             str(index): [ErrorDetail(unknown("queue", name, settings.QUEUES), "unknown_queue")]
@@ -113,9 +115,9 @@ KEY_EXAMPLE = {
     examples=[OpenApiExample("Key", KEY_EXAMPLE, response_only=True)], component_name="ApiKey"
 )
 class ApiKeySerializer(StrictModelSerializer):
-    """A key of a service account, without its text."""
+    """An API key of a service account, without its text."""
 
-    service_account = fields.Reference(read_only=True, help_text="The id of the account.")
+    service_account = fields.Reference(read_only=True, help_text="ID of the service account.")
 
     class Meta:
         model = ApiKey
@@ -129,7 +131,7 @@ class ApiKeySerializer(StrictModelSerializer):
             "revoked_at",
         )
         read_only_fields = ("prefix", "created_at", "last_used_at", "revoked_at")
-        extra_kwargs: ClassVar[dict[str, Any]] = {"created_at": {"help_text": "When it was made."}}
+        extra_kwargs: ClassVar[dict[str, Any]] = {"created_at": {"help_text": "Creation time."}}
 
 
 @extend_schema_serializer(
@@ -148,18 +150,22 @@ class ApiKeySerializer(StrictModelSerializer):
     component_name="NewApiKey",
 )
 class NewApiKeySerializer(ApiKeySerializer):
-    """A key with its text, which is told this once."""
+    """An API key with its text, which only this response contains."""
 
-    key = serializers.CharField(read_only=True, help_text="The key itself: keep it, now.")
+    key = serializers.CharField(
+        read_only=True, help_text="The key itself. Store it now: it is not shown again."
+    )
     service_account = fields.Reference(
         queryset=ServiceAccount.objects.all(),
         allow_null=False,
         default=serializers.empty,
-        help_text="The id of the account.",
+        help_text="ID of the service account.",
     )
 
     expires_at = fields.FutureInstant(
-        default=None, allow_null=True, help_text="From when on it is refused; null for never."
+        default=None,
+        allow_null=True,
+        help_text="Expiry time, in the future; null if the key never expires.",
     )
 
     class Meta(ApiKeySerializer.Meta):
@@ -188,20 +194,22 @@ class NewApiKeySerializer(ApiKeySerializer):
     ]
 )
 class AuditEntrySerializer(StrictModelSerializer):
-    """One change over the API: who made it, when, and what was before and after."""
+    """A change over the API: its account, time, and the fields before and after."""
 
     account = serializers.CharField(
-        source="account_name", read_only=True, help_text="The name of the account at that time."
+        source="account_name",
+        read_only=True,
+        help_text="Name of the account at the time of the change.",
     )
     before = serializers.DictField(
         read_only=True,
         allow_null=True,
-        help_text="The fields that differ, as they were; null of what was new.",
+        help_text="Changed fields before the change; null for a new object.",
     )
     after = serializers.DictField(
         read_only=True,
         allow_null=True,
-        help_text="The fields that differ, as they became; null of what was deleted.",
+        help_text="Changed fields after the change; null for a deleted object.",
     )
 
     class Meta:
@@ -221,11 +229,15 @@ class AuditEntrySerializer(StrictModelSerializer):
         )
         read_only_fields = fields
         extra_kwargs: ClassVar[dict[str, Any]] = {
-            "at": {"help_text": "When it was made."},
-            "key_prefix": {"help_text": "How the key begins, after `sk_`; empty for none."},
-            "request_id": {"help_text": "The `X-Request-Id` of the answer; empty for none."},
-            "operation": {"help_text": "What was done."},
-            "object_type": {"help_text": "What it was done to."},
-            "object_id": {"help_text": "The id of what it was done to."},
-            "object_name": {"help_text": "The name of what it was done to, at that time."},
+            "at": {"help_text": "Time of the change."},
+            "key_prefix": {
+                "help_text": "First characters of the key after `sk_`; empty if no key was used."
+            },
+            "request_id": {
+                "help_text": "`X-Request-Id` of the response; empty if there was no request."
+            },
+            "operation": {"help_text": "Operation."},
+            "object_type": {"help_text": "Type of the object."},
+            "object_id": {"help_text": "ID of the object."},
+            "object_name": {"help_text": "Name of the object at the time of the change."},
         }

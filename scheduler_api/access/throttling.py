@@ -1,7 +1,7 @@
-"""How many requests a caller may send in a minute: 429 beyond that.
+"""Rate limits: requests per minute of a caller; 429 beyond the limit.
 
-The database counts (`windows`), since all processes on all machines share it, and each process
-takes some tokens at a time from it, so that few requests ask it.
+The database counts (`windows`), because all processes on all machines share it. Each process
+leases several tokens at a time, so that few requests query the database.
 """
 
 from collections import OrderedDict
@@ -25,7 +25,7 @@ MAX_LEASES = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """How a caller stands with a limit, after one more request."""
+    """The state of a caller's limit after one request."""
 
     is_granted: bool
     policy: str
@@ -34,10 +34,10 @@ class Standing:
     seconds_left: int
 
     def headers(self) -> dict[str, str]:
-        """Tell it as draft-ietf-httpapi-ratelimit-headers-10 has it.
+        """Return the headers of draft-ietf-httpapi-ratelimit-headers-10.
 
-        What remains is a guess: the process does not see what others have granted since it
-        last asked the database.
+        The remaining number is an estimate: the process does not see what other processes have
+        granted since its last query.
         """
         return {
             "RateLimit-Policy": f'"{self.policy}";q={self.limit};w={WINDOW_SECONDS}',
@@ -47,7 +47,7 @@ class Standing:
 
 @dataclass(kw_only=True)
 class Lease:
-    """The tokens that this process holds for one caller, until the minute is over."""
+    """The tokens that this process holds for one caller until the minute ends."""
 
     lock: Lock = field(default_factory=Lock)
     limit: int = 0
@@ -56,13 +56,13 @@ class Lease:
     ends_at_seconds: float = 0
 
     def must_be_renewed(self, *, limit: int) -> bool:
-        """Tell whether to ask the database; in a minute that has nothing left, there is no use."""
+        """Return whether to query the database; pointless in a minute with no tokens left."""
         is_used_up = not self.tokens and self.left_to_others
         return bool(is_used_up or limit != self.limit or monotonic() >= self.ends_at_seconds)
 
     def renew(self, subject: str, *, limit: int) -> None:
-        """Take tokens from the database; those that were not used are lost."""
-        # Read before the database reads its clock: the lease does not outlast the minute.
+        """Lease tokens from the database; unused ones are lost."""
+        # Read before the database reads its clock, so that the lease does not outlast the minute.
         asked_at_seconds = monotonic()
         grant = RateLimitWindow.objects.lease(subject, limit=limit)
         self.limit, self.tokens, self.left_to_others = limit, grant.tokens, grant.left
@@ -70,7 +70,7 @@ class Lease:
 
 
 class Limiter:
-    """One policy: the leases of its callers, and how many they may be."""
+    """The leases of all callers under one policy, at most MAX_LEASES."""
 
     def __init__(self, policy: str) -> None:
         self.policy = policy
@@ -78,10 +78,10 @@ class Limiter:
         self._lock = Lock()
 
     def take(self, caller: object, *, limit: int) -> Standing:
-        """Use a token of this caller, if there is one left; threads may do so at the same time."""
+        """Use a token of this caller if one is left; safe to call from several threads."""
         subject = f"{self.policy} {caller}"
         lease = self.lease_of(subject)
-        with lease.lock:  # one asks the database, the others of this caller wait for the answer
+        with lease.lock:  # one thread queries the database, the caller's other threads wait
             if lease.must_be_renewed(limit=limit):
                 lease.renew(subject, limit=limit)
             is_granted = lease.tokens > 0
@@ -95,7 +95,7 @@ class Limiter:
             )
 
     def lease_of(self, subject: str) -> Lease:
-        """Return what is held for a caller; forget who was not heard of for the longest time."""
+        """Return the lease of a caller; drop the least recently used one beyond MAX_LEASES."""
         with self._lock:
             lease = self.leases.setdefault(subject, Lease())
             self.leases.move_to_end(subject)
@@ -109,27 +109,30 @@ ADDRESSES = Limiter("address")
 
 
 class WithinRateLimit(BasePermission):
-    """Lets in an account that has not used up its requests of this minute.
+    """Refuse an account that has used up its requests of this minute.
 
-    A permission, since REST framework asks its throttles last: here, what a scope refuses
-    counts, too. It is asked before the action, and outside of its transaction: what is taken
-    stays taken, and is locked by nobody.
+    This is a permission because REST framework checks throttles last: here, a request that lacks a
+    scope counts, too. The check runs before the action and outside its transaction, so that a used
+    token stays used and no transaction holds its row lock.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Raise TooManyRequests; tell how the account stands with each answer."""
+        """Return True or raise TooManyRequests; add the rate limit headers to each response."""
         account = account_of(request)
         own = account.requests_per_minute
         if limit := settings.RATE_LIMIT if own is None else own:
             standing = ACCOUNTS.take(account.pk, limit=limit)
             request.answer_headers = standing.headers()  # type: ignore[attr-defined]
             if not standing.is_granted:
-                raise refusal(standing, f"The account {account.name!r} has used up its requests.")
+                raise refusal(
+                    standing,
+                    f"The account {account.name!r} has used up its requests of this minute.",
+                )
         return True
 
 
 def refuse_failing(request: Request) -> None:
-    """Raise TooManyRequests where an address fails to authenticate again and again."""
+    """Raise TooManyRequests if an address has failed to authenticate too often."""
     if limit := settings.FAILED_AUTHENTICATION_LIMIT:
         standing = ADDRESSES.take(client_address(request), limit=limit)
         if not standing.is_granted:
@@ -137,8 +140,8 @@ def refuse_failing(request: Request) -> None:
 
 
 def refusal(standing: Standing, detail: str) -> TooManyRequests:
-    """Return the refusal of one request too many."""
+    """Return the refusal of a request beyond the limit."""
     return TooManyRequests(
-        f"{detail} Retry-After says in how many seconds the next minute begins.",
+        f"{detail} Wait for the number of seconds in Retry-After.",
         headers={**standing.headers(), "Retry-After": str(standing.seconds_left)},
     )

@@ -1,4 +1,4 @@
-"""Service accounts, their keys and what they changed, over HTTP."""
+"""View sets of service accounts, API keys and audit entries."""
 
 from typing import Any, ClassVar
 
@@ -23,7 +23,7 @@ from scheduler_api.http.viewsets import CrudViewSet, ListRetrieveViewSet
 
 
 class ServiceAccountViewSet(CrudViewSet):
-    """The services, scripts and people that call the API."""
+    """Service accounts: the services, scripts and people that call the API."""
 
     resource = "service account"
     tag = "Access"
@@ -39,7 +39,7 @@ class ServiceAccountViewSet(CrudViewSet):
     }
 
     def store(self, serializer: Any) -> ServiceAccount:
-        """Create an account, or change the one that the serializer was given."""
+        """Create an account, or change the serializer's."""
         account = serializer.instance or ServiceAccount()
         for field, value in serializer.validated_data.items():
             setattr(account, field, value)
@@ -47,12 +47,12 @@ class ServiceAccountViewSet(CrudViewSet):
         return account
 
     def remove(self, row: ServiceAccount) -> None:
-        """Delete an account that owns nothing."""
+        """Delete an account that owns no periodic tasks."""
         actions.delete_account(row, by=caller_of(self.request))
 
 
 class ApiKeyViewSet(ListRetrieveViewSet):
-    """The keys of all accounts, without their texts."""
+    """API keys of all accounts, without their texts."""
 
     resource = "API key"
     tag = "Access"
@@ -67,7 +67,7 @@ class ApiKeyViewSet(ListRetrieveViewSet):
 
     @extend_schema(request=NewApiKeySerializer, responses={201: NewApiKeySerializer})
     def create(self, request: Request) -> Response:
-        """Make a key. This answer alone has its text."""
+        """Create an API key. Only this response contains the key itself."""
         serializer = NewApiKeySerializer(data=request.data, context=self.get_serializer_context())
         serializer.is_valid(raise_exception=True)
         values = serializer.validated_data
@@ -82,7 +82,7 @@ class ApiKeyViewSet(ListRetrieveViewSet):
     def revoke(self, request: Request, **address: str) -> Response:
         """Revoke an API key.
 
-        It is refused from now on, and stays on the list.
+        Requests with the key get 401 from now on. The key stays in the list.
         """
         key = self.get_object()
         actions.revoke_key(key, by=caller_of(request))
@@ -90,7 +90,7 @@ class ApiKeyViewSet(ListRetrieveViewSet):
 
 
 class AuditEntryViewSet(ListRetrieveViewSet):
-    """Who changed what over the API, the newest first."""
+    """The audit log: changes over the API, newest first."""
 
     resource = "audit entry"
     tag = "Access"
@@ -101,7 +101,7 @@ class AuditEntryViewSet(ListRetrieveViewSet):
     scopes: ClassVar = dict.fromkeys(("list", "retrieve"), Scope.AUDIT_READ)
 
     def get_queryset(self) -> QuerySet[Any]:
-        """Return what the caller changed; to `admin`, what all did."""
+        """Return the caller's entries; for `admin`, the entries of all accounts."""
         entries = super().get_queryset()
         account = account_of(self.request)
         return entries if account.is_admin else entries.filter(service_account=account)

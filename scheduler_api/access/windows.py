@@ -1,6 +1,6 @@
-"""How many requests were granted to whom in this minute: the account that all processes share.
+"""Rate limit windows: the requests granted to each caller in this minute, for all processes.
 
-Why in the database, by the minute, and in leases: docs/decisions/0007-rate-limits.md.
+docs/decisions/0007-rate-limits.md gives the reasons for the database, the minutes and the leases.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from django.db import connection, models, transaction
 
 WINDOW_SECONDS = 60
 LEASES_PER_WINDOW = 50
-KEPT_MINUTES = 10
-CLEARED_IN_PASSING = 100
+RETENTION_MINUTES = 10
+CLEANUP_BATCH_SIZE = 100
 
-# What the databases spell differently. `now` is in milliseconds since 1970, by the clock of the
-# database: by their own, the machines would each begin the minute at another moment.
+# SQL that differs by database. `now` is in milliseconds since 1970, by the clock of the database:
+# by their own clocks, the machines would begin the minute at different times.
 DIALECTS = {
     "postgresql": {
         "now": "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000 AS bigint)",
@@ -28,9 +28,9 @@ DIALECTS = {
         "greatest": "MAX",
     },
 }
-# A statement that has waited for another may come from an earlier minute: it takes from the later
-# one, as the row has it. A lease is a fiftieth of the limit, but no more than a tenth of what is
-# left, so that few tokens lie unused in one process while another refuses.
+# A statement that waited for a lock may come from an earlier minute: it takes from the row's later
+# one. A lease is a fiftieth of the limit, but at most a tenth of the remainder, so that few tokens
+# lie unused in one process while another refuses.
 LEASE = """
     INSERT INTO {table} AS stored (subject, minute, taken, leased)
     VALUES (%(subject)s, {now} / 60000, %(most)s, %(most)s)
@@ -46,44 +46,44 @@ LEFT = f"%(limit)s - {TAKEN}"
 
 @dataclass(frozen=True, kw_only=True)
 class Grant:
-    """What a process may let through without asking again."""
+    """The tokens that a process may use before its next query."""
 
     tokens: int
     left: int
-    """How many others may be granted in the same window."""
+    """Number of tokens that remain in the same window."""
     ends_in: timedelta
 
 
 class RateLimitWindowQuerySet(models.QuerySet["RateLimitWindow"]):
-    """What is done to all rows, or to one that may not be there."""
+    """Query set of windows, with operations on a row that may not exist yet."""
 
     def lease(self, subject: str, *, limit: int) -> Grant:
-        """Grant some of what is left of the limit, in one statement; nothing when nothing is."""
+        """Lease part of the remaining limit in one statement; no tokens if none remain."""
         most = max(1, limit // LEASES_PER_WINDOW)
         with connection.cursor() as cursor:
             cursor.execute(statement(), {"subject": subject, "limit": limit, "most": most})
             minute, taken, leased, milliseconds = cursor.fetchone()
         if taken == leased:
-            self.clear_some(before=minute - KEPT_MINUTES)
+            self.clear_some(before=minute - RETENTION_MINUTES)
         ends_in = timedelta(milliseconds=milliseconds)
         return Grant(tokens=leased, left=max(0, limit - taken), ends_in=ends_in)
 
     def clear_some(self, *, before: int) -> None:
-        """Delete a few rows of minutes that are over, but none that somebody else holds."""
+        """Delete a few rows of past minutes, except rows that another transaction locks."""
         with transaction.atomic(savepoint=False):
             oldest = self.filter(minute__lt=before).order_by("minute")
             oldest = oldest.select_for_update(skip_locked=True)
-            self.filter(pk__in=oldest.values("pk")[:CLEARED_IN_PASSING]).delete()
+            self.filter(pk__in=oldest.values("pk")[:CLEANUP_BATCH_SIZE]).delete()
 
 
 class RateLimitWindow(models.Model):
-    """What was granted to an account, or to an address, in the last minute in which it asked."""
+    """The requests granted to an account or an address in the last minute it sent some."""
 
     subject = models.CharField(max_length=100, primary_key=True)
-    # Counted from 1970.
+    # Minutes since 1970.
     minute = models.BigIntegerField(db_index=True)
     taken = models.BigIntegerField()
-    # The part of it that went to the process that asked last.
+    # The part of `taken` leased by the last statement.
     leased = models.BigIntegerField()
 
     objects = RateLimitWindowQuerySet.as_manager()
@@ -93,13 +93,13 @@ class RateLimitWindow(models.Model):
 
 
 def statement() -> str:
-    """Return the SQL of a lease, as the database of this process takes it."""
+    """Return the SQL of a lease in the dialect of this process's database."""
     return spelled(**DIALECTS[connection.vendor])
 
 
 @cache
 def spelled(*, now: str, least: str, greatest: str) -> str:
-    """Return the SQL of a lease in a dialect."""
+    """Return the SQL of a lease in one dialect."""
     lease = f"{greatest}(0, {least}({LEFT}, %(most)s, {greatest}(1, ({LEFT}) / 10)))"
     return LEASE.format(
         table=RateLimitWindow._meta.db_table,

@@ -1,4 +1,4 @@
-"""From where a request comes."""
+"""The address of the client."""
 
 from ipaddress import ip_address
 
@@ -8,11 +8,11 @@ from rest_framework.request import Request
 
 
 def client_address(request: HttpRequest | Request) -> str:
-    """Return the address of the caller; empty where the server is reached without one.
+    """Return the address of the client; empty if the server has none, as over a Unix socket.
 
-    Each proxy adds to `X-Forwarded-For` the address that it was called from, and anybody may
-    send the header. So it counts where the setting PROXIES says how many proxies are ours: that
-    many entries from the right stands what the outermost of them saw, and before it hearsay.
+    Each proxy appends the address of its peer to `X-Forwarded-For`, but any client can send the
+    header. The setting PROXIES is the number of trusted proxies: the entry that many places from
+    the right is the peer of the outermost one, and entries before it are not trusted.
     """
     peer: str = request.META.get("REMOTE_ADDR", "")
     entries = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
@@ -20,6 +20,6 @@ def client_address(request: HttpRequest | Request) -> str:
         return peer
     entry = entries[-settings.PROXIES].strip()
     try:
-        return str(ip_address(entry.partition("%")[0]))  # a zone is any text
+        return str(ip_address(entry.partition("%")[0]))  # the zone may be any text
     except ValueError:
         return peer

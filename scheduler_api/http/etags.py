@@ -1,7 +1,7 @@
-"""Conditional requests (RFC 9110, section 13): nobody overwrites what they have not seen.
+"""Conditional requests (RFC 9110, section 13), which prevent lost updates.
 
-An ETag is a hash of a definition: of all that its writers wrote, whoever they are, and of
-nothing that beat notes while it runs.
+An ETag is a hash of a definition: of every field that a writer can set, whether over the API or
+not, and of no field that beat updates while it runs.
 """
 
 import hashlib
@@ -21,23 +21,23 @@ TAGS = rf"{TAG}(?:[ \t]*,[ \t]*{TAG})*"
 
 
 class RevisionMismatch(Problem):
-    """It was changed since you read it."""
+    """The object does not match the precondition of the request."""
 
     status_code = 412
     code = "revision_mismatch"
     example = {
-        "detail": "Read it again, and send the ETag of that answer as If-Match.",
+        "detail": "Read it again, and send the ETag of that response as If-Match.",
         "instance": "/api/v1/periodic-tasks/1/",
     }
 
 
 class PreconditionRequired(Problem):
-    """A change must say which revision it is for."""
+    """A change requires If-Match."""
 
     status_code = 428
     code = "precondition_required"
     example = {
-        "detail": "Send the ETag of the answer that you read as If-Match.",
+        "detail": "Send the ETag of the response that you read as If-Match.",
         "instance": "/api/v1/periodic-tasks/1/",
     }
 
@@ -49,51 +49,58 @@ def etag_of(definition: Mapping[str, object]) -> str:
 
 
 def refuse_unreadable_tags(request: Request) -> None:
-    """Raise BadRequest where a precondition cannot be read, rather than pass it over.
+    """Raise BadRequest for a precondition that cannot be parsed, instead of ignoring it.
 
-    Of a change, `If-None-Match` can only ask that there be none yet.
+    For a change, `If-None-Match` can only be `*`: the object must not exist.
     """
     for name in ("If-Match", "If-None-Match"):
         text = request.headers.get(name, ANY)
         takes_tags = name == "If-Match" or request.method in SAFE_METHODS
         if text == ANY or (takes_tags and re.fullmatch(TAGS, text)):
             continue
-        what = f"{ANY}, or entity tags with their quotes, as in the header ETag"
-        raise BadRequest(f"{name} takes {what if takes_tags else f'nothing but {ANY} here'}.")
+        accepted = f"{ANY}, or entity tags with their quotes, as in the header ETag"
+        raise BadRequest(
+            f"{name} accepts {accepted if takes_tags else f'only {ANY} for a change'}."
+        )
 
 
 def expects_revision(request: Request) -> bool:
-    """Tell whether the caller says which revision the change is for.
+    """Return whether the request has If-Match.
 
-    Raise PreconditionRequired where the setting asks for it and he does not.
+    Raise PreconditionRequired if it has not and the setting REQUIRE_IF_MATCH is on.
     """
     if "If-Match" in request.headers:
         return True
     if settings.REQUIRE_IF_MATCH and request.method != "POST":
-        raise PreconditionRequired("Send the ETag of the answer that you read as If-Match.")
+        raise PreconditionRequired("Send the ETag of the response that you read as If-Match.")
     return False
 
 
 def refuse_stale(request: Request, etag: str) -> None:
-    """Raise RevisionMismatch unless `If-Match` has this tag."""
+    """Raise RevisionMismatch unless `If-Match` contains this tag."""
     if not {ANY, etag} & tags(request, "If-Match"):
-        raise RevisionMismatch("Read it again, and send the ETag of that answer as If-Match.")
+        raise RevisionMismatch("Read it again, and send the ETag of that response as If-Match.")
 
 
 def refuse_existing(request: Request) -> None:
-    """Raise RevisionMismatch where `If-None-Match: *` asks that there be none yet."""
+    """Raise RevisionMismatch if `If-None-Match: *` forbids the existing object."""
     if ANY in tags(request, "If-None-Match"):
-        raise RevisionMismatch("There is one already, and If-None-Match asks for a new one.")
+        raise RevisionMismatch(
+            "The object exists already, and If-None-Match requires a new one. Omit the header to "
+            "change the object."
+        )
 
 
 def refuse_missing(request: Request) -> None:
-    """Raise RevisionMismatch where `If-Match` asks for one that is there."""
+    """Raise RevisionMismatch if `If-Match` requires the missing object."""
     if "If-Match" in request.headers:
-        raise RevisionMismatch("There is none yet, and If-Match asks for one that is there.")
+        raise RevisionMismatch(
+            "The object does not exist, and If-Match requires one. Remove the header to create it."
+        )
 
 
 def is_unchanged(request: Request, etag: str) -> bool:
-    """Tell whether `If-None-Match` has this tag, so that the caller has the answer already."""
+    """Return whether `If-None-Match` contains this tag, so that 304 suffices."""
     known = tags(request, "If-None-Match")
     return ANY in known or etag in {tag.removeprefix("W/") for tag in known}
 

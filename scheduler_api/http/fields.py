@@ -1,6 +1,6 @@
-"""Fields that take a JSON value of one type only, and say which when another comes.
+"""Serializer fields that accept one JSON type, and name it when they refuse another.
 
-REST framework's own fields coerce: "yes" would be true, 1 would be "1", "5" would be 5.
+REST framework's fields coerce: "yes" would be true, 1 would be "1", "5" would be 5.
 """
 
 import json
@@ -14,7 +14,7 @@ from rest_framework import serializers
 
 
 def as_it_is(field: object, value: Any) -> Any:
-    """Return a value that JSON has, too: what is stored has been checked, or is told anyway."""
+    """Return a stored value unchanged: its type is JSON's, and it needs no validation."""
     return value
 
 
@@ -25,20 +25,20 @@ class Text(serializers.CharField):
     to_representation = as_it_is
 
     def to_internal_value(self, data: Any) -> str:
-        """Refuse what is not a string."""
+        """Refuse a value that is not a string."""
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
 
 
 class Choice(serializers.ChoiceField):
-    """One of several JSON strings."""
+    """A JSON string out of several choices."""
 
-    default_error_messages = {"invalid_choice": "{input} is not one of {choices}."}
+    default_error_messages = {"invalid_choice": "{input} is not one of the choices: {choices}."}
     to_representation = as_it_is
 
     def to_internal_value(self, data: Any) -> Any:
-        """Refuse what is not one of the choices, and name them."""
+        """Refuse a value that is not one of the choices, and list them."""
         if not isinstance(data, str) or data not in self.choices:
             names = ", ".join(json.dumps(choice) for choice in self.choices)
             self.fail("invalid_choice", input=json.dumps(data)[:80], choices=names)
@@ -52,16 +52,16 @@ class Flag(serializers.BooleanField):
     to_representation = as_it_is
 
     def to_internal_value(self, data: Any) -> bool:
-        """Refuse what is not a boolean."""
+        """Refuse a value that is not a boolean."""
         if not isinstance(data, bool):
             self.fail("invalid")
         return data
 
 
 class OfAnotherRow:
-    """A field that is a plain column of a row that belongs to the one that is read.
+    """A mixin for a field that is a column of a related row.
 
-    `row_of` finds it; of several such fields, once for all.
+    `row_of` finds the related row, once for all such fields.
     """
 
     row_of: Callable[[Any], Any]
@@ -79,20 +79,20 @@ class FlagText(serializers.BooleanField):
     default_error_messages = {"invalid": "Must be true or false."}
 
     def to_internal_value(self, data: Any) -> bool:
-        """Refuse what REST framework would take beyond the two words, such as "yes"."""
+        """Refuse other words that REST framework would accept, such as "yes"."""
         if data not in {"true", "false"}:
             self.fail("invalid")
         return bool(data == "true")
 
 
 class WholeNumber(serializers.IntegerField):
-    """A JSON number without a fraction: 5 or, as JSON Schema also has it, 5.0."""
+    """A JSON number without a fraction: 5 or, as in JSON Schema, 5.0."""
 
     default_error_messages = {"invalid": "Must be a whole number."}
     to_representation = as_it_is
 
     def to_internal_value(self, data: Any) -> int:
-        """Refuse what is not an integer."""
+        """Refuse a value that is not an integer."""
         if isinstance(data, float) and data.is_integer():
             return int(data)
         if isinstance(data, bool) or not isinstance(data, int):
@@ -106,26 +106,26 @@ class Digits(serializers.IntegerField):
     default_error_messages = {"invalid": "Must be a whole number, in digits."}
 
     def to_internal_value(self, data: Any) -> int:
-        """Refuse what int() would take beyond digits, such as "1_0"."""
+        """Refuse text other than digits that int() would accept, such as "1_0"."""
         if not (data.isascii() and data.isdigit()):
             self.fail("invalid")
         return super().to_internal_value(data)
 
 
 class Number(serializers.FloatField):
-    """A JSON number, kept as a decimal of `decimal_places`."""
+    """A JSON number, stored as a decimal of `decimal_places`."""
 
     default_error_messages = {"invalid": "Must be a number."}
 
     def to_internal_value(self, data: Any) -> float:
-        """Refuse what is not a number."""
+        """Refuse a value that is not a number."""
         if isinstance(data, bool) or not isinstance(data, int | float):
             self.fail("invalid")
         return super().to_internal_value(data)
 
 
 class Instant(serializers.DateTimeField):
-    """A moment: ISO 8601 with an offset in, UTC out."""
+    """A date and time: ISO 8601 with an offset in requests, UTC in responses."""
 
     default_error_messages = {
         "invalid": (
@@ -138,13 +138,13 @@ class Instant(serializers.DateTimeField):
         super().__init__(default_timezone=UTC, **kwargs)
 
     def to_internal_value(self, value: Any) -> datetime:
-        """Refuse a date and time without an offset: nobody knows which moment it is."""
+        """Refuse a date and time without an offset, which is ambiguous."""
         if not isinstance(value, str):
             self.fail("invalid", format="")
         return super().to_internal_value(value)
 
     def enforce_timezone(self, value: datetime) -> datetime:
-        """Return the moment in UTC."""
+        """Return the date and time in UTC."""
         if value.tzinfo is None:
             self.fail("invalid", format="")
         try:
@@ -153,17 +153,17 @@ class Instant(serializers.DateTimeField):
             self.fail("overflow")
 
     def to_representation(self, value: datetime) -> str:
-        """Return the moment in UTC."""
+        """Return the date and time in UTC."""
         return in_utc(value)
 
 
 class FutureInstant(Instant):
-    """A moment that is to come."""
+    """A date and time in the future."""
 
     default_error_messages = {"in_the_past": "Must be in the future, or null."}
 
     def to_internal_value(self, value: Any) -> datetime:
-        """Refuse a moment that has passed."""
+        """Refuse a date and time in the past."""
         moment = super().to_internal_value(value)
         if moment <= datetime.now(UTC):
             self.fail("in_the_past")
@@ -171,12 +171,12 @@ class FutureInstant(Instant):
 
 
 def in_utc(moment: datetime) -> str:
-    """Write a moment: `2027-03-28T01:00:00Z`, with the fraction of its second if it has one."""
+    """Format a date and time in UTC: `2027-03-28T01:00:00Z`, with a fraction unless it is zero."""
     return to_json(moment.astimezone(UTC))[1:-1].decode()  # faster than isoformat
 
 
 class Reference(serializers.PrimaryKeyRelatedField[Any]):
-    """The id of another row, or null."""
+    """The ID of another row, or null."""
 
     in_requests: Mapping[str, Any] = {"minimum": 1}
     to_representation = as_it_is
@@ -187,15 +187,15 @@ class Reference(serializers.PrimaryKeyRelatedField[Any]):
         super().__init__(pk_field=WholeNumber(), **kwargs)
 
     def get_attribute(self, instance: Any) -> int | None:
-        """Return the id, which the row holds: the other row need not be fetched."""
+        """Return the ID from the foreign key column, without fetching the other row."""
         pk: int | None = instance.serializable_value(self.source)
         return pk
 
 
 class StoredJSON(serializers.Field[Any, Any, Any, Any]):
-    """A JSON array or object that the database keeps as text.
+    """A JSON array or object that the database stores as text.
 
-    What is stored may be something else, since others write it too: that reads as null.
+    Other programs write the column, too: text that is no such JSON reads as null.
     """
 
     default_error_messages = {"invalid": "Must be a JSON {kind}."}
@@ -206,28 +206,28 @@ class StoredJSON(serializers.Field[Any, Any, Any, Any]):
         self.json_type = json_type
 
     def to_representation(self, value: str | None) -> Any:
-        """Read the stored text."""
+        """Parse the stored text."""
         return read_json(value, self.json_type)
 
     def to_internal_value(self, data: Any) -> Any:
-        """Return the value as it came; StrictJSONParser has bounded it."""
+        """Return the value unchanged; StrictJSONParser has bounded it."""
         if not isinstance(data, self.json_type):
             self.fail("invalid", kind=self.names[self.json_type])
         return data
 
 
 EMPTY: Mapping[type, str] = {list: "[]", dict: "{}"}
-# What may be a number that is infinite to Python.
+# Matches every number that Python could read as infinite.
 LARGE_NUMBER = re.compile(r"[0-9][eE]|[0-9]{300}")
 
 
 def read_json(text: str | None, json_type: type) -> Any:
-    """Read stored text; None when it is not JSON of this type.
+    """Parse stored text; return None if it is not JSON of this type.
 
-    Empty text is an empty value, as for django-celery-beat. NaN, infinities, half a surrogate
-    pair and more than 200 levels are no JSON here: they could not be answered, or stored again.
+    Empty text is an empty value, as in django-celery-beat. NaN, infinities, lone surrogates and
+    more than 200 levels are refused: they could not be serialized, or stored again.
     """
-    if not text or text == EMPTY[json_type]:  # as most are
+    if not text or text == EMPTY[json_type]:  # the most frequent case
         return json_type()
     try:
         document = from_json(text, allow_inf_nan=False)

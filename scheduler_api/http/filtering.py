@@ -1,4 +1,4 @@
-"""Typed query parameters: an unknown, doubled or badly typed one is refused."""
+"""Typed query parameters: unknown, repeated and badly typed ones are refused."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -19,14 +19,14 @@ from scheduler_api.http.serializers import StrictSerializer, unknown
 
 
 class TextFilter(django_filters.CharFilter):
-    """A filter that takes a text to the letter; Django's own would drop blanks at its ends."""
+    """A filter by exact text; Django's would strip blanks at both ends."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, strip=False, **kwargs)
 
 
 class _StrictBooleanField(forms.Field):
-    """Takes `true` and `false` alone; Django's own would read a typing error as "any"."""
+    """Accept only `true` and `false`; Django's would read a typing error as "any"."""
 
     def to_python(self, value: Any) -> bool | None:
         if value in self.empty_values:
@@ -37,7 +37,7 @@ class _StrictBooleanField(forms.Field):
 
 
 class FlagFilter(django_filters.BooleanFilter):
-    """A filter that takes `true` or `false`."""
+    """A filter by `true` or `false`."""
 
     field_class = _StrictBooleanField
 
@@ -46,7 +46,7 @@ class FlagFilter(django_filters.BooleanFilter):
 
 
 class _InstantField(forms.Field):
-    """Takes what a body takes as a moment."""
+    """Accept the same date and time as a body."""
 
     def to_python(self, value: Any) -> datetime | None:
         if value in self.empty_values:
@@ -58,7 +58,7 @@ class _InstantField(forms.Field):
 
 
 class InstantFilter(django_filters.IsoDateTimeFilter):
-    """A filter that takes a date and time with an offset."""
+    """A filter by a date and time with an offset."""
 
     field_class = _InstantField
 
@@ -67,22 +67,22 @@ class InstantFilter(django_filters.IsoDateTimeFilter):
 
 
 class IdFilter(django_filters.NumberFilter):
-    """A filter that takes the id of another row; of a column that is no reference, `exact`."""
+    """A filter by the id of another row; use `exact` for a column that is no foreign key."""
 
     field_class = forms.IntegerField
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # By the key itself Django knows that a number beyond its column is no row's; handed
-        # on as a reference, SQLite's driver fails on it.
+        # With the lookup `pk`, Django knows that no row matches a number beyond its column. With a
+        # foreign key, the number reaches SQLite's driver, which fails.
         super().__init__(*args, **{"lookup_expr": "pk", **kwargs})
 
     def get_max_validator(self) -> None:
-        """Ask for no maximum: the database knows its own."""
+        """Return no maximum: the database has its own."""
 
 
 class _ChoicesWidget(django_filters.widgets.BaseCSVWidget):
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str] | None:
-        """Return all choices; clients that do not know `explode: false` repeat the parameter."""
+        """Return all choices; clients without `explode: false` repeat the parameter."""
         if name not in data:
             return None
         return [choice for text in data.getlist(name) for choice in text.split(",")]
@@ -92,28 +92,28 @@ class _ChoicesField(django_filters.fields.BaseCSVField):
     base_widget_class = _ChoicesWidget
 
     def clean(self, value: Any) -> Any:
-        """Refuse a choice without a name, which Django would take for none that is made."""
+        """Refuse an empty choice, which Django would ignore."""
         if value and "" in value:
-            raise ValidationError("Between two commas there is a name.", code="invalid")
+            raise ValidationError("Must not have an empty name between commas.", code="invalid")
         return super().clean(value)
 
 
 class ChoicesFilter(django_filters.BaseInFilter, django_filters.ChoiceFilter):
-    """A filter that takes one of its choices, or several: with commas between, or sent again."""
+    """A filter by one or more choices, separated by commas or in repeated parameters."""
 
     base_field_class = _ChoicesField
 
 
 class FilterBackend(DjangoFilterBackend):
-    """Filters a list by its view's `filterset_class`."""
+    """Filter a list by its view's `filterset_class`."""
 
     def filter_queryset(
         self, request: Request, queryset: QuerySet[Any], view: APIView
     ) -> QuerySet[Any]:
-        """Return the rows selected; raise InvalidQuery with all that is wrong."""
+        """Return the selected rows; raise InvalidQuery with all mistakes."""
         filters = getattr(self.get_filterset_class(view, queryset), "base_filters", {})
         if not request.query_params.keys() & filters.keys():
-            return queryset  # the form of all filters would take longer than a page
+            return queryset  # building the form of all filters takes longer than a page
         refuse_empty(request, filters)
         filterset = self.get_filterset(request, queryset, view)
         if not filterset.is_valid():
@@ -130,17 +130,21 @@ class FilterBackend(DjangoFilterBackend):
 
 
 def repeatable_in(filters: Mapping[str, object]) -> set[str]:
-    """Return the names of the filters that may be sent several times."""
+    """Return the names of the filters that may be repeated."""
     return {name for name, each in filters.items() if isinstance(each, ChoicesFilter)}
 
 
 def refuse_empty(request: Request, filters: Collection[str]) -> None:
-    """Raise InvalidQuery for each filter without a value: django-filter would select all rows.
+    """Raise InvalidQuery for each empty filter: django-filter would select all rows.
 
-    A script that has lost the name it looks for must not get, or go on to change, everything.
+    A script with an empty variable must not read, or then change, all rows.
     """
     mistakes = [
-        Mistake(parameter=name, code="blank", detail="Give it a value, or leave it out.")
+        Mistake(
+            parameter=name,
+            code="blank",
+            detail="Must not be empty. Send a value, or omit the parameter.",
+        )
         for name, value in request.query_params.items()
         if name in filters and not value
     ]
@@ -149,7 +153,7 @@ def refuse_empty(request: Request, filters: Collection[str]) -> None:
 
 
 def read_query(serializer: StrictSerializer) -> dict[str, Any]:
-    """Return the parameters that a serializer describes; raise InvalidQuery."""
+    """Return the validated parameters of a serializer; raise InvalidQuery."""
     if serializer.is_valid():
         return dict(serializer.validated_data)
     raise InvalidQuery(
@@ -164,14 +168,18 @@ def read_query(serializer: StrictSerializer) -> dict[str, Any]:
 def refuse_unknown_parameters(
     request: Request, known: Collection[str], *, repeatable: Collection[str] = ()
 ) -> None:
-    """Raise InvalidQuery for each parameter that is not known, or stands twice and must not."""
+    """Raise InvalidQuery for each unknown parameter, and each repeated one not in `repeatable`."""
     mistakes = [
         Mistake(parameter=name, code="unknown_parameter", detail=unknown("parameter", name, known))
         for name in request.query_params
         if name not in known
     ]
     mistakes += [
-        Mistake(parameter=name, code="duplicate_parameter", detail="Send it once.")
+        Mistake(
+            parameter=name,
+            code="duplicate_parameter",
+            detail="Must not be repeated. Send it once.",
+        )
         for name, values in request.query_params.lists()
         if name in known and name not in repeatable and len(values) > 1
     ]

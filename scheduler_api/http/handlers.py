@@ -1,4 +1,4 @@
-"""Every exception that leaves a view, or Django itself, is answered with a problem."""
+"""Exception handlers: every exception of a view or of Django becomes a problem response."""
 
 from collections.abc import Iterable, Mapping
 
@@ -35,7 +35,7 @@ logger = EventLogger(__name__)
 
 
 def problem_response(error: Exception, context: Mapping[str, object]) -> Response:
-    """Answer an exception out of a view; REST framework's exception handler."""
+    """Return the response to an exception in a view; REST framework's EXCEPTION_HANDLER."""
     set_rollback()
     request, view = context["request"], context["view"]
     assert isinstance(request, Request)
@@ -59,7 +59,7 @@ def problem_response(error: Exception, context: Mapping[str, object]) -> Respons
 
 
 def as_problem(error: Exception, view: APIView) -> Problem:
-    """Turn an exception of Django's or REST framework's, out of this view, into ours."""
+    """Return the problem for an exception of Django or REST framework in this view."""
     match error:
         case Problem():
             problem = error
@@ -69,7 +69,7 @@ def as_problem(error: Exception, view: APIView) -> Problem:
             problem = MethodNotAllowed(str(error.detail))
         case exceptions.NotAcceptable():
             answers = media_types(view.renderer_classes)
-            problem = NotAcceptable(f"Accept {answers}, and {CONTENT_TYPE}.")
+            problem = NotAcceptable(f"Accept {answers} and {CONTENT_TYPE}.")
         case exceptions.UnsupportedMediaType():
             bodies = media_types(view.parser_classes)
             problem = UnsupportedMediaType(f"{error.detail} Send {bodies}.")
@@ -84,56 +84,63 @@ def as_problem(error: Exception, view: APIView) -> Problem:
         case OperationalError() | InterfaceError():
             logger.error(
                 LogEvent.DATABASE_UNAVAILABLE,
-                "The database does not answer: %(error)s",
+                "The database is unavailable: %(error)s",
                 error=in_one_line(error),
             )
-            problem = Unavailable("The database does not answer.", headers={"Retry-After": "5"})
+            problem = Unavailable(
+                "The database is unavailable. Retry later.", headers={"Retry-After": "5"}
+            )
         case _:
             problem = ServerError()
     return problem
 
 
 def media_types(classes: Iterable[type[BaseParser] | type[BaseRenderer]]) -> str:
-    """Name what parsers read, or renderers write."""
+    """Return the media types of parsers or renderers, as a phrase."""
     return " or ".join(str(each.media_type) for each in classes)
 
 
-# --- Django's own error pages, outside REST framework's views --------------------------------
+# --- Django's error handlers, for requests outside REST framework's views ----------------------
 
 
-def _answer(request: HttpRequest, problem: Problem) -> HttpResponse:
+def _respond(request: HttpRequest, problem: Problem) -> HttpResponse:
     return JsonResponse(
         problem.as_json(request), status=problem.status_code, content_type=CONTENT_TYPE
     )
 
 
-def _is_for_programs(request: HttpRequest) -> bool:
+def _expects_problem(request: HttpRequest) -> bool:
     return not request.path.startswith("/admin/")
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler400."""
+    """Replace Django's handler400."""
     if isinstance(exception, DisallowedHost):
-        return _answer(request, BadRequest("The setting ALLOWED_HOSTS does not have this Host."))
-    return _answer(request, BadRequest())
+        return _respond(
+            request,
+            BadRequest(
+                "The setting ALLOWED_HOSTS does not include this Host. Use an allowed host."
+            ),
+        )
+    return _respond(request, BadRequest())
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler403."""
-    if not _is_for_programs(request):
+    """Replace Django's handler403."""
+    if not _expects_problem(request):
         return defaults.permission_denied(request, exception)
-    return _answer(request, Forbidden())
+    return _respond(request, Forbidden())
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler404."""
-    if not _is_for_programs(request):
+    """Replace Django's handler404."""
+    if not _expects_problem(request):
         return defaults.page_not_found(request, exception)
-    return _answer(request, NotFound())
+    return _respond(request, NotFound())
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500: Django itself has logged the exception."""
-    if not _is_for_programs(request):
+    """Replace Django's handler500; Django has logged the exception."""
+    if not _expects_problem(request):
         return defaults.server_error(request)
-    return _answer(request, ServerError())
+    return _respond(request, ServerError())

@@ -1,13 +1,13 @@
-"""A POST with an `Idempotency-Key` has one effect, however often it is sent.
+"""Idempotency keys: a POST with an `Idempotency-Key` takes effect once, however often it is sent.
 
-The answer is stored in the transaction of the effect, so there is never one without the other,
-and a repeat is answered with it for 24 hours. A key belongs to the account that sent it, and to
-one request: its method, address and body. A refusal has had no effect: it is not stored, and
-the request may be sent again under the same key.
+The response is stored in the transaction of the effect, so neither exists without the other, and
+replayed to repeats for 24 hours. A key belongs to one account and one request: its method, URL and
+body. A refused request has no effect: its response is not stored, and the caller may send it again
+with the same key.
 
-Two at the same time: PostgreSQL holds a lock on the key until the transaction ends, also by a
-crash, and whoever comes meanwhile is told to ask again. On SQLite, which lets one transaction
-write at a time, he waits for the first, and is answered as it was.
+Concurrent requests: PostgreSQL holds a lock on the key until the transaction ends, also by a
+crash; a second request gets 409 with Retry-After meanwhile. SQLite allows one write transaction at
+a time: the second request waits for the first and gets its response.
 """
 
 import hashlib
@@ -31,14 +31,14 @@ KEY = re.compile("[!-~]{1,255}")  # visible ASCII
 
 
 class InvalidIdempotencyKey(Problem):
-    """An Idempotency-Key has 1 to 255 visible ASCII characters, such as a UUID."""
+    """An Idempotency-Key must have 1 to 255 visible ASCII characters, such as a UUID."""
 
     status_code = 400
     code = "invalid_idempotency_key"
 
 
 class RequestInFlight(Problem):
-    """A request with this Idempotency-Key is being carried out; send it again for its answer."""
+    """A request with this Idempotency-Key is in progress. Send it again for its response."""
 
     status_code = 409
     code = "request_in_flight"
@@ -48,7 +48,7 @@ class RequestInFlight(Problem):
 
 
 class AnswerNotKept(Problem):
-    """This was done before, and is at Location; its secret was told once, and is not kept."""
+    """The request took effect before; its response had a secret, which is not stored."""
 
     status_code = 409
     code = "answer_not_kept"
@@ -56,36 +56,36 @@ class AnswerNotKept(Problem):
 
 
 class IdempotencyKeyReused(Problem):
-    """This Idempotency-Key was sent with another path, query or body; take a new one."""
+    """This Idempotency-Key was used with another path, query or body. Use a new key."""
 
     status_code = 422
     code = "idempotency_key_reused"
 
 
 def applies_to(request: Request) -> bool:
-    """Tell whether a request is to have one effect; raise InvalidIdempotencyKey."""
+    """Return whether a request has an idempotency key; raise InvalidIdempotencyKey."""
     return request.method == "POST" and HEADER in request.headers and bool(read_key(request))
 
 
 def answer_once(
-    request: Request, carry_out: Callable[[], HttpResponse], *, has_secret: bool
+    request: Request, handle: Callable[[], HttpResponse], *, has_secret: bool
 ) -> HttpResponse:
-    """Carry out a request and keep its answer; or answer as before, if that was done before.
+    """Handle a request and store its response, or replay the stored response.
 
-    `carry_out` returns a rendered answer; what it raises undoes all, and is raised. Of an answer
-    that has a secret the body is not stored, and a repeat is refused.
+    `handle` returns a rendered response; an exception of it rolls back and propagates. The body of
+    a response with a secret is not stored, and a repeat is refused.
     """
     account_id, key, now = cast(int, request.user.pk), read_key(request), datetime.now(UTC)
-    # A body that arrives slowly holds up nobody: it is read before the transaction.
+    # The body is read before the transaction, so that a slow upload holds no lock.
     fingerprint = fingerprint_of(request)
     with transaction.atomic():
-        is_alone = lock(account_id, key)
+        has_lock = lock(account_id, key)
         answers = IdempotentResponse.objects.filter(service_account_id=account_id, key=key)
-        if kept := answers.fresh(at=now).first():
-            return replay(kept, fingerprint, has_secret=has_secret)
-        if not is_alone:
+        if stored := answers.fresh(at=now).first():
+            return replay(stored, fingerprint, has_secret=has_secret)
+        if not has_lock:
             raise RequestInFlight
-        response = carry_out()
+        response = handle()
         if is_success(response.status_code):
             answers.expired(at=now).delete()
             answers.create(
@@ -109,34 +109,34 @@ def read_key(request: Request) -> str:
 
 
 def fingerprint_of(request: Request) -> str:
-    """Return what tells this request from another under the same key."""
-    address = request.get_full_path_info()  # with its slash, whether that was sent or not
-    first_line = f"{request.method} {address}\n".encode()
+    """Return the digest that distinguishes this request from another with the same key."""
+    url = request.get_full_path_info()  # with the final slash, even if the caller omitted it
+    first_line = f"{request.method} {url}\n".encode()
     return hashlib.sha256(first_line + read_body(request)).hexdigest()
 
 
 def lock(account_id: int, key: str) -> bool:
-    """Hold a key until the transaction ends; False if another transaction holds it."""
+    """Lock a key until the transaction ends; return False if another transaction holds it."""
     if connection.vendor != "postgresql":
         return True
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [lock_number(account_id, key)])
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [advisory_lock_id(account_id, key)])
         is_ours: bool = cursor.fetchone()[0]
         return is_ours
 
 
-def lock_number(account_id: int, key: str) -> int:
-    """Return the 64 bits by which PostgreSQL knows the lock."""
+def advisory_lock_id(account_id: int, key: str) -> int:
+    """Return the 64-bit number of the advisory lock of a key."""
     digest = hashlib.sha256(f"{HEADER} {account_id} {key}".encode()).digest()
     return int.from_bytes(digest[:8], signed=True)
 
 
-def replay(kept: IdempotentResponse, fingerprint: str, *, has_secret: bool) -> HttpResponse:
-    """Return the answer that was kept; raise if it was to another request, or has a secret."""
-    if kept.fingerprint != fingerprint:
+def replay(stored: IdempotentResponse, fingerprint: str, *, has_secret: bool) -> HttpResponse:
+    """Return the stored response; raise if it is of another request or had a secret."""
+    if stored.fingerprint != fingerprint:
         raise IdempotencyKeyReused
     if has_secret:
-        raise AnswerNotKept(headers={"Location": kept.headers["Location"]})
-    response = kept.as_response()
+        raise AnswerNotKept(headers={"Location": stored.headers["Location"]})
+    response = stored.as_response()
     response[REPLAYED] = "true"
     return response

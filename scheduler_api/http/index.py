@@ -1,4 +1,4 @@
-"""The address of the API itself: where everything is."""
+"""The index: the URLs of all lists."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -18,15 +18,15 @@ from scheduler_api.http.viewsets import ANY_KEY, ApiViewSet
     ]
 )
 class IndexSerializer(serializers.Serializer[Any]):
-    """Where everything is."""
+    """The URLs of all lists."""
 
     resources = serializers.DictField(
-        child=serializers.URLField(), help_text="The address of each list, by its name."
+        child=serializers.URLField(), help_text="URL of each list, by name."
     )
 
 
 class IndexViewSet(ApiViewSet):
-    """The list of lists. `resources` are the names of the routes, by those in the answer."""
+    """The index of the API. `resources` maps names in the response to route names."""
 
     resource = "API"
     tag = "Index"
@@ -36,8 +36,6 @@ class IndexViewSet(ApiViewSet):
 
     @extend_schema(responses=IndexSerializer)
     def index(self, request: Request) -> Response:
-        """Tell where everything is."""
-        addresses = {
-            name: reverse(route, request=request) for name, route in self.resources.items()
-        }
-        return Response(self.get_serializer({"resources": addresses}).data)
+        """Return the URL of each list."""
+        urls = {name: reverse(route, request=request) for name, route in self.resources.items()}
+        return Response(self.get_serializer({"resources": urls}).data)

@@ -1,4 +1,4 @@
-"""What happens to every request before it reaches a view."""
+"""Middleware: request ids, the access log, safe headers, optional slashes."""
 
 import re
 import time
@@ -14,8 +14,7 @@ from scheduler_api.log_events import EventLogger, LogEvent
 
 logger = EventLogger(__name__)
 
-# Of the request that this thread answers, or has answered last: what is logged of an answer
-# after it was made belongs to it.
+# The request that this thread handles or handled last: log lines after the response belong to it.
 current_request_id = ContextVar("current_request_id", default="")
 
 ACCEPTABLE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -24,16 +23,16 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 class RequestIdMiddleware:
-    """Give each request an id, the caller's own `X-Request-Id` if it is a sane one."""
+    """Give each request an id: the caller's `X-Request-Id` if it is well-formed."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Set `request.request_id`, and answer with it."""
-        theirs = request.headers.get("X-Request-Id", "")
-        is_sane = ACCEPTABLE_REQUEST_ID.fullmatch(theirs)
-        request.request_id = theirs if is_sane else str(uuid.uuid4())  # type: ignore[attr-defined]
+        """Set `request.request_id`, and return it as a header."""
+        requested = request.headers.get("X-Request-Id", "")
+        is_acceptable = ACCEPTABLE_REQUEST_ID.fullmatch(requested)
+        request.request_id = requested if is_acceptable else str(uuid.uuid4())  # type: ignore[attr-defined]
         current_request_id.set(request.request_id)  # type: ignore[attr-defined]
         response = self.get_response(request)
         response["X-Request-Id"] = request.request_id  # type: ignore[attr-defined]
@@ -41,14 +40,14 @@ class RequestIdMiddleware:
 
 
 class AccessLogMiddleware:
-    """Log each request in one line, without its query string, which may have secrets."""
+    """Log each request in one line, without its query string, which may contain secrets."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Log what was asked, how it was answered, how long that took, and for whom."""
-        began = time.perf_counter()
+        """Log the method, path, status, duration and client."""
+        started = time.perf_counter()
         response = self.get_response(request)
         logger.info(
             LogEvent.REQUEST_ANSWERED,
@@ -56,20 +55,20 @@ class AccessLogMiddleware:
             method=request.method,
             path=escape_uri_path(request.path),
             status=response.status_code,
-            duration_ms=round((time.perf_counter() - began) * 1000, 1),
+            duration_ms=round((time.perf_counter() - started) * 1000, 1),
             client=client_address(request),
         )
         return response
 
 
 class SafeHeadersMiddleware:
-    """Tell browsers and caches how little they may do with an answer that does not say itself.
+    """Add restrictive headers for browsers and caches, unless the response sets them.
 
-    Django's own middleware sets the other headers of this kind; Django 6 has this one, too.
+    Django's middleware sets the other security headers; Django 6 has Content-Security-Policy, too.
     """
 
     HEADERS = {
-        # Everything from this server, no script or style in the page, nobody's frame.
+        # Resources from this server only, no inline script or style, no framing.
         "Content-Security-Policy": (
             "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
             "form-action 'self'; frame-ancestors 'none'"
@@ -82,7 +81,7 @@ class SafeHeadersMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Add the headers that are missing."""
+        """Add the missing headers."""
         response = self.get_response(request)
         for name, value in self.HEADERS.items():
             response.headers.setdefault(name, value)
@@ -99,7 +98,7 @@ class OptionalSlashMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Add the slash to the path that the URL patterns see."""
+        """Add the slash to the path that Django resolves."""
         if request.path_info.startswith("/api/") and not request.path_info.endswith("/"):
             request.path_info += "/"
         return self.get_response(request)

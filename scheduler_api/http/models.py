@@ -1,4 +1,4 @@
-"""What has been answered to requests that may be sent twice."""
+"""Stored responses to requests with an idempotency key."""
 
 from datetime import datetime, timedelta
 from typing import Self
@@ -6,36 +6,35 @@ from typing import Self
 from django.db import models
 from django.http import HttpResponse
 
-KEPT_FOR = timedelta(hours=24)
-CLEARED_IN_PASSING = 100
+RESPONSE_RETENTION = timedelta(hours=24)
+CLEANUP_BATCH_SIZE = 100
 
 
 class IdempotentResponseQuerySet(models.QuerySet["IdempotentResponse"]):
-    """Selections of answers: one that has expired is as good as gone."""
+    """Query set of stored responses, fresh or expired."""
 
     def fresh(self, *, at: datetime) -> Self:
-        """Select those that a repeat at this moment is answered with."""
-        return self.filter(created_at__gt=at - KEPT_FOR)
+        """Select the responses that are replayed at this moment."""
+        return self.filter(created_at__gt=at - RESPONSE_RETENTION)
 
     def expired(self, *, at: datetime) -> Self:
-        """Select those that nobody is answered with any more."""
-        return self.filter(created_at__lte=at - KEPT_FOR)
+        """Select the responses that are no longer replayed."""
+        return self.filter(created_at__lte=at - RESPONSE_RETENTION)
 
     def clear_some(self, *, at: datetime) -> None:
-        """Delete a few that have expired, but none that somebody else is deleting."""
+        """Delete a few expired responses, except rows that another transaction locks."""
         oldest = self.expired(at=at).order_by("created_at").select_for_update(skip_locked=True)
-        self.filter(pk__in=oldest.values("pk")[:CLEARED_IN_PASSING]).delete()
+        self.filter(pk__in=oldest.values("pk")[:CLEANUP_BATCH_SIZE]).delete()
 
 
 class IdempotentResponse(models.Model):
-    """The answer to a POST with an Idempotency-Key, kept so that a repeat has no effect."""
+    """The response to a POST with an Idempotency-Key, replayed to repeats."""
 
     service_account = models.ForeignKey(
         "scheduler_api.ServiceAccount", on_delete=models.CASCADE, related_name="+"
     )
     key = models.CharField(max_length=255)
-    # SHA-256 of the method, the address and the body: the same key with another request is
-    # refused.
+    # SHA-256 of the method, the URL and the body: another request with the same key is refused.
     fingerprint = models.CharField(max_length=64)
     status = models.PositiveSmallIntegerField()
     headers = models.JSONField(default=dict)
@@ -55,5 +54,5 @@ class IdempotentResponse(models.Model):
         return f"{self.status} to {self.key}"
 
     def as_response(self) -> HttpResponse:
-        """Return the answer once more, to the byte."""
+        """Return the same response, to the byte."""
         return HttpResponse(self.body, status=self.status, headers=self.headers)

@@ -1,4 +1,4 @@
-"""Keyset pages: right while rows come and go, and page 2,000 costs what page 1 does."""
+"""Keyset pagination: correct while rows change, and page 2,000 costs as much as page 1."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -20,7 +20,7 @@ MAX_PAGE_SIZE = 500
 
 @dataclass(frozen=True, kw_only=True)
 class Ordering:
-    """By which field the rows are sorted; equal ones by id, empty ones last."""
+    """The sort order of rows: by one field, nulls last, then by id."""
 
     field: str
     is_descending: bool
@@ -28,7 +28,7 @@ class Ordering:
 
     @classmethod
     def of(cls, text: str, model: type[Model]) -> Self:
-        """Read `name` or `-name`."""
+        """Parse `name` or `-name`."""
         field = text.removeprefix("-")
         return cls(
             field=field,
@@ -37,34 +37,34 @@ class Ordering:
         )
 
     def sort(self, rows: QuerySet[Any], *, backwards: bool) -> QuerySet[Any]:
-        """Return the rows in this order, or in exactly the opposite one."""
-        is_falling = self.is_descending != backwards
+        """Return the rows in this order, or exactly reversed."""
+        descending = self.is_descending != backwards
         by_field = OrderBy(
             F(self.field),
-            descending=is_falling,
+            descending=descending,
             nulls_first=(self.is_nullable and backwards) or None,
             nulls_last=(self.is_nullable and not backwards) or None,
         )
-        return rows.order_by(by_field, "-pk" if is_falling else "pk")
+        return rows.order_by(by_field, "-pk" if descending else "pk")
 
-    def beyond(self, place: "Place") -> Q:
-        """Select the rows that come after a place, in its direction."""
-        field, value = self.field, place.value
-        further = "lt" if self.is_descending != place.backwards else "gt"
-        ties = Q(**{f"pk__{further}{'e' * place.is_included}": place.pk})
+    def beyond(self, position: "Cursor") -> Q:
+        """Select the rows after a cursor, in its direction."""
+        field, value = self.field, position.value
+        further = "lt" if self.is_descending != position.backwards else "gt"
+        ties = Q(**{f"pk__{further}{'e' * position.is_included}": position.pk})
         is_null = Q(**{f"{field}__isnull": True})
         if value is None:
-            return (is_null & ties) | ~is_null if place.backwards else is_null & ties
-        # "At or beyond", stated first, is what lets the database start from an index.
+            return (is_null & ties) | ~is_null if position.backwards else is_null & ties
+        # The condition "at or beyond" lets the database start from an index.
         beyond = Q(**{f"{field}__{further}e": value}) & (
             Q(**{f"{field}__{further}": value}) | ties
         )
-        return beyond | is_null if self.is_nullable and not place.backwards else beyond
+        return beyond | is_null if self.is_nullable and not position.backwards else beyond
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where a page begins: beyond the row with this value and id, or with it, going this way."""
+class Cursor:
+    """The start of a page: beyond the row with this value and id, or at it, in a direction."""
 
     ordering: str
     value: Any
@@ -72,27 +72,29 @@ class Place:
     backwards: bool
     is_included: bool = False
 
-    def as_cursor(self) -> str:
-        """Return the opaque text that a link carries, signed so that nobody makes one up."""
+    def encode(self) -> str:
+        """Return the opaque text of a link, signed so that clients cannot construct one."""
         return signing.Signer(salt="cursor").sign_object([*vars(self).values()])
 
     @classmethod
-    def of_cursor(cls, cursor: str, ordering: str) -> Self:
-        """Read a cursor; raise InvalidQuery when it is not one of ours for this ordering."""
+    def decode(cls, cursor: str, ordering: str) -> Self:
+        """Parse a cursor; raise InvalidQuery unless it was issued for this ordering."""
         try:
             values = signing.Signer(salt="cursor").unsign_object(cursor)
         except signing.BadSignature:
             values = [None]
         if values[0] != ordering:
-            raise invalid_parameter("cursor", "Use a link of an answer as it is, or start anew.")
+            raise invalid_parameter(
+                "cursor", "Use a link of a page unchanged, or start without a cursor."
+            )
         return cls(**dict(zip(cls.__dataclass_fields__, values, strict=True)))
 
 
 class KeysetPagination(BasePagination):
     """Pages of `{"next": link, "previous": link, "results": […]}`.
 
-    The view says by what its rows may be sorted: `ordering_fields`, the first by default; one
-    with a minus is descending by default.
+    `ordering_fields` of the view lists the fields to sort by. The first is the default; a minus
+    makes its default order descending.
     """
 
     parameters: tuple[str, ...] = ("cursor", "page_size", "ordering")
@@ -106,7 +108,7 @@ class KeysetPagination(BasePagination):
         order = Ordering.of(self.ordering, queryset.model)
         size = page_size_of(request)
         cursor = request.query_params.get("cursor")
-        start = Place.of_cursor(cursor, self.ordering) if cursor else None
+        start = Cursor.decode(cursor, self.ordering) if cursor else None
         backwards = start is not None and start.backwards
 
         rows = order.sort(queryset, backwards=backwards)
@@ -124,21 +126,21 @@ class KeysetPagination(BasePagination):
         return page
 
     def link(
-        self, order: Ordering, edge: list[Any], start: Place | None, *, backwards: bool
+        self, order: Ordering, edge: list[Any], start: Cursor | None, *, backwards: bool
     ) -> str | None:
-        """Return the address of the page beyond one edge of this one."""
+        """Return the URL of the page beyond one edge of this page."""
         if edge:
             value = getattr(edge[0], order.field)
             stored = value.isoformat() if hasattr(value, "isoformat") else value
             pk = edge[0].pk if isinstance(edge[0].pk, int) else str(edge[0].pk)
-            place = Place(ordering=self.ordering, value=stored, pk=pk, backwards=backwards)
+            position = Cursor(ordering=self.ordering, value=stored, pk=pk, backwards=backwards)
         elif start:
-            # All rows beyond the start are gone: turn back, to the row at the start first.
-            place = replace(start, backwards=backwards, is_included=True)
+            # All rows beyond the start are deleted: turn back, starting with the row at the start.
+            position = replace(start, backwards=backwards, is_included=True)
         else:
             return None
         here = self.request.build_absolute_uri()
-        return replace_query_param(here, "cursor", place.as_cursor())
+        return replace_query_param(here, "cursor", position.encode())
 
     def get_paginated_response(self, data: Any) -> Response:
         """Return the page with its links."""
@@ -152,8 +154,11 @@ class KeysetPagination(BasePagination):
             "type": "object",
             "required": ["next", "previous", "results"],
             "properties": {
-                "next": {**link, "description": "The next page; null on the last one."},
-                "previous": {**link, "description": "The page before; null on the first one."},
+                "next": {**link, "description": "URL of the next page; null on the last page."},
+                "previous": {
+                    **link,
+                    "description": "URL of the previous page; null on the first page.",
+                },
                 "results": schema,
             },
         }
@@ -164,13 +169,13 @@ class KeysetPagination(BasePagination):
             {
                 "name": "cursor",
                 "in": "query",
-                "description": "Where the page begins, from the links of another page.",
+                "description": "Start of the page, from a link of another page.",
                 "schema": {"type": "string"},
             },
             {
                 "name": "page_size",
                 "in": "query",
-                "description": "How many rows a page has.",
+                "description": "Maximum number of results per page.",
                 "schema": {
                     "type": "integer",
                     "minimum": 1,
@@ -181,7 +186,7 @@ class KeysetPagination(BasePagination):
             {
                 "name": "ordering",
                 "in": "query",
-                "description": "By what the rows are sorted; descending with a minus.",
+                "description": "Field to sort by; a minus sorts in descending order.",
                 "schema": {
                     "type": "string",
                     "enum": orderings_of(view),
@@ -192,18 +197,18 @@ class KeysetPagination(BasePagination):
 
 
 def invalid_parameter(name: str, detail: str) -> InvalidQuery:
-    """Return the refusal of one query parameter."""
+    """Return the refusal of a query parameter."""
     return InvalidQuery(errors=[Mistake(parameter=name, code="invalid", detail=detail)])
 
 
 def orderings_of(view: APIView | None) -> list[str]:
-    """Return what `ordering` may be; the first is the default."""
+    """Return the allowed values of `ordering`; the first is the default."""
     fields = getattr(view, "ordering_fields", ["id"])
     return [text for field in fields for text in (field, f"-{field}".removeprefix("--"))]
 
 
 def ordering_of(request: Request, view: APIView | None) -> str:
-    """Read `ordering`; raise InvalidQuery."""
+    """Parse `ordering`; raise InvalidQuery."""
     allowed = orderings_of(view)
     ordering: str = request.query_params.get("ordering", allowed[0])
     if ordering not in allowed:
@@ -212,7 +217,7 @@ def ordering_of(request: Request, view: APIView | None) -> str:
 
 
 def page_size_of(request: Request) -> int:
-    """Read `page_size`; raise InvalidQuery."""
+    """Parse `page_size`; raise InvalidQuery."""
     text: str = request.query_params.get("page_size", str(DEFAULT_PAGE_SIZE))
     is_number = text.isascii() and text.isdigit() and len(text) <= len(str(MAX_PAGE_SIZE))
     if not is_number or not 1 <= int(text) <= MAX_PAGE_SIZE:

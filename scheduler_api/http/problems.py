@@ -1,4 +1,4 @@
-"""Problem details (RFC 9457): the one shape of every error this service answers with."""
+"""Problem details (RFC 9457): the format of every error response."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,10 @@ MAX_ERRORS = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Mistake:
-    """One thing wrong with a request, and where: in the body or in the query string.
+    """A mistake in the body or the query string, with its place.
 
-    `pointer` is a JSON pointer (RFC 6901) into the body, "" for the whole of it.
+    `pointer` is a JSON pointer (RFC 6901) into the body, "" for the whole body; `parameter` names
+    a query parameter.
     """
 
     code: str
@@ -25,15 +26,15 @@ class Mistake:
     parameter: str | None = None
 
     def as_json(self) -> dict[str, str]:
-        """Return the members that are there."""
+        """Return the members that have a value."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
 class Problem(Exception):
-    """A refusal: the docstring's first line is its title, `code` never changes.
+    """A refusal. The docstring's first line is its title; `code` never changes.
 
-    `example` is shown in the OpenAPI document, in place of members that all problems have;
-    `extensions` describes the members that only this one has.
+    `example` replaces common members in the example of the OpenAPI document; `extensions`
+    describes the members that only this problem has.
     """
 
     status_code: int
@@ -57,11 +58,11 @@ class Problem(Exception):
 
     @classmethod
     def title(cls) -> str:
-        """Return the sentence that all problems of this class share."""
+        """Return the title that all problems of this class share."""
         return (cls.__doc__ or "").partition("\n")[0]
 
     def as_json(self, request: HttpRequest | Request) -> dict[str, object]:
-        """Return the members of the answer to `request`."""
+        """Return the members of the response to `request`."""
         return {
             "type": f"urn:scheduler-api:problem:{self.code}",
             "title": self.title(),
@@ -76,7 +77,7 @@ class Problem(Exception):
 
 
 class BadRequest(Problem):
-    """The request cannot be read."""
+    """The request is invalid."""
 
     status_code = 400
     code = "bad_request"
@@ -84,7 +85,7 @@ class BadRequest(Problem):
 
 
 class MalformedBody(Problem):
-    """The body is not a document that this service takes."""
+    """The body cannot be parsed."""
 
     status_code = 400
     code = "malformed_body"
@@ -92,7 +93,7 @@ class MalformedBody(Problem):
 
 
 class ValidationFailed(Problem):
-    """Some of the values sent are not valid."""
+    """Some values in the body are invalid."""
 
     status_code = 400
     code = "validation_failed"
@@ -109,7 +110,7 @@ class ValidationFailed(Problem):
 
 
 class InvalidQuery(Problem):
-    """The query string has a parameter that is unknown or not valid."""
+    """The query string has an unknown or invalid parameter."""
 
     status_code = 400
     code = "invalid_query"
@@ -130,30 +131,31 @@ class NotAuthenticated(Problem):
 
     status_code = 401
     code = "not_authenticated"
-    example = {"detail": "Send the header Authorization: Bearer, and your key."}
+    example = {"detail": "Send the header Authorization: Bearer <API key>."}
 
     def __init__(self, detail: str = "", *, error: str = "") -> None:
         super().__init__(detail, headers={"WWW-Authenticate": challenge(error=error)})
 
 
 class Forbidden(Problem):
-    """The credentials do not allow this."""
+    """The account lacks permission for this operation."""
 
     status_code = 403
     code = "forbidden"
     example = {
-        "detail": "The account 'reports' does not have the scope periodic-tasks:write.",
+        "detail": "The account 'reports' does not have the scope periodic-tasks:write. "
+        "Ask an admin for it.",
     }
 
 
 def challenge(**reasons: str) -> str:
-    """Return how to send a key, and why the one that came does not do (RFC 6750, section 3)."""
+    """Return the WWW-Authenticate challenge and the reason of a refusal (RFC 6750, section 3)."""
     given = ", ".join(f'{name}="{value}"' for name, value in reasons.items() if value)
     return f"Bearer {given}".strip()
 
 
 class NotFound(Problem):
-    """There is nothing at this address."""
+    """There is no such resource, or the account may not read it."""
 
     status_code = 404
     code = "not_found"
@@ -161,29 +163,29 @@ class NotFound(Problem):
 
 
 class MethodNotAllowed(Problem):
-    """This address does not take this method."""
+    """The resource does not allow this method."""
 
     status_code = 405
     code = "method_not_allowed"
 
 
 class NotAcceptable(Problem):
-    """The answer cannot be given in a media type that the request accepts."""
+    """The resource has no representation in an accepted media type."""
 
     status_code = 406
     code = "not_acceptable"
-    example = {"detail": "Accept application/json, and application/problem+json."}
+    example = {"detail": "Accept application/json and application/problem+json."}
 
 
 class Conflict(Problem):
-    """Another request changed what this one relied on; nothing was changed, try again."""
+    """A concurrent request changed the same data. Nothing was changed; send the request again."""
 
     status_code = 409
     code = "conflict"
 
 
 class LengthRequired(Problem):
-    """The request does not say how long its body is."""
+    """The request has no Content-Length."""
 
     status_code = 411
     code = "length_required"
@@ -191,7 +193,7 @@ class LengthRequired(Problem):
 
 
 class BodyTooLarge(Problem):
-    """The body is larger than this service takes."""
+    """The body exceeds a size limit."""
 
     status_code = 413
     code = "body_too_large"
@@ -199,7 +201,7 @@ class BodyTooLarge(Problem):
 
 
 class UnsupportedMediaType(Problem):
-    """The body has a media type that this service does not take."""
+    """The media type of the body is not supported."""
 
     status_code = 415
     code = "unsupported_media_type"
@@ -207,33 +209,33 @@ class UnsupportedMediaType(Problem):
 
 
 class TooManyRequests(Problem):
-    """There were too many requests; wait before the next."""
+    """The request exceeds a rate limit."""
 
     status_code = 429
     code = "too_many_requests"
     example = {
-        "detail": "The account 'reports' has used up its requests. "
-        "Retry-After says in how many seconds the next minute begins.",
+        "detail": "The account 'reports' has used up its requests of this minute. "
+        "Wait for the number of seconds in Retry-After.",
     }
 
 
 class ServerError(Problem):
-    """Something broke on our side; nothing was changed."""
+    """The server failed to handle the request. Nothing was changed."""
 
     status_code = 500
     code = "server_error"
 
 
 class Unavailable(Problem):
-    """A service that this one needs does not answer; nothing was changed."""
+    """A service that this one needs is unavailable. Nothing was changed."""
 
     status_code = 503
     code = "unavailable"
-    example = {"detail": "The database does not answer."}
+    example = {"detail": "The database is unavailable. Retry later."}
 
 
 def sentence(errors: Sequence[Mistake]) -> str:
-    """Return the first mistake in words, for those who read no further than `detail`."""
+    """Return a summary of the first mistake, for clients that show only `detail`."""
     if not errors:
         return ""
     first, more = errors[0], len(errors) - 1

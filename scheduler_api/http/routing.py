@@ -1,4 +1,4 @@
-"""The address of everything that is not there."""
+"""The view of unknown URLs under the API."""
 
 from typing import Any
 
@@ -9,15 +9,15 @@ from scheduler_api.http.problems import NotFound
 
 
 class NothingHere(APIView):
-    """Answers at every address under the API that no route takes, with a problem.
+    """Return a problem for every URL under the API without a route.
 
-    Django's own 404 would be a page of HTML while DEBUG is on. Like all addresses, it asks for a
-    key first: a stranger has nothing to try but the key.
+    Django's 404 would be an HTML page while DEBUG is on. Like all views, this one requires a key
+    first, so that callers without one learn nothing about routes.
     """
 
     schema = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Refuse every method alike."""
+        """Refuse every method with 404."""
         self.perform_authentication(request)
         raise NotFound

@@ -1,7 +1,7 @@
-"""The rows of a page: models that are only read, made for less than Django takes.
+"""Fast loading of read-only model instances for pages.
 
-Django calls each model's `__init__`, which is ready for defaults, deferred columns and receivers
-of signals. A row that comes whole from the database has no use for them.
+Django calls each model's `__init__`, which handles defaults, deferred columns and signals. A row
+read from the database with all its columns needs none of them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,23 +16,23 @@ Values = Sequence[Any]
 
 
 def only_read(rows: QuerySet[Any]) -> QuerySet[Any]:
-    """Return the same rows, for reading alone."""
+    """Return the same rows, to be read and never saved."""
     rows = rows.all()
     if settings.FAST_PATHS:
         rows._iterable_class = PageIterable
     return rows
 
 
-class PageIterable(ModelIterable):  # type: ignore[type-arg]  # Django's takes none
-    """Yields what django.db.models.query.ModelIterable does, without `Model.__init__`."""
+class PageIterable(ModelIterable):  # type: ignore[type-arg]  # ModelIterable takes no type argument
+    """Yield the same as django.db.models.query.ModelIterable, without calling `Model.__init__`."""
 
     def __iter__(self) -> Iterator[Any]:
-        """Send the query, and yield its rows."""
+        """Execute the query and yield its rows."""
         compiler = self.queryset.query.get_compiler(using=self.queryset.db)
         results = compiler.execute_sql(
             chunked_fetch=self.chunked_fetch, chunk_size=self.chunk_size
         )
-        make = maker(compiler.klass_info, compiler.select, self.queryset.db)
+        make = row_factory(compiler.klass_info, compiler.select, self.queryset.db)
         annotations = (compiler.annotation_col_map or {}).items()
         for values in compiler.results_iter(results):
             row = make(values)
@@ -41,16 +41,16 @@ class PageIterable(ModelIterable):  # type: ignore[type-arg]  # Django's takes n
             yield row
 
 
-def maker(table: Mapping[str, Any], selected: Values, db: str) -> Callable[[Values], Any]:
-    """Return what makes a row of a table, and of those joined to it, from all that was selected.
+def row_factory(table: Mapping[str, Any], selected: Values, db: str) -> Callable[[Values], Any]:
+    """Return a factory of a table's instances, with their joined rows, from selected values.
 
-    A joined row does not know the one it is joined to.
+    A joined instance has no cached reference back to the instance it is joined to.
     """
     model, positions = table["model"], table["select_fields"]
     whole = slice(positions[0], positions[-1] + 1)
     names = [column.target.attname for column, *_ in selected[whole]]
     joined = [
-        (attribute_of(other), key_of(other, selected), maker(other, selected, db))
+        (cache_name(other), key_of(other, selected), row_factory(other, selected, db))
         for other in table.get("related_klass_infos", ())
     ]
 
@@ -68,14 +68,14 @@ def maker(table: Mapping[str, Any], selected: Values, db: str) -> Callable[[Valu
     return make
 
 
-def attribute_of(table: Mapping[str, Any]) -> str:
-    """Return the name of the attribute that leads to a joined table."""
+def cache_name(table: Mapping[str, Any]) -> str:
+    """Return the name of the attribute that caches a joined row."""
     field = table["field"]
     name: str = (field.remote_field if table["reverse"] else field).cache_name
     return name
 
 
 def key_of(table: Mapping[str, Any], selected: Values) -> int:
-    """Return where the primary key of a table stands in what was selected."""
+    """Return the position of a table's primary key among the selected values."""
     key: int = next(at for at in table["select_fields"] if selected[at][0].target.primary_key)
     return key

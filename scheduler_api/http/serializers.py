@@ -1,4 +1,4 @@
-"""Serializers that refuse what they do not know."""
+"""Base serializers, which refuse unknown fields and read rows fast."""
 
 import copy
 import difflib
@@ -18,24 +18,24 @@ Convert = Callable[[Any], Any]
 
 
 def unknown(kind: str, name: str, known: Collection[str]) -> str:
-    """Say that there is no such field or parameter, and which one was probably meant."""
+    """Return the refusal of an unknown field or parameter, with the closest known name."""
     close = difflib.get_close_matches(name, known, n=1)
     if not known:
-        return f"There is no {kind} {name!r}; none is taken here."
-    mend = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}."
-    return f"There is no {kind} {name!r}; {mend}"
+        return f"There is no {kind} {name!r}; none is allowed here."
+    remedy = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}."
+    return f"There is no {kind} {name!r}; {remedy}"
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """A serializer for which an unknown field is a mistake: a misspelt one is never lost.
+    """A serializer that refuses unknown fields, so that a misspelt one is not ignored.
 
-    A read-only field may be sent, so that what was read can be sent back; it is not used.
+    A read-only field is accepted and ignored, so that a client can send back a response.
     """
 
     default_error_messages = {"invalid": "Must be a JSON object."}
 
     def to_internal_value(self, data: Any) -> Any:
-        """Report unknown fields together with what else is wrong."""
+        """Report unknown fields together with all other mistakes."""
         errors: dict[str, Any] = {}
         if isinstance(data, Mapping):
             errors = {
@@ -53,10 +53,10 @@ class StrictSerializer(serializers.Serializer[Any]):
 
 
 class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer[Any]):
-    """A model's fields, each of one JSON type.
+    """A serializer of a model, with strictly typed fields.
 
-    All serializers of a class read rows with the same fields, made once: to make them for each
-    request would cost more than to use them. So no answer depends on a serializer's context.
+    All serializers of a class read rows with the same fields, built once: building them for each
+    request would cost more than using them. So no response depends on a serializer's context.
     """
 
     serializer_field_mapping = {
@@ -72,15 +72,15 @@ class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer[Any]):
     serializer_choice_field = fields.Choice
 
     def get_fields(self) -> dict[str, Any]:
-        """Return copies of fields: to make them from the model takes three times as long."""
+        """Return copies of cached fields: building them takes three times as long."""
         return copy.deepcopy(made_fields(type(self)))
 
     def build_standard_field(
         self, field_name: str, model_field: Any
     ) -> tuple[type, dict[str, Any]]:
-        """Give a field that may be left out the model's default.
+        """Give an optional field the model's default.
 
-        REST framework would leave such a field of a PUT as it was: it would not replace.
+        REST framework would leave an omitted field of a PUT unchanged, instead of replacing it.
         """
         field_class, kwargs = super().build_standard_field(field_name, model_field)
         if kwargs.get("required") is False:
@@ -89,7 +89,7 @@ class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer[Any]):
         return field_class, kwargs
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
-        """Return a row as JSON values."""
+        """Serialize a row to JSON values."""
         if settings.FAST_PATHS:
             return read(type(self), instance)
         plain: dict[str, Any] = super().to_representation(instance)
@@ -98,49 +98,48 @@ class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer[Any]):
 
 @cache
 def made_fields(serializer_class: type[StrictModelSerializer]) -> dict[str, Any]:
-    """Return the fields of a class, which belong to no serializer."""
+    """Return the cached fields of a class, not bound to a serializer."""
     made: dict[str, Any] = super(StrictModelSerializer, serializer_class()).get_fields()
     return made
 
 
 def read(serializer_class: type[StrictModelSerializer], row: models.Model) -> dict[str, Any]:
-    """Return a row, of which no column was left out, as the serializers of a class describe it."""
-    reading = reading_of(serializer_class)
-    answer, values = reading.empty.copy(), vars(row)
-    for name, column, convert in reading.columns:
+    """Serialize a row without deferred columns, as the serializers of a class do."""
+    plan = read_plan(serializer_class)
+    answer, values = plan.empty.copy(), vars(row)
+    for name, column, convert in plan.columns:
         value = values[column]
         answer[name] = value if convert is None or value is None else convert(value)
-    for find, columns in reading.joined:
+    for find, columns in plan.joined:
         found = vars(find(row))
         for name, column in columns:
             answer[name] = found[column]
-    for name, tell in reading.others:
-        answer[name] = tell(row)
+    for name, getter in plan.others:
+        answer[name] = getter(row)
     return answer
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
-    """How the rows of a class of serializers are read.
+class ReadPlan:
+    """The plan by which the serializers of a class read rows.
 
-    REST framework's own way asks each field for its value, ready for mappings, methods, paths
-    and defaults. Most fields are columns, which every row has, and most of these are told as they
-    are.
+    REST framework asks each field for its value, prepared for mappings, methods, paths and
+    defaults. Most fields are columns of every row, and most columns need no conversion.
     """
 
     empty: dict[str, None]
-    """An answer with all fields in their order."""
+    """A template with all fields in order."""
     columns: list[tuple[str, str, Convert | None]]
-    """The names of the fields, those of their columns, and what converts the values."""
+    """Field name, column name and converter of each column."""
     joined: list[tuple[Convert, list[tuple[str, str]]]]
-    """What finds a row that belongs to this one, the names of its fields and of their columns."""
+    """Finder of a related row, with the field and column names to read from it."""
     others: list[tuple[str, Convert]]
-    """The names of the fields, and what tells their values from the row."""
+    """Field name and getter of every other field."""
 
 
 @cache
-def reading_of(serializer_class: type[StrictModelSerializer]) -> Reading:
-    """Sort the readable fields by what there is to do."""
+def read_plan(serializer_class: type[StrictModelSerializer]) -> ReadPlan:
+    """Return the plan for the readable fields of a class."""
     model: Any = serializer_class.Meta.model
     attributes = {column.name: column.attname for column in model._meta.concrete_fields}
     readable = {
@@ -156,16 +155,16 @@ def reading_of(serializer_class: type[StrictModelSerializer]) -> Reading:
         if isinstance(field, fields.OfAnotherRow):
             joined.setdefault(field.row_of, []).append((name, str(field.source)))
     others = readable.keys() - columns.keys() - {name for of in joined.values() for name, _ in of}
-    return Reading(
+    return ReadPlan(
         empty=dict.fromkeys(readable),
         columns=[(name, column, converter(readable[name])) for name, column in columns.items()],
         joined=list(joined.items()),
-        others=[(name, teller(field)) for name, field in readable.items() if name in others],
+        others=[(name, getter_for(field)) for name, field in readable.items() if name in others],
     )
 
 
 def is_plain(field: Any) -> bool:
-    """Tell whether a field's value is the attribute that it is named for."""
+    """Return whether a field's value is the attribute with its name."""
     return type(field).get_attribute in {
         serializers.Field.get_attribute,
         fields.Reference.get_attribute,
@@ -173,19 +172,19 @@ def is_plain(field: Any) -> bool:
 
 
 def converter(field: Any) -> Convert | None:
-    """Return what converts a field's value; None where that is told as it is."""
+    """Return the converter of a field; None if its value needs no conversion."""
     convert: Convert = field.to_representation
     return None if type(field).to_representation is fields.as_it_is else convert
 
 
-def teller(field: Any) -> Convert:
-    """Return what tells the value of a field that is no column."""
+def getter_for(field: Any) -> Convert:
+    """Return the getter of a field that is no column."""
     if isinstance(field, serializers.SerializerMethodField):
         method: Convert = getattr(field.parent, field.method_name)
         return method
 
-    def tell(row: Any) -> Any:
+    def get(row: Any) -> Any:
         value = field.get_attribute(row)
         return None if value is None else field.to_representation(value)
 
-    return tell
+    return get

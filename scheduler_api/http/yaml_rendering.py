@@ -1,7 +1,7 @@
-"""YAML answers: block style and no folded lines, so that a diff shows what changed.
+"""YAML responses: block style without folded lines, so that a diff shows the changes.
 
-What is written is read alike by YAML 1.1 and 1.2: a string that one of them could take for
-something else is in quotes.
+YAML 1.1 and 1.2 read the output alike: a string that one of them could read as another type is
+quoted.
 """
 
 import json
@@ -17,20 +17,20 @@ from yaml.representer import SafeRepresenter
 from scheduler_api.http.rendering import JSONRenderer
 from scheduler_api.http.yaml_parsing import MEDIA_TYPE
 
-# What is written as an escape: what our parser demands, and what libyaml does not write otherwise,
-# tabs and the characters above U+FFFF.
+# Characters written as escapes: those that our parser requires as such, and those that libyaml
+# cannot write otherwise, namely tabs and characters above U+FFFF.
 ESCAPED = re.compile("[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]")
-# A letter, and then nothing that could end the scalar, or begin a comment. Whatever YAML 1.1 or
-# 1.2 reads as something else does not start with a letter, but for a few words.
+# A letter, then no character that could end the scalar or begin a comment. Except for a few words,
+# no scalar that YAML 1.1 or 1.2 reads as another type starts with a letter.
 PLAIN = re.compile(r"""[^\W\d](?:[\w./+*@%=,;()$~^<>|!?&'"-]|:(?=[\w/])|[ ](?=[\w(]))*""")
 WORDS = frozenset(["null", "true", "false", "yes", "no", "on", "off", "y", "n"])
-# Several lines, the first and the last not empty, and no space at their ends to get lost.
+# Several lines, the first and the last not empty, without trailing spaces, which would be lost.
 LITERAL = re.compile(r"\S(.*\S)?(\n+.*\S)+\n?")
-UNBOUNDED = 2**31 - 1  # an int of C's
+MAX_LINE_WIDTH = 2**31 - 1  # the maximum of a C int
 
 
 class YAMLRenderer(BaseRenderer):
-    """Write what JSONRenderer writes, as YAML; a problem stays JSON, as its media type says."""
+    """Render the output of JSONRenderer as YAML; a problem stays JSON, as its media type says."""
 
     media_type = MEDIA_TYPE
     format = "yaml"
@@ -51,39 +51,39 @@ class YAMLRenderer(BaseRenderer):
 
 
 class Styles(SafeRepresenter):
-    """How a dumper of PyYAML's is to write strings, and that it writes no aliases."""
+    """A mixin for PyYAML's dumpers: string styles, no aliases."""
 
     def ignore_aliases(self, data: object) -> bool:
-        """Write out again what is the same object."""
+        """Write an object again instead of an alias to it."""
         return True
 
     def represent_str(self, data: str) -> ScalarNode:
-        """Write a string in the style that keeps it a string."""
+        """Write a string in a style that keeps it a string."""
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=style_of(data))
 
 
 Styles.add_representer(str, Styles.represent_str)
-# libyaml where PyYAML was built with it; both are tested. They differ only in which keys they mark
-# with "? ", of those that are empty, long or with a carriage return, and in "..." after a document
-# that is one word or number.
+# libyaml if PyYAML was built with it; both are tested. They differ only in the keys that they mark
+# with "? " among empty and long ones and those with a carriage return, and in "..." after a
+# document of one word or number.
 DUMPER: Any = type("Dumper", (Styles, getattr(yaml, "CSafeDumper", yaml.SafeDumper)), {})
 
 
 def to_yaml(document: object) -> str:
-    """Write a JSON document, its keys in the order that they have."""
+    """Write a JSON document, with its keys in their order."""
     written: str = yaml.dump(
         document,
         Dumper=DUMPER,
         default_flow_style=False,
         sort_keys=False,
         allow_unicode=True,
-        width=UNBOUNDED,
+        width=MAX_LINE_WIDTH,
     )
     return written
 
 
 def style_of(text: str) -> str | None:
-    """Choose plain (None), a literal block, or double quotes."""
+    """Return the style of a string: plain (None), literal block or double-quoted."""
     if ESCAPED.search(text):
         return '"'
     if PLAIN.fullmatch(text) and text.lower() not in WORDS:
