@@ -9,7 +9,7 @@ from pydantic import Field
 
 from scheduler_api.catalogue import task_lookup
 from scheduler_api.log_events import EventLogger, LogEvent
-from scheduler_api.outbound.http_request import MAX_SECONDS, perform
+from scheduler_api.outbound.http_request import MAX_TIMEOUT_SECONDS, perform
 from scheduler_api.runs import events, retention
 from scheduler_api.webhooks import retention as webhook_retention
 
@@ -42,7 +42,7 @@ def http_request(  # noqa: PLR0917 - callers may send each argument by position
     headers: dict[str, str] | None = None,
     body: Any = None,
     expected_status: Annotated[int, Field(ge=100, le=599)] | list[int] | None = None,
-    timeout_seconds: Annotated[float, Field(gt=0, le=MAX_SECONDS)] = 30,
+    timeout_seconds: Annotated[float, Field(gt=0, le=MAX_TIMEOUT_SECONDS)] = 30,
 ) -> dict[str, Any]:
     """Send an HTTP request to one of the hosts in the setting HTTP_REQUEST_HOSTS.
 

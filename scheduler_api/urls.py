@@ -12,7 +12,7 @@ from scheduler_api.access.views import (
 )
 from scheduler_api.catalogue.views import TaskViewSet, WorkerViewSet
 from scheduler_api.http.index import IndexViewSet
-from scheduler_api.http.routing import NothingHere
+from scheduler_api.http.routing import UnknownPath
 from scheduler_api.manifest.views import ManifestViewSet
 from scheduler_api.openapi.pages import RedocPage, SwaggerPage
 from scheduler_api.openapi.rendering import CompactYamlRenderer
@@ -74,7 +74,7 @@ urlpatterns = [
     path("api/v1/upcoming/", UpcomingViewSet.as_view({"get": "upcoming"}), name="upcoming"),
     path("api/v1/runs/stats/", RunStatsViewSet.as_view({"get": "stats"}), name="run-stats"),
     path("api/v1/", include(router.urls)),
-    re_path(r"^api/", NothingHere.as_view()),
+    re_path(r"^api/", UnknownPath.as_view()),
     path("", RedirectView.as_view(pattern_name="docs")),
     path(
         "openapi.yaml",

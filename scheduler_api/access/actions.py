@@ -8,7 +8,7 @@ from pathlib import Path
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 
-from scheduler_api.access.audit import COMMAND_LINE, Caller, Operation, note
+from scheduler_api.access.audit import COMMAND_LINE, Caller, Operation, record_entry
 from scheduler_api.access.models import ApiKey, ServiceAccount
 from scheduler_api.access.scopes import Scope
 from scheduler_api.http.problems import Conflict, Problem
@@ -73,7 +73,7 @@ def store_account(account: ServiceAccount, *, by: Caller) -> None:
             f"The name {account.name!r} is taken. Choose another name."
         ) from error
     operation = Operation.CHANGE if stored else Operation.CREATE
-    note(operation, account, by=by, before=before, after=account_fields(account))
+    record_entry(operation, account, by=by, before=before, after=account_fields(account))
     if stored:
         refuse_lockout()
 
@@ -81,7 +81,7 @@ def store_account(account: ServiceAccount, *, by: Caller) -> None:
 @transaction.atomic
 def delete_account(account: ServiceAccount, *, by: Caller) -> None:
     """Delete an account and its keys, unless it owns periodic tasks."""
-    note(Operation.DELETE, account, by=by, before=account_fields(account))
+    record_entry(Operation.DELETE, account, by=by, before=account_fields(account))
     try:
         account.delete()
     except ProtectedError as error:
@@ -105,7 +105,7 @@ def issue_key(
     if account.api_keys.live(at=datetime.now(UTC)).count() >= MAX_LIVE_KEYS:
         raise TooManyKeys
     key, text = ApiKey.issue(account, expires_at=expires_at)
-    note(Operation.ISSUE, key, by=by, after=key_fields(key))
+    record_entry(Operation.ISSUE, key, by=by, after=key_fields(key))
     return key, text
 
 
@@ -127,18 +127,20 @@ def revoke_key(key: ApiKey, *, by: Caller) -> None:
     """Revoke a key; the time of an earlier revocation stays."""
     before, now = key_fields(key), datetime.now(UTC)
     if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now):
-        note(Operation.REVOKE, key, by=by, before=before, after={**before, "revoked_at": now})
+        record_entry(
+            Operation.REVOKE, key, by=by, before=before, after={**before, "revoked_at": now}
+        )
         refuse_lockout()
 
 
 @transaction.atomic
-def account_named(name: str, scopes: Iterable[str], *, by: Caller) -> ServiceAccount:
+def get_or_create_account(name: str, scopes: Iterable[str], *, by: Caller) -> ServiceAccount:
     """Return the account with this name; create it with these scopes if it is missing."""
     account, is_new = ServiceAccount.objects.get_or_create(
         name=name, defaults={"scopes": sorted(scopes)}
     )
     if is_new:
-        note(Operation.CREATE, account, by=by, after=account_fields(account))
+        record_entry(Operation.CREATE, account, by=by, after=account_fields(account))
     return account
 
 
@@ -150,7 +152,7 @@ def write_first_key(file: Path) -> bool:
     """
     if ServiceAccount.objects.filter(name="admin").exists():
         return False
-    account = account_named("admin", [Scope.ADMIN], by=COMMAND_LINE)
+    account = get_or_create_account("admin", [Scope.ADMIN], by=COMMAND_LINE)
     _, text = issue_key(account, expires_at=None, by=COMMAND_LINE)
     file.unlink(missing_ok=True)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -64,7 +64,7 @@ class Caller:
 COMMAND_LINE = Caller(account=ServiceAccount(name="command line", scopes=[Scope.ADMIN]))
 
 
-def note(
+def record_entry(
     operation: Operation,
     row: Model,
     *,
@@ -82,7 +82,7 @@ def note(
         before, after = difference(before, after)
         if not after:
             return
-    entry(operation, row, by=by, before=before, after=after).save()
+    new_entry(operation, row, by=by, before=before, after=after).save()
 
 
 def difference(
@@ -94,15 +94,15 @@ def difference(
     return {name: old.get(name) for name in differing}, {name: new[name] for name in differing}
 
 
-def note_new(rows: Mapping[Model, Mapping[str, object]], *, by: Caller) -> None:
+def record_new_entries(rows: Mapping[Model, Mapping[str, object]], *, by: Caller) -> None:
     """Add an entry for each of several new rows and its fields, in one statement."""
     AuditEntry.objects.bulk_create(
-        entry(Operation.CREATE, row, by=by, before=None, after=fields)
+        new_entry(Operation.CREATE, row, by=by, before=None, after=fields)
         for row, fields in rows.items()
     )
 
 
-def entry(
+def new_entry(
     operation: Operation,
     row: Model,
     *,

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from scheduler_api.http.problems import join
 
-STARS = "***"
+MASK = "***"
 
 
 def is_secret(name: object) -> bool:
@@ -30,8 +30,7 @@ def redacted(value: Any) -> Any:
     match value:
         case dict():
             return {
-                name: STARS if is_secret(name) else redacted(inner)
-                for name, inner in value.items()
+                name: MASK if is_secret(name) else redacted(inner) for name, inner in value.items()
             }
         case list() | tuple():
             return type(value)(map(redacted, value))
@@ -47,7 +46,7 @@ def restored(sent: Any, stored: Any) -> Any:
     if isinstance(sent, dict) and isinstance(stored, dict):
         return {
             name: stored[name]
-            if inner == STARS and is_secret(name) and name in stored
+            if inner == MASK and is_secret(name) and name in stored
             else restored(inner, stored.get(name))
             for name, inner in sent.items()
         }
@@ -60,21 +59,21 @@ def _text(value: object) -> str:
     return json.dumps(value, sort_keys=True)  # Python compares 1 and True as equal
 
 
-def stars_in(value: Any, pointer: str) -> Iterator[str]:
+def masked_pointers(value: Any, pointer: str) -> Iterator[str]:
     """Yield the JSON pointer to each secret whose value is `***`."""
     match value:
         case dict():
             for name, inner in value.items():
-                if inner == STARS and is_secret(name):
+                if inner == MASK and is_secret(name):
                     yield join(pointer, name)
                 else:
-                    yield from stars_in(inner, join(pointer, name))
+                    yield from masked_pointers(inner, join(pointer, name))
         case list():
             for index, inner in enumerate(value):
-                yield from stars_in(inner, join(pointer, index))
+                yield from masked_pointers(inner, join(pointer, index))
 
 
-def leads_to_secret(pointer: str) -> bool:
+def passes_secret(pointer: str) -> bool:
     """Return whether a JSON pointer passes through a secret name."""
     steps = (step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/"))
     return any(map(is_secret, steps))

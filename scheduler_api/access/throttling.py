@@ -24,7 +24,7 @@ MAX_LEASES = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class LimitState:
     """The state of a caller's limit after one request."""
 
     is_granted: bool
@@ -52,21 +52,21 @@ class Lease:
     lock: Lock = field(default_factory=Lock)
     limit: int = 0
     tokens: int = 0
-    left_to_others: int = 0
+    remaining_in_window: int = 0
     ends_at_seconds: float = 0
 
     def must_be_renewed(self, *, limit: int) -> bool:
         """Return whether to query the database; pointless in a minute with no tokens left."""
-        is_used_up = not self.tokens and self.left_to_others
-        return bool(is_used_up or limit != self.limit or monotonic() >= self.ends_at_seconds)
+        is_exhausted = not self.tokens and self.remaining_in_window
+        return bool(is_exhausted or limit != self.limit or monotonic() >= self.ends_at_seconds)
 
     def renew(self, subject: str, *, limit: int) -> None:
         """Lease tokens from the database; unused ones are lost."""
         # Read before the database reads its clock, so that the lease does not outlast the minute.
-        asked_at_seconds = monotonic()
+        started_at_seconds = monotonic()
         grant = RateLimitWindow.objects.lease(subject, limit=limit)
-        self.limit, self.tokens, self.left_to_others = limit, grant.tokens, grant.left
-        self.ends_at_seconds = asked_at_seconds + grant.ends_in.total_seconds()
+        self.limit, self.tokens, self.remaining_in_window = limit, grant.tokens, grant.left
+        self.ends_at_seconds = started_at_seconds + grant.ends_in.total_seconds()
 
 
 class Limiter:
@@ -77,7 +77,7 @@ class Limiter:
         self.leases: OrderedDict[str, Lease] = OrderedDict()
         self._lock = Lock()
 
-    def take(self, caller: object, *, limit: int) -> Standing:
+    def take(self, caller: object, *, limit: int) -> LimitState:
         """Use a token of this caller if one is left; safe to call from several threads."""
         subject = f"{self.policy} {caller}"
         lease = self.lease_of(subject)
@@ -86,11 +86,11 @@ class Limiter:
                 lease.renew(subject, limit=limit)
             is_granted = lease.tokens > 0
             lease.tokens -= is_granted
-            return Standing(
+            return LimitState(
                 is_granted=is_granted,
                 policy=self.policy,
                 limit=limit,
-                remaining=lease.tokens + lease.left_to_others,
+                remaining=lease.tokens + lease.remaining_in_window,
                 seconds_left=max(1, ceil(lease.ends_at_seconds - monotonic())),
             )
 
@@ -121,11 +121,11 @@ class WithinRateLimit(BasePermission):
         account = account_of(request)
         own = account.requests_per_minute
         if limit := settings.RATE_LIMIT if own is None else own:
-            standing = ACCOUNTS.take(account.pk, limit=limit)
-            request.answer_headers = standing.headers()  # type: ignore[attr-defined]
-            if not standing.is_granted:
+            state = ACCOUNTS.take(account.pk, limit=limit)
+            request.response_headers = state.headers()  # type: ignore[attr-defined]
+            if not state.is_granted:
                 raise refusal(
-                    standing,
+                    state,
                     f"The account {account.name!r} has used up its requests of this minute.",
                 )
         return True
@@ -134,14 +134,14 @@ class WithinRateLimit(BasePermission):
 def refuse_failing(request: Request) -> None:
     """Raise TooManyRequests if an address has failed to authenticate too often."""
     if limit := settings.FAILED_AUTHENTICATION_LIMIT:
-        standing = ADDRESSES.take(client_address(request), limit=limit)
-        if not standing.is_granted:
-            raise refusal(standing, "Too many requests from this address had no valid key.")
+        state = ADDRESSES.take(client_address(request), limit=limit)
+        if not state.is_granted:
+            raise refusal(state, "Too many requests from this address had no valid key.")
 
 
-def refusal(standing: Standing, detail: str) -> TooManyRequests:
+def refusal(state: LimitState, detail: str) -> TooManyRequests:
     """Return the refusal of a request beyond the limit."""
     return TooManyRequests(
         f"{detail} Wait for the number of seconds in Retry-After.",
-        headers={**standing.headers(), "Retry-After": str(standing.seconds_left)},
+        headers={**state.headers(), "Retry-After": str(state.seconds_left)},
     )

@@ -62,8 +62,8 @@ class ApiKeyViewSet(ListRetrieveViewSet):
     volatile_fields = frozenset({"last_used_at", "key"})
     scopes: ClassVar = {**crud(read=Scope.ADMIN, write=Scope.ADMIN), "revoke": Scope.ADMIN}
     problems: ClassVar = {"create": (actions.TooManyKeys,), "revoke": (actions.LastAdmin,)}
-    secret_answers: ClassVar = frozenset({"create"})
-    made_when_stored = ("id", "prefix", "key")
+    actions_with_secrets: ClassVar = frozenset({"create"})
+    fields_of_stored_rows = ("id", "prefix", "key")
 
     @extend_schema(request=NewApiKeySerializer, responses={201: NewApiKeySerializer})
     def create(self, request: Request) -> Response:

@@ -61,7 +61,7 @@ class RateLimitWindowQuerySet(models.QuerySet["RateLimitWindow"]):
         """Lease part of the remaining limit in one statement; no tokens if none remain."""
         most = max(1, limit // LEASES_PER_WINDOW)
         with connection.cursor() as cursor:
-            cursor.execute(statement(), {"subject": subject, "limit": limit, "most": most})
+            cursor.execute(lease_statement(), {"subject": subject, "limit": limit, "most": most})
             minute, taken, leased, milliseconds = cursor.fetchone()
         if taken == leased:
             self.clear_some(before=minute - RETENTION_MINUTES)
@@ -92,13 +92,13 @@ class RateLimitWindow(models.Model):
         return f"{self.taken} to {self.subject}"
 
 
-def statement() -> str:
+def lease_statement() -> str:
     """Return the SQL of a lease in the dialect of this process's database."""
-    return spelled(**DIALECTS[connection.vendor])
+    return lease_sql(**DIALECTS[connection.vendor])
 
 
 @cache
-def spelled(*, now: str, least: str, greatest: str) -> str:
+def lease_sql(*, now: str, least: str, greatest: str) -> str:
     """Return the SQL of a lease in one dialect."""
     lease = f"{greatest}(0, {least}({LEFT}, %(most)s, {greatest}(1, ({LEFT}) / 10)))"
     return LEASE.format(

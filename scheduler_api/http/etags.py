@@ -48,7 +48,7 @@ def etag_of(definition: Mapping[str, object]) -> str:
     return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 
 
-def refuse_unreadable_tags(request: Request) -> None:
+def refuse_invalid_tags(request: Request) -> None:
     """Raise BadRequest for a precondition that cannot be parsed, instead of ignoring it.
 
     For a change, `If-None-Match` can only be `*`: the object must not exist.

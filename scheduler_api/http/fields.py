@@ -13,7 +13,7 @@ from pydantic_core import from_json, to_json
 from rest_framework import serializers
 
 
-def as_it_is(field: object, value: Any) -> Any:
+def unchanged(field: object, value: Any) -> Any:
     """Return a stored value unchanged: its type is JSON's, and it needs no validation."""
     return value
 
@@ -22,7 +22,7 @@ class Text(serializers.CharField):
     """A JSON string."""
 
     default_error_messages = {"invalid": "Must be a string."}
-    to_representation = as_it_is
+    to_representation = unchanged
 
     def to_internal_value(self, data: Any) -> str:
         """Refuse a value that is not a string."""
@@ -35,7 +35,7 @@ class Choice(serializers.ChoiceField):
     """A JSON string out of several choices."""
 
     default_error_messages = {"invalid_choice": "{input} is not one of the choices: {choices}."}
-    to_representation = as_it_is
+    to_representation = unchanged
 
     def to_internal_value(self, data: Any) -> Any:
         """Refuse a value that is not one of the choices, and list them."""
@@ -49,7 +49,7 @@ class Flag(serializers.BooleanField):
     """A JSON boolean."""
 
     default_error_messages = {"invalid": "Must be true or false."}
-    to_representation = as_it_is
+    to_representation = unchanged
 
     def to_internal_value(self, data: Any) -> bool:
         """Refuse a value that is not a boolean."""
@@ -58,7 +58,7 @@ class Flag(serializers.BooleanField):
         return data
 
 
-class OfAnotherRow:
+class RelatedColumn:
     """A mixin for a field that is a column of a related row.
 
     `row_of` finds the related row, once for all such fields.
@@ -66,7 +66,7 @@ class OfAnotherRow:
 
     row_of: Callable[[Any], Any]
     source: str | None
-    to_representation = as_it_is
+    to_representation = unchanged
 
     def get_attribute(self, instance: Any) -> Any:
         """Return the column."""
@@ -89,7 +89,7 @@ class WholeNumber(serializers.IntegerField):
     """A JSON number without a fraction: 5 or, as in JSON Schema, 5.0."""
 
     default_error_messages = {"invalid": "Must be a whole number."}
-    to_representation = as_it_is
+    to_representation = unchanged
 
     def to_internal_value(self, data: Any) -> int:
         """Refuse a value that is not an integer."""
@@ -179,7 +179,7 @@ class Reference(serializers.PrimaryKeyRelatedField[Any]):
     """The ID of another row, or null."""
 
     in_requests: Mapping[str, Any] = {"minimum": 1}
-    to_representation = as_it_is
+    to_representation = unchanged
 
     def __init__(self, **kwargs: Any) -> None:
         if not kwargs.get("read_only"):

@@ -12,7 +12,7 @@ from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from scheduler_api.http.problems import InvalidQuery, Mistake
-from scheduler_api.http.rows import only_read
+from scheduler_api.http.rows import read_only
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 500
@@ -114,7 +114,7 @@ class KeysetPagination(BasePagination):
         rows = order.sort(queryset, backwards=backwards)
         if start:
             rows = rows.filter(order.beyond(start))
-        found = list(only_read(rows[: size + 1]))
+        found = list(read_only(rows[: size + 1]))
         has_more = len(found) > size
         page = found[:size][::-1] if backwards else found[:size]
 

@@ -8,7 +8,7 @@ from rest_framework.views import APIView
 from scheduler_api.http.problems import NotFound
 
 
-class NothingHere(APIView):
+class UnknownPath(APIView):
     """Return a problem for every URL under the API without a route.
 
     Django's 404 would be an HTML page while DEBUG is on. Like all views, this one requires a key

@@ -15,7 +15,7 @@ from django.db.models.query import ModelIterable
 Values = Sequence[Any]
 
 
-def only_read(rows: QuerySet[Any]) -> QuerySet[Any]:
+def read_only(rows: QuerySet[Any]) -> QuerySet[Any]:
     """Return the same rows, to be read and never saved."""
     rows = rows.all()
     if settings.FAST_PATHS:

@@ -152,7 +152,7 @@ def read_plan(serializer_class: type[StrictModelSerializer]) -> ReadPlan:
     }
     joined: dict[Convert, list[tuple[str, str]]] = {}
     for name, field in readable.items():
-        if isinstance(field, fields.OfAnotherRow):
+        if isinstance(field, fields.RelatedColumn):
             joined.setdefault(field.row_of, []).append((name, str(field.source)))
     others = readable.keys() - columns.keys() - {name for of in joined.values() for name, _ in of}
     return ReadPlan(
@@ -174,7 +174,7 @@ def is_plain(field: Any) -> bool:
 def converter(field: Any) -> Convert | None:
     """Return the converter of a field; None if its value needs no conversion."""
     convert: Convert = field.to_representation
-    return None if type(field).to_representation is fields.as_it_is else convert
+    return None if type(field).to_representation is fields.unchanged else convert
 
 
 def getter_for(field: Any) -> Convert:

@@ -21,8 +21,8 @@ from scheduler_api.http.etags import (
     etag_of,
     expects_revision,
     is_unchanged,
+    refuse_invalid_tags,
     refuse_stale,
-    refuse_unreadable_tags,
 )
 from scheduler_api.http.fields import FlagText, in_utc
 from scheduler_api.http.filtering import read_query, refuse_unknown_parameters, repeatable_in
@@ -62,11 +62,11 @@ class ApiViewSet(GenericViewSet[Any]):
     queries: ClassVar[Mapping[str, type[StrictSerializer]]] = {}
     problems: ClassVar[Mapping[str, tuple[type[Problem], ...]]] = {}
     # Actions whose responses have a secret, which is not stored for idempotent repeats.
-    secret_answers: ClassVar[frozenset[str]] = frozenset()
+    actions_with_secrets: ClassVar[frozenset[str]] = frozenset()
     # Actions that change nothing although their method is not GET.
     questions: ClassVar[frozenset[str]] = frozenset()
     # Fields that only a stored row has; null in the response to a dry run.
-    made_when_stored: ClassVar[tuple[str, ...]] = ("id",)
+    fields_of_stored_rows: ClassVar[tuple[str, ...]] = ("id",)
     # Actions that return a page, and so take the parameters of the list.
     pages: ClassVar[frozenset[str]] = frozenset({"list"})
     # Actions that take the filters of the list and parameters of their own.
@@ -86,7 +86,7 @@ class ApiViewSet(GenericViewSet[Any]):
         if self.action not in self.action_map.values():
             return  # the method is refused next, before any other check
         refuse_unknown_length(request.headers)
-        refuse_unreadable_tags(request)
+        refuse_invalid_tags(request)
         refuse_unknown_parameters(
             request, self.known_parameters(), repeatable=repeatable_in(self.filters())
         )
@@ -94,11 +94,11 @@ class ApiViewSet(GenericViewSet[Any]):
         is_idempotent = idempotency.applies_to(request)
         if self.is_dry_run:  # has no effect, and so uses no key
             method = str(request.method).lower()
-            setattr(self, method, partial(self.rehearse, getattr(self, method)))
+            setattr(self, method, partial(self.run_dry, getattr(self, method)))
         elif is_idempotent:
             self.post = partial(self.answer_once, self.post)
 
-    def rehearse(
+    def run_dry(
         self, action: Callable[..., Response], request: Request, **address: str
     ) -> Response:
         """Run an action with all its checks, and roll it back."""
@@ -110,9 +110,9 @@ class ApiViewSet(GenericViewSet[Any]):
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
     ) -> Response:
-        """Add `request.answer_headers` to every response, including refusals and replays."""
+        """Add `request.response_headers` to every response, including refusals and replays."""
         response = super().finalize_response(request, response, *args, **kwargs)
-        for name, value in getattr(request, "answer_headers", {}).items():
+        for name, value in getattr(request, "response_headers", {}).items():
             response[name] = value
         return response
 
@@ -127,7 +127,7 @@ class ApiViewSet(GenericViewSet[Any]):
             response.render()
             return response
 
-        has_secret = self.action in self.secret_answers
+        has_secret = self.action in self.actions_with_secrets
         return idempotency.answer_once(request, handle, has_secret=has_secret)
 
     def known_parameters(self) -> set[str]:
@@ -187,7 +187,7 @@ class ApiViewSet(GenericViewSet[Any]):
     def answer_created(self, pk: int, data: Mapping[str, object]) -> Response:
         """Return a new definition and its URL; a dry run has neither id nor URL."""
         if self.is_dry_run:
-            return Response({**data, **dict.fromkeys(self.made_when_stored)})
+            return Response({**data, **dict.fromkeys(self.fields_of_stored_rows)})
         address = reverse(f"{self.basename}-detail", args=[pk], request=self.request)
         headers = {"Location": address, "ETag": self.etag(data)}
         return Response(data, status.HTTP_201_CREATED, headers=headers)

@@ -150,7 +150,7 @@ class ApiSchema(AutoSchema):
             add_dry_run(
                 operation["responses"],
                 self.registry,
-                null_fields=self.view.made_when_stored,
+                null_fields=self.view.fields_of_stored_rows,
                 has_slots=self.view.has_slots and self.answers_one(operation["responses"]),
             )
         if self.view.action == "retrieve":
@@ -214,7 +214,7 @@ class ApiSchema(AutoSchema):
             yield etags.PreconditionRequired
         if self.method == "POST":
             yield from PROBLEMS_OF_A_POST
-        if self.view.action in self.view.secret_answers:
+        if self.view.action in self.view.actions_with_secrets:
             yield idempotency.AnswerNotKept
         if "{" in self.path:
             yield from PROBLEMS_OF_AN_ADDRESS

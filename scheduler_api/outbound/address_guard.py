@@ -1,9 +1,8 @@
-"""Where a request of ours may go: what somebody names must not lead into our own network.
+"""The address guard (SSRF): a URL from a caller must not lead into the service's own network.
 
-A name is resolved once, each of its addresses is judged, and one of these is connected to: what
-the name leads to a moment later does not matter. What is judged is the address that the system
-resolves a host to, however that is written: `127.1`, `0x7f000001` and `[::ffff:127.0.0.1]` are
-loopback.
+A host is resolved once, each of its addresses is checked, and the client connects to one of them,
+so that a later DNS change has no effect. The check applies to the address that the system resolves
+a host to, in any notation: `127.1`, `0x7f000001` and `[::ffff:127.0.0.1]` are loopback.
 """
 
 import re
@@ -22,13 +21,13 @@ Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 
 MAX_URL_LENGTH = 2000
-RESOLVE_SECONDS = 5
+RESOLVE_TIMEOUT_SECONDS = 5
 PORTS = {"http": 80, "https": 443}
-WRITABLE = re.compile("[!-~]+")  # visible ASCII
+VISIBLE_ASCII = re.compile("[!-~]+")  # visible ASCII
 HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 
-# What is not for everybody, beyond what Python's ipaddress tells: it does not know all of IANA's
-# registries of special addresses in each of its versions, nor these hosts of cloud providers.
+# Special networks in addition to Python's ipaddress, whose versions do not all know every network
+# in IANA's registries of special addresses.
 SPECIAL = [
     ip_network(text)
     for text in (
@@ -46,7 +45,7 @@ SPECIAL = [
     )
 ]
 GLOBAL_UNICAST = IPv6Network("2000::/3")
-# They tell whoever asks from inside the keys to everything.
+# Metadata services of cloud providers, which give credentials to any caller inside.
 METADATA = {
     ip_address(text)
     for text in (
@@ -58,56 +57,59 @@ METADATA = {
     )
 }
 # IPv4 within IPv6: mapped, and as NAT64 translates it (RFC 6052).
-WITH_IPV4_INSIDE = [IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96")]
+IPV4_IN_IPV6 = [IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96")]
 
 
-class Refused(ValueError):
-    """A URL is not one that may be called; `code` says why, for programs."""
+class AddressRefused(ValueError):
+    """The URL must not be called; `code` is the reason for programs."""
 
     code = "invalid_url"
 
 
-class NotAllowed(Refused):
-    """A host leads to where callers may not send us."""
+class AddressNotAllowed(AddressRefused):
+    """The host resolves to an address that callers must not reach."""
 
     code = "address_not_allowed"
 
 
 class Unresolvable(Exception):
-    """Nobody says, at the moment, which addresses a host has."""
+    """The host could not be resolved at the moment."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Destination:
-    """A URL, taken apart. The host is a name or an address, without brackets."""
+    """A parsed URL. The host is a name or an address, without brackets."""
 
     scheme: str
     host: str
     port: int
     target: str
-    """The path and the query, as they are sent."""
+    """The request target: path and query."""
 
 
-def read_url(url: str) -> Destination:
-    """Take a URL apart; raise Refused for what is not plainly one of HTTP."""
+def parse_url(url: str) -> Destination:
+    """Parse a URL; raise AddressRefused unless it is a plain HTTP URL."""
     if len(url) > MAX_URL_LENGTH:
-        raise Refused(f"A URL has at most {MAX_URL_LENGTH} characters.")
-    if not WRITABLE.fullmatch(url) or "\\" in url:
-        raise Refused("A URL has visible ASCII only: write others as %20, and a host as xn--….")
+        raise AddressRefused(f"The URL is too long. Use at most {MAX_URL_LENGTH} characters.")
+    if not VISIBLE_ASCII.fullmatch(url) or "\\" in url:
+        raise AddressRefused(
+            "The URL has characters other than visible ASCII. Percent-encode them, and write the "
+            "host as xn--…."
+        )
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise Refused("It is not a URL that can be read.") from error
+        raise AddressRefused("The URL cannot be parsed. Check its host and its port.") from error
     if parts.scheme not in PORTS:
-        raise Refused("A URL begins with https:// or http://.")
+        raise AddressRefused("The URL must start with https:// or http://.")
     if "@" in parts.netloc:
-        raise Refused("Leave the user and the password out of the URL.")
+        raise AddressRefused("The URL must not have a user or a password. Remove them.")
     if parts.fragment or url.endswith("#"):
-        raise Refused("Leave out # and what follows: it is never sent.")
+        raise AddressRefused("The URL must not have a fragment. Remove # and the text after it.")
     host = parts.hostname or ""
     if not HOST.fullmatch(host) or port == 0:
-        raise Refused("It does not name a host that can be called.")
+        raise AddressRefused("The URL has no valid host and port.")
     return Destination(
         scheme=parts.scheme,
         host=host,
@@ -116,26 +118,28 @@ def read_url(url: str) -> Destination:
     )
 
 
-def addresses_of(destination: Destination, *, within: float = RESOLVE_SECONDS) -> list[Address]:
-    """Resolve a host; raise NotAllowed if one of its addresses is not for everybody.
+def addresses_of(
+    destination: Destination, *, timeout_seconds: float = RESOLVE_TIMEOUT_SECONDS
+) -> list[Address]:
+    """Resolve a host; raise AddressNotAllowed if any of its addresses is not public.
 
-    One alone is enough: who answers with a public address and a private one waits for us to take
-    the other. Raise Unresolvable without an answer within so many seconds.
+    One is enough: an attacker may return a public and a private address, and wait until the client
+    connects to the private one. Raise Unresolvable after `timeout_seconds`.
     """
-    found = [without_scope(text) for text in resolve(destination, within=within)]
+    found = [without_scope(text) for text in resolve(destination, timeout_seconds=timeout_seconds)]
     if not all(map(is_allowed, found)):
-        raise NotAllowed(
-            f"{destination.host} leads to an address that is not public. The setting "
-            "OUTGOING_PRIVATE_ADDRESSES opens those of a network of one's own."
+        raise AddressNotAllowed(
+            f"The host {destination.host} has an address that is not public. Use another host, or "
+            "allow the network in the setting OUTGOING_PRIVATE_ADDRESSES."
         )
     return found
 
 
 def is_allowed(address: Address) -> bool:
-    """Tell whether we may be sent to an address."""
-    address = inner(address)
+    """Return whether callers may reach an address."""
+    address = embedded_ipv4(address)
     opened: Sequence[Network] = settings.OUTGOING_PRIVATE_ADDRESSES
-    if address in METADATA:  # which a whole network opens by accident
+    if address in METADATA:  # a network does not allow it, only the address itself
         return any(
             address in network and network.prefixlen == address.max_prefixlen for network in opened
         )
@@ -143,40 +147,40 @@ def is_allowed(address: Address) -> bool:
 
 
 def is_public(address: Address) -> bool:
-    """Tell whether an address is one that everybody on the Internet can call."""
+    """Return whether an address is reachable from the whole Internet."""
     if isinstance(address, IPv6Address) and address not in GLOBAL_UNICAST:
         return False
     return address.is_global and not any(address in network for network in SPECIAL)
 
 
-def inner(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 address has inside; any other as it is."""
-    if any(address in network for network in WITH_IPV4_INSIDE):
+def embedded_ipv4(address: Address) -> Address:
+    """Return the IPv4 address embedded in an IPv6 address; any other address unchanged."""
+    if any(address in network for network in IPV4_IN_IPV6):
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address
 
 
 def without_scope(text: str) -> Address:
-    """Read an address as the system writes it: of fe80::1%eth0, without the interface."""
+    """Parse an address of the system, without the interface of fe80::1%eth0."""
     return ip_address(text.partition("%")[0])
 
 
-def resolve(destination: Destination, *, within: float) -> list[str]:
-    """Ask the system for the addresses of a host; raise Unresolvable.
+def resolve(destination: Destination, *, timeout_seconds: float) -> list[str]:
+    """Resolve a host with the system's resolver; raise Unresolvable.
 
-    In a thread, since it may take minutes and has no time limit of its own.
+    A thread does it, because the resolver may take minutes and has no timeout.
     """
     answers: SimpleQueue[list[str] | OSError] = SimpleQueue()
 
-    def ask() -> None:
+    def query() -> None:
         try:
             answers.put(look_up(destination.host, destination.port))
-        except (OSError, UnicodeError) as error:  # UnicodeError: a label that is too long
+        except (OSError, UnicodeError) as error:  # UnicodeError: a label is too long
             answers.put(error if isinstance(error, OSError) else OSError(str(error)))
 
-    Thread(target=ask, daemon=True, name="resolver").start()
+    Thread(target=query, daemon=True, name="resolver").start()
     try:
-        answer = answers.get(timeout=max(within, 0.001))
+        answer = answers.get(timeout=max(timeout_seconds, 0.001))
     except Empty:
         answer = TimeoutError("timed out")
     if isinstance(answer, OSError) or not answer:
@@ -185,6 +189,6 @@ def resolve(destination: Destination, *, within: float) -> list[str]:
 
 
 def look_up(host: str, port: int) -> list[str]:
-    """Return the addresses of a host, each once, those that are to be tried first in front."""
+    """Return the distinct addresses of a host, in order of preference."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))

@@ -1,7 +1,7 @@
-"""Sends a request to where callers have told us to: to a checked address, and nowhere else.
+"""HTTP client for URLs from callers: it connects only to addresses that the guard has checked.
 
-Python's own http.client does it. It follows no redirect and knows of no proxy, which would connect
-to where it likes; and its `connect` is the one place to say where to connect.
+It uses Python's http.client, which follows no redirects and uses no proxies: both could connect to
+other addresses. Its method `connect` alone decides the address.
 """
 
 import socket
@@ -21,74 +21,76 @@ from scheduler_api.outbound.address_guard import (
     Destination,
     Unresolvable,
     addresses_of,
-    read_url,
+    parse_url,
 )
 
-CONNECT_SECONDS = 5
+CONNECT_TIMEOUT_SECONDS = 5
 DEFAULTS = {"User-Agent": "scheduler-api"}
 
 
-class NotSent(Exception):
-    """There was no answer; the message says why, for people."""
+class RequestNotSent(Exception):
+    """The request got no response; the message is the reason, for people."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What came back."""
+class ClientResponse:
+    """A response."""
 
     status: int
     headers: HTTPMessage
     body: bytes
     is_truncated: bool
-    """Whether the body was longer than what was read of it."""
+    """Whether the body is longer than the part that was read."""
 
 
 def is_success(status: int | None) -> bool:
-    """Tell whether a status, where there was an answer, is 2xx."""
+    """Return whether a status is 2xx; False if there was no response."""
     return status is not None and HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
 
 
 class CheckedConnection(HTTPConnection):
-    """A connection to one of some addresses, which stand for the name of their host.
+    """A connection to one of the checked addresses of a host.
 
-    Over HTTPS the certificate must be one of that name.
+    Over HTTPS, the certificate must match the name of the host.
     """
 
     def __init__(
         self, destination: Destination, addresses: Sequence[Address], *, deadline: float
     ) -> None:
         self.is_secure = destination.scheme == "https"
-        self.default_port = PORTS[destination.scheme]  # which the header Host leaves out
+        self.default_port = PORTS[destination.scheme]  # omitted from the header Host
         super().__init__(destination.host, destination.port)
         self.addresses = addresses
         self.deadline = deadline
-        # http.client lets go of its own `sock` when an answer is to be the last one.
-        self.wire: socket.socket | None = None
+        # http.client drops its `sock` when a response closes the connection; abort() needs it.
+        self.raw_socket: socket.socket | None = None
 
     def connect(self) -> None:
-        """Connect to the first address that answers."""
-        self.sock = self.wire = self.first_that_answers()
+        """Connect to the first reachable address."""
+        self.sock = self.raw_socket = self.connect_to_first_reachable()
         if self.is_secure:
-            self.sock = self.wire = tls().wrap_socket(self.sock, server_hostname=self.host)
-        self.sock.settimeout(left_until(self.deadline))
+            self.sock = self.raw_socket = tls_context().wrap_socket(
+                self.sock, server_hostname=self.host
+            )
+        self.sock.settimeout(seconds_until(self.deadline))
 
-    def first_that_answers(self) -> socket.socket:
-        """Return a socket to one of the addresses; raise what the last one fails with."""
+    def connect_to_first_reachable(self) -> socket.socket:
+        """Return a socket to the first reachable address; raise the error of the last one."""
         for number, address in enumerate(self.addresses, start=1):
-            within = min(CONNECT_SECONDS, left_until(self.deadline))
+            timeout_seconds = min(CONNECT_TIMEOUT_SECONDS, seconds_until(self.deadline))
             try:
-                return socket.create_connection((str(address), self.port), timeout=within)
+                return socket.create_connection((str(address), self.port), timeout=timeout_seconds)
             except OSError:
                 if number == len(self.addresses):
                     raise
         raise OSError("no address")
 
-    def cut(self) -> None:
-        """End what is being read or written, from another thread."""
-        if self.wire is not None:
+    def abort(self) -> None:
+        """Abort a read or a write from another thread."""
+        if self.raw_socket is not None:
             with suppress(OSError):
-                # Not the method of ssl, which takes the connection apart under its reader.
-                socket.socket.shutdown(self.wire, socket.SHUT_RDWR)
+                # Not SSLSocket.shutdown, which discards TLS state that the reading thread uses.
+                socket.socket.shutdown(self.raw_socket, socket.SHUT_RDWR)
 
 
 def send(
@@ -97,23 +99,23 @@ def send(
     *,
     headers: Mapping[str, str],
     body: bytes | None,
-    within: float,
-    max_answer_bytes: int = 0,
-) -> Answer:
-    """Send a request and return the answer, all of it within so many seconds.
+    timeout_seconds: float,
+    max_response_bytes: int = 0,
+) -> ClientResponse:
+    """Send a request and return its response, all within `timeout_seconds`.
 
-    Raise destinations.Refused if it may not go there, and NotSent where nobody has answered. Of
-    the body no more is read than so many bytes, and it is not unpacked.
+    Raise AddressRefused if the URL must not be called, and RequestNotSent if there is no
+    response. At most `max_response_bytes` of the body are read, and not decompressed.
     """
-    deadline = time.monotonic() + within
-    destination = read_url(url)
+    deadline = time.monotonic() + timeout_seconds
+    destination = parse_url(url)
     try:
-        addresses = addresses_of(destination, within=within)
+        addresses = addresses_of(destination, timeout_seconds=timeout_seconds)
     except Unresolvable as error:
-        raise NotSent(str(error)) from error
+        raise RequestNotSent(str(error)) from error
     connection = CheckedConnection(destination, addresses, deadline=deadline)
-    # A socket's own time limit is for each read: who answers byte by byte would never be late.
-    watchdog = Timer(left_until(deadline), connection.cut)
+    # A socket's timeout applies to each read: one byte at a time would never exceed it.
+    watchdog = Timer(seconds_until(deadline), connection.abort)
     watchdog.daemon = True
     watchdog.start()
     try:
@@ -124,46 +126,48 @@ def send(
             headers={**DEFAULTS, **headers, "Connection": "close"},
         )
         with connection.getresponse() as response:
-            received = response.read(max_answer_bytes + 1) if max_answer_bytes else b""
+            received = response.read(max_response_bytes + 1) if max_response_bytes else b""
     except (OSError, HTTPException) as error:
-        raise NotSent(explained(error, within=within, deadline=deadline)) from error
+        raise RequestNotSent(
+            failure_reason(error, timeout_seconds=timeout_seconds, deadline=deadline)
+        ) from error
     finally:
         watchdog.cancel()
         connection.close()
-    if max_answer_bytes and time.monotonic() >= deadline:
-        raise NotSent(too_late(within))
-    return Answer(
+    if max_response_bytes and time.monotonic() >= deadline:
+        raise RequestNotSent(timeout_reason(timeout_seconds))
+    return ClientResponse(
         status=response.status,
         headers=response.headers,
-        body=received[:max_answer_bytes],
-        is_truncated=len(received) > max_answer_bytes,
+        body=received[:max_response_bytes],
+        is_truncated=len(received) > max_response_bytes,
     )
 
 
-def left_until(deadline: float) -> float:
-    """Return how many seconds are left: a socket takes 0 for one that never waits."""
+def seconds_until(deadline: float) -> float:
+    """Return the seconds until a deadline, above 0, which would make a socket non-blocking."""
     return max(deadline - time.monotonic(), 0.001)
 
 
-def explained(error: Exception, *, within: float, deadline: float) -> str:
-    """Say why there was no answer, without addresses of ours."""
+def failure_reason(error: Exception, *, timeout_seconds: float, deadline: float) -> str:
+    """Return the reason of a failure, without internal addresses."""
     if isinstance(error, TimeoutError) or time.monotonic() >= deadline:
-        return too_late(within)
+        return timeout_reason(timeout_seconds)
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"The certificate is not one of this host: {error.verify_message}."
+        return f"The certificate of the host is not valid: {error.verify_message}."
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {error.reason or type(error).__name__}."
     if isinstance(error, OSError):
         return f"The connection failed: {error.strerror or type(error).__name__}."
-    return f"What came back is no HTTP: {type(error).__name__}."
+    return f"The response is not valid HTTP: {type(error).__name__}."
 
 
-def too_late(within: float) -> str:
-    """Say that the time is up."""
-    return f"There was no answer within {within:g} s."
+def timeout_reason(timeout_seconds: float) -> str:
+    """Return the reason of a timeout."""
+    return f"There was no response within {timeout_seconds:g} s."
 
 
 @cache
-def tls() -> ssl.SSLContext:
-    """Return what certificates are checked against: the authorities that the system trusts."""
+def tls_context() -> ssl.SSLContext:
+    """Return the TLS context, which trusts the system's certificate authorities."""
     return ssl.create_default_context()

@@ -1,7 +1,7 @@
-"""What the task `http_request` may send, and the sending of it: for services without Celery.
+"""The task `http_request`: validation and sending of its request, for services without Celery.
 
-It is off until HTTP_REQUEST_HOSTS names hosts. Whoever may store a periodic task could otherwise
-have us call whatever we can reach.
+The task is off until HTTP_REQUEST_HOSTS names hosts. Otherwise, every caller with permission to
+store a periodic task could make the service call any host in its network.
 """
 
 import json
@@ -14,19 +14,19 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from scheduler_api.http.problems import Mistake
-from scheduler_api.outbound.address_guard import Refused, read_url
-from scheduler_api.outbound.client import NotSent, is_success, send
+from scheduler_api.outbound.address_guard import AddressRefused, parse_url
+from scheduler_api.outbound.client import RequestNotSent, is_success, send
 
 TASK = "scheduler_api.tasks.http_request"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-MAX_SECONDS = 600
-# Of the answer, so much is kept: in the ledger a result has 64 KiB as JSON.
-MAX_ANSWER_BYTES = 16 * 1024
-MAX_SHOWN = 500
+MAX_TIMEOUT_SECONDS = 600
+# The stored part of the response body: a result in the ledger has at most 64 KiB as JSON.
+MAX_RESPONSE_BYTES = 16 * 1024
+MAX_BODY_IN_MESSAGE = 500
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, section 5.6.2
 HEADER_VALUE = re.compile(r"[\t -~\x80-\xff]*")
-# What says where a message goes and how long it is, is ours to say.
-OURS = {
+# Headers that control routing, framing and the connection: only the client sets them.
+RESERVED_HEADERS = {
     "connection",
     "content-length",
     "expect",
@@ -39,20 +39,20 @@ OURS = {
 }
 
 
-class NotAsked(ValueError):
-    """The request may not be sent; nothing was."""
+class RequestNotAllowed(ValueError):
+    """The request is not allowed and was not sent."""
 
 
 class UnexpectedStatus(RuntimeError):
-    """The answer has another status than was expected."""
+    """The response has an unexpected status."""
 
 
-class NoAnswer(RuntimeError):
-    """Nobody has answered."""
+class NoResponse(RuntimeError):
+    """There was no response."""
 
 
 def mistakes_in_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[Mistake]:
-    """Yield what is wrong with the arguments of the task, which fit its signature."""
+    """Yield the mistakes in arguments that fit the signature of the task."""
     by_position = {"url": 0, "headers": 2}
     for name, check in (("url", refuse_url), ("headers", refuse_headers)):
         position = by_position[name]
@@ -61,7 +61,7 @@ def mistakes_in_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator
         try:
             if value is not None:
                 check(value)
-        except (NotAsked, Refused) as error:
+        except (RequestNotAllowed, AddressRefused) as error:
             yield Mistake(
                 pointer=f"/kwargs/{name}" if is_named else f"/args/{position}",
                 code=getattr(error, "code", "not_allowed"),
@@ -70,27 +70,33 @@ def mistakes_in_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator
 
 
 def refuse_url(url: str) -> None:
-    """Raise Refused or NotAsked for a URL that may not be called, whatever it leads to."""
+    """Raise AddressRefused or RequestNotAllowed for a forbidden URL, without resolving it."""
     hosts = settings.HTTP_REQUEST_HOSTS
     if not hosts:
-        raise NotAsked("It is off: the setting HTTP_REQUEST_HOSTS names the hosts it may call.")
-    host = read_url(url).host.lower().rstrip(".")
-    if not any(host == known or is_below(host, known) for known in hosts):
-        raise NotAsked(f"The setting HTTP_REQUEST_HOSTS does not name the host {host}.")
+        raise RequestNotAllowed(
+            "The task http_request is off. Add the host to the setting HTTP_REQUEST_HOSTS."
+        )
+    host = parse_url(url).host.lower().rstrip(".")
+    if not any(host == known or is_subdomain(host, known) for known in hosts):
+        raise RequestNotAllowed(
+            f"The setting HTTP_REQUEST_HOSTS does not name the host {host}. Use a named host."
+        )
 
 
-def is_below(host: str, pattern: str) -> bool:
-    """Tell whether a host is one of `*.example.com`, which is not example.com itself."""
+def is_subdomain(host: str, pattern: str) -> bool:
+    """Return whether a host matches `*.example.com`, which example.com itself does not."""
     return pattern.startswith("*.") and host.endswith(pattern[1:])
 
 
 def refuse_headers(headers: Mapping[str, str]) -> None:
-    """Raise NotAsked for a header that is none, or that is not the caller's."""
+    """Raise RequestNotAllowed for a header that is malformed or reserved."""
     for name, value in headers.items():
         if not HEADER_NAME.fullmatch(name) or not HEADER_VALUE.fullmatch(value):
-            raise NotAsked(f"The header {name[:80]!r} has what HTTP does not take.")
-        if name.lower() in OURS or name.lower().startswith("proxy-"):
-            raise NotAsked(f"The header {name} is not the caller's to send.")
+            raise RequestNotAllowed(
+                f"The header {name[:80]!r} has characters that HTTP does not allow. Remove them."
+            )
+        if name.lower() in RESERVED_HEADERS or name.lower().startswith("proxy-"):
+            raise RequestNotAllowed(f"The header {name} is reserved. Remove it.")
 
 
 def perform(
@@ -102,38 +108,38 @@ def perform(
     expected_status: Sequence[int],
     timeout_seconds: float,
 ) -> dict[str, Any]:
-    """Send a request; return the status, the beginning of the body, and how long it took.
+    """Send a request; return the status, the start of the body, and the duration.
 
-    Raise NotAsked, NoAnswer or UnexpectedStatus. No message has the query of the URL, which may
-    have a secret, and none has a header.
+    Raise RequestNotAllowed, NoResponse or UnexpectedStatus. Their messages contain no header and
+    no query of the URL, which may contain secrets.
     """
     if method not in METHODS:
-        raise NotAsked(f"The method is one of {', '.join(METHODS)}.")
+        raise RequestNotAllowed(f"The method is not allowed. Use one of {', '.join(METHODS)}.")
     try:
         refuse_url(url)
         refuse_headers(headers or {})
-    except Refused as error:
-        raise NotAsked(str(error)) from error
+    except AddressRefused as error:
+        raise RequestNotAllowed(str(error)) from error
     sent, content_type = encoded(body)
     started = time.monotonic()
     try:
         answer = send(
             method,
             url,
-            headers={**content_type, **titled(headers or {})},
+            headers={**content_type, **in_title_case(headers or {})},
             body=sent,
-            within=timeout_seconds,
-            max_answer_bytes=MAX_ANSWER_BYTES,
+            timeout_seconds=timeout_seconds,
+            max_response_bytes=MAX_RESPONSE_BYTES,
         )
-    except Refused as error:
-        raise NotAsked(str(error)) from error
-    except NotSent as error:
-        raise NoAnswer(f"{method} {shown(url)}: {error}") from error
+    except AddressRefused as error:
+        raise RequestNotAllowed(str(error)) from error
+    except RequestNotSent as error:
+        raise NoResponse(f"{method} {without_query(url)}: {error}") from error
     text = answer.body.decode("utf-8", errors="replace")
     if not is_expected(answer.status, expected_status):
         expected = " or ".join(map(str, expected_status)) or "2xx"
         raise UnexpectedStatus(
-            f"{method} {shown(url)} answered {answer.status}, not {expected}: {text[:MAX_SHOWN]}"
+            f"{method} {without_query(url)} returned {answer.status}, not {expected}: {text[:MAX_BODY_IN_MESSAGE]}"
         )
     return {
         "status": answer.status,
@@ -144,12 +150,12 @@ def perform(
 
 
 def is_expected(status: int, expected: Sequence[int]) -> bool:
-    """Tell whether a status is one of those; without any, whether it tells of success."""
+    """Return whether a status is expected: one of `expected`, or 2xx if that is empty."""
     return status in expected if expected else is_success(status)
 
 
 def encoded(body: Any) -> tuple[bytes | None, dict[str, str]]:
-    """Return a body as it is sent, with its type: text as it is, any other value as JSON."""
+    """Return the encoded body and its content type: text unchanged, any other value as JSON."""
     if body is None:
         return None, {}
     if isinstance(body, str):
@@ -157,11 +163,11 @@ def encoded(body: Any) -> tuple[bytes | None, dict[str, str]]:
     return json.dumps(body).encode(), {"Content-Type": "application/json"}
 
 
-def titled(headers: Mapping[str, str]) -> dict[str, str]:
-    """Write names alike, so that a caller's header takes the place of ours."""
+def in_title_case(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers in title case, so that a caller's header replaces a default one."""
     return {name.title(): value for name, value in headers.items()}
 
 
-def shown(url: str) -> str:
+def without_query(url: str) -> str:
     """Return a URL without its query."""
     return urlsplit(url)._replace(query="").geturl()

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
-from scheduler_api.access.audit import Caller, Operation, note, note_new
+from scheduler_api.access.audit import Caller, Operation, record_entry, record_new_entries
 from scheduler_api.http.fields import read_json
 from scheduler_api.http.problems import Problem
 from scheduler_api.periodic_tasks.models import (
@@ -77,7 +77,7 @@ def create(draft: Draft, *, by: Caller) -> None:
     set_schedule(task, get_or_store(schedule_row(task)))
     _save(task)
     new_managed_settings(draft, managed_by=ManagedBy.API, by=by).save(force_insert=True)
-    note(Operation.CREATE, task, by=by, after=fields_of(task))
+    record_entry(Operation.CREATE, task, by=by, after=fields_of(task))
 
 
 def create_all(
@@ -111,7 +111,7 @@ def _insert(drafts: Sequence[Draft], *, managed_by: ManagedBy, by: Caller) -> No
     ManagedTask.objects.bulk_create(
         new_managed_settings(draft, managed_by=managed_by, by=by) for draft in drafts
     )
-    note_new({draft.task: fields_of(draft.task) for draft in drafts}, by=by)
+    record_new_entries({draft.task: fields_of(draft.task) for draft in drafts}, by=by)
     PeriodicTasks.update_changed()
 
 
@@ -161,7 +161,7 @@ def change(
     if fields_of(after) != fields_before:
         managed.revision += 1  # no race: the caller has locked the row
         managed.save()
-    note(Operation.CHANGE, after, by=by, before=fields_before, after=fields_of(after))
+    record_entry(Operation.CHANGE, after, by=by, before=fields_before, after=fields_of(after))
 
 
 @transaction.atomic
@@ -178,7 +178,7 @@ def pause(task: PeriodicTask, *, reason: str, until: datetime | None, by: Caller
     if fields_of(task) != fields_before:
         managed.revision += 1
         managed.save()
-    note(Operation.PAUSE, task, by=by, before=fields_before, after=fields_of(task))
+    record_entry(Operation.PAUSE, task, by=by, before=fields_before, after=fields_of(task))
 
 
 @transaction.atomic
@@ -206,7 +206,7 @@ def resume(task: PeriodicTask, *, by: Caller) -> None:
     fields_before = fields_of(task)
     managed_settings(task).revision += 1
     _end_pause(task, at=datetime.now(UTC))
-    note(Operation.RESUME, task, by=by, before=fields_before, after=fields_of(task))
+    record_entry(Operation.RESUME, task, by=by, before=fields_before, after=fields_of(task))
 
 
 @transaction.atomic
@@ -242,7 +242,7 @@ def _end_pause(task: PeriodicTask, *, at: datetime) -> None:
 @transaction.atomic
 def delete(task: PeriodicTask, *, by: Caller) -> None:
     """Delete a periodic task. Its schedule stays, because other tasks may use it."""
-    note(Operation.DELETE, task, by=by, before=fields_of(task))
+    record_entry(Operation.DELETE, task, by=by, before=fields_of(task))
     task.delete()
 
 

@@ -9,7 +9,7 @@ from django.db.models.fields.json import KeyTransform
 from django_celery_beat.models import PeriodicTask
 from rest_framework import serializers
 
-from scheduler_api.http.fields import as_it_is
+from scheduler_api.http.fields import unchanged
 from scheduler_api.periodic_tasks.models import managed_settings
 
 KEY = re.compile(r"[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?")
@@ -60,7 +60,7 @@ class Labels(serializers.DictField):
         labels: dict[str, str] = managed_settings(instance).labels
         return labels
 
-    to_representation = as_it_is
+    to_representation = unchanged
 
     def to_internal_value(self, data: Any) -> dict[str, str]:
         """Validate the labels: their keys must need no escaping in a URL."""

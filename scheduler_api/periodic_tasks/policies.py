@@ -26,13 +26,13 @@ YEAR_SECONDS = 365 * DAY_SECONDS
 _ANY_ANCHOR = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-class PolicyName(fields.OfAnotherRow, fields.Choice):
+class PolicyName(fields.RelatedColumn, fields.Choice):
     """A policy chosen by name, stored in the managed settings."""
 
     row_of = staticmethod(managed_settings)
 
 
-class PolicyNumber(fields.OfAnotherRow, fields.WholeNumber):
+class PolicyNumber(fields.RelatedColumn, fields.WholeNumber):
     """A policy given as a whole number, stored in the managed settings."""
 
     row_of = staticmethod(managed_settings)

@@ -9,7 +9,7 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from scheduler_api.access.permissions import account_of
-from scheduler_api.access.redaction import restored, stars_in
+from scheduler_api.access.redaction import restored, masked_pointers
 from scheduler_api.http import fields
 from scheduler_api.http.problems import ValidationFailed
 from scheduler_api.http.serializers import StrictSerializer
@@ -262,7 +262,7 @@ class PeriodicTaskSerializer(ScheduleReferenceSerializer, PolicySerializer):
                 attrs[field] = stored
                 continue
             attrs[field] = json.dumps(value)
-            mistakes += [only_stars(pointer) for pointer in stars_in(value, f"/{field}")]
+            mistakes += [only_stars(pointer) for pointer in masked_pointers(value, f"/{field}")]
         changed = {
             field
             for field, value in attrs.items()

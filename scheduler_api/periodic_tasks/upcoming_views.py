@@ -17,7 +17,7 @@ from scheduler_api.access.permissions import account_of
 from scheduler_api.access.scopes import Scope
 from scheduler_api.http import fields
 from scheduler_api.http.filtering import TextFilter
-from scheduler_api.http.paging import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Place
+from scheduler_api.http.paging import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Cursor
 from scheduler_api.http.serializers import StrictSerializer
 from scheduler_api.http.viewsets import ApiViewSet
 from scheduler_api.periodic_tasks.examples import ANSWER
@@ -165,7 +165,7 @@ class UpcomingViewSet(ApiViewSet):
         until, size = query["until"], query["page_size"]
         place = (query["after"], MAX_ID)
         if "cursor" in query:
-            start = Place.of_cursor(query["cursor"], ORDERING)
+            start = Cursor.decode(query["cursor"], ORDERING)
             place = (datetime.fromisoformat(start.value), int(start.pk))
         tasks = self.filter_queryset(self.get_queryset())
         found = upcoming_of(tasks, after=place, until=until, count=size + 1)
@@ -182,7 +182,7 @@ class UpcomingViewSet(ApiViewSet):
     def link(self, last: UpcomingSlot, *, until: datetime) -> str:
         """Return the address of the page that starts after a slot."""
         value = last.due_at.isoformat()
-        place = Place(ordering=ORDERING, value=value, pk=last.task.pk, backwards=False)
+        place = Cursor(ordering=ORDERING, value=value, pk=last.task.pk, backwards=False)
         here = self.request.build_absolute_uri()
         with_end = replace_query_param(here, "until", fields.in_utc(until))
-        return str(replace_query_param(with_end, "cursor", place.as_cursor()))
+        return str(replace_query_param(with_end, "cursor", place.encode()))

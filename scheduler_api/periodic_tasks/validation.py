@@ -12,7 +12,7 @@ from kombu.utils.json import loads
 
 from scheduler_api.access.models import ServiceAccount
 from scheduler_api.access.permissions import may_name_queue, may_name_task
-from scheduler_api.access.redaction import STARS, leads_to_secret
+from scheduler_api.access.redaction import MASK, passes_secret
 from scheduler_api.catalogue.arguments import check_arguments
 from scheduler_api.catalogue.registry import is_registered
 from scheduler_api.catalogue.task_lookup import find_task, known_names
@@ -131,7 +131,7 @@ def wrong_arguments(task: PeriodicTask) -> Iterator[Mistake]:
         return
     is_fitting = True
     for error in check_arguments(known.signature, args, kwargs):
-        is_public = error.code != "invalid_argument" or not leads_to_secret(error.pointer)
+        is_public = error.code != "invalid_argument" or not passes_secret(error.pointer)
         detail = error.detail if is_public else "does not fit the signature; the value is secret"
         yield Mistake(pointer=error.pointer, code=error.code, detail=detail)
         is_fitting = False
@@ -160,7 +160,7 @@ def only_stars(pointer: str) -> Mistake:
     return Mistake(
         pointer=pointer,
         code="redacted",
-        detail=f'Send the value itself: "{STARS}" keeps only a secret that is stored under this '
+        detail=f'Send the value itself: "{MASK}" keeps only a secret that is stored under this '
         "name; in a list, only if the whole list is sent as it was read.",
     )
 

@@ -226,7 +226,7 @@ class PeriodicTaskViewSet(CrudViewSet):
         if not self.is_dry_run:
             return {"status": result.status, "etag": body and self.etag(body), "body": body}
         if result.status == status.HTTP_201_CREATED:
-            body = {**(body or {}), **dict.fromkeys(self.made_when_stored)}
+            body = {**(body or {}), **dict.fromkeys(self.fields_of_stored_rows)}
         return {"status": result.status, "etag": None, "body": body}
 
     @extend_schema(responses=UpcomingSerializer)

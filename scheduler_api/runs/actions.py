@@ -11,7 +11,7 @@ from uuid import uuid4
 from django.db import transaction
 from django_celery_beat.models import PeriodicTask
 
-from scheduler_api.access.audit import Caller, Operation, note
+from scheduler_api.access.audit import Caller, Operation, record_entry
 from scheduler_api.catalogue.task_lookup import announced_names
 from scheduler_api.http.problems import Problem
 from scheduler_api.runs import message_options, transitions
@@ -143,4 +143,4 @@ def cancel(run: Run, *, now: datetime, by: Caller) -> None:
 def note_of(operation: Operation, run: Run, *, by: Caller, **told: object) -> None:
     """Leave an entry in the audit: of the periodic task, which may be deleted since."""
     task = PeriodicTask(pk=run.periodic_task_id, name=run.periodic_task_name)
-    note(operation, task, by=by, after={"run": str(run.pk), **told})
+    record_entry(operation, task, by=by, after={"run": str(run.pk), **told})

@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django_celery_beat.models import PeriodicTask
 
-from scheduler_api.access.audit import Caller, Operation, note
+from scheduler_api.access.audit import Caller, Operation, record_entry
 from scheduler_api.http.fields import in_utc
 from scheduler_api.http.problems import Mistake, ValidationFailed
 from scheduler_api.periodic_tasks.agenda import Agenda
@@ -81,7 +81,7 @@ def backfill(
     Run.objects.bulk_create(runs, batch_size=ADDED_AT_ONCE)
     if runs:
         told = {"from": start, "until": end, "count": len(runs)}
-        note(Operation.BACKFILL, task, by=by, after=told)
+        record_entry(Operation.BACKFILL, task, by=by, after=told)
         wake_beat()
     return Backfill(
         runs=runs,

@@ -7,7 +7,7 @@ from typing import Any
 from celery.utils.saferepr import saferepr
 from django.core.serializers.json import DjangoJSONEncoder
 
-from scheduler_api.access.redaction import STARS, is_secret, redacted
+from scheduler_api.access.redaction import MASK, is_secret, redacted
 
 MAX_CHARACTERS = 64 * 1024
 SHORTEST_SECRET = 4  # characters: what is shorter is in many a word
@@ -49,7 +49,7 @@ def within(text: str, *, keep_end: bool = False) -> str:
 def hide(text: str, arguments: Any) -> str:
     """Return a text with stars in the place of each secret among the arguments."""
     for secret in sorted(secrets_in(arguments), key=len, reverse=True):
-        text = text.replace(secret, STARS).replace(json.dumps(secret)[1:-1], STARS)
+        text = text.replace(secret, MASK).replace(json.dumps(secret)[1:-1], MASK)
     return text
 
 

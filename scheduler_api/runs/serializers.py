@@ -13,7 +13,7 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
-from scheduler_api.access.redaction import restored, stars_in
+from scheduler_api.access.redaction import masked_pointers, restored
 from scheduler_api.http import fields
 from scheduler_api.http.problems import ValidationFailed
 from scheduler_api.http.serializers import StrictModelSerializer, StrictSerializer
@@ -176,7 +176,7 @@ class RunNowSerializer(StrictSerializer):
         for name in attrs.keys() & self.initial_data.keys():
             own, value = getattr(task, name), attrs[name]
             sent = restored(value, fields.read_json(own, type(value)))
-            mistakes += [only_stars(pointer) for pointer in stars_in(sent, f"/{name}")]
+            mistakes += [only_stars(pointer) for pointer in masked_pointers(sent, f"/{name}")]
             setattr(task, name, json.dumps(sent))
         mistakes += [*wrong_arguments(task), *beyond_account(task, account)]
         if mistakes:

@@ -209,7 +209,7 @@ class BackfillViewSet(ApiViewSet):
     scopes: ClassVar = {"backfill": Scope.RUNS_WRITE}
     problems: ClassVar = {"backfill": (actions.NotSendable,)}
     # The ids of the runs are those of their slots, and known before.
-    made_when_stored: ClassVar[tuple[str, ...]] = ()
+    fields_of_stored_rows: ClassVar[tuple[str, ...]] = ()
 
     def get_queryset(self) -> QuerySet[Any]:
         """Return the periodic tasks that the caller may see; others are not there."""

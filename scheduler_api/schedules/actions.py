@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from scheduler_api.access.audit import Caller, Operation, note
+from scheduler_api.access.audit import Caller, Operation, record_entry
 from scheduler_api.access.ownership import visible_to
 from scheduler_api.http.problems import Problem, ValidationFailed
 from scheduler_api.schedules.models import ScheduleRevision
@@ -90,7 +90,7 @@ def store(row: Any, *, by: Caller) -> None:
             raise
         raise ScheduleExists(f"Use the schedule with id {equal.pk}.") from error
     operation = Operation.CHANGE if before else Operation.CREATE
-    note(operation, row, by=by, before=before and values_of(before), after=values_of(row))
+    record_entry(operation, row, by=by, before=before and values_of(before), after=values_of(row))
 
 
 @transaction.atomic
@@ -104,7 +104,7 @@ def delete(row: Any, *, by: Caller) -> None:
     visible = users.filter(visible_to(by.account)).order_by("name").values_list("name", flat=True)
     names = list(visible[: NAMES_SHOWN + 1])
     if not names and not users.exists():
-        note(Operation.DELETE, row, by=by, before=values_of(row))
+        record_entry(Operation.DELETE, row, by=by, before=values_of(row))
         ScheduleRevision.objects.filter(kind=kind_of(row).name, schedule_id=row.pk).delete()
         row.delete()
         return

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from scheduler_api.access.audit import Caller, Operation, note
+from scheduler_api.access.audit import Caller, Operation, record_entry
 from scheduler_api.access.models import ServiceAccount
 from scheduler_api.http.problems import Problem
 from scheduler_api.webhooks.models import Delivery, Webhook
@@ -52,7 +52,7 @@ def create_webhook(webhook: Webhook, *, by: Caller) -> str:
     webhook.owner = account
     secret = webhook.renew_secret()
     webhook.save()
-    note(Operation.CREATE, webhook, by=by, after=webhook_fields(webhook))
+    record_entry(Operation.CREATE, webhook, by=by, after=webhook_fields(webhook))
     return secret
 
 
@@ -63,13 +63,13 @@ def change_webhook(webhook: Webhook, *, by: Caller) -> None:
     if webhook.enabled:
         webhook.disabled_at, webhook.disabled_reason = None, ""
     webhook.save()
-    note(Operation.CHANGE, webhook, by=by, before=before, after=webhook_fields(webhook))
+    record_entry(Operation.CHANGE, webhook, by=by, before=before, after=webhook_fields(webhook))
 
 
 @transaction.atomic
 def delete_webhook(webhook: Webhook, *, by: Caller) -> None:
     """Delete a webhook and all its deliveries."""
-    note(Operation.DELETE, webhook, by=by, before=webhook_fields(webhook))
+    record_entry(Operation.DELETE, webhook, by=by, before=webhook_fields(webhook))
     webhook.delete()
 
 
@@ -80,7 +80,7 @@ def rotate_secret(webhook: Webhook, *, now: datetime, by: Caller) -> str:
     webhook.previous_until = now + PREVIOUS_SECRET_LIFETIME
     secret = webhook.renew_secret()
     webhook.save()
-    note(Operation.ROTATE, webhook, by=by, after={"previous_until": webhook.previous_until})
+    record_entry(Operation.ROTATE, webhook, by=by, after={"previous_until": webhook.previous_until})
     return secret
 
 
@@ -96,7 +96,7 @@ def ping(webhook: Webhook, *, now: datetime, by: Caller) -> Delivery:
         next_attempt_at=now,
         created_at=now,
     )
-    note(Operation.PING, webhook, by=by, after={"delivery": delivery.pk})
+    record_entry(Operation.PING, webhook, by=by, after={"delivery": delivery.pk})
     return delivery
 
 
@@ -110,7 +110,7 @@ def redeliver(delivery: Delivery, *, now: datetime, by: Caller) -> None:
     Delivery.objects.filter(pk=delivery.pk).update(
         state=Delivery.State.PENDING, attempts=0, next_attempt_at=now, delivered_at=None
     )
-    note(Operation.REDELIVER, delivery, by=by, after={"event_id": delivery.event_id})
+    record_entry(Operation.REDELIVER, delivery, by=by, after={"event_id": delivery.event_id})
 
 
 def refuse_disabled(webhook: Webhook) -> None:

@@ -16,8 +16,8 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from scheduler_api.backoff import backoff
 from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
-from scheduler_api.outbound.address_guard import Refused
-from scheduler_api.outbound.client import NotSent, is_success, send
+from scheduler_api.outbound.address_guard import AddressRefused
+from scheduler_api.outbound.client import RequestNotSent, is_success, send
 from scheduler_api.webhooks import delivery_queue, signing
 from scheduler_api.webhooks.concurrency import THREADS, ConcurrencyLimit
 from scheduler_api.webhooks.fan_out import fan_out
@@ -184,9 +184,9 @@ def send_message(message: Message) -> AttemptResult:
     headers = {"Content-Type": "application/json", **message.headers}
     try:
         response = send(
-            "POST", message.url, headers=headers, body=message.body, within=SEND_TIMEOUT_SECONDS
+            "POST", message.url, headers=headers, body=message.body, timeout_seconds=SEND_TIMEOUT_SECONDS
         )
-    except (Refused, NotSent) as error:
+    except (AddressRefused, RequestNotSent) as error:
         return AttemptResult(error=str(error))
     is_delivered = is_success(response.status)
     return AttemptResult(

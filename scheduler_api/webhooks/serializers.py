@@ -17,7 +17,7 @@ from scheduler_api.access.serializers import TextList
 from scheduler_api.http import fields
 from scheduler_api.http.serializers import StrictModelSerializer, StrictSerializer
 from scheduler_api.openapi.bodies import examples
-from scheduler_api.outbound.address_guard import Refused, Unresolvable, addresses_of, read_url
+from scheduler_api.outbound.address_guard import AddressRefused, Unresolvable, addresses_of, parse_url
 from scheduler_api.periodic_tasks.labels import KEY, parse_selector
 from scheduler_api.runs.events import RunEvent
 from scheduler_api.webhooks.models import Delivery, Webhook
@@ -119,10 +119,10 @@ class WebhookFields(StrictModelSerializer):
     def validate_url(self, url: str) -> str:
         """Refuse an address that must not be called. A host may be unresolvable for now."""
         try:
-            destination = read_url(url)
+            destination = parse_url(url)
             with suppress(Unresolvable):
-                addresses_of(destination, within=RESOLVE_TIMEOUT_SECONDS)
-        except Refused as error:
+                addresses_of(destination, timeout_seconds=RESOLVE_TIMEOUT_SECONDS)
+        except AddressRefused as error:
             raise ValidationError([ErrorDetail(str(error), error.code)]) from error
         return url
 

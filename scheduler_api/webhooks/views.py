@@ -46,8 +46,8 @@ class WebhookViewSet(CrudViewSet):
         "create": (actions.TooManyWebhooks,),
         "ping": (actions.WebhookDisabled,),
     }
-    secret_answers: ClassVar = frozenset({"create", "rotate"})
-    made_when_stored = ("id", "secret")
+    actions_with_secrets: ClassVar = frozenset({"create", "rotate"})
+    fields_of_stored_rows = ("id", "secret")
 
     def get_queryset(self) -> QuerySet[Any]:
         """Return the webhooks visible to the caller."""

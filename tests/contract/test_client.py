@@ -19,9 +19,9 @@ TASK = {
 }
 PROBLEM = {
     "type": "urn:scheduler-api:problem:not_found",
-    "title": "There is nothing at this address.",
+    "title": "There is no such resource, or the account may not read it.",
     "status": 404,
-    "detail": "There is nothing at this address.",
+    "detail": "There is no such resource, or the account may not read it.",
     "instance": "/api/v1/tasks/some.task/",
     "code": "not_found",
     "request_id": "1",

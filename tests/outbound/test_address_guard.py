@@ -10,12 +10,12 @@ from project.environment import PRIVATE
 from scheduler_api.outbound import address_guard
 from scheduler_api.outbound.address_guard import (
     MAX_URL_LENGTH,
-    NotAllowed,
-    Refused,
+    AddressNotAllowed,
+    AddressRefused,
     Unresolvable,
     addresses_of,
     is_allowed,
-    read_url,
+    parse_url,
 )
 
 NOT_FOR_EVERYBODY = [
@@ -150,7 +150,7 @@ def test_metadata_are_opened_by_their_own_address_alone(settings, network, is_op
 
 
 def test_a_url_is_taken_apart():
-    destination = read_url("https://hooks.example.com:8443/a/b?c=d&e")
+    destination = parse_url("https://hooks.example.com:8443/a/b?c=d&e")
 
     assert (destination.scheme, destination.host, destination.port) == (
         "https",
@@ -171,7 +171,7 @@ def test_a_url_is_taken_apart():
     ],
 )
 def test_what_is_left_out_of_a_url_is_filled_in(url, host, port, target):
-    destination = read_url(url)
+    destination = parse_url(url)
 
     assert (destination.host, destination.port, destination.target) == (host, port, target)
 
@@ -207,8 +207,8 @@ def test_what_is_left_out_of_a_url_is_filled_in(url, host, port, target):
     ],
 )
 def test_a_url_that_is_not_plain_is_refused(url):
-    with pytest.raises(Refused) as refused:
-        read_url(url)
+    with pytest.raises(AddressRefused) as refused:
+        parse_url(url)
 
     assert refused.value.code == "invalid_url"
 
@@ -219,7 +219,7 @@ def test_a_url_that_is_not_plain_is_refused(url):
 def test_a_name_is_resolved_once(monkeypatch):
     asked = leads_to(monkeypatch, "8.8.8.8", "2606:4700::1111")
 
-    found = addresses_of(read_url("https://example.com/"))
+    found = addresses_of(parse_url("https://example.com/"))
 
     assert [str(address) for address in found] == ["8.8.8.8", "2606:4700::1111"]
     assert asked == ["example.com"]
@@ -229,8 +229,8 @@ def test_a_name_is_resolved_once(monkeypatch):
 def test_one_address_that_is_not_public_is_enough(monkeypatch, addresses):
     leads_to(monkeypatch, *addresses)
 
-    with pytest.raises(NotAllowed) as refused:
-        addresses_of(read_url("https://intranet.example/"))
+    with pytest.raises(AddressNotAllowed) as refused:
+        addresses_of(parse_url("https://intranet.example/"))
 
     assert refused.value.code == "address_not_allowed"
     # What our resolver knows is not told.
@@ -239,8 +239,8 @@ def test_one_address_that_is_not_public_is_enough(monkeypatch, addresses):
 
 @pytest.mark.parametrize("host", ["localhost", "127.1", "0x7f000001", "2130706433", "[::1]", "0"])
 def test_loopback_is_known_however_it_is_written(host):
-    with pytest.raises(NotAllowed):
-        addresses_of(read_url(f"http://{host}/"))
+    with pytest.raises(AddressNotAllowed):
+        addresses_of(parse_url(f"http://{host}/"))
 
 
 def test_a_name_that_nobody_knows_is_unresolvable(monkeypatch):
@@ -250,7 +250,7 @@ def test_a_name_that_nobody_knows_is_unresolvable(monkeypatch):
     monkeypatch.setattr(address_guard, "look_up", look_up)
 
     with pytest.raises(Unresolvable, match=r"nowhere\.example"):
-        addresses_of(read_url("https://nowhere.example/"))
+        addresses_of(parse_url("https://nowhere.example/"))
 
 
 def test_a_resolver_that_does_not_answer_is_not_waited_for(monkeypatch):
@@ -258,11 +258,11 @@ def test_a_resolver_that_does_not_answer_is_not_waited_for(monkeypatch):
     began = time.monotonic()
 
     with pytest.raises(Unresolvable):
-        addresses_of(read_url("https://slow.example/"), within=0.05)
+        addresses_of(parse_url("https://slow.example/"), timeout_seconds=0.05)
 
     assert time.monotonic() - began < 2
 
 
 def test_a_label_that_is_too_long_is_unresolvable():
     with pytest.raises(Unresolvable):
-        addresses_of(read_url(f"https://{'x' * 70}.example/"))
+        addresses_of(parse_url(f"https://{'x' * 70}.example/"))

@@ -9,8 +9,8 @@ from ipaddress import ip_network
 import pytest
 
 from scheduler_api.outbound import address_guard, client
-from scheduler_api.outbound.address_guard import NotAllowed
-from scheduler_api.outbound.client import NotSent, send
+from scheduler_api.outbound.address_guard import AddressNotAllowed
+from scheduler_api.outbound.client import RequestNotSent, send
 from tests.webhooks.receiver import Receiver
 
 
@@ -25,8 +25,8 @@ def receiver():
         yield receiver
 
 
-def post(url, *, within=10.0, **options):
-    return send("POST", url, headers={}, body=b"{}", within=within, **options)
+def post(url, *, timeout_seconds=10.0, **options):
+    return send("POST", url, headers={}, body=b"{}", timeout_seconds=timeout_seconds, **options)
 
 
 def test_a_request_is_sent_and_answered(receiver):
@@ -37,8 +37,8 @@ def test_a_request_is_sent_and_answered(receiver):
         f"{receiver.url}?a=b",
         headers={"X-Own": "yes"},
         body=b"hello",
-        within=10,
-        max_answer_bytes=100,
+        timeout_seconds=10,
+        max_response_bytes=100,
     )
 
     [request] = receiver.received
@@ -53,7 +53,7 @@ def test_no_more_is_read_than_was_asked_for(receiver):
     receiver.body = b"x" * 100_000
     receiver.answers = [200]
 
-    answer = post(receiver.url, max_answer_bytes=10)
+    answer = post(receiver.url, max_response_bytes=10)
 
     assert (answer.body, answer.is_truncated) == (b"x" * 10, True)
 
@@ -102,7 +102,7 @@ def test_nothing_is_sent_once_a_name_leads_to_a_private_address(receiver, monkey
     settings.OUTGOING_PRIVATE_ADDRESSES = []
     monkeypatch.setattr(address_guard, "look_up", lambda host, port: ["127.0.0.1"])
 
-    with pytest.raises(NotAllowed):
+    with pytest.raises(AddressNotAllowed):
         post(f"http://rebinding.example:{receiver.port}/")
 
     assert not receiver.received
@@ -118,14 +118,14 @@ def test_a_port_where_nobody_listens_is_no_answer():
     with Receiver() as gone:
         url = gone.url
 
-    with pytest.raises(NotSent, match=r"The connection failed: Connection refused\."):
+    with pytest.raises(RequestNotSent, match=r"The connection failed: Connection refused\."):
         post(url)
 
 
 def test_a_name_that_is_not_known_is_no_answer(monkeypatch):
     monkeypatch.setattr(address_guard, "look_up", lambda host, port: [])
 
-    with pytest.raises(NotSent, match=r"The host nowhere\.example could not be resolved\."):
+    with pytest.raises(RequestNotSent, match=r"The host nowhere\.example could not be resolved\."):
         post("http://nowhere.example/")
 
 
@@ -135,8 +135,8 @@ def test_a_name_that_is_not_known_is_no_answer(monkeypatch):
 def test_who_does_not_answer_is_not_waited_for(receiver):
     receiver.hold = threading.Event()
 
-    with pytest.raises(NotSent, match=r"There was no answer within 0\.3 s\."):
-        post(receiver.url, within=0.3)
+    with pytest.raises(RequestNotSent, match=r"There was no response within 0\.3 s\."):
+        post(receiver.url, timeout_seconds=0.3)
 
 
 @pytest.mark.parametrize("first", [b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 200 OK\r\n\r\n"])
@@ -152,8 +152,8 @@ def test_who_answers_byte_by_byte_is_late(receiver, first):
     receiver.raw = drip
     began = time.monotonic()
 
-    with pytest.raises(NotSent, match="no answer within"):
-        post(receiver.url, within=0.5, max_answer_bytes=100_000)
+    with pytest.raises(RequestNotSent, match="no response within"):
+        post(receiver.url, timeout_seconds=0.5, max_response_bytes=100_000)
 
     ended.set()
     assert time.monotonic() - began < 5
@@ -163,7 +163,7 @@ def test_who_answers_byte_by_byte_is_late(receiver, first):
 def test_what_is_no_http_is_no_answer(receiver, text):
     receiver.raw = lambda file: file.write(text)
 
-    with pytest.raises(NotSent):
+    with pytest.raises(RequestNotSent):
         post(receiver.url)
 
 
@@ -195,7 +195,7 @@ def secure(receiver, certificate, monkeypatch):
         server.socket, server_side=True, do_handshake_on_connect=False
     )
     trusting = ssl.create_default_context(cafile=str(certificate[0]))
-    monkeypatch.setattr(client, "tls", lambda: trusting)
+    monkeypatch.setattr(client, "tls_context", lambda: trusting)
     monkeypatch.setattr(address_guard, "look_up", lambda host, port: ["127.0.0.1"])
     return receiver
 
@@ -205,7 +205,9 @@ def test_the_certificate_is_that_of_the_name_and_not_of_the_address(secure):
 
 
 def test_a_certificate_of_another_name_is_refused(secure):
-    with pytest.raises(NotSent, match=r"certificate is not one of this host.*other\.example"):
+    with pytest.raises(
+        RequestNotSent, match=r"certificate of the host is not valid.*other\.example"
+    ):
         post(f"https://other.example:{secure.port}/")
 
     assert not secure.received
@@ -213,7 +215,7 @@ def test_a_certificate_of_another_name_is_refused(secure):
 
 def test_a_certificate_that_nobody_has_signed_is_refused(secure, monkeypatch):
     monkeypatch.undo()
-    with pytest.raises(NotSent):
+    with pytest.raises(RequestNotSent):
         post(f"https://127.0.0.1:{secure.port}/")
 
     assert not secure.received

@@ -9,9 +9,9 @@ import pytest
 
 from scheduler_api.outbound import address_guard
 from scheduler_api.outbound.http_request import (
-    MAX_ANSWER_BYTES,
-    NoAnswer,
-    NotAsked,
+    MAX_RESPONSE_BYTES,
+    NoResponse,
+    RequestNotAllowed,
     UnexpectedStatus,
 )
 from scheduler_api.tasks import http_request
@@ -78,11 +78,11 @@ def test_without_a_body_none_is_sent(receiver):
 
 
 def test_of_a_long_answer_the_beginning_is_kept(receiver):
-    receiver.body = b"x" * (MAX_ANSWER_BYTES + 1)
+    receiver.body = b"x" * (MAX_RESPONSE_BYTES + 1)
 
     result = http_request(receiver.url)
 
-    assert (len(result["body"]), result["is_body_truncated"]) == (MAX_ANSWER_BYTES, True)
+    assert (len(result["body"]), result["is_body_truncated"]) == (MAX_RESPONSE_BYTES, True)
 
 
 def test_an_answer_that_is_no_text_is_kept_as_json_can_have_it(receiver):
@@ -109,7 +109,7 @@ def test_an_unexpected_status_fails_the_run(receiver, status, expected, is_good)
     if is_good:
         assert http_request(receiver.url, expected_status=expected)["status"] == status
     else:
-        with pytest.raises(UnexpectedStatus, match=rf"answered {status}, not .*: because$"):
+        with pytest.raises(UnexpectedStatus, match=rf"returned {status}, not .*: because$"):
             http_request(receiver.url, expected_status=expected)
 
 
@@ -126,7 +126,7 @@ def test_a_failure_tells_neither_the_query_nor_a_header(receiver):
 def test_who_does_not_answer_in_time_fails_the_run(receiver):
     receiver.hold = threading.Event()
 
-    with pytest.raises(NoAnswer, match=r"no answer within 0\.2 s"):
+    with pytest.raises(NoResponse, match=r"no response within 0\.2 s"):
         http_request(receiver.url, timeout_seconds=0.2)
 
 
@@ -146,13 +146,13 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"url": "https://internal.example/"}, "url", "does not name the host"),
     ({"url": "https://evilinternal.example/"}, "url", "does not name the host"),
     ({"url": "https://api.example.com.evil.example/"}, "url", "does not name the host"),
-    ({"url": "https://api.example.com@evil.example/"}, "url", "user and the password"),
-    ({"url": "ftp://api.example.com/"}, "url", "begins with https"),
-    ({"headers": {"Host": "other.example"}}, "headers", "not the caller's"),
-    ({"headers": {"transfer-encoding": "chunked"}}, "headers", "not the caller's"),
-    ({"headers": {"Proxy-Authorization": "x"}}, "headers", "not the caller's"),
-    ({"headers": {"X-A": "a\r\nX-B: b"}}, "headers", "HTTP does not take"),
-    ({"headers": {"X A": "a"}}, "headers", "HTTP does not take"),
+    ({"url": "https://api.example.com@evil.example/"}, "url", "a user or a password"),
+    ({"url": "ftp://api.example.com/"}, "url", "must start with https"),
+    ({"headers": {"Host": "other.example"}}, "headers", "is reserved"),
+    ({"headers": {"transfer-encoding": "chunked"}}, "headers", "is reserved"),
+    ({"headers": {"Proxy-Authorization": "x"}}, "headers", "is reserved"),
+    ({"headers": {"X-A": "a\r\nX-B: b"}}, "headers", "HTTP does not allow"),
+    ({"headers": {"X A": "a"}}, "headers", "HTTP does not allow"),
 ]
 
 
@@ -164,13 +164,13 @@ def call(**changes: Any) -> dict[str, Any]:
 def test_a_run_refuses_what_it_may_not_send(changes, argument, reason, monkeypatch):
     monkeypatch.setattr(address_guard, "look_up", lambda host, port: pytest.fail("It asked."))
 
-    with pytest.raises(NotAsked, match=reason):
+    with pytest.raises(RequestNotAllowed, match=reason):
         http_request(**call(**changes))
 
 
 def test_a_run_sends_no_other_method(receiver):
     """Who writes a definition behind the API is not asked for its signature."""
-    with pytest.raises(NotAsked, match="GET, HEAD, POST"):
+    with pytest.raises(RequestNotAllowed, match="GET, HEAD, POST"):
         http_request(receiver.url, "TRACE")
 
     assert not receiver.received
@@ -179,7 +179,7 @@ def test_a_run_sends_no_other_method(receiver):
 def test_it_is_off_by_default(settings, receiver):
     settings.HTTP_REQUEST_HOSTS = []
 
-    with pytest.raises(NotAsked, match="HTTP_REQUEST_HOSTS"):
+    with pytest.raises(RequestNotAllowed, match="HTTP_REQUEST_HOSTS"):
         http_request(receiver.url)
 
     assert not receiver.received
@@ -191,7 +191,7 @@ def test_a_named_host_that_leads_to_a_private_address_is_not_called(
     settings.OUTGOING_PRIVATE_ADDRESSES = []
     monkeypatch.setattr(address_guard, "look_up", lambda host, port: ["127.0.0.1"])
 
-    with pytest.raises(NotAsked, match="not public"):
+    with pytest.raises(RequestNotAllowed, match="not public"):
         http_request(f"http://api.example.com:{receiver.port}/")
 
     assert not receiver.received

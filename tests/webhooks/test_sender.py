@@ -195,7 +195,7 @@ def test_disabled_webhook_gets_no_delivery(sending: Sender, receiver: Receiver):
     assert not receiver.received
 
 
-# --- Refused addresses and failures -----------------------------------------------------------
+# --- AddressRefused addresses and failures -----------------------------------------------------------
 
 
 def test_host_that_now_resolves_to_a_private_address_is_refused(
@@ -211,7 +211,7 @@ def test_host_that_now_resolves_to_a_private_address_is_refused(
 
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts, delivery.last_status) == ("pending", 1, None)
-    assert "rebinding.example leads to an address that is not public" in delivery.last_error
+    assert "rebinding.example has an address that is not public" in delivery.last_error
     assert not receiver.received
 
 

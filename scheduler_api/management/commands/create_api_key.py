@@ -7,7 +7,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
-from scheduler_api.access.actions import account_named, issue_key
+from scheduler_api.access.actions import get_or_create_account, issue_key
 from scheduler_api.access.audit import COMMAND_LINE
 from scheduler_api.access.models import NAME_RULE, ServiceAccount
 from scheduler_api.access.scopes import Scope
@@ -55,7 +55,7 @@ class Command(BaseCommand):
                 "change the account through the API."
             )
         try:
-            account = account_named(name, scopes, by=COMMAND_LINE)
+            account = get_or_create_account(name, scopes, by=COMMAND_LINE)
             _, text = issue_key(account, expires_at=expires_at, by=COMMAND_LINE)
         except Problem as problem:
             raise CommandError(problem.detail) from problem

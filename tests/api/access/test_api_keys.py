@@ -89,7 +89,7 @@ def test_two_keys_live_at_the_same_time_and_no_third(api, account):
     api.post(f"{KEYS}{first['id']}/revoke/")
 
     assert refusal(refused) == (409, "too_many_keys")
-    assert "revoke one" in refused.json()["detail"]
+    assert "Revoke one" in refused.json()["detail"]
     assert issue(api, account).status_code == 201
     assert issue(api, account).status_code == 409
 

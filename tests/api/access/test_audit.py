@@ -261,9 +261,9 @@ def test_an_entry_is_never_written_again(api: ContractClient):
     api.post(TASKS, heartbeat())
     entry = latest()
 
-    with pytest.raises(TypeError, match="only ever added"):
+    with pytest.raises(TypeError, match="append-only"):
         entry.save()
-    with pytest.raises(TypeError, match="only ever added"):
+    with pytest.raises(TypeError, match="append-only"):
         entry.delete()
 
 

@@ -9,7 +9,7 @@ import pytest
 from django.urls import get_resolver, resolve
 
 from scheduler_api.access.scopes import Scope
-from scheduler_api.http.routing import NothingHere
+from scheduler_api.http.routing import UnknownPath
 from scheduler_api.http.viewsets import ApiViewSet
 from tests.api.http.answers import refusal
 from tests.client import ContractClient
@@ -117,7 +117,7 @@ ROUTES = dict(routes())
 @pytest.mark.parametrize("address", ROUTES)
 def test_every_view_says_the_scope_of_each_of_its_actions(address: str):
     view = ROUTES[address]
-    if view.cls is NothingHere:
+    if view.cls is UnknownPath:
         return
 
     assert issubclass(view.cls, ApiViewSet)

@@ -231,7 +231,7 @@ def test_a_refused_request_has_no_effect(api, settings):
 def test_what_was_taken_stays_taken_when_the_action_is_undone(api, settings, monkeypatch):
     settings.RATE_LIMIT = 2
     api.raise_request_exception = False
-    monkeypatch.setattr("scheduler_api.schedules.actions.note", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("scheduler_api.schedules.actions.record_entry", lambda *_, **__: 1 / 0)
 
     assert statuses(lambda: api.post(INTERVALS, INTERVAL), 3) == [500, 500, 429]
 

@@ -11,7 +11,7 @@ from django.db import connection
 from rest_framework.response import Response
 
 from scheduler_api.access.models import ApiKey, AuditEntry, ServiceAccount
-from scheduler_api.http.idempotency import lock_number
+from scheduler_api.http.idempotency import advisory_lock_id
 from scheduler_api.http.models import IdempotentResponse
 from scheduler_api.schedules import actions
 from tests.api.http.answers import refusal
@@ -301,7 +301,7 @@ def held(api: ContractClient) -> Any:
     if connection.vendor != "postgresql":
         pytest.skip("on SQLite a repeat waits: tests/journeys/test_fifty_at_once.py")
     account = ServiceAccount.objects.get(name="tests")
-    number = lock_number(account.pk, KEY)
+    number = advisory_lock_id(account.pk, KEY)
     with psycopg.connect(**connection.get_connection_params()) as other:
         other.execute("SELECT pg_advisory_xact_lock(%s)", [number])
         yield other
@@ -329,7 +329,7 @@ def test_a_key_in_flight_holds_up_no_other(api: ContractClient, held: Any):
 def test_repeats_do_not_hold_up_each_other(api: ContractClient, held: Any):
     held.rollback()
     post(api)
-    number = lock_number(ServiceAccount.objects.get(name="tests").pk, KEY)
+    number = advisory_lock_id(ServiceAccount.objects.get(name="tests").pk, KEY)
     held.execute("SELECT pg_advisory_xact_lock(%s)", [number])
 
     assert is_replay(post(api))

@@ -56,7 +56,7 @@ def test_a_problem_has_all_of_its_members(api):
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.json() == {
         "type": "urn:scheduler-api:problem:validation_failed",
-        "title": "Some of the values sent are not valid.",
+        "title": "Some values in the body are invalid.",
         "status": 400,
         "detail": (
             "/every: Ensure this value is greater than or equal to 1. (and 1 more)"
@@ -217,7 +217,10 @@ def test_what_breaks_is_logged_and_not_told(api, monkeypatch, caplog, error):
 
     assert refusal(response) == (500, "server_error")
     assert b"secret" not in response.content
-    assert response.json()["detail"] == "Something broke on our side; nothing was changed."
+    assert (
+        response.json()["detail"]
+        == "The server failed to handle the request. Nothing was changed."
+    )
     [record] = [record for record in caplog.records if record.name.startswith("scheduler_api")]
     assert record.getMessage() == f"GET {INTERVALS} failed"
     assert record.exc_info[1] is error

@@ -66,7 +66,7 @@ def test_an_unknown_parameter_is_refused_with_the_one_that_was_meant(api, addres
 def test_where_none_is_taken_the_refusal_says_so(api, created):
     response = api.get(f"{INTERVALS}{created['id']}/?x=1")
 
-    assert "none is taken here" in response.json()["detail"]
+    assert "none is allowed here" in response.json()["detail"]
 
 
 def test_all_unknown_parameters_are_named_at_once(api):

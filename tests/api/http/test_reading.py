@@ -15,7 +15,7 @@ from django_celery_beat.models import (
 from rest_framework.serializers import Serializer
 
 from scheduler_api.http.fields import in_utc, read_json
-from scheduler_api.http.serializers import reading_of
+from scheduler_api.http.serializers import read_plan
 from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.periodic_tasks.serializers import PeriodicTaskSerializer
@@ -72,7 +72,7 @@ def test_a_schedule_is_read_as_rest_framework_would(kind):
 
 def test_a_list_makes_no_field(task, settings, monkeypatch):
     settings.FAST_PATHS = True
-    reading_of(PeriodicTaskSerializer)
+    read_plan(PeriodicTaskSerializer)
     monkeypatch.setattr(PeriodicTaskSerializer, "get_fields", None)
 
     assert PeriodicTaskSerializer([task, task], many=True).data[1]["name"] == "Añadir"

@@ -6,7 +6,7 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 
 from scheduler_api.access.models import ApiKey, ServiceAccount
 from scheduler_api.http import rows, serializers
-from scheduler_api.http.rows import only_read
+from scheduler_api.http.rows import read_only
 from scheduler_api.periodic_tasks.models import ManagedTask
 from tests.api.periodic_tasks.examples import stored
 
@@ -43,7 +43,7 @@ def two(db):
     ],
 )
 def test_a_row_has_what_django_gives_it(query, joined):
-    rows = [contents(row, joined) for row in only_read(query)]
+    rows = [contents(row, joined) for row in read_only(query)]
 
     assert rows == [contents(row, joined) for row in query.all()]
 
@@ -77,7 +77,7 @@ def test_a_list_is_read_by_the_fast_reader_only_with_fast_paths(api, settings, m
 
 def test_the_query_is_the_only_one(django_assert_num_queries):
     with django_assert_num_queries(1):
-        ant, bee = only_read(TASKS.select_related("interval", "crontab", "managed"))
+        ant, bee = read_only(TASKS.select_related("interval", "crontab", "managed"))
 
         assert str(ant.crontab.timezone) == "Europe/Berlin"
         assert ant.interval is None
@@ -88,7 +88,7 @@ def test_the_query_is_the_only_one(django_assert_num_queries):
 
 
 def test_what_the_query_leaves_out_is_fetched_when_it_is_asked_for():
-    ant, _ = only_read(TASKS.only("name"))
+    ant, _ = read_only(TASKS.only("name"))
 
     assert ant.get_deferred_fields() >= {"task", "crontab_id"}
     assert ant.task == "project.tasks.heartbeat"
@@ -99,6 +99,6 @@ def test_what_is_fetched_beforehand_is_there(django_assert_num_queries):
     followers = Prefetch("periodictask_set", TASKS, to_attr="followers")
 
     with django_assert_num_queries(2):
-        (crontab,) = only_read(CrontabSchedule.objects.prefetch_related(followers))
+        (crontab,) = read_only(CrontabSchedule.objects.prefetch_related(followers))
 
         assert [task.name for task in crontab.followers] == ["ant"]

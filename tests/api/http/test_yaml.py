@@ -102,7 +102,7 @@ def test_a_media_type_that_is_not_taken_is_refused_with_those_that_are(api: Cont
     assert refusal(unreadable) == (415, "unsupported_media_type")
     assert "Send application/json or application/yaml." in unreadable.json()["detail"]
     assert refusal(unwritable) == (406, "not_acceptable")
-    assert "Accept application/json or application/yaml, and" in unwritable.json()["detail"]
+    assert "Accept application/json or application/yaml and" in unwritable.json()["detail"]
 
 
 def test_other_resources_neither_read_nor_write_yaml(api: ContractClient):
