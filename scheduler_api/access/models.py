@@ -16,7 +16,7 @@ SECRET_BYTES = 32
 # A name needs no quoting in a log, in a URL or on a command line.
 NAME_RULE = RegexValidator(
     r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}\Z",
-    "Use up to 100 letters, digits and . _ @ -, and start with a letter or a digit.",
+    "Start with a letter or a digit, then use letters, digits and . _ @ -, up to 100 in all.",
     "invalid_name",
 )
 

@@ -139,7 +139,8 @@ def perform(
     if not is_expected(answer.status, expected_status):
         expected = " or ".join(map(str, expected_status)) or "2xx"
         raise UnexpectedStatus(
-            f"{method} {without_query(url)} returned {answer.status}, not {expected}: {text[:MAX_BODY_IN_MESSAGE]}"
+            f"{method} {without_query(url)} returned {answer.status}, not {expected}: "
+            f"{text[:MAX_BODY_IN_MESSAGE]}"
         )
     return {
         "status": answer.status,
