@@ -9,7 +9,7 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from scheduler_api.access.permissions import account_of
-from scheduler_api.access.redaction import restored, masked_pointers
+from scheduler_api.access.redaction import masked_pointers, restored
 from scheduler_api.http import fields
 from scheduler_api.http.problems import ValidationFailed
 from scheduler_api.http.serializers import StrictSerializer

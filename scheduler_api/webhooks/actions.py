@@ -80,7 +80,9 @@ def rotate_secret(webhook: Webhook, *, now: datetime, by: Caller) -> str:
     webhook.previous_until = now + PREVIOUS_SECRET_LIFETIME
     secret = webhook.renew_secret()
     webhook.save()
-    record_entry(Operation.ROTATE, webhook, by=by, after={"previous_until": webhook.previous_until})
+    record_entry(
+        Operation.ROTATE, webhook, by=by, after={"previous_until": webhook.previous_until}
+    )
     return secret
 
 

@@ -184,7 +184,11 @@ def send_message(message: Message) -> AttemptResult:
     headers = {"Content-Type": "application/json", **message.headers}
     try:
         response = send(
-            "POST", message.url, headers=headers, body=message.body, timeout_seconds=SEND_TIMEOUT_SECONDS
+            "POST",
+            message.url,
+            headers=headers,
+            body=message.body,
+            timeout_seconds=SEND_TIMEOUT_SECONDS,
         )
     except (AddressRefused, RequestNotSent) as error:
         return AttemptResult(error=str(error))

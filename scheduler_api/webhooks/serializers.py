@@ -17,7 +17,12 @@ from scheduler_api.access.serializers import TextList
 from scheduler_api.http import fields
 from scheduler_api.http.serializers import StrictModelSerializer, StrictSerializer
 from scheduler_api.openapi.bodies import examples
-from scheduler_api.outbound.address_guard import AddressRefused, Unresolvable, addresses_of, parse_url
+from scheduler_api.outbound.address_guard import (
+    AddressRefused,
+    Unresolvable,
+    addresses_of,
+    parse_url,
+)
 from scheduler_api.periodic_tasks.labels import KEY, parse_selector
 from scheduler_api.runs.events import RunEvent
 from scheduler_api.webhooks.models import Delivery, Webhook

@@ -195,7 +195,7 @@ def test_disabled_webhook_gets_no_delivery(sending: Sender, receiver: Receiver):
     assert not receiver.received
 
 
-# --- AddressRefused addresses and failures -----------------------------------------------------------
+# --- Refused addresses and failures -------------------------------------------------------------
 
 
 def test_host_that_now_resolves_to_a_private_address_is_refused(
