@@ -1,13 +1,13 @@
-"""Our API beside a plain ModelViewSet (benchmarks/plain.py), over the same rows.
+"""Our API compared with a plain ModelViewSet (benchmarks/plain.py) over the same rows.
 
 Run from the root of the repository; it takes about two minutes:
 
     python -m benchmarks.api
 
-On the PostgreSQL of DATABASE_URL it makes a database of its own with 100,000 periodic tasks, and
-drops it afterwards. One gunicorn process serves both; they are asked in turn, round after round,
-over connections that are kept alive. Requests per second are measured with two connections at
-once, and are medians of the rounds; latencies with one, and are percentiles over all rounds.
+It creates a database with 100,000 periodic tasks on the PostgreSQL of DATABASE_URL, and drops it
+afterwards. One gunicorn process serves both sides, which alternate in each round, over keep-alive
+connections. Requests per second are medians of the rounds, measured with two connections at once;
+latencies are percentiles over all rounds, measured with one connection.
 """
 
 import platform
@@ -33,7 +33,7 @@ LARGEST_PAGE = 500
 
 @dataclass(kw_only=True)
 class Side:
-    """One of the two: its addresses, how it takes a new task, and what was measured of it."""
+    """One side of the comparison: its addresses, its body for a new task, and its results."""
 
     name: str
     tasks: str
@@ -45,7 +45,7 @@ class Side:
     created_in_batches: list[float] = field(default_factory=list)
 
     def percentile(self, what: str, percent: int) -> float:
-        """Return how many milliseconds this many in a hundred requests stay below."""
+        """Return a percentile of the latencies, in milliseconds."""
         return 1000 * quantiles(self.seconds[what], n=100)[percent - 1]
 
 
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def page_by_links(client: Client, tasks: str) -> str:
-    """Return the address of the last page, reached by the links of larger ones."""
+    """Return the address of the last page, found by the links of larger pages."""
     before = (LAST_PAGE - 1) * PAGE_SIZE
     page = f"{tasks}?page_size={LARGEST_PAGE}"
     for _ in range(before // LARGEST_PAGE):
@@ -87,7 +87,7 @@ def page_by_links(client: Client, tasks: str) -> str:
 
 
 def refuse_unlike(client: Client, ours: Side, plain: Side) -> None:
-    """Stop unless both have the same periodic tasks on the pages that are compared."""
+    """Fail unless both sides have the same periodic tasks on the compared pages."""
     for pages in zip(compared_pages(ours), compared_pages(plain), strict=True):
         names = [[task["name"] for task in client.get(page)["results"]] for page in pages]
         assert names[0] == names[1], pages
@@ -98,7 +98,7 @@ def compared_pages(side: Side) -> tuple[str, ...]:
 
 
 def measure(server: Server, side: Side, numbers: Iterator[int]) -> None:
-    """Take one round of measurements of one side."""
+    """Measure one side for one round."""
     first_page, list_of_100, last_page = compared_pages(side)
     side.lists_per_second.append(rate(server, list_of_100))
     random = Random(2)
@@ -122,7 +122,7 @@ def measure(server: Server, side: Side, numbers: Iterator[int]) -> None:
 
 
 def rate(server: Server, path: str) -> float:
-    """Return how many requests are answered each second."""
+    """Return the requests answered per second."""
     end = monotonic() + LIST_SECONDS
 
     def ask() -> int:
@@ -139,7 +139,7 @@ def rate(server: Server, path: str) -> float:
 
 
 def measure_batch(server: Server, ours: Side, numbers: Iterator[int]) -> None:
-    """Create as many periodic tasks one by one and in a batch, with varied schedules inline."""
+    """Create periodic tasks one by one, and as many in a batch, with varied inline schedules."""
 
     def bodies() -> Iterator[dict[str, object]]:
         for number in range(BATCH):
@@ -164,7 +164,7 @@ def measure_batch(server: Server, ours: Side, numbers: Iterator[int]) -> None:
 
 
 def record(side: Side, what: str, times: int, ask: Callable[[], object]) -> None:
-    """Note how long each of some requests takes; the first three warm up."""
+    """Record the latency of each request; the first three are a warm-up."""
     durations = []
     for _ in range(3 + times):
         started = perf_counter()

@@ -1,4 +1,4 @@
-"""Beat processes, as `celery beat` starts them: ours, and those of the peers."""
+"""Beat processes as `celery beat` starts them: ours and those of the peers."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ OURS = ("project", "scheduler_api.beat:DatabaseScheduler")
 STOCK = ("project", "django_celery_beat.schedulers:DatabaseScheduler")
 REDBEAT = ("benchmarks.redbeat", "redbeat.RedBeatScheduler")
 HAS_REDBEAT = find_spec("redbeat") is not None
-PATIENCE_SECONDS, STOP_SECONDS = 60, 20
+START_TIMEOUT_SECONDS, STOP_TIMEOUT_SECONDS = 60, 20
 REDIS = os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379/0"
 
 
@@ -31,7 +31,7 @@ def beats(
     processes: int = 1,
     environment: Mapping[str, str],
 ) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Run beat processes; they are stopped at the end, and must still be there then."""
+    """Run beat processes; they must still run at the end, and are stopped then."""
     app, scheduler = app_and_scheduler
     command = [sys.executable, "-m", "celery", "-A", app, "beat", "--scheduler", scheduler]
     variables = {**os.environ, "BROKER_URL": BROKER, "QUEUES": queue.name, **environment}
@@ -43,30 +43,30 @@ def beats(
 
 @contextmanager
 def running(command: list[str], variables: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program, which is stopped at the end."""
+    """Run a program and stop it at the end."""
     process = subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL)
     try:
         yield process
     finally:
         process.terminate()
         try:
-            process.wait(STOP_SECONDS)
+            process.wait(STOP_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
 
 def await_first_tick(database: Database, processes: int = 1) -> None:
-    """Wait until so many beats of ours have looked at the agenda."""
-    patience = monotonic() + PATIENCE_SECONDS
+    """Wait until this many of our beats have read the agenda."""
+    deadline = monotonic() + START_TIMEOUT_SECONDS
     while database.one("SELECT count(*) FROM scheduler_api_beatheartbeat") < (processes,):
-        assert monotonic() < patience, "beat does not come"
+        assert monotonic() < deadline, "beat has not started"
         sleep(0.005)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Used:
-    """Seconds of a core that each kind of process has used."""
+    """CPU seconds that each kind of process has used."""
 
     beat: float
     postgres: float
@@ -81,7 +81,7 @@ class Used:
 
 
 def used(processes: list[subprocess.Popen[bytes]], backends: list[int]) -> Used:
-    """Return what beats, the PostgreSQL processes that serve them, and RabbitMQ have used."""
+    """Return the CPU seconds of beats, their PostgreSQL processes, and RabbitMQ."""
     return Used(
         beat=cpu_seconds(process.pid for process in processes),
         postgres=cpu_seconds(backends),

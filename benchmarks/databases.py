@@ -1,4 +1,4 @@
-"""Databases for beat: each a copy of one that is migrated, with as many tasks as are asked for."""
+"""Databases for beat: copies of a migrated template, with any number of tasks."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,8 +16,8 @@ from psycopg import sql
 
 from benchmarks.served import DATABASE, POSTGRES, database
 
-SCHEDULES = 100  # of each kind; those of each day first, then as many that come seldom
-# SQL, of the number of a task: even ones have an interval, odd ones a crontab.
+SCHEDULES = 100  # of each kind: first the daily ones, then the same number of rare ones
+# SQL expressions of a task's number: even ones have an interval, odd ones a crontab.
 DAILY = {
     "interval_id": f"CASE WHEN number % 2 = 0 THEN 1 + number / 2 % {SCHEDULES} END",
     "crontab_id": f"CASE WHEN number % 2 = 1 THEN 1 + number / 2 % {SCHEDULES} END",
@@ -26,7 +26,7 @@ SELDOM = {
     name: expression.replace("THEN 1", f"THEN {SCHEDULES + 1}")
     for name, expression in DAILY.items()
 }
-# Two different tasks of project.tasks; arguments of each periodic task's own.
+# Two different tasks of project.tasks, with different arguments for each periodic task.
 WORK = {
     "name": "'Report ' || lpad(number::text, 7, '0')",
     "task": "CASE WHEN number % 3 = 0 THEN 'project.tasks.import_contacts' "
@@ -67,13 +67,13 @@ class Database:
     connection: psycopg.Connection
 
     def one(self, statement: str, *values: object) -> tuple:
-        """Return the row that answers a question."""
+        """Return the single row of a query."""
         row = self.connection.execute(statement, values).fetchone()
         assert row is not None, statement
         return row
 
     def backends(self) -> list[int]:
-        """Return the processes that serve others than this connection."""
+        """Return the PostgreSQL processes that serve other connections than this one."""
         rows = self.connection.execute(
             "SELECT pid FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -83,9 +83,9 @@ class Database:
     def load(
         self, tasks: int, *, schedules: Mapping[str, str], last_run_at: str = "now()"
     ) -> None:
-        """Store periodic tasks, and leave the agenda empty; all but `tasks` is SQL.
+        """Store periodic tasks and leave the agenda empty; all arguments but `tasks` are SQL.
 
-        Each is the copy of the one that is there, past triggers and checks: they take minutes.
+        Each is a copy of the existing one, without triggers and checks: those take minutes.
         """
         with self._unchecked():
             self._multiply(
@@ -95,7 +95,7 @@ class Database:
         self.connection.execute("VACUUM ANALYZE")
 
     def plan(self, tasks: int, *, slot_at: str, anchor_at: str = "now()") -> None:
-        """Put periodic tasks into the agenda, as beat would have; all but `tasks` is SQL."""
+        """Add periodic tasks to the agenda as beat does; all arguments but `tasks` are SQL."""
         plan = {
             "periodic_task_id": "number",
             "slot_at": slot_at,
@@ -115,7 +115,7 @@ class Database:
             yield
 
     def _multiply(self, table: str, count: int, changes: Mapping[str, str]) -> None:
-        """Put copies in the place of the one row of a table, with other values in some columns."""
+        """Replace the single row of a table by copies with other values in some columns."""
         columns = [
             name
             for (name,) in self.connection.execute(
@@ -137,7 +137,7 @@ class Database:
 
 @contextmanager
 def template() -> Iterator[None]:
-    """Make the database that the others are copies of; it is named in the environment."""
+    """Create the template database for the copies; the environment names it."""
     with database():
         django.setup()
         call_command("migrate", verbosity=0)
@@ -146,7 +146,7 @@ def template() -> Iterator[None]:
 
 
 def store_patterns() -> None:
-    """Store the schedules, and one periodic task with all that belongs to it."""
+    """Store the schedules, and one periodic task with its related rows."""
     from django.db import connection  # noqa: PLC0415 - only now can models be imported
     from django_celery_beat.models import (  # noqa: PLC0415
         CrontabSchedule,
@@ -180,7 +180,7 @@ def store_patterns() -> None:
 
 
 def fill_ledger(rows: int) -> None:
-    """Give the template so many runs, which have ended within the last month."""
+    """Add this many runs to the template, which ended within the last month."""
     url = urlunsplit(urlsplit(POSTGRES)._replace(path=f"/{DATABASE}"))
     with psycopg.connect(url, autocommit=True) as connection:
         indexes = connection.execute(
@@ -196,7 +196,7 @@ def fill_ledger(rows: int) -> None:
 
 
 def daily_crontab(number: int) -> Any:
-    """Return a crontab that has come in the last day and comes in some hours, in some zone."""
+    """Return a crontab with a slot in the last day and the next in some hours, in some zone."""
     from django_celery_beat.models import CrontabSchedule  # noqa: PLC0415
 
     zone = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo")[number % 4]
@@ -208,7 +208,7 @@ def daily_crontab(number: int) -> Any:
 
 @contextmanager
 def copy() -> Iterator[Database]:
-    """Make a copy of the template, which goes at the end."""
+    """Create a copy of the template, and drop it at the end."""
     name = f"{DATABASE}_{next(numbers)}"
     url = urlunsplit(urlsplit(POSTGRES)._replace(path=f"/{name}"))
     with psycopg.connect(POSTGRES, autocommit=True) as connection:

@@ -1,4 +1,4 @@
-"""Everything due at once: messages per second of ours, of two of ours, of stock, and of RedBeat.
+"""All tasks due at once: messages per second of one and two of our beats, stock and RedBeat.
 
 Run from the root of the repository; with all sizes and three rounds it takes half an hour:
 
@@ -6,14 +6,15 @@ Run from the root of the repository; with all sizes and three rounds it takes ha
 
 Each side is a process of `celery beat` with a database and a durable queue of its own, on the
 PostgreSQL of DATABASE_URL and the RabbitMQ of BROKER_URL (RedBeat: on the Redis of REDIS_URL); no
-worker runs. They take turns, round after round; the figures are medians.
+worker runs. The sides alternate in each round; the figures are medians.
 
-- ours: from the moment at which all tasks are due, beat waiting for it, until each message is
-  confirmed and the ledger says so. Then each message is taken from the queue: each slot must be
-  there once, in the queue and in the ledger.
+- ours: from the time at which all tasks are due, with beat waiting for it, until each message is
+  confirmed and recorded in the ledger. Then all messages are consumed: each slot must occur once
+  in the queue and once in the ledger.
 - stock: from its first message, so without its start, for at most 20 seconds. RedBeat: from its
-  start, since it reads all that is due before its first message.
-- raw: py-amqp with one prebuilt message (benchmarks/raw.py), as many into the same kind of queue.
+  start, since it reads all due tasks before its first message.
+- raw: py-amqp with one prebuilt message (benchmarks/raw.py), the same number of messages into the
+  same kind of queue.
 
 From 100,000 tasks on, stock and RedBeat have one round.
 """
@@ -46,20 +47,20 @@ from benchmarks.queues import Queue, queue
 from benchmarks.results import save, table
 
 TASKS = (1000, 10_000, 100_000)
-# From the plan until all is due: beat starts meanwhile.
+# Time from planning until all tasks are due; beat starts in it.
 LEAD, LEAD_PER_TASK = timedelta(seconds=4), timedelta(microseconds=50)
 BEFORE_SECONDS = 0.1
 STOCK_SECONDS = 20
-PATIENCE_SECONDS = 900
+FINISH_TIMEOUT_SECONDS = 900
 POLL_SECONDS = 0.01
 ONE_ROUND_FROM = 100_000
 A_DAY_AGO = "now() - interval '1 day'"
-# Tells, when a batch is confirmed and in the ledger, and its transaction is over.
-TELL = """
-CREATE FUNCTION benchmark_tell() RETURNS trigger LANGUAGE plpgsql AS $$
+# Notifies after each transaction that records a confirmed batch in the ledger.
+NOTIFY_OF_BATCHES = """
+CREATE FUNCTION benchmark_notify() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN NOTIFY benchmark; RETURN NULL; END $$;
-CREATE TRIGGER benchmark_tell AFTER DELETE ON scheduler_api_outbox
-    FOR EACH STATEMENT EXECUTE FUNCTION benchmark_tell();
+CREATE TRIGGER benchmark_notify AFTER DELETE ON scheduler_api_outbox
+    FOR EACH STATEMENT EXECUTE FUNCTION benchmark_notify();
 LISTEN benchmark;
 """
 IS_DONE = """
@@ -70,7 +71,7 @@ SELECT NOT EXISTS (SELECT FROM scheduler_api_agenda WHERE due_at <= %s)
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """How long so many messages took, and what was used for them."""
+    """The number of messages of a round, its duration and its CPU time."""
 
     messages: int
     seconds: float
@@ -79,7 +80,7 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One of those that are compared: how it is measured, and how often at many tasks."""
+    """One side of the comparison: its measurement, and its number of rounds with many tasks."""
 
     name: str
     measure: Callable[[int], Measured]
@@ -111,7 +112,7 @@ def main() -> None:
 
 
 def measure(tasks: int, sides: Sequence[Side], *, rounds: int) -> dict[str, Any]:
-    """Let all sides take turns; return the medians of each, by its name."""
+    """Measure all sides alternately; return the medians of each by its name."""
     measured: dict[str, list[Measured]] = {}
     for number in range(rounds):
         for side in sides:
@@ -122,7 +123,7 @@ def measure(tasks: int, sides: Sequence[Side], *, rounds: int) -> dict[str, Any]
 
 
 def medians(rounds: Sequence[Measured]) -> dict[str, float]:
-    """Return messages per second, and seconds of a core per 1,000 messages."""
+    """Return messages per second, and CPU seconds per 1,000 messages."""
     return {
         "rate": median(each.messages / each.seconds for each in rounds),
         "slowest": min(each.messages / each.seconds for each in rounds),
@@ -138,10 +139,10 @@ def medians(rounds: Sequence[Measured]) -> dict[str, float]:
 
 
 def ours(tasks: int, processes: int = 1, lead: timedelta = LEAD) -> Measured:
-    """Measure our beat, and check that each slot is there once."""
+    """Measure our beat, and check that each slot was sent once."""
     with copy() as database, queue() as target:
         database.load(tasks, schedules=DAILY, last_run_at=A_DAY_AGO)
-        database.connection.execute(TELL)
+        database.connection.execute(NOTIFY_OF_BATCHES)
         due_at = datetime.now(UTC) + lead + tasks * LEAD_PER_TASK
         slot_at = f"timestamptz '{due_at.isoformat()}'"
         database.plan(tasks, slot_at=slot_at, anchor_at=slot_at)
@@ -166,16 +167,16 @@ def two_of_ours(tasks: int) -> Measured:
 
 
 def await_end(database: Database, due_at: datetime) -> None:
-    """Wait until all is confirmed and in the ledger."""
-    patience = monotonic() + PATIENCE_SECONDS
+    """Wait until all messages are confirmed and recorded in the ledger."""
+    deadline = monotonic() + FINISH_TIMEOUT_SECONDS
     while not database.one(IS_DONE, due_at)[0]:
-        assert monotonic() < patience, "beat does not finish"
+        assert monotonic() < deadline, "beat has not finished"
         for _ in database.connection.notifies(timeout=1, stop_after=1):
             pass
 
 
 def refuse_wrong(database: Database, target: Queue, tasks: int, due_at: datetime) -> None:
-    """Stop unless each slot was sent once, as the ledger says and as the queue has it."""
+    """Fail unless each slot occurs once in the ledger and once in the queue."""
     rows = database.connection.execute(
         "SELECT id::text, periodic_task_id, state, slot_at FROM scheduler_api_run "
         "WHERE created_at > now() - interval '1 hour'"
@@ -198,7 +199,7 @@ def stock(tasks: int) -> Measured:
         database.load(tasks, schedules=DAILY, last_run_at=A_DAY_AGO)
         environment = {"DATABASE_URL": database.url}
         with beats(STOCK, queue=target, environment=environment) as started:
-            first = await_depth(target, 1, within=PATIENCE_SECONDS)
+            first = await_depth(target, 1, within=FINISH_TIMEOUT_SECONDS)
             before, began = used(started, database.backends()), perf_counter()
             last = await_depth(target, tasks, within=STOCK_SECONDS)
             seconds = perf_counter() - began
@@ -214,7 +215,7 @@ def redbeat(tasks: int) -> Measured:
         with beats(REDBEAT, queue=target, environment=environment) as started:
             await_start(environment["REDBEAT_KEY_PREFIX"])
             before, began = used(started, redis()), perf_counter()
-            sent = await_depth(target, tasks, within=PATIENCE_SECONDS)
+            sent = await_depth(target, tasks, within=FINISH_TIMEOUT_SECONDS)
             seconds = perf_counter() - began
             cpu = used(started, redis()).since(before)
         return Measured(messages=sent, seconds=seconds, cpu=cpu)
@@ -233,9 +234,9 @@ def raw(messages: int) -> Measured:
 
 
 def await_depth(target: Queue, messages: int, *, within: float) -> int:
-    """Wait until a queue has so many messages, or so many seconds; return how many it has."""
-    patience = monotonic() + within
-    while (depth := target.depth()) < messages and monotonic() < patience:
+    """Wait for a number of messages in a queue, or `within` seconds; return their number."""
+    deadline = monotonic() + within
+    while (depth := target.depth()) < messages and monotonic() < deadline:
         sleep(POLL_SECONDS)
     return depth
 
@@ -270,7 +271,7 @@ def report(results: dict[str, Any]) -> None:
 
 
 def ratios(sides: dict[str, Any], name: str) -> Iterator[float | None]:
-    """Yield how many times as fast a side is as the others."""
+    """Yield the speed of a side relative to each of the others."""
     for other in ("raw", "stock", "RedBeat"):
         yield sides[name]["rate"] / sides[other]["rate"] if other in sides else None
 

@@ -1,19 +1,19 @@
-"""What one change of a definition costs beat, and what beat costs when there is nothing to do.
+"""The cost of one change of a definition to beat, and the cost of an idle beat.
 
 Run from the root of the repository; with all sizes it takes ten minutes:
 
     python -m benchmarks.edits [--tasks 1000 100000 1000000] [--edits 200] [--save]
 
-Ours and stock run side by side, each with a database and a queue of its own and with nothing due;
-stock up to 100,000 tasks. Of each:
+Our beat and stock run side by side, each with a database and a queue of its own and with no due
+tasks; stock up to 100,000 tasks. Measured for each:
 
-- start: from the start of the process until the one message that is due is in the queue.
-- memory and idle: resident memory, and seconds of a core over 20 seconds, of beat and of the
-  PostgreSQL processes that serve it.
-- an edit: another priority for one task, as the ORM writes them. Queries, BEGIN and COMMIT among
-  them, are counted between beat and PostgreSQL; seconds of a core are of beat alone.
-- to the first message: a task becomes due at once by a change of its schedule; from before its
-  transaction until its message comes from the queue.
+- start: from the start of the process until its single due message is in the queue.
+- memory and idle: resident memory, and CPU seconds over 20 seconds, of beat and of the PostgreSQL
+  processes that serve it.
+- an edit: another priority for one task, with the ORM's statements. Queries, BEGIN and COMMIT
+  included, are counted between beat and PostgreSQL; CPU seconds are those of beat alone.
+- to the first message: a change of its schedule makes a task due at once; from before the
+  transaction until its message is delivered from the queue.
 """
 
 import argparse
@@ -37,7 +37,7 @@ EDITS = 200
 STOCK_EDITS = 5
 STOCK_UP_TO = 100_000
 IDLE_SECONDS = 20
-PATIENCE_SECONDS = 300
+TIMEOUT_SECONDS = 300  # for a message, or for beat to plan a change
 CHANGED = "UPDATE django_celery_beat_periodictasks SET last_update = clock_timestamp()"
 OTHER_PRIORITY = """
 UPDATE django_celery_beat_periodictask SET priority = coalesce(priority, 0) + 1 WHERE id = %s
@@ -128,7 +128,7 @@ def measure(tasks: int, side: str, *, edits: int, idle_seconds: float) -> dict[s
 
 
 class Arrivals:
-    """The messages of a queue, as they come."""
+    """The messages of a queue, in the order of delivery."""
 
     def __init__(self, target: Queue) -> None:
         self._target = target
@@ -151,9 +151,9 @@ class Arrivals:
         self.count += 1
 
     def next(self) -> float:
-        """Wait for a message; return when it came, by perf_counter()."""
+        """Wait for a message; return the perf_counter() of its arrival."""
         while not self._came_at:
-            self._target.channel.connection.drain_events(timeout=PATIENCE_SECONDS)
+            self._target.channel.connection.drain_events(timeout=TIMEOUT_SECONDS)
         return self._came_at.pop(0)
 
 
@@ -161,30 +161,30 @@ class Arrivals:
 
 
 def edit(database: Database, number: int, tasks: int) -> None:
-    """Give some task another priority, and tell stock, as the ORM does."""
+    """Change the priority of a task, and mark the change for stock, as the ORM does."""
     with database.connection.transaction():
         database.connection.execute(OTHER_PRIORITY, [1 + number * 7919 % tasks])
         database.connection.execute(CHANGED)
 
 
 def make_due(database: Database, task_id: int) -> None:
-    """Let a task be due at once."""
+    """Make a task due at once."""
     with database.connection.transaction():
         database.connection.execute(DUE_NOW, [task_id])
         database.connection.execute(CHANGED)
 
 
 def is_planned(database: Database) -> None:
-    """Wait until our beat has taken up all changes."""
-    patience = monotonic() + PATIENCE_SECONDS
+    """Wait until our beat has planned all changes."""
+    deadline = monotonic() + TIMEOUT_SECONDS
     while database.one("SELECT EXISTS (SELECT FROM scheduler_api_agenda WHERE stale)")[0]:
-        assert monotonic() < patience, "beat takes no change up"
+        assert monotonic() < deadline, "beat has not planned the changes"
         sleep(0.002)
     sleep(0.02)  # its last queries
 
 
 def is_read_again(pid: int) -> Callable[[Database], None]:
-    """Return what waits until stock has read everything again: it looks each 5 seconds."""
+    """Return a function that waits until stock has reread all tasks: it checks every 5 seconds."""
 
     def wait(_: Database) -> None:
         sleep(6)
@@ -194,7 +194,7 @@ def is_read_again(pid: int) -> Callable[[Database], None]:
 
 
 def settle(pid: int) -> None:
-    """Wait until a process has next to nothing to do for a second."""
+    """Wait until a process is almost idle for a second."""
     last = -1.0
     while (now := cpu_seconds_of(pid)) - last > 0.05:  # noqa: PLR2004
         last = now

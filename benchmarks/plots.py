@@ -1,8 +1,8 @@
-"""Plots of what was kept in benchmarks/results, as SVG for the documentation.
+"""Plots of the results in benchmarks/results, as SVG for the documentation.
 
     python -m benchmarks.plots
 
-Both axes are logarithmic: a line that stays level costs the same with any number of tasks.
+Both axes are logarithmic: a level line means the same cost with any number of tasks.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ from benchmarks.results import kept
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 WIDTH, HEIGHT = 720, 420
 LEFT, TOP, BOTTOM = 72, 72, 56
-CHARACTER = 7  # pixels, about
+CHARACTER_WIDTH = 7  # pixels, approximately
 LABEL_HEIGHT = 16
 FONT = "font-family='Helvetica, Arial, sans-serif'"
 INK, PALE, GRID = "#1f2933", "#616e7c", "#e4e7eb"
-# Each side has its colour in both plots.
+# Each side has the same colour in both plots.
 LOOKS = {
     "ours": ("#0967d2", ""),
     "ours, two processes": ("#47a3f3", ""),
@@ -34,7 +34,7 @@ UNITS = {3: "k", 6: "M"}
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """What one side has at each number of tasks."""
+    """The values of one side by number of tasks."""
 
     name: str
     points: Sequence[tuple[float, float]]
@@ -42,7 +42,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """Powers of ten, laid out from one pixel to another."""
+    """A logarithmic axis between two pixels."""
 
     first: int
     last: int
@@ -83,7 +83,7 @@ def origin(whole: dict[str, Any]) -> str:
 
 
 def lines_of(results: dict[str, Any], key: str, *, names: Sequence[str]) -> list[Line]:
-    """Return a line for each side that was measured."""
+    """Return a line for each measured side."""
     lines = []
     for name in names:
         points = [
@@ -97,7 +97,7 @@ def lines_of(results: dict[str, Any], key: str, *, names: Sequence[str]) -> list
 def write(name: str, *, title: str, subtitle: str, lines: Sequence[Line], unit: str) -> None:
     """Draw lines over the number of tasks."""
     tasks, values = zip(*(point for line in lines for point in line.points), strict=True)
-    right = WIDTH - 24 - CHARACTER * max(len(line.name) for line in lines)
+    right = WIDTH - 24 - CHARACTER_WIDTH * max(len(line.name) for line in lines)
     x = axis(tasks, LEFT, right)
     y = axis(values, HEIGHT - BOTTOM, TOP)
     parts = [
@@ -135,7 +135,7 @@ def write(name: str, *, title: str, subtitle: str, lines: Sequence[Line], unit: 
 
 
 def axis(values: Sequence[float], start: float, end: float) -> Axis:
-    """Return an axis of whole powers of ten that has all values."""
+    """Return an axis from one power of ten to another that includes all values."""
     first, last = floor(log10(min(values))), ceil(log10(max(values)))
     return Axis(first=first, last=max(last, first + 1), start=start, end=end)
 
@@ -157,7 +157,7 @@ def drawn(line: Line, x: Axis, y: Axis) -> list[str]:
 
 
 def labels(lines: Sequence[Line], x: Axis, y: Axis) -> list[str]:
-    """Name each line at its end; names that would touch are moved apart."""
+    """Label each line at its end; labels that would overlap are moved apart."""
     ends = sorted(
         (y.at(line.points[-1][1]) + 4, x.at(line.points[-1][0]), line.name) for line in lines
     )
@@ -178,7 +178,7 @@ def text(
 
 
 def shown(power: int) -> str:
-    """Return a power of ten as people write it: 100, 10k, 1M."""
+    """Return a power of ten in short form: 100, 10k, 1M."""
     if power < 0:
         return f"{10**power:.{-power}f}"
     thousands = power // 3 * 3

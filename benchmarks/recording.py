@@ -1,14 +1,14 @@
-"""What recording costs a worker: runs of no-op and of 10 ms tasks, with and without a ledger.
+"""The cost of recording to a worker: no-op and 10 ms tasks, with and without a ledger.
 
 Run from the root of the repository:
 
     python -m benchmarks.recording [--runs 5000] [--rounds 5] [--seconds 0 0.01]
 
 A worker of concurrency 2 takes messages from a queue of its own on the RabbitMQ of BROKER_URL.
-Both sides have the same messages, but for one header: with `periodic_task_name` they are runs of
-beat, which the ledger on the PostgreSQL of DATABASE_URL has as `queued`; without it they are
-nobody's. It counts from when the first 200 are taken until the queue is empty; then each run must
-have succeeded, once. The figures are medians; the sides take turns.
+Both sides have the same messages except for one header: with `periodic_task_name` they are runs of
+beat, which the ledger on the PostgreSQL of DATABASE_URL has as `queued`; without it they belong to
+no periodic task. The measurement starts after the first 200 messages and ends when the queue is
+empty; then each run must have succeeded once. The figures are medians; the sides alternate.
 """
 
 import argparse
@@ -28,8 +28,8 @@ from benchmarks.machine import describe
 from benchmarks.queues import BROKER, Queue, queue
 from benchmarks.results import save, table
 
-PATIENCE_SECONDS, POLL_SECONDS = 60, 0.005
-WARM_UP = 200  # messages, of the same kind, before it counts
+FINISH_TIMEOUT_SECONDS, POLL_SECONDS = 60, 0.005
+WARM_UP = 200  # messages of the same kind before the measurement starts
 TASK = "project.tasks.sleep"
 SIDES = {"recorded": {"periodic_task_name": "Benchmark"}, "not recorded": {}}
 
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def measure(runs: int, rounds: int, seconds: float) -> dict[str, float]:
-    """Return the runs per second of each side: medians."""
+    """Return the median runs per second of each side."""
     rates: dict[str, list[float]] = {side: [] for side in SIDES}
     for number in range(rounds):
         for side in SIDES:
@@ -62,7 +62,7 @@ def measure(runs: int, rounds: int, seconds: float) -> dict[str, float]:
 
 
 def rate_of(side: str, runs: int, seconds: float) -> float:
-    """Return how many runs per second a worker does."""
+    """Return the runs per second of a worker."""
     with copy() as database, queue() as target:
         ids = [str(uuid4()) for _ in range(WARM_UP + runs)]
         enter(database, ids)
@@ -78,7 +78,7 @@ def rate_of(side: str, runs: int, seconds: float) -> float:
 
 
 def enter(database: Database, ids: list[str]) -> None:
-    """Put runs into the ledger, as beat has them when they are queued."""
+    """Insert runs into the ledger in the state `queued`, as beat does."""
     database.connection.execute(
         """
         INSERT INTO scheduler_api_run (
@@ -95,7 +95,7 @@ def enter(database: Database, ids: list[str]) -> None:
 
 
 def publish(target: Queue, ids: list[str], headers: dict[str, str], seconds: float) -> None:
-    """Publish a message for each, as Celery writes them."""
+    """Publish a message for each run, in Celery's format."""
     body = [[seconds], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
     with Connection(BROKER) as connection:
         producer = Producer(connection.channel(), Exchange(target.name), routing_key=target.name)
@@ -112,7 +112,7 @@ def publish(target: Queue, ids: list[str], headers: dict[str, str], seconds: flo
 @contextmanager
 def worker(database: Database, target: Queue) -> Iterator[None]:
     """Run a worker of concurrency 2."""
-    # A broker has one worker of a name, and may have another of this machine.
+    # Names of workers are unique per broker, which may have another worker of this machine.
     options = ["--loglevel", "ERROR", "--hostname", f"{target.name}@%h"]
     command = [sys.executable, "-m", "celery", "-A", "project", "worker", *options]
     environment = {
@@ -127,19 +127,19 @@ def worker(database: Database, target: Queue) -> Iterator[None]:
 
 
 def await_depth(target: Queue, messages: int) -> None:
-    """Wait until a queue has so many messages, or fewer."""
-    patience = monotonic() + PATIENCE_SECONDS
+    """Wait until a queue has at most this many messages."""
+    deadline = monotonic() + FINISH_TIMEOUT_SECONDS
     while target.depth() > messages:
-        assert monotonic() < patience, "the worker does not finish"
+        assert monotonic() < deadline, "the worker has not finished"
         sleep(POLL_SECONDS)
 
 
 def refuse_wrong(database: Database, runs: int) -> None:
-    """Stop unless each run has succeeded, with one attempt."""
-    patience = monotonic() + PATIENCE_SECONDS
+    """Fail unless each run has succeeded with one attempt."""
+    deadline = monotonic() + FINISH_TIMEOUT_SECONDS
     statement = "SELECT count(*) FROM scheduler_api_run WHERE state = 'succeeded' AND attempts = 1"
     while database.one(statement) != (runs,):
-        assert monotonic() < patience, f"{database.one(statement)} of {runs} have succeeded"
+        assert monotonic() < deadline, f"{database.one(statement)} of {runs} have succeeded"
         sleep(POLL_SECONDS)
 
 

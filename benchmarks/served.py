@@ -1,4 +1,4 @@
-"""What benchmarks/api.py asks: a database with 100,000 periodic tasks, and gunicorn before it."""
+"""The service that benchmarks/api.py measures: gunicorn, and 100,000 periodic tasks."""
 
 import json
 import os
@@ -26,7 +26,7 @@ POSTGRES = os.environ.get("DATABASE_URL") or "postgres://postgres@127.0.0.1:5432
 DATABASE = f"scheduler_api_benchmark_{os.getpid()}"
 TASKS = 100_000
 BATCH = 2000
-PATIENCE_SECONDS = 30
+RESPONSE_TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +51,14 @@ class Client:
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """Where gunicorn listens, and a key that it takes."""
+    """The port of gunicorn, and a valid API key."""
 
     port: int
     key: str
 
     @contextmanager
     def client(self) -> Iterator[Client]:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_SECONDS)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=RESPONSE_TIMEOUT_SECONDS)
         try:
             yield Client(connection=connection, key=self.key)
         finally:
@@ -67,7 +67,7 @@ class Server:
 
 @contextmanager
 def served() -> Iterator[Server]:
-    """Make the database, serve it, and take both away."""
+    """Create the database and serve it; stop and drop both at the end."""
     with database():
         key = load()
         with gunicorn() as port:
@@ -76,7 +76,7 @@ def served() -> Iterator[Server]:
 
 @contextmanager
 def database() -> Iterator[None]:
-    """Make an empty database, which the settings name until the end."""
+    """Create an empty database, which the settings use until the end."""
     name = sql.Identifier(DATABASE)
     with psycopg.connect(POSTGRES, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
@@ -88,7 +88,7 @@ def database() -> Iterator[None]:
                     "DATA_DIR": folder,
                     "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
                     "LOG_LEVEL": "WARNING",
-                    "RATE_LIMIT": "1000000",  # it counts, and does not stop what is measured
+                    "RATE_LIMIT": "1000000",  # counts, without limiting
                     "SECRET_KEY": secrets.token_urlsafe(50),
                 }
                 yield
@@ -97,11 +97,11 @@ def database() -> Iterator[None]:
 
 
 def load() -> str:
-    """Fill the database, and return a key that may do everything."""
+    """Fill the database, and return an API key with all scopes."""
     django.setup()
     call_command("migrate", verbosity=0)
 
-    # Only now can models be imported.
+    # Models can be imported only after django.setup().
     from django.db import connection  # noqa: PLC0415
     from django_celery_beat.models import PeriodicTask  # noqa: PLC0415
 
@@ -165,16 +165,16 @@ def stored_schedules(random: Random) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def gunicorn() -> Iterator[int]:
-    """Serve as the project does, with one process; yield the port."""
+    """Run gunicorn as the project does, with one process; yield the port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "gunicorn", "project.wsgi", "--log-level=warning"]
     process = subprocess.Popen(command, env={**os.environ, "PORT": str(port)})
     try:
-        patience = monotonic() + PATIENCE_SECONDS
+        deadline = monotonic() + RESPONSE_TIMEOUT_SECONDS
         while not is_listening(port):
             assert process.poll() is None, "gunicorn has ended"
-            assert monotonic() < patience, "gunicorn does not answer"
+            assert monotonic() < deadline, "gunicorn does not answer"
             sleep(0.1)
         yield port
     finally:

@@ -1,22 +1,22 @@
-"""A steady stream of slots, as long as one likes: is each sent once, and in time?
+"""A steady stream of slots for any duration: is each slot sent once, and in time?
 
 Run from the root of the repository; it takes ten minutes:
 
     python -m benchmarks.sustained [--seconds 60] [--save]
         [--parts spread instant untaken large peers api]
 
-- 2,000 tasks with an interval of 1 s, spread over the second; and once more with all of them due
-  at the same instant. 100,000 tasks with an interval of 500 s: 200 each second. Somebody takes
-  the messages, as workers do, and does nothing with them; once more the first stream is left in
-  its queue, which grows.
-- Slots of the ledger are compared with those that there are, the first one and k intervals, and
-  its ids with those of the messages in the queue. Lateness is `queued_at` less `slot_at`: until
-  the broker had confirmed the message and beat wrote that down.
+- 2,000 tasks with an interval of 1 s, spread over the second; then the same with all tasks due at
+  the same instant. 100,000 tasks with an interval of 500 s: 200 each second. A consumer takes the
+  messages, as workers do, and discards them; in one more part the first stream stays in its queue,
+  which grows.
+- The slots in the ledger are compared with the expected ones, the first slot plus k intervals, and
+  its ids with the ids of the messages. Lateness is `queued_at` minus `slot_at`: the time until the
+  broker confirmed the message and beat recorded that.
 - Stock and RedBeat have the same 2,000 tasks, for a shorter time; messages are counted.
-- The API is asked over one connection (a list, a task, a change, in turn) while 100,000 runs that
-  are due at once are dispatched; its milliseconds are percentiles. One gunicorn process.
+- The API gets requests over one connection (a list, a task and a change in turn) while 100,000
+  runs that are due at once are dispatched; its milliseconds are percentiles. One gunicorn process.
 
-No worker runs. All of it is on one machine.
+No worker runs. Everything is on one machine.
 """
 
 import argparse
@@ -42,9 +42,9 @@ from benchmarks.queues import Queue, queue
 from benchmarks.results import save, table
 
 PARTS = ("spread", "instant", "untaken", "large", "peers", "api")
-LARGE_RATE = 200  # slots each second, of the large table
+LARGE_RATE = 200  # slots per second of the large table
 LEAD, LEAD_PER_TASK = timedelta(seconds=4), timedelta(microseconds=50)
-PATIENCE_SECONDS = 60
+FINISH_TIMEOUT_SECONDS = 60
 WARM_UP_SECONDS, ALONE_SECONDS = 2, 20
 IS_DONE = """
 SELECT NOT EXISTS (SELECT FROM scheduler_api_agenda WHERE due_at < %s)
@@ -111,7 +111,7 @@ def main() -> None:
 def ours(
     *, tasks: int, every: int, seconds: int, spread: bool = True, is_taken: bool = True
 ) -> dict[str, Any]:
-    """Let each task have its slots for so many seconds; stop where one was sent twice."""
+    """Run beat for a number of seconds; fail if a slot was sent twice."""
     apart = every / tasks if spread else 0.0  # seconds between two tasks
     with copy() as database, queue() as target:
         store(database, tasks, every)
@@ -151,15 +151,15 @@ def ours(
 
 
 def await_end(database: Database, end: datetime) -> None:
-    """Wait until all slots before `end` are in the queue, as the ledger says."""
-    patience = monotonic() + PATIENCE_SECONDS
+    """Wait until the ledger has all slots before `end` as queued."""
+    deadline = monotonic() + FINISH_TIMEOUT_SECONDS
     while not database.one(IS_DONE, end, end)[0]:
-        assert monotonic() < patience, "beat does not finish"
+        assert monotonic() < deadline, "beat has not finished"
         sleep(0.5)
 
 
 def store(database: Database, tasks: int, every: int) -> None:
-    """Store tasks that all have one interval, in seconds, and are due at once to a peer."""
+    """Store tasks with the same interval in seconds, which are due at once for a peer."""
     [pk] = database.one(
         "INSERT INTO django_celery_beat_intervalschedule (every, period)"
         " VALUES (%s, 'seconds') RETURNING id",
@@ -169,7 +169,7 @@ def store(database: Database, tasks: int, every: int) -> None:
 
 
 def refuse_doubled(database: Database, ids: Counter[str]) -> None:
-    """Stop where a message was sent twice, or one is not in the ledger."""
+    """Fail if a message was sent twice, or is not in the ledger."""
     rows = database.connection.execute("SELECT id::text FROM scheduler_api_run")
     known = {pk for (pk,) in rows}
     assert ids.total() == len(known), f"{ids.total()} messages for {len(known)} runs"
@@ -180,7 +180,7 @@ def refuse_doubled(database: Database, ids: Counter[str]) -> None:
 
 
 def stock(tasks: int, seconds: int) -> float:
-    """Return how many messages django-celery-beat's scheduler sends each second."""
+    """Return the messages per second of django-celery-beat's scheduler."""
     with copy() as database, queue() as target:
         store(database, tasks, 1)
         with beats(STOCK, queue=target, environment={"DATABASE_URL": database.url}):
@@ -188,7 +188,7 @@ def stock(tasks: int, seconds: int) -> float:
 
 
 def redbeat(tasks: int, seconds: int) -> float:
-    """Return how many messages RedBeat sends each second."""
+    """Return the messages per second of RedBeat."""
     from benchmarks.redbeat import entries  # noqa: PLC0415 - it may be missing
 
     with (
@@ -200,7 +200,7 @@ def redbeat(tasks: int, seconds: int) -> float:
 
 
 def counted(target: Queue, seconds: int) -> float:
-    """Return how many messages come each second, from the first one on."""
+    """Return the messages per second, from the first message on."""
     while not target.depth():
         sleep(0.01)
     began, before = perf_counter(), target.depth()
@@ -239,13 +239,13 @@ def api_meanwhile() -> dict[str, Any]:
 
 
 def after(seconds: float) -> Callable[[], bool]:
-    """Return what tells whether so many seconds have passed since now."""
+    """Return a function that returns whether `seconds` have passed since this call."""
     end = monotonic() + seconds
     return lambda: monotonic() > end
 
 
 def ask(client: served.Client, asked: dict[str, list[float]], is_over: Callable[[], bool]) -> None:
-    """Ask for a list, a task and a change of one, in turn, and note how long each takes."""
+    """Request a list, a task and a change in turn, and record the latency of each."""
     random = Random(2)
     for number, kind in enumerate(cycle(("list", "read", "change"))):
         if kind == "list" and number and is_over():
