@@ -159,29 +159,39 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Scheduler API",
     "DESCRIPTION": """\
-Says which Celery task is to run, with which arguments, and when; and shows when it will.
+Schedules Celery tasks: defines which task runs, when and with which arguments, and records each
+run.
 
-- A body is JSON. A field that is not known is refused; one that only the service sets may be
-  sent back as it was answered, and is ignored.
-- A moment is sent with its offset, and answered in UTC.
-- A list comes in pages: follow `next` until it is null.
-- A refusal is a problem (RFC 9457): `code` and `errors` are for programs, `detail` for people.
-- Each answer has an `X-Request-Id`: the one that you sent, or a new one.
-- `RateLimit` tells how many requests are left in this minute; one too many is refused with 429.
+- **Bodies** are JSON. An unknown field is refused. A field that only the service sets may be sent
+  back with the value from a response; it is ignored.
+- **Times** in requests have a UTC offset; times in responses are in UTC.
+- **Lists** are paginated: follow `next` until it is null.
+- **Errors** are problem details (RFC 9457): `code` and `errors` are for programs, `detail` is for
+  people.
+- **Dry runs**: with `dry_run=true`, a write is checked and answered, but nothing is stored.
+- **Request IDs**: each response has an `X-Request-Id`, the one that you sent or a new one.
+- **Rate limits**: the `RateLimit` header has the number of requests left in the current minute; a
+  request over the limit gets status 429.
 """,
     "VERSION": VERSION,
     "LICENSE": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
     "SERVERS": [{"url": "/", "description": "This server"}],
     "TAGS": [
         {"name": "Access", "description": "Service accounts, their API keys, and the audit log."},
-        {"name": "Index", "description": "The URLs of all lists."},
-        {"name": "Manifest", "description": "All periodic tasks of an account in one document."},
-        {"name": "Periodic tasks", "description": "What runs, with which arguments, and when."},
-        {"name": "Runs", "description": "What was sent, when, and what came of it."},
-        {"name": "Schedules", "description": "When: four kinds, each shared by periodic tasks."},
-        {"name": "Tasks", "description": "What can run, and which arguments it takes."},
-        {"name": "Webhooks", "description": "Who hears of runs, and what was sent to them."},
-        {"name": "Workers", "description": "Who runs it, and when they were last seen."},
+        {"name": "Index", "description": "Links to all collections."},
+        {
+            "name": "Manifest",
+            "description": "All periodic tasks of a service account as one document.",
+        },
+        {"name": "Periodic tasks", "description": "Celery tasks that run on a schedule."},
+        {"name": "Runs", "description": "Executions of periodic tasks: history and statistics."},
+        {
+            "name": "Schedules",
+            "description": "Crontab, interval, solar and clocked schedules, shared by tasks.",
+        },
+        {"name": "Tasks", "description": "Celery tasks that can be scheduled."},
+        {"name": "Webhooks", "description": "Subscriptions to events, and their deliveries."},
+        {"name": "Workers", "description": "Celery workers that report to the service."},
     ],
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,

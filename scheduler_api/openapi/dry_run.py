@@ -12,6 +12,7 @@ from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent
 
 from scheduler_api.http.viewsets import SLOTS_OF_A_DRY_RUN
 from scheduler_api.openapi import headers
+from scheduler_api.openapi.inheritance import extending
 
 JSON = "application/json"
 UPCOMING = {
@@ -80,16 +81,16 @@ def draft_of(
         "required": list(properties),
     }
     registry.register(draft)
-    stored.schema = {
+    own = {
         "type": "object",
         "description": stored.schema.get("description", ""),
-        "allOf": [draft.ref],
         "properties": {field: properties[field] for field in null_fields},
         "required": list(null_fields),
     }
+    stored.schema = extending(draft.name, own)
     return draft
 
 
 def fields_of(schema: dict[str, Any]) -> set[str]:
     """Return the fields that a resource itself has, whether or not it extends a draft."""
-    return set(schema["required"])
+    return {*schema.get("required", ()), *schema.get("allOf", [{}])[-1].get("required", ())}

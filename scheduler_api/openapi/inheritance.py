@@ -11,8 +11,7 @@ PAGE = {
 }
 # Of the fields of a request that extends another, so many may differ.
 MAX_CHANGES = 1
-INHERITED = ("not", "anyOf", "dependentRequired")
-ORDER = ("type", "description", "allOf", "properties", "required", "examples")
+INHERITED = ("additionalProperties", "not", "anyOf", "dependentRequired")
 
 
 def extend(result: dict[str, Any], **_: object) -> dict[str, Any]:
@@ -36,24 +35,22 @@ def extend_pages(schemas: dict[str, Any]) -> None:
     [link] = links
     properties = json.loads(link)
     schemas["Page"] = {**PAGE, "properties": properties, "required": list(properties)}
-    for schema in pages.values():
-        schema |= {"allOf": [reference_to("Page")], "required": ["results"]}
+    for name, page in pages.items():
+        schemas[name] = extending("Page", {**page, "required": ["results"]})
 
 
 def extend_answers(schemas: dict[str, Any]) -> None:
     """Let each `Whole…` extend the schema of the list if it has all of its fields."""
-    for name, whole in schemas.items():
+    for name, whole in list(schemas.items()):
         short = schemas.get(name.removeprefix("Whole"), whole)
         fields = short.get("properties", {})
         described = whole.get("properties", {})
         if short is whole or any(described.get(field) != fields[field] for field in fields):
             continue
-        own = {key: value for key, value in whole["properties"].items() if key not in fields}
-        whole |= {
-            "allOf": [reference_to(name.removeprefix("Whole"))],
-            "properties": own,
-            "required": [field for field in whole["required"] if field in own],
-        }
+        own = {key: value for key, value in described.items() if key not in fields}
+        required = [field for field in whole["required"] if field in own]
+        more = {**whole, "properties": own, "required": required}
+        schemas[name] = extending(name.removeprefix("Whole"), more)
 
 
 def share_choices(schemas: dict[str, Any]) -> None:
@@ -105,14 +102,10 @@ def extend_requests(schemas: dict[str, Any]) -> None:
     for name, request in requests.items():
         for base_name, base in requests.items():
             changed = changes(base, request)
-            if changed is None or len(changed) > MAX_CHANGES or "allOf" in base:
+            if changed is None or len(changed) > MAX_CHANGES:
                 continue
-            request |= {"allOf": [reference_to(base_name)], "properties": changed}
-            for keyword in ("additionalProperties", *INHERITED):
-                request.pop(keyword, None)
-            if not changed:
-                del request["properties"]
-            schemas[name] = dict(sorted(request.items(), key=lambda item: ORDER.index(item[0])))
+            own = {key: value for key, value in request.items() if key not in INHERITED}
+            schemas[name] = extending(base_name, {**own, "properties": changed})
             break
 
 
@@ -124,6 +117,25 @@ def changes(base: dict[str, Any], request: dict[str, Any]) -> dict[str, Any] | N
     if fields.keys() != others.keys() or not requires_more or not has_same_rules:
         return None
     return {name: field for name, field in fields.items() if field != others[name]}
+
+
+def extending(base: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema that has its own properties and those of another.
+
+    Its own stand in `allOf`, too: generators of Python clients take a schema with one reference
+    in `allOf` for another name of that reference.
+    """
+    own = {
+        keyword: schema[keyword]
+        for keyword in ("type", "properties", "required")
+        if schema.get(keyword)
+    }
+    about = {
+        keyword: text
+        for keyword, text in schema.items()
+        if keyword not in {"type", "properties", "required"}
+    }
+    return {"allOf": [reference_to(base), own], **about}
 
 
 def ref(name: str) -> str:

@@ -24,6 +24,15 @@ STANDARD_OPERATIONS = {
     "partial_update": ("update{One}", "Update {a} {one}", "The changed {one}."),
     "destroy": ("delete{One}", "Delete {a} {one}", "The {one} is deleted."),
 }
+# By action: the description, where a view set does not replace the action.
+DESCRIPTIONS = {
+    "list": "Follow `next` until it is null to read all pages.",
+    "create": "`Location` in the response is the URL of the new {one}.",
+    "retrieve": "The response is 304 if `If-None-Match` names the current ETag.",
+    "update": "A field that is left out is set to its default.",
+    "partial_update": "A field that is left out keeps its value.",
+    "destroy": "The deletion cannot be undone.",
+}
 CHANGES = {"update", "partial_update", "destroy", "put_by_name"}
 # These overwrite nothing that the caller must have seen, so they never require If-Match.
 SWITCHES = {"pause", "resume", "apply"}
@@ -91,8 +100,11 @@ class ApiSchema(AutoSchema):
         return (getattr(self.view, action).__doc__ or "").partition("\n")[0].rstrip(".")
 
     def get_description(self) -> str:  # type: ignore[override]  # as in the base class
-        """Return the docstring without the summary, and the required scope."""
+        """Return the standard description, or the docstring without the summary; and the scope."""
         description: str = super().get_description()
+        action = getattr(self.view, self.view.action)
+        if action.__module__ == viewsets.__name__ and self.view.action in DESCRIPTIONS:
+            description = DESCRIPTIONS[self.view.action].format(**self.names)
         first, _, rest = description.partition("\n\n")
         if rest and first.rstrip(".") == self.get_summary():
             description = rest

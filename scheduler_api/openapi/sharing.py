@@ -4,6 +4,7 @@ These are postprocessing hooks of drf-spectacular, which describes each operatio
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -44,7 +45,24 @@ def share(result: dict[str, Any], **_: object) -> dict[str, Any]:
         responses += [Use(answered, status, path, tags) for status in answered]
     result["components"]["parameters"] = extract("parameters", parameters, name_of_parameter)
     result["components"]["responses"] = extract("responses", responses, name_of_response)
+    inline_examples(result, [use.described for use in responses])
     return result
+
+
+def inline_examples(result: dict[str, Any], answered: list[dict[str, Any]]) -> None:
+    """Move the examples that one response has to that response."""
+    bodies = [
+        content
+        for response in (*answered, *result["components"]["responses"].values())
+        for content in response.get("content", {}).values()
+    ]
+    shown = [content["examples"] for content in bodies if "examples" in content]
+    uses = Counter(code for examples in shown for code in examples)
+    components = result["components"]["examples"]
+    for examples in shown:
+        for code in examples:
+            if uses[code] == 1 and code in components:
+                examples[code] = components.pop(code)
 
 
 def extract(kind: str, uses: Iterable[Use], name_of: Callable[[list[Use]], str]) -> dict[str, Any]:

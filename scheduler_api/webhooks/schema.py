@@ -1,13 +1,14 @@
-"""How the OpenAPI document tells of the messages that webhooks get."""
+"""The messages that webhooks receive, in the OpenAPI document."""
 
 from typing import Any
 
+from scheduler_api.openapi.inheritance import extending
 from scheduler_api.runs.events import RunEvent
 from scheduler_api.runs.serializers import ANSWER
 from scheduler_api.webhooks.payloads import MAX_TEXT_LENGTH, PING
 
 Kind = RunEvent.Kind
-A_RUN = "#/components/schemas/RunEventData"
+RUN_REFERENCE = "#/components/schemas/RunEventData"
 ERROR = {"type": "RuntimeError", "message": "as asked"}
 NEVER_RAN = {
     "queued_at": None,
@@ -18,10 +19,10 @@ NEVER_RAN = {
     "worker": "",
     "attempts": 0,
 }
-# By kind: what has happened, and what is different of the run that stands for it.
+# By kind: the summary, and the fields of the example run that differ from ANSWER.
 MESSAGES: dict[str, tuple[str, dict[str, Any]]] = {
-    Kind.FAILED: ("A run has failed", {"state": "failed", "error": ERROR}),
-    Kind.RECOVERED: ("A run has succeeded, and the one before it had not", {}),
+    Kind.FAILED: ("A run failed", {"state": "failed", "error": ERROR}),
+    Kind.RECOVERED: ("A run succeeded after one that did not", {}),
     Kind.MISSED: (
         "A slot was missed",
         {**NEVER_RAN, "state": "missed", "reason": "It was 120 s late."},
@@ -33,10 +34,10 @@ MESSAGES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 HEADERS = {
-    "webhook-id": "The id of the message, the same each time that it is sent: it tells a repeat.",
-    "webhook-timestamp": "When it was sent, this time, in seconds since 1970.",
-    "webhook-signature": "`v1,` and the HMAC-SHA256 of id, timestamp and body, in base64; for "
-    "some time after the secret was changed two, with a blank between.",
+    "webhook-id": "ID of the message, the same for each attempt: use it to detect duplicates.",
+    "webhook-timestamp": "Time of this attempt, in seconds since 1970-01-01T00:00:00Z.",
+    "webhook-signature": "`v1,` and the base64 HMAC-SHA256 of ID, timestamp and body. After a "
+    "rotation of the secret, there are two signatures for a while, separated by a space.",
 }
 
 
@@ -44,53 +45,55 @@ def add_webhooks(result: dict[str, Any], **_: object) -> dict[str, Any]:
     """Describe each message; a postprocessing hook of drf-spectacular."""
     error = {
         "type": ["object", "null"],
-        "description": "The exception that it ended with; null without one.",
+        "description": "The exception that ended the run; null without one.",
         "required": ["type", "message"],
         "properties": {
-            "type": {"type": "string", "description": "The class of the exception."},
+            "type": {"type": "string", "description": "Class of the exception."},
             "message": {
                 "type": "string",
-                "description": f"What it says: {MAX_TEXT_LENGTH} characters of it at most.",
+                "description": f"Text of the exception, cut to {MAX_TEXT_LENGTH} characters.",
             },
         },
     }
-    result["components"]["schemas"]["RunEventData"] = {
-        "type": "object",
-        "description": "A run as a message tells of it: as on a list, and with its exception.",
-        "allOf": [{"$ref": "#/components/schemas/Run"}],
-        "properties": {"error": error},
-        "required": ["error"],
-    }
+    result["components"]["schemas"]["RunEventData"] = extending(
+        "Run",
+        {
+            "type": "object",
+            "description": "The run of an event, with the exception that ended it.",
+            "properties": {"error": error},
+            "required": ["error"],
+        },
+    )
     result["webhooks"] = {
-        str(kind): message(
-            str(kind), summary, {"$ref": A_RUN}, {**ANSWER, "error": None, **changes}
+        str(kind): describe_message(
+            str(kind), summary, {"$ref": RUN_REFERENCE}, {**ANSWER, "error": None, **changes}
         )
         for kind, (summary, changes) in MESSAGES.items()
     }
-    of_a_ping = {
+    ping_data = {
         "type": "object",
         "required": ["webhook"],
-        "properties": {"webhook": {"type": "integer", "description": "The id of the webhook."}},
+        "properties": {"webhook": {"type": "integer", "description": "ID of the webhook."}},
     }
-    result["webhooks"][PING] = message(
-        PING, "Somebody tries the webhook", of_a_ping, {"webhook": 1}
+    result["webhooks"][PING] = describe_message(
+        PING, "A test message, sent on request", ping_data, {"webhook": 1}
     )
     return result
 
 
-def message(
+def describe_message(
     kind: str, summary: str, data: dict[str, Any], example: dict[str, Any]
 ) -> dict[str, Any]:
-    """Describe one kind of message, and what its receiver is to answer."""
+    """Describe one kind of message, and the responses that its receiver may give."""
     body = {
         "type": "object",
         "required": ["type", "timestamp", "data"],
         "properties": {
-            "type": {"type": "string", "const": kind, "description": "What has happened."},
+            "type": {"type": "string", "const": kind, "description": "Kind of event."},
             "timestamp": {
                 "type": "string",
                 "format": "date-time",
-                "description": "When it happened.",
+                "description": "Time of the event.",
             },
             "data": data,
         },
@@ -100,10 +103,10 @@ def message(
         "post": {
             "operationId": f"on{''.join(map(str.capitalize, kind.replace('_', '.').split('.')))}",
             "summary": summary,
-            "description": "Signed as Standard Webhooks 1.0.0 says. It may come twice, and "
-            "messages may overtake each other.",
+            "description": "Signed according to Standard Webhooks 1.0.0. A message may arrive "
+            "more than once, and messages may arrive out of order.",
             "tags": ["Webhooks"],
-            # The one who is called has no key of ours.
+            # The receiver has no key of this API.
             "security": [],
             "parameters": [
                 {
@@ -125,9 +128,9 @@ def message(
                 },
             },
             "responses": {
-                "2XX": {"description": "It has arrived."},
-                "410": {"description": "The receiver wants no more: the webhook is disabled."},
-                "default": {"description": "It is sent again later."},
+                "2XX": {"description": "The message is delivered."},
+                "410": {"description": "The webhook is disabled."},
+                "default": {"description": "The message is sent again later."},
             },
         }
     }

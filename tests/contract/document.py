@@ -89,9 +89,9 @@ def examples_of_schema(schema: dict[str, Any]) -> list[Any]:
     schema = resolved(schema)
     if "anyOf" in schema:
         return [example for part in schema["anyOf"] for example in examples_of_schema(part)]
-    if "examples" in schema or "results" not in schema.get("properties", {}):
+    if "examples" in schema or "results" not in fields_of(schema):
         return list(schema.get("examples", ()))
-    rows = examples_of_schema(schema["properties"]["results"]["items"])
+    rows = examples_of_schema(fields_of(schema)["results"]["items"])
     return [{"next": None, "previous": None, "results": [row]} for row in rows]
 
 
@@ -103,6 +103,12 @@ def fields_of(schema: dict[str, Any]) -> dict[str, Any]:
         for fields in (*inherited, schema.get("properties", {}))
         for name, field in fields.items()
     }
+
+
+def required_in(schema: dict[str, Any]) -> set[str]:
+    """Return the fields that an object must have, those that it inherits included."""
+    inherited = [required_in(resolved(part)) for part in schema.get("allOf", ())]
+    return set(schema.get("required", ())).union(*inherited)
 
 
 def everything_in(node: object) -> Iterator[dict[str, Any]]:
