@@ -52,7 +52,7 @@ AT_SCHEDULES = {
 }
 # tests/api/runs/ has who may do what: test_ownership.py, test_stats.py, test_cancel_and_retry.py.
 AT_RUNS = {"listRuns", "getRun", "getRunStats", "getPeriodicTaskRuns", "cancelRun", "retryRun"}
-# tests/api/manifest/test_manifest.py has who may see what.
+# tests/api/manifest/test_ownership.py has who may see what.
 AT_MANIFESTS = {"getManifest", "applyManifest"}
 # tests/api/webhooks/test_ownership.py has who may do what.
 AT_WEBHOOKS = {
