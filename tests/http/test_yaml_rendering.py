@@ -72,17 +72,17 @@ def dumper(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(yaml_rendering, "DUMPER", dumper_named(request.param))
 
 
-def test_a_document_is_written_in_blocks_in_the_order_it_has():
+def test_document_is_written_in_block_style_with_keys_in_order():
     assert to_yaml(DOCUMENT) == TEXT
 
 
-def test_a_long_text_is_not_folded():
+def test_long_text_is_not_folded():
     text = "word " * 1000 + "end"
 
     assert to_yaml({"a": text}) == f"a: {text}\n"
 
 
-def test_what_is_the_same_object_is_written_again():
+def test_shared_object_is_written_again_without_alias():
     shared = {"b": [1]}
 
     assert to_yaml([shared, shared]) == "- b:\n  - 1\n" * 2
@@ -110,12 +110,12 @@ def test_what_is_the_same_object_is_written_again():
         ("<<", '"<<"'),
     ],
 )
-def test_a_string_that_is_not_plain_is_in_double_quotes_or_a_block(text: str, written: str):
+def test_string_that_is_not_plain_is_quoted_or_a_block(text: str, written: str):
     assert to_yaml({"key": text}) == f"key: {written}\n"
 
 
 @pytest.mark.parametrize("length", [129, 1024, 2000])
-def test_a_key_too_long_for_a_line_of_its_own_is_marked(length: int):
+def test_long_key_is_written_as_an_explicit_key(length: int):
     key = "k" * length
     document = {key: 1, "b": {key: [1], "c": 2}}
 
@@ -180,7 +180,7 @@ TRAPS = [
 
 
 @pytest.mark.parametrize("text", TRAPS)
-def test_a_string_stays_the_string_that_it_is(text: str):
+def test_string_of_another_types_form_stays_a_string(text: str):
     for document in ({"a": text}, {text: 1}, [text], [[text]], text):
         written = to_yaml(document)
 
@@ -188,7 +188,7 @@ def test_a_string_stays_the_string_that_it_is(text: str):
         assert yaml.safe_load(written) == document
 
 
-def test_it_is_the_same_to_the_byte_without_libyaml(monkeypatch: pytest.MonkeyPatch):
+def test_output_is_identical_without_libyaml(monkeypatch: pytest.MonkeyPatch):
     documents = [DOCUMENT, TRAPS, {text: text for text in TRAPS if text}]
     written = []
     for name in ("CSafeDumper", "SafeDumper"):
@@ -221,7 +221,7 @@ documents = st.recursive(
 @given(documents)
 @example([1, 1.0, True, "1", "1.0", "true", 1e17, 1e-7, 1.5e300, -0.0, 10**300])
 @example(DOCUMENT)
-def test_what_is_written_is_read_as_it_was(document: Any):
+def test_written_document_is_read_back_unchanged(document: Any):
     written = to_yaml(document)
 
     for loader in (yaml_parsing.LOADER, restrict(yaml.SafeLoader)):
@@ -232,7 +232,7 @@ def test_what_is_written_is_read_as_it_was(document: Any):
     assert json.dumps(yaml.safe_load(written)) == json.dumps(document)
 
 
-def test_the_renderer_writes_what_json_would_have_had():
+def test_renderer_writes_the_values_of_the_json_renderer():
     # A dictionary of REST framework's, and a tuple, are written as JSON has them.
     assert YAMLRenderer().render({"a": (1, "x")}) == b"a:\n- 1\n- x\n"
     assert YAMLRenderer().render(None) == b""

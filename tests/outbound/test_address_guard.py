@@ -100,17 +100,17 @@ def leads_to(monkeypatch, *addresses):
 
 
 @pytest.mark.parametrize("text", NOT_FOR_EVERYBODY)
-def test_what_is_not_for_everybody_is_refused(text):
+def test_address_that_is_not_public_is_refused(text):
     assert not is_allowed(ip_address(text))
 
 
 @pytest.mark.parametrize("text", PUBLIC)
-def test_what_is_public_is_taken(text):
+def test_public_address_is_allowed(text):
     assert is_allowed(ip_address(text))
 
 
 @pytest.mark.parametrize("text", NOT_FOR_EVERYBODY)
-def test_allow_opens_private_networks_and_neither_links_nor_metadata(settings, text):
+def test_allow_opens_private_networks_but_not_link_local_or_metadata(settings, text):
     settings.OUTGOING_PRIVATE_ADDRESSES = [ip_network(network) for network in PRIVATE]
 
     opened = {
@@ -130,7 +130,7 @@ def test_allow_opens_private_networks_and_neither_links_nor_metadata(settings, t
     assert is_allowed(ip_address(text)) is (text in opened)
 
 
-def test_networks_that_are_named_are_opened_and_no_others(settings):
+def test_named_networks_are_allowed_and_no_others(settings):
     settings.OUTGOING_PRIVATE_ADDRESSES = [ip_network("10.1.0.0/16")]
 
     assert is_allowed(ip_address("10.1.2.3"))
@@ -140,7 +140,7 @@ def test_networks_that_are_named_are_opened_and_no_others(settings):
 @pytest.mark.parametrize(
     ("network", "is_open"), [("169.254.0.0/16", False), ("169.254.169.254", True)]
 )
-def test_metadata_are_opened_by_their_own_address_alone(settings, network, is_open):
+def test_metadata_address_is_allowed_by_its_own_entry_only(settings, network, is_open):
     settings.OUTGOING_PRIVATE_ADDRESSES = [ip_network(network)]
 
     assert is_allowed(ip_address("169.254.169.254")) is is_open
@@ -149,7 +149,7 @@ def test_metadata_are_opened_by_their_own_address_alone(settings, network, is_op
 # --- URLs -------------------------------------------------------------------------------------
 
 
-def test_a_url_is_taken_apart():
+def test_url_is_parsed_into_its_parts():
     destination = parse_url("https://hooks.example.com:8443/a/b?c=d&e")
 
     assert (destination.scheme, destination.host, destination.port) == (
@@ -170,7 +170,7 @@ def test_a_url_is_taken_apart():
         ("https://[2606:4700::1111]:8443/x", "2606:4700::1111", 8443, "/x"),
     ],
 )
-def test_what_is_left_out_of_a_url_is_filled_in(url, host, port, target):
+def test_url_without_port_or_path_gets_defaults(url, host, port, target):
     destination = parse_url(url)
 
     assert (destination.host, destination.port, destination.target) == (host, port, target)
@@ -206,7 +206,7 @@ def test_what_is_left_out_of_a_url_is_filled_in(url, host, port, target):
         f"https://example.com/{'x' * MAX_URL_LENGTH}",
     ],
 )
-def test_a_url_that_is_not_plain_is_refused(url):
+def test_unusual_url_is_refused(url):
     with pytest.raises(AddressRefused) as refused:
         parse_url(url)
 
@@ -216,7 +216,7 @@ def test_a_url_that_is_not_plain_is_refused(url):
 # --- Names ------------------------------------------------------------------------------------
 
 
-def test_a_name_is_resolved_once(monkeypatch):
+def test_host_is_resolved_once(monkeypatch):
     asked = leads_to(monkeypatch, "8.8.8.8", "2606:4700::1111")
 
     found = addresses_of(parse_url("https://example.com/"))
@@ -226,7 +226,7 @@ def test_a_name_is_resolved_once(monkeypatch):
 
 
 @pytest.mark.parametrize("addresses", [("10.0.0.1",), ("8.8.8.8", "10.0.0.1"), ("fe80::1%eth0",)])
-def test_one_address_that_is_not_public_is_enough(monkeypatch, addresses):
+def test_host_with_one_private_address_is_refused(monkeypatch, addresses):
     leads_to(monkeypatch, *addresses)
 
     with pytest.raises(AddressNotAllowed) as refused:
@@ -238,12 +238,12 @@ def test_one_address_that_is_not_public_is_enough(monkeypatch, addresses):
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.1", "0x7f000001", "2130706433", "[::1]", "0"])
-def test_loopback_is_known_however_it_is_written(host):
+def test_loopback_in_any_notation_is_refused(host):
     with pytest.raises(AddressNotAllowed):
         addresses_of(parse_url(f"http://{host}/"))
 
 
-def test_a_name_that_nobody_knows_is_unresolvable(monkeypatch):
+def test_unknown_host_is_unresolvable(monkeypatch):
     def look_up(host, port):
         raise socket.gaierror(socket.EAI_NONAME, "not known")
 
@@ -253,7 +253,7 @@ def test_a_name_that_nobody_knows_is_unresolvable(monkeypatch):
         addresses_of(parse_url("https://nowhere.example/"))
 
 
-def test_a_resolver_that_does_not_answer_is_not_waited_for(monkeypatch):
+def test_slow_resolver_times_out(monkeypatch):
     monkeypatch.setattr(address_guard, "look_up", lambda host, port: time.sleep(2) or [])
     began = time.monotonic()
 
@@ -263,6 +263,6 @@ def test_a_resolver_that_does_not_answer_is_not_waited_for(monkeypatch):
     assert time.monotonic() - began < 2
 
 
-def test_a_label_that_is_too_long_is_unresolvable():
+def test_host_with_a_long_label_is_unresolvable():
     with pytest.raises(Unresolvable):
         addresses_of(parse_url(f"https://{'x' * 70}.example/"))

@@ -29,7 +29,7 @@ def post(url, *, timeout_seconds=10.0, **options):
     return send("POST", url, headers={}, body=b"{}", timeout_seconds=timeout_seconds, **options)
 
 
-def test_a_request_is_sent_and_answered(receiver):
+def test_request_is_sent_and_response_returned(receiver):
     receiver.answers, receiver.body = [201], b"done"
 
     answer = send(
@@ -49,7 +49,7 @@ def test_a_request_is_sent_and_answered(receiver):
     assert (answer.status, answer.body, answer.is_truncated) == (201, b"done", False)
 
 
-def test_no_more_is_read_than_was_asked_for(receiver):
+def test_response_body_is_read_up_to_the_limit(receiver):
     receiver.body = b"x" * 100_000
     receiver.answers = [200]
 
@@ -59,7 +59,7 @@ def test_no_more_is_read_than_was_asked_for(receiver):
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed(receiver, status):
+def test_redirect_is_not_followed(receiver, status):
     with Receiver() as other:
         receiver.answers, receiver.headers = [status], {"Location": other.url}
 
@@ -69,7 +69,7 @@ def test_a_redirect_is_not_followed(receiver, status):
     assert not other.received
 
 
-def test_proxies_of_the_environment_are_not_used(receiver, monkeypatch):
+def test_proxies_of_the_environment_are_ignored(receiver, monkeypatch):
     with Receiver() as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
@@ -82,7 +82,7 @@ def test_proxies_of_the_environment_are_not_used(receiver, monkeypatch):
 # --- To the checked address -------------------------------------------------------------------
 
 
-def test_the_address_that_was_checked_is_the_one_connected_to(receiver, monkeypatch, settings):
+def test_connection_goes_to_the_checked_address(receiver, monkeypatch, settings):
     """A name that leads elsewhere the second time is asked for once."""
     answers = iter([["127.0.0.1"], ["127.0.0.2"]])
     asked = []
@@ -98,7 +98,7 @@ def test_the_address_that_was_checked_is_the_one_connected_to(receiver, monkeypa
     assert receiver.received[0].headers["host"] == f"rebinding.example:{receiver.port}"
 
 
-def test_nothing_is_sent_once_a_name_leads_to_a_private_address(receiver, monkeypatch, settings):
+def test_request_to_a_rebound_private_address_is_not_sent(receiver, monkeypatch, settings):
     settings.OUTGOING_PRIVATE_ADDRESSES = []
     monkeypatch.setattr(address_guard, "look_up", lambda host, port: ["127.0.0.1"])
 
@@ -108,13 +108,13 @@ def test_nothing_is_sent_once_a_name_leads_to_a_private_address(receiver, monkey
     assert not receiver.received
 
 
-def test_the_next_address_is_tried_where_one_does_not_answer(receiver, monkeypatch):
+def test_unreachable_address_falls_back_to_the_next(receiver, monkeypatch):
     monkeypatch.setattr(address_guard, "look_up", lambda host, port: ["127.0.0.99", "127.0.0.1"])
 
     assert post(f"http://two.example:{receiver.port}/").status == 204
 
 
-def test_a_port_where_nobody_listens_is_no_answer():
+def test_refused_connection_raises_request_not_sent():
     with Receiver() as gone:
         url = gone.url
 
@@ -122,7 +122,7 @@ def test_a_port_where_nobody_listens_is_no_answer():
         post(url)
 
 
-def test_a_name_that_is_not_known_is_no_answer(monkeypatch):
+def test_unknown_host_raises_request_not_sent(monkeypatch):
     monkeypatch.setattr(address_guard, "look_up", lambda host, port: [])
 
     with pytest.raises(RequestNotSent, match=r"The host nowhere\.example could not be resolved\."):
@@ -132,7 +132,7 @@ def test_a_name_that_is_not_known_is_no_answer(monkeypatch):
 # --- In time ----------------------------------------------------------------------------------
 
 
-def test_who_does_not_answer_is_not_waited_for(receiver):
+def test_silent_server_times_out(receiver):
     receiver.hold = threading.Event()
 
     with pytest.raises(RequestNotSent, match=r"There was no response within 0\.3 s\."):
@@ -140,7 +140,7 @@ def test_who_does_not_answer_is_not_waited_for(receiver):
 
 
 @pytest.mark.parametrize("first", [b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 200 OK\r\n\r\n"])
-def test_who_answers_byte_by_byte_is_late(receiver, first):
+def test_server_sending_byte_by_byte_times_out(receiver, first):
     """In the headers, and in the body: a time limit of the socket is one for each byte."""
     ended = threading.Event()
 
@@ -160,7 +160,7 @@ def test_who_answers_byte_by_byte_is_late(receiver, first):
 
 
 @pytest.mark.parametrize("text", [b"", b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 OK\r\n\r\n"])
-def test_what_is_no_http_is_no_answer(receiver, text):
+def test_response_that_is_not_http_raises_request_not_sent(receiver, text):
     receiver.raw = lambda file: file.write(text)
 
     with pytest.raises(RequestNotSent):
@@ -200,11 +200,11 @@ def secure(receiver, certificate, monkeypatch):
     return receiver
 
 
-def test_the_certificate_is_that_of_the_name_and_not_of_the_address(secure):
+def test_certificate_is_checked_against_the_host_name(secure):
     assert post(f"https://secure.example:{secure.port}/").status == 204
 
 
-def test_a_certificate_of_another_name_is_refused(secure):
+def test_certificate_of_another_host_is_refused(secure):
     with pytest.raises(
         RequestNotSent, match=r"certificate of the host is not valid.*other\.example"
     ):
@@ -213,7 +213,7 @@ def test_a_certificate_of_another_name_is_refused(secure):
     assert not secure.received
 
 
-def test_a_certificate_that_nobody_has_signed_is_refused(secure, monkeypatch):
+def test_self_signed_certificate_is_refused(secure, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(RequestNotSent):
         post(f"https://127.0.0.1:{secure.port}/")

@@ -37,7 +37,7 @@ def receiver():
 # --- What it does -----------------------------------------------------------------------------
 
 
-def test_it_posts_json_and_returns_the_answer(receiver):
+def test_task_posts_json_and_returns_the_response(receiver):
     result = http_request(receiver.url, body={"month": "2027-03"})
 
     [request] = receiver.received
@@ -52,7 +52,7 @@ def test_it_posts_json_and_returns_the_answer(receiver):
     assert 0 <= result["duration_seconds"] < 10
 
 
-def test_method_headers_and_text_are_sent_as_they_are(receiver):
+def test_method_headers_and_text_body_are_sent_unchanged(receiver):
     http_request(
         receiver.url,
         "PUT",
@@ -69,7 +69,7 @@ def test_method_headers_and_text_are_sent_as_they_are(receiver):
     )
 
 
-def test_without_a_body_none_is_sent(receiver):
+def test_request_without_a_body_sends_none(receiver):
     http_request(receiver.url, "GET")
 
     [request] = receiver.received
@@ -77,7 +77,7 @@ def test_without_a_body_none_is_sent(receiver):
     assert "content-type" not in request.headers
 
 
-def test_of_a_long_answer_the_beginning_is_kept(receiver):
+def test_long_response_body_is_truncated(receiver):
     receiver.body = b"x" * (MAX_RESPONSE_BYTES + 1)
 
     result = http_request(receiver.url)
@@ -85,7 +85,7 @@ def test_of_a_long_answer_the_beginning_is_kept(receiver):
     assert (len(result["body"]), result["is_body_truncated"]) == (MAX_RESPONSE_BYTES, True)
 
 
-def test_an_answer_that_is_no_text_is_kept_as_json_can_have_it(receiver):
+def test_binary_response_body_is_stored_as_replaced_text(receiver):
     receiver.body = b"\xff\x00"
 
     assert json.dumps(http_request(receiver.url)["body"])
@@ -103,7 +103,7 @@ def test_an_answer_that_is_no_text_is_kept_as_json_can_have_it(receiver):
         (302, [200, 302], True),
     ],
 )
-def test_an_unexpected_status_fails_the_run(receiver, status, expected, is_good):
+def test_unexpected_status_fails_the_run(receiver, status, expected, is_good):
     receiver.answers, receiver.body = [status], b"because"
 
     if is_good:
@@ -113,7 +113,7 @@ def test_an_unexpected_status_fails_the_run(receiver, status, expected, is_good)
             http_request(receiver.url, expected_status=expected)
 
 
-def test_a_failure_tells_neither_the_query_nor_a_header(receiver):
+def test_failure_message_has_no_query_and_no_header(receiver):
     receiver.answers = [500]
 
     with pytest.raises(UnexpectedStatus) as failure:
@@ -123,14 +123,14 @@ def test_a_failure_tells_neither_the_query_nor_a_header(receiver):
     assert "hidden" not in str(failure.value)
 
 
-def test_who_does_not_answer_in_time_fails_the_run(receiver):
+def test_response_timeout_fails_the_run(receiver):
     receiver.hold = threading.Event()
 
     with pytest.raises(NoResponse, match=r"no response within 0\.2 s"):
         http_request(receiver.url, timeout_seconds=0.2)
 
 
-def test_a_redirect_is_not_followed(receiver):
+def test_redirect_is_not_followed(receiver):
     with Receiver() as other:
         receiver.answers, receiver.headers = [302], {"Location": other.url}
         with pytest.raises(UnexpectedStatus):
@@ -161,14 +161,14 @@ def call(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("changes", "argument", "reason"), REFUSED)
-def test_a_run_refuses_what_it_may_not_send(changes, argument, reason, monkeypatch):
+def test_run_with_a_forbidden_request_is_refused(changes, argument, reason, monkeypatch):
     monkeypatch.setattr(address_guard, "look_up", lambda host, port: pytest.fail("It asked."))
 
     with pytest.raises(RequestNotAllowed, match=reason):
         http_request(**call(**changes))
 
 
-def test_a_run_sends_no_other_method(receiver):
+def test_run_with_another_method_is_refused(receiver):
     """Who writes a definition behind the API is not asked for its signature."""
     with pytest.raises(RequestNotAllowed, match="GET, HEAD, POST"):
         http_request(receiver.url, "TRACE")
@@ -176,7 +176,7 @@ def test_a_run_sends_no_other_method(receiver):
     assert not receiver.received
 
 
-def test_it_is_off_by_default(settings, receiver):
+def test_task_is_off_by_default(settings, receiver):
     settings.HTTP_REQUEST_HOSTS = []
 
     with pytest.raises(RequestNotAllowed, match="HTTP_REQUEST_HOSTS"):
@@ -185,9 +185,7 @@ def test_it_is_off_by_default(settings, receiver):
     assert not receiver.received
 
 
-def test_a_named_host_that_leads_to_a_private_address_is_not_called(
-    settings, receiver, monkeypatch
-):
+def test_named_host_with_a_private_address_is_not_called(settings, receiver, monkeypatch):
     settings.OUTGOING_PRIVATE_ADDRESSES = []
     monkeypatch.setattr(address_guard, "look_up", lambda host, port: ["127.0.0.1"])
 
@@ -198,7 +196,7 @@ def test_a_named_host_that_leads_to_a_private_address_is_not_called(
 
 
 @pytest.mark.parametrize("host", ["api.example.com", "API.example.com", "a.internal.example"])
-def test_hosts_are_named_in_full_or_by_their_end(receiver, monkeypatch, host):
+def test_host_matches_its_name_or_a_wildcard(receiver, monkeypatch, host):
     monkeypatch.setattr(address_guard, "look_up", lambda host, port: ["127.0.0.1"])
 
     assert http_request(f"http://{host}:{receiver.port}/")["status"] == 200
@@ -212,7 +210,7 @@ def definition(**columns: Any) -> dict[str, Any]:
 
 
 @pytest.mark.django_db
-def test_a_periodic_task_that_may_be_sent_is_stored(api):
+def test_periodic_task_with_an_allowed_request_is_stored(api):
     kwargs = call(method="GET", headers={"X-Tenant": "acme"}, expected_status=[200, 204])
 
     response = api.post(TASKS, definition(kwargs=kwargs))
@@ -222,7 +220,9 @@ def test_a_periodic_task_that_may_be_sent_is_stored(api):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("changes", "argument", "reason"), REFUSED)
-def test_one_that_may_not_be_sent_is_refused_where_it_says_so(api, changes, argument, reason):
+def test_periodic_task_with_a_forbidden_request_is_refused_with_a_pointer(
+    api, changes, argument, reason
+):
     response = api.post(TASKS, definition(kwargs=call(**changes)))
 
     assert refusal(response) == (400, "validation_failed")
@@ -239,7 +239,7 @@ def test_one_that_may_not_be_sent_is_refused_where_it_says_so(api, changes, argu
         (["https://api.example.com/", "GET", {"Host": "x"}], "/args/2"),
     ],
 )
-def test_arguments_by_position_are_checked_too(api, args, pointer):
+def test_positional_arguments_are_checked(api, args, pointer):
     response = api.post(TASKS, definition(args=args))
 
     assert [place for place, _ in mistakes(response)] == [pointer]
@@ -257,7 +257,7 @@ def test_arguments_by_position_are_checked_too(api, args, pointer):
         (call(colour="red"), "/kwargs/colour"),
     ],
 )
-def test_its_signature_is_checked_as_any_other(api, kwargs, pointer):
+def test_signature_of_http_request_is_checked(api, kwargs, pointer):
     response = api.post(TASKS, definition(kwargs=kwargs))
 
     assert refusal(response) == (400, "validation_failed")
@@ -265,7 +265,7 @@ def test_its_signature_is_checked_as_any_other(api, kwargs, pointer):
 
 
 @pytest.mark.django_db
-def test_while_it_is_off_no_definition_is_taken(api, settings):
+def test_periodic_task_is_refused_while_http_request_is_off(api, settings):
     settings.HTTP_REQUEST_HOSTS = []
 
     response = api.post(TASKS, definition(kwargs=call()))
@@ -276,7 +276,7 @@ def test_while_it_is_off_no_definition_is_taken(api, settings):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", ["Authorization", "X-Api-Key", "X-Auth-Token", "Cookie"])
-def test_secrets_in_headers_are_stars_in_answers(api, canary, name):
+def test_secrets_in_headers_are_redacted_in_responses(api, canary, name):
     kwargs = call(headers={name: canary, "X-Tenant": "acme"})
 
     response = api.post(TASKS, definition(kwargs=kwargs))

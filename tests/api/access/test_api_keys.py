@@ -25,7 +25,7 @@ def issue(api, account, **fields):
     return api.post(KEYS, {"service_account": account.pk, **fields})
 
 
-def test_a_key_is_told_once(api, account):
+def test_key_text_is_returned_once(api, account):
     response = issue(api, account)
 
     made = response.json()
@@ -41,7 +41,7 @@ def test_a_key_is_told_once(api, account):
     assert read.json().keys() == made.keys() - {"key"}
 
 
-def test_neither_text_nor_digest_is_in_any_other_answer(api, account):
+def test_key_text_and_digest_are_in_no_other_response(api, account):
     made = issue(api, account).json()
     digest = ApiKey.objects.get(pk=made["id"]).digest
     answers = [
@@ -60,14 +60,14 @@ def test_neither_text_nor_digest_is_in_any_other_answer(api, account):
     assert not NEVER_TOLD & api.get(KEYS).json()["results"][0].keys()
 
 
-def test_two_keys_are_never_alike(api, account):
+def test_keys_are_unique(api, account):
     one, other = (issue(api, account).json() for _ in range(2))
 
     assert one["key"] != other["key"]
     assert one["prefix"] != other["prefix"]
 
 
-def test_a_key_is_changed_while_the_first_still_works(api, account):
+def test_new_key_is_issued_while_the_first_works(api, account):
     first = issue(api, account).json()
     second = issue(api, account).json()
     assert with_key(first["key"]).get(INDEX).status_code == 200
@@ -81,7 +81,7 @@ def test_a_key_is_changed_while_the_first_still_works(api, account):
     assert with_key(second["key"]).get(INDEX).status_code == 200
 
 
-def test_two_keys_live_at_the_same_time_and_no_third(api, account):
+def test_third_live_key_is_refused(api, account):
     first = issue(api, account).json()
     issue(api, account)
 
@@ -94,7 +94,7 @@ def test_two_keys_live_at_the_same_time_and_no_third(api, account):
     assert issue(api, account).status_code == 409
 
 
-def test_an_expired_key_leaves_room(api, account):
+def test_expired_key_does_not_count_as_live(api, account):
     soon = datetime.now(UTC) + timedelta(hours=1)
     issue(api, account, expires_at=soon.isoformat())
     issue(api, account)
@@ -103,7 +103,7 @@ def test_an_expired_key_leaves_room(api, account):
     assert issue(api, account).status_code == 201
 
 
-def test_the_keys_of_one_account_do_not_count_for_another(api, account):
+def test_keys_of_another_account_do_not_count(api, account):
     other = ServiceAccount.objects.create(name="other")
     for _ in range(2):
         issue(api, account)
@@ -111,7 +111,7 @@ def test_the_keys_of_one_account_do_not_count_for_another(api, account):
     assert issue(api, other).status_code == 201
 
 
-def test_of_two_at_once_one_gets_the_last_key(two_at_once):
+def test_concurrent_requests_for_the_last_key_create_one(two_at_once):
     account = ServiceAccount.objects.create(name="billing")
     ApiKey.issue(account)
 
@@ -121,7 +121,7 @@ def test_of_two_at_once_one_gets_the_last_key(two_at_once):
     assert account.api_keys.count() == 2
 
 
-def test_a_key_that_ends_says_when(api, account):
+def test_expiring_key_has_its_expiry_time(api, account):
     response = issue(api, account, expires_at="2100-01-01T02:00:00+02:00")
 
     assert response.json()["expires_at"] == "2100-01-01T00:00:00Z"
@@ -141,7 +141,7 @@ def test_a_key_that_ends_says_when(api, account):
         ({"scopes": ["admin"]}, ("/scopes", "unknown_field")),
     ],
 )
-def test_what_a_key_may_be(api, account, fields, mistake):
+def test_invalid_key_values_are_refused(api, account, fields, mistake):
     response = issue(api, account, **fields)
 
     assert refusal(response) == (400, "validation_failed")
@@ -149,11 +149,11 @@ def test_what_a_key_may_be(api, account, fields, mistake):
     assert not account.api_keys.exists()
 
 
-def test_a_key_is_somebodys(api):
+def test_key_requires_an_account(api):
     assert mistakes(api.post(KEYS, {})) == [("/service_account", "required")]
 
 
-def test_nobody_chooses_the_key(api, account):
+def test_key_text_cannot_be_chosen(api, account):
     text = "sk_00000000_my-favourite-password-of-all-passwords-yet"
 
     made = issue(api, account, key=text, prefix="00000000", revoked_at=None).json()
@@ -163,7 +163,7 @@ def test_nobody_chooses_the_key(api, account):
     assert with_key(text).get(INDEX).status_code == 401
 
 
-def test_a_key_is_revoked_once(api, account):
+def test_key_is_revoked_once(api, account):
     address = f"{KEYS}{issue(api, account).json()['id']}/"
 
     first = api.post(f"{address}revoke/").json()
@@ -172,26 +172,26 @@ def test_a_key_is_revoked_once(api, account):
     assert again == first == api.get(address).json()
 
 
-def test_a_key_is_neither_changed_nor_deleted(api, account):
+def test_key_cannot_be_changed_or_deleted(api, account):
     address = f"{KEYS}{issue(api, account).json()['id']}/"
 
     for method in ("put", "patch", "delete"):
         assert refusal(getattr(api, method)(address)) == (405, "method_not_allowed")
 
 
-def test_what_is_not_there(api):
+def test_unknown_key_is_not_found(api):
     assert refusal(api.get(f"{KEYS}999999/")) == (404, "not_found")
     assert refusal(api.post(f"{KEYS}999999/revoke/")) == (404, "not_found")
 
 
-def test_a_use_is_seen_on_the_list(api, account):
+def test_last_use_is_in_the_list(api, account):
     made = issue(api, account).json()
     with_key(made["key"]).get(INDEX)
 
     assert api.get(f"{KEYS}{made['id']}/").json()["last_used_at"] is not None
 
 
-def test_nobody_makes_keys_for_himself(db):
+def test_key_creation_requires_admin(db):
     client = caller("clever", scopes=["tasks:read", "periodic-tasks:write"])
     own = ApiKey.objects.get()
 
@@ -201,7 +201,7 @@ def test_nobody_makes_keys_for_himself(db):
     assert with_key(key_of(client)).get(INDEX).status_code == 200
 
 
-def test_a_key_shows_its_prefix_alone_where_it_is_logged(account):
+def test_logged_key_shows_only_its_prefix(account):
     key, text = ApiKey.issue(account)
 
     assert str(key) == f"sk_{key.prefix}…"

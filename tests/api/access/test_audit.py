@@ -52,7 +52,7 @@ def latest() -> AuditEntry:
 
 
 @pytest.mark.parametrize("operation", WRITES)
-def test_each_write_leaves_one_entry(api: ContractClient, operation: Operation):
+def test_each_write_adds_one_entry(api: ContractClient, operation: Operation):
     began_at = datetime.now(UTC)
 
     call = prepare(api, operation)
@@ -77,7 +77,7 @@ def test_each_write_leaves_one_entry(api: ContractClient, operation: Operation):
 
 
 @pytest.mark.parametrize("operation", [op for op in WRITES if "{id}/" in op.values[0].path])
-def test_a_write_to_what_is_not_there_leaves_none(api: ContractClient, operation: Operation):
+def test_write_to_an_unknown_object_adds_no_entry(api: ContractClient, operation: Operation):
     body = {} if "requestBody" in operation.described else None
 
     response = getattr(api, operation.method)(operation.path.replace("{id}", "987654"), body)
@@ -87,7 +87,7 @@ def test_a_write_to_what_is_not_there_leaves_none(api: ContractClient, operation
 
 
 @pytest.mark.parametrize("collection", sorted(OBJECTS.keys() - {"api-keys", "deliveries"}))
-def test_a_change_tells_the_fields_that_differ(api: ContractClient, collection: str):
+def test_change_entry_has_the_changed_fields(api: ContractClient, collection: str):
     _, body, change = OBJECTS[collection]
     made = api.post(f"/api/v1/{collection}/", body).json()
 
@@ -98,7 +98,7 @@ def test_a_change_tells_the_fields_that_differ(api: ContractClient, collection: 
 
 
 @pytest.mark.parametrize("collection", sorted(OBJECTS.keys() - {"api-keys", "deliveries"}))
-def test_a_new_object_is_told_whole_and_so_is_one_that_goes(api: ContractClient, collection: str):
+def test_create_and_delete_entries_have_all_fields(api: ContractClient, collection: str):
     _, body, _ = OBJECTS[collection]
 
     made = api.post(f"/api/v1/{collection}/", body).json()
@@ -114,7 +114,7 @@ def test_a_new_object_is_told_whole_and_so_is_one_that_goes(api: ContractClient,
 
 
 @pytest.mark.parametrize("collection", sorted(OBJECTS.keys() - {"api-keys", "deliveries"}))
-def test_what_changes_nothing_leaves_none(api: ContractClient, collection: str):
+def test_change_without_difference_adds_no_entry(api: ContractClient, collection: str):
     _, body, change = OBJECTS[collection]
     made = api.post(f"/api/v1/{collection}/", body).json()
     address = f"/api/v1/{collection}/{made['id']}/"
@@ -126,7 +126,7 @@ def test_what_changes_nothing_leaves_none(api: ContractClient, collection: str):
     assert AuditEntry.objects.count() == kept
 
 
-def test_a_schedule_named_inline_is_part_of_the_entry_of_its_task(api: ContractClient):
+def test_inline_schedule_is_in_the_entry_of_its_task(api: ContractClient):
     made = api.post(TASKS, heartbeat()).json()
 
     [entry] = AuditEntry.objects.all()
@@ -141,7 +141,7 @@ def test_a_schedule_named_inline_is_part_of_the_entry_of_its_task(api: ContractC
     assert AuditEntry.objects.count() == 2
 
 
-def test_a_task_that_others_wrote_is_audited_as_ours(api: ContractClient):
+def test_task_of_another_writer_is_audited_alike(api: ContractClient):
     task = stored()
 
     api.patch(f"{TASKS}{task.pk}/", {"labels": {"team": "sales"}})
@@ -149,7 +149,7 @@ def test_a_task_that_others_wrote_is_audited_as_ours(api: ContractClient):
     assert (latest().before, latest().after) == ({"labels": {}}, {"labels": {"team": "sales"}})
 
 
-def test_a_key_is_told_without_its_text(api: ContractClient):
+def test_key_entry_has_no_key_text(api: ContractClient):
     account = ServiceAccount.objects.get()
 
     key = api.post(KEYS, {"service_account": account.pk, "expires_at": None}).json()
@@ -163,7 +163,7 @@ def test_a_key_is_told_without_its_text(api: ContractClient):
     assert latest().object_name == f"sk_{key['prefix']}…"
 
 
-def test_a_key_that_is_revoked_twice_was_revoked_once(api: ContractClient):
+def test_second_revocation_adds_no_entry(api: ContractClient):
     account = ServiceAccount.objects.get()
     key = api.post(KEYS, {"service_account": account.pk, "expires_at": None}).json()
 
@@ -177,7 +177,7 @@ def test_a_key_that_is_revoked_twice_was_revoked_once(api: ContractClient):
 @pytest.mark.parametrize(
     "limit", ["requests_per_minute", "max_periodic_tasks", "min_interval_seconds"]
 )
-def test_a_change_of_what_an_account_may_have_is_told(api: ContractClient, limit: str):
+def test_change_of_account_limits_is_audited(api: ContractClient, limit: str):
     account = ServiceAccount.objects.create(name="billing", scopes=[])
 
     api.patch(f"{ACCOUNTS}{account.pk}/", {limit: 60})
@@ -186,7 +186,7 @@ def test_a_change_of_what_an_account_may_have_is_told(api: ContractClient, limit
 
 
 @pytest.mark.both_databases
-def test_an_account_that_deletes_itself_leaves_its_name(api: ContractClient):
+def test_entry_keeps_the_name_of_a_deleted_account(api: ContractClient):
     account = ServiceAccount.objects.get()
     caller("another-admin", scopes=["admin"])
 
@@ -221,7 +221,7 @@ def account_in_use(api: ContractClient) -> Response:
 
 @pytest.mark.both_databases
 @pytest.mark.parametrize("refused", [in_use, name_taken, account_name_taken, account_in_use])
-def test_a_refused_write_leaves_none(api: ContractClient, refused: Any):
+def test_refused_write_adds_no_entry(api: ContractClient, refused: Any):
     assert refused(api).status_code == 409
 
     assert not AuditEntry.objects.exists()
@@ -232,7 +232,7 @@ def broken(*_: object, **__: object) -> None:
 
 
 @pytest.mark.both_databases
-def test_an_entry_is_rolled_back_with_its_change(
+def test_entry_is_rolled_back_with_its_change(
     api: ContractClient, monkeypatch: pytest.MonkeyPatch
 ):
     task = stored()
@@ -245,7 +245,7 @@ def test_an_entry_is_rolled_back_with_its_change(
 
 
 @pytest.mark.both_databases
-def test_there_is_no_change_without_its_entry(
+def test_change_is_rolled_back_without_its_entry(
     api: ContractClient, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(AuditEntry, "save", broken)
@@ -257,7 +257,7 @@ def test_there_is_no_change_without_its_entry(
 
 
 @pytest.mark.both_databases
-def test_an_entry_is_never_written_again(api: ContractClient):
+def test_stored_entry_cannot_be_changed_or_deleted(api: ContractClient):
     api.post(TASKS, heartbeat())
     entry = latest()
 
@@ -268,7 +268,7 @@ def test_an_entry_is_never_written_again(api: ContractClient):
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
-def test_the_api_only_reads_entries(api: ContractClient, method: str):
+def test_api_refuses_writes_of_entries(api: ContractClient, method: str):
     api.post(TASKS, heartbeat())
 
     for path in (ENTRIES, f"{ENTRIES}{latest().pk}/"):
@@ -279,7 +279,7 @@ def test_the_api_only_reads_entries(api: ContractClient, method: str):
 
 
 @pytest.mark.django_db
-def test_a_key_from_the_command_line_is_audited(capsys: Any):
+def test_key_from_the_command_line_is_audited(capsys: Any):
     call_command("create_api_key", "--account", "ci", "--scopes", "tasks:read")
     text = capsys.readouterr().out.strip()
 
@@ -287,7 +287,7 @@ def test_a_key_from_the_command_line_is_audited(capsys: Any):
 
 
 @pytest.mark.django_db
-def test_the_first_key_is_audited(tmp_path: Any):
+def test_first_key_is_audited(tmp_path: Any):
     actions.write_first_key(tmp_path / "admin.key")
 
     assert_made_on_the_command_line("admin", (tmp_path / "admin.key").read_text().strip())
@@ -327,7 +327,7 @@ def requests_of(response: Response) -> list[str]:
     return [entry["request_id"] for entry in response.json()["results"]]
 
 
-def test_an_entry_is_told(api: ContractClient, history: list[AuditEntry]):
+def test_entry_is_returned_by_id(api: ContractClient, history: list[AuditEntry]):
     entry = history[2]
 
     assert api.get(f"{ENTRIES}{entry.pk}/").json() == {
@@ -355,7 +355,9 @@ def test_an_entry_is_told(api: ContractClient, history: list[AuditEntry]):
     ],
 )
 @pytest.mark.usefixtures("history")
-def test_the_newest_comes_first(api: ContractClient, ordering: dict[str, str], order: list[str]):
+def test_entries_are_listed_newest_first(
+    api: ContractClient, ordering: dict[str, str], order: list[str]
+):
     page = api.get(ENTRIES, {**ordering, "page_size": "3"})
     rest = api.get(page.json()["next"])
 
@@ -376,12 +378,12 @@ def test_the_newest_comes_first(api: ContractClient, ordering: dict[str, str], o
     ],
 )
 @pytest.mark.usefixtures("history")
-def test_filters(api: ContractClient, query: dict[str, str], found: list[str]):
+def test_entries_are_filtered(api: ContractClient, query: dict[str, str], found: list[str]):
     assert requests_of(api.get(ENTRIES, query)) == found
 
 
 @pytest.mark.both_databases
-def test_filters_by_object(api: ContractClient, history: list[AuditEntry]):
+def test_entries_are_filtered_by_object(api: ContractClient, history: list[AuditEntry]):
     query = {"object_type": "periodic_task", "object_id": str(history[0].object_id)}
 
     assert requests_of(api.get(ENTRIES, query)) == ["third", "first"]
@@ -389,7 +391,7 @@ def test_filters_by_object(api: ContractClient, history: list[AuditEntry]):
 
 
 @pytest.mark.both_databases
-def test_filters_by_time(api: ContractClient, history: list[AuditEntry]):
+def test_entries_are_filtered_by_time(api: ContractClient, history: list[AuditEntry]):
     moment = history[2].at.isoformat()
 
     assert requests_of(api.get(ENTRIES, {"at_after": moment})) == ["fourth", "third"]
@@ -412,14 +414,14 @@ def test_filters_by_time(api: ContractClient, history: list[AuditEntry]):
         {"colour": "red"},
     ],
 )
-def test_a_filter_that_cannot_be_read_is_refused(api: ContractClient, query: dict[str, str]):
+def test_invalid_filter_is_refused(api: ContractClient, query: dict[str, str]):
     response = api.get(ENTRIES, query)
 
     assert response.status_code == 400
     assert [error["parameter"] for error in response.json()["errors"]] == list(query)
 
 
-def test_an_account_sees_its_own_entries(history: list[AuditEntry]):
+def test_account_reads_its_own_entries_only(history: list[AuditEntry]):
     reader = caller("reader", scopes=["audit:read"])
     billing = ContractClient()
     _, text = ApiKey.issue(ServiceAccount.objects.get(name="billing"))
@@ -432,5 +434,5 @@ def test_an_account_sees_its_own_entries(history: list[AuditEntry]):
 
 
 @pytest.mark.django_db
-def test_the_audit_needs_its_scope():
+def test_audit_log_requires_its_scope():
     assert caller("writer", scopes=["periodic-tasks:write"]).get(ENTRIES).status_code == 403

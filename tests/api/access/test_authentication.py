@@ -22,7 +22,7 @@ def is_refused(response, challenge: str) -> bool:
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_without_a_key_nothing_is_told(db, address):
+def test_request_without_a_key_is_refused(db, address):
     response = ContractClient().get(address)
 
     assert is_refused(response, "Bearer")
@@ -43,7 +43,7 @@ def test_without_a_key_nothing_is_told(db, address):
         "Key {key}",
     ],
 )
-def test_another_way_to_say_it_is_refused(api, header):
+def test_malformed_authorization_header_is_refused(api, header):
     client = ContractClient()
     client.credentials(HTTP_AUTHORIZATION=header.format(key=key_of(api)))
 
@@ -51,7 +51,7 @@ def test_another_way_to_say_it_is_refused(api, header):
 
 
 @pytest.mark.parametrize("parameter", ["key", "api_key", "access_token", "token", "authorization"])
-def test_a_key_in_the_url_opens_nothing_and_is_not_repeated(api, parameter):
+def test_key_in_the_url_is_refused_and_not_echoed(api, parameter):
     key = key_of(api)
 
     without_header = ContractClient().get(INTERVALS, {parameter: key})
@@ -64,7 +64,7 @@ def test_a_key_in_the_url_opens_nothing_and_is_not_repeated(api, parameter):
 
 
 @pytest.mark.parametrize("place", ["body", "cookie", "another header"])
-def test_a_key_elsewhere_opens_nothing(api, place):
+def test_key_outside_the_header_is_refused(api, place):
     client, key = ContractClient(), key_of(api)
     body, headers = {}, {}
     if place == "body":
@@ -91,30 +91,30 @@ def test_a_key_elsewhere_opens_nothing(api, place):
         lambda key: "x" * 10_000,
     ],
 )
-def test_a_key_that_is_unknown_is_refused(api, change):
+def test_unknown_key_is_refused(api, change):
     response = with_key(change(key_of(api))).get(INDEX)
 
     assert is_refused(response, 'Bearer error="invalid_token"')
 
 
-def test_the_digest_is_no_key(api):
+def test_key_digest_is_refused(api):
     assert is_refused(
         with_key(ApiKey.objects.get().digest).get(INDEX), 'Bearer error="invalid_token"'
     )
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer  "])
-def test_a_key_is_known_however_the_scheme_is_written(api, scheme):
+def test_scheme_is_case_insensitive(api, scheme):
     assert with_key(key_of(api), scheme).get(INDEX).status_code == 200
 
 
-def test_a_key_that_was_revoked_is_refused(api):
+def test_revoked_key_is_refused(api):
     ApiKey.objects.update(revoked_at=datetime.now(UTC))
 
     assert is_refused(api.get(INDEX), 'Bearer error="invalid_token"')
 
 
-def test_a_key_works_until_it_expires(api, time_machine):
+def test_key_works_until_it_expires(api, time_machine):
     ApiKey.objects.update(expires_at=NOON)
 
     time_machine.move_to(NOON - timedelta(seconds=1), tick=False)
@@ -125,7 +125,7 @@ def test_a_key_works_until_it_expires(api, time_machine):
     assert is_refused(api.get(INDEX), 'Bearer error="invalid_token"')
 
 
-def test_unknown_expired_and_revoked_are_not_told_apart(api, time_machine):
+def test_unknown_expired_and_revoked_keys_get_the_same_refusal(api, time_machine):
     unknown = with_key("sk_00000000_unknown").get(INDEX).json()
     ApiKey.objects.update(expires_at=NOON)
     time_machine.move_to(NOON, tick=False)
@@ -139,18 +139,18 @@ def test_unknown_expired_and_revoked_are_not_told_apart(api, time_machine):
 
 
 @pytest.mark.both_databases
-def test_a_key_is_found_in_one_query(api, django_assert_num_queries):
+def test_key_is_found_in_one_query(api, django_assert_num_queries):
     with django_assert_num_queries(KEY_QUERIES):
         assert api.get(INDEX).status_code == 200
 
 
-def test_a_request_without_a_key_costs_none(db, django_assert_num_queries):
+def test_request_without_a_key_sends_no_query(db, django_assert_num_queries):
     with django_assert_num_queries(0):
         ContractClient().get(INTERVALS)
 
 
 @pytest.mark.both_databases
-def test_a_use_is_noted_at_most_once_a_minute(api, time_machine, django_assert_num_queries):
+def test_use_is_recorded_at_most_once_a_minute(api, time_machine, django_assert_num_queries):
     key = ApiKey.objects.get()
 
     def last_use() -> datetime | None:
@@ -174,14 +174,14 @@ def test_a_use_is_noted_at_most_once_a_minute(api, time_machine, django_assert_n
 
 @pytest.mark.parametrize("method", ["get", "head", "post", "put", "patch", "delete", "options"])
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_every_method_asks_for_a_key_first(db, address, method):
+def test_every_method_requires_a_key_first(db, address, method):
     response = getattr(APIClient(), method)(address)
 
     assert response.status_code == 401
     assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_with_a_key_the_method_is_looked_at(api):
+def test_method_is_checked_with_a_key(api):
     client = APIClient()
     client.credentials(**api._credentials)
 
@@ -191,21 +191,21 @@ def test_with_a_key_the_method_is_looked_at(api):
 
 
 @pytest.mark.parametrize("path", ["nothing/", "periodic-tasks/x/", "periodic-tasks/1/nothing/"])
-def test_what_is_not_there_is_told_to_those_who_have_a_key(api, path):
+def test_unknown_path_is_reported_only_with_a_key(api, path):
     assert refusal(api.get(f"/api/v1/{path}")) == (404, "not_found")
     assert refusal(ContractClient().get(f"/api/v1/{path}")) == (401, "not_authenticated")
 
 
 @pytest.mark.parametrize("address", ["/healthz", "/openapi.yaml", "/docs/", "/redoc/"])
-def test_what_is_not_the_api_asks_for_no_key(db, address):
+def test_pages_outside_the_api_require_no_key(db, address):
     assert APIClient().get(address).status_code == 200
 
 
-def test_an_admin_of_the_pages_is_nobody_to_the_api(admin_client):
+def test_django_admin_session_does_not_authenticate(admin_client):
     assert is_refused(admin_client.get(INTERVALS), "Bearer")
 
 
-def test_scopes_taken_away_are_gone_with_the_next_request(api):
+def test_removed_scope_is_refused_from_the_next_request(api):
     account = account_of("tests")
     assert api.get(INTERVALS).status_code == 200
 
@@ -215,7 +215,7 @@ def test_scopes_taken_away_are_gone_with_the_next_request(api):
     assert api.get(INTERVALS).status_code == 403
 
 
-def test_the_text_of_a_key_is_stored_nowhere(api, capsys):
+def test_key_text_is_not_stored(api, capsys):
     call_command("dumpdata", "scheduler_api")
     stored = capsys.readouterr().out
 

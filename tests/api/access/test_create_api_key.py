@@ -21,7 +21,7 @@ def create(*arguments: str) -> str:
     return out.getvalue()
 
 
-def test_it_prints_the_key_alone():
+def test_command_prints_only_the_key():
     printed = create("--account", "ops", "--scopes", "admin")
 
     assert re.fullmatch(r"sk_[0-9a-f]{8}_[\w-]{43}\n", printed)
@@ -29,7 +29,7 @@ def test_it_prints_the_key_alone():
     assert account_of("ops").scopes == ["admin"]
 
 
-def test_an_account_that_is_there_gets_another_key():
+def test_existing_account_gets_another_key():
     create("--account", "ops", "--scopes", "tasks:read", "runs:read")
 
     key = create("--account", "ops").strip()
@@ -39,13 +39,13 @@ def test_an_account_that_is_there_gets_another_key():
     assert account_of("ops").scopes == ["runs:read", "tasks:read"]
 
 
-def test_the_same_scopes_may_be_said_again():
+def test_existing_account_accepts_its_own_scopes():
     create("--account", "ops", "--scopes", "tasks:read", "runs:read")
 
     assert create("--account", "ops", "--scopes", "runs:read", "tasks:read")
 
 
-def test_a_key_that_ends():
+def test_command_creates_an_expiring_key():
     create("--account", "ops", "--scopes", "admin", "--expires", "2100-01-01T00:00:00Z")
 
     assert ApiKey.objects.get().expires_at.isoformat() == "2100-01-01T00:00:00+00:00"
@@ -67,7 +67,7 @@ def test_a_key_that_ends():
         (["--account", "old", "--expires", "tomorrow"], "--expires"),
     ],
 )
-def test_a_mistake_is_told_in_a_sentence(arguments, complaint):
+def test_invalid_argument_is_refused_with_the_reason(arguments, complaint):
     ServiceAccount.objects.create(name="old", scopes=["tasks:read"])
 
     with pytest.raises(CommandError, match=re.escape(complaint)):
@@ -77,7 +77,7 @@ def test_a_mistake_is_told_in_a_sentence(arguments, complaint):
     assert ServiceAccount.objects.count() == 1
 
 
-def test_a_third_key_is_refused_in_a_sentence():
+def test_third_key_is_refused_with_the_reason():
     for _ in range(2):
         create("--account", "ops", "--scopes", "admin")
 
@@ -87,7 +87,7 @@ def test_a_third_key_is_refused_in_a_sentence():
     assert ApiKey.objects.count() == 2
 
 
-def test_it_opens_an_api_that_is_locked(api):
+def test_command_restores_access_after_a_lockout(api):
     ServiceAccount.objects.update(scopes=[])
     assert api.get(ACCOUNTS).status_code == 403
 
@@ -99,7 +99,7 @@ def test_it_opens_an_api_that_is_locked(api):
 # --- The first key, which `make up` writes ---------------------------------------------------
 
 
-def test_the_first_start_writes_a_key_that_nobody_else_can_read(tmp_path: Path):
+def test_first_start_writes_a_key_file_for_this_user_only(tmp_path: Path):
     file = tmp_path / "admin.key"
 
     assert write_first_key(file) is True
@@ -108,7 +108,7 @@ def test_the_first_start_writes_a_key_that_nobody_else_can_read(tmp_path: Path):
     assert with_key(file.read_text().strip()).get(ACCOUNTS).status_code == 200
 
 
-def test_a_later_start_leaves_it_alone(tmp_path: Path):
+def test_later_start_keeps_the_key_file(tmp_path: Path):
     file = tmp_path / "admin.key"
     write_first_key(file)
     text = file.read_text()
@@ -119,7 +119,7 @@ def test_a_later_start_leaves_it_alone(tmp_path: Path):
     assert ApiKey.objects.count() == 1
 
 
-def test_the_key_of_another_database_is_replaced(tmp_path: Path):
+def test_key_file_of_another_database_is_replaced(tmp_path: Path):
     file = tmp_path / "admin.key"
     file.write_text("sk_of_a_database_that_is_gone\n")
     file.chmod(0o644)
@@ -130,7 +130,7 @@ def test_the_key_of_another_database_is_replaced(tmp_path: Path):
     assert with_key(file.read_text().strip()).get(INDEX).status_code == 200
 
 
-def test_a_key_that_cannot_be_written_is_not_made(tmp_path: Path):
+def test_key_is_not_created_if_its_file_cannot_be_written(tmp_path: Path):
     with pytest.raises(OSError):  # noqa: PT011 - which one depends on the system
         write_first_key(tmp_path / "nowhere" / "admin.key")
 

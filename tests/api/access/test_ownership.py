@@ -120,7 +120,7 @@ def is_unchanged(task: PeriodicTask) -> bool:
     ).exists()
 
 
-def test_no_operation_is_forgotten():
+def test_every_operation_on_periodic_tasks_is_covered():
     known = AT_A_TASK.keys() | AT_ALL_TASKS | AT_MANIFESTS | AT_RUNS | AT_SCHEDULES | AT_WEBHOOKS
     known |= WITHOUT_TASKS
 
@@ -133,12 +133,12 @@ def test_no_operation_is_forgotten():
 
 
 @at_each_task_operation
-def test_its_owner_may(owner, task, operation):
+def test_owner_may_use_every_operation(owner, task, operation):
     assert call(owner, operation, task.pk).status_code == AT_A_TASK[operation.id][1]
 
 
 @at_each_task_operation
-def test_admin_may_and_it_stays_its_owners(api, task, operation):
+def test_admin_may_use_every_operation_and_the_owner_stays(api, task, operation):
     response = call(api, operation, task.pk)
 
     assert response.status_code == AT_A_TASK[operation.id][1]
@@ -147,7 +147,7 @@ def test_admin_may_and_it_stays_its_owners(api, task, operation):
 
 
 @at_each_task_operation
-def test_for_others_it_is_not_there(other, seer, task, operation):
+def test_other_account_gets_not_found(other, seer, task, operation):
     for client in (other, seer):
         response, nothing = call(client, operation, task.pk), call(client, operation, 999999)
 
@@ -157,13 +157,13 @@ def test_for_others_it_is_not_there(other, seer, task, operation):
 
 
 @at_each_task_operation
-def test_without_a_key_nobody_may(task, operation):
+def test_request_without_a_key_is_refused(task, operation):
     assert refusal(call(ContractClient(), operation, task.pk)) == (401, "not_authenticated")
     assert is_unchanged(task)
 
 
 @at_each_task_operation
-def test_one_of_nobody_is_there_for_admin_and_those_who_see_such(
+def test_unowned_task_is_visible_to_admin_and_sees_unowned(
     api, owner, seer, operation
 ):  # fmt: skip
     for client, may in ((owner, False), (api, True), (seer, True)):
@@ -177,7 +177,7 @@ def test_one_of_nobody_is_there_for_admin_and_those_who_see_such(
 
 
 @at_each_task_operation
-def test_one_whose_other_half_has_no_owner_is_nobodys_too(owner, seer, operation):
+def test_task_with_managed_settings_without_owner_is_unowned(owner, seer, operation):
     task = stored()
     ManagedTask.objects.create(periodic_task=task)
 
@@ -185,7 +185,7 @@ def test_one_whose_other_half_has_no_owner_is_nobodys_too(owner, seer, operation
     assert call(seer, operation, task.pk).status_code == AT_A_TASK[operation.id][1]
 
 
-def test_a_new_one_is_its_makers(owner, api):
+def test_new_task_belongs_to_its_creator(owner, api):
     own = owner.post(TASKS, heartbeat(name="own"))
     admins = api.post(TASKS, heartbeat(name="admin's"))
 
@@ -195,7 +195,7 @@ def test_a_new_one_is_its_makers(owner, api):
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch"])
-def test_nobody_gives_or_takes_one_by_writing_owner(owner, other, task, method):
+def test_owner_field_in_a_body_is_ignored(owner, other, task, method):
     body = heartbeat(name="Another", owner="other")
     response = getattr(owner, method)(TASKS if method == "post" else address(task), body)
 
@@ -239,7 +239,7 @@ LISTS = {
         {"page_size": "1"},
     ],
 )
-def test_a_list_has_what_the_caller_may_see(request, principal, query):
+def test_list_has_only_visible_tasks(request, principal, query):
     client = request.getfixturevalue(principal)
     interval = IntervalSchedule.objects.get().pk
     page = client.get(TASKS, {key: text.format(interval=interval) for key, text in query.items()})
@@ -254,7 +254,7 @@ def test_a_list_has_what_the_caller_may_see(request, principal, query):
 
 @pytest.mark.usefixtures("everybodys")
 @pytest.mark.parametrize("principal", LISTS)
-def test_a_name_finds_what_the_caller_may_see(request, principal):
+def test_name_lookup_finds_only_visible_tasks(request, principal):
     client = request.getfixturevalue(principal)
 
     for name in LISTS["api"]:
@@ -262,12 +262,12 @@ def test_a_name_finds_what_the_caller_may_see(request, principal):
         assert found == ([name] if name in LISTS[principal] else [])
 
 
-def test_nobody_lists_without_a_key(task):
+def test_list_without_a_key_is_refused(task):
     assert refusal(ContractClient().get(TASKS)) == (401, "not_authenticated")
 
 
 @pytest.mark.parametrize("ordering", ["id", "-id", "name", "date_changed"])
-def test_a_cursor_of_one_account_shows_nothing_of_it_to_another(owner, other, ordering):
+def test_cursor_of_another_account_shows_no_foreign_task(owner, other, ordering):
     for number in range(6):
         (owner, other)[number % 2].post(TASKS, heartbeat(name=f"{number % 2} {number}"))
     first = owner.get(TASKS, {"ordering": ordering, "page_size": 1}).json()
@@ -283,7 +283,7 @@ def test_a_cursor_of_one_account_shows_nothing_of_it_to_another(owner, other, or
 @pytest.mark.parametrize(
     ("principal", "refused"), [("owner", None), ("api", None), ("other", 409), ("seer", 409)]
 )
-def test_by_name_an_account_replaces_its_own(request, task, principal, refused):
+def test_put_by_name_replaces_the_callers_task(request, task, principal, refused):
     client = request.getfixturevalue(principal)
 
     response = client.put(f"{TASKS}by-name/Heartbeat/", without(heartbeat(**MINE), "name"))
@@ -296,7 +296,7 @@ def test_by_name_an_account_replaces_its_own(request, task, principal, refused):
         assert (response.status_code, response.json()["owner"]) == (200, "owner")
 
 
-def test_by_name_nobody_replaces_without_a_key(task):
+def test_put_by_name_without_a_key_is_refused(task):
     response = ContractClient().put(f"{TASKS}by-name/Heartbeat/", heartbeat(**MINE))
 
     assert refusal(response) == (401, "not_authenticated")
@@ -304,7 +304,7 @@ def test_by_name_nobody_replaces_without_a_key(task):
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch"])
-def test_a_name_taken_by_another_tells_nothing_of_its_task(owner, other, method):
+def test_name_taken_by_another_account_discloses_nothing(owner, other, method):
     task = stored(pk=424242, name="Taken", description="Secret")
     ManagedTask.objects.create(periodic_task=task, owner=account_of("owner"))
     own = other.post(TASKS, heartbeat(name="Own")).json()
@@ -326,7 +326,7 @@ def test_a_name_taken_by_another_tells_nothing_of_its_task(owner, other, method)
 @pytest.mark.parametrize(
     ("principal", "status"), [("owner", 200), ("api", 200), ("other", 404), ("seer", 404)]
 )
-def test_in_a_batch_others_tasks_are_not_there(request, task, op, principal, status):
+def test_batch_does_not_find_foreign_tasks(request, task, op, principal, status):
     client = request.getfixturevalue(principal)
     operation = {"op": op, "id": task.pk} | ({"body": MINE} if op == "update" else {})
 
@@ -339,7 +339,7 @@ def test_in_a_batch_others_tasks_are_not_there(request, task, op, principal, sta
     assert status == 200 or b"Heartbeat" not in alone.content
 
 
-def test_in_a_batch_a_new_task_is_its_makers(owner, other):
+def test_batch_creates_tasks_of_the_caller(owner, other):
     operation = {"op": "create", "body": heartbeat(owner="other")}
 
     response = owner.post(f"{TASKS}batch/", {"operations": [operation]})
@@ -348,7 +348,7 @@ def test_in_a_batch_a_new_task_is_its_makers(owner, other):
     assert names(other.get(TASKS)) == []
 
 
-def test_nobody_sends_a_batch_without_a_key(task):
+def test_batch_without_a_key_is_refused(task):
     operation = {"op": "delete", "id": task.pk}
 
     response = ContractClient().post(f"{TASKS}batch/", {"operations": [operation]})
@@ -377,7 +377,7 @@ def shared(owner, other) -> dict[str, Any]:
         ("api", ["nobodys", "others", "owners"]),
     ],
 )
-def test_a_schedule_tells_which_of_the_callers_tasks_follow_it(request, shared, principal, users):
+def test_schedule_lists_only_the_callers_tasks(request, shared, principal, users):
     client = request.getfixturevalue(principal)
 
     one = client.get(f"{INTERVALS}{shared.pk}/").json()
@@ -392,7 +392,7 @@ def test_a_schedule_tells_which_of_the_callers_tasks_follow_it(request, shared, 
         assert hidden.encode() not in refused.content
 
 
-def test_a_schedule_that_others_alone_use_is_not_deleted_and_names_nobody(other, task):
+def test_schedule_of_foreign_tasks_is_not_deleted_and_names_none(other, task):
     response = other.delete(f"{INTERVALS}{task.interval_id}/")
 
     assert refusal(response) == (409, "schedule_in_use")
@@ -404,7 +404,7 @@ def test_a_schedule_that_others_alone_use_is_not_deleted_and_names_nobody(other,
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("method", ["put", "patch"])
-def test_a_schedule_is_not_changed_under_somebody_elses_task(owner, other, kind, method):
+def test_schedule_of_a_foreign_task_is_not_changed(owner, other, kind, method):
     path, body, changed = KINDS[kind]
     pk = other.post(path, body).json()["id"]
     owner.post(TASKS, without(heartbeat(**{kind: pk}), "schedule"))
@@ -418,7 +418,7 @@ def test_a_schedule_is_not_changed_under_somebody_elses_task(owner, other, kind,
 
 
 @pytest.mark.parametrize("principal", ["owner", "seer", "api"])
-def test_a_schedule_is_changed_where_all_its_tasks_are_the_callers(request, principal):
+def test_schedule_of_own_tasks_is_changed(request, principal):
     client = request.getfixturevalue(principal)
     if principal == "owner":
         client.post(TASKS, heartbeat())
@@ -431,7 +431,7 @@ def test_a_schedule_is_changed_where_all_its_tasks_are_the_callers(request, prin
 
 
 @pytest.mark.parametrize("principal", ["owner", "other", "seer"])
-def test_a_shared_schedule_is_changed_by_admin_alone(request, api, shared, principal):
+def test_shared_schedule_is_changed_by_admin_only(request, api, shared, principal):
     client = request.getfixturevalue(principal)
 
     response = client.patch(f"{INTERVALS}{shared.pk}/", {"every": 45})
@@ -440,7 +440,7 @@ def test_a_shared_schedule_is_changed_by_admin_alone(request, api, shared, princ
     assert api.patch(f"{INTERVALS}{shared.pk}/", {"every": 45}).status_code == 200
 
 
-def test_a_schedule_under_a_task_of_nobody_is_not_changed_by_those_who_cannot_see_it(owner):
+def test_schedule_of_an_unowned_task_is_not_changed_without_sees_unowned(owner):
     task = stored()
 
     response = owner.patch(f"{INTERVALS}{task.interval_id}/", {"every": 45})
@@ -448,7 +448,7 @@ def test_a_schedule_under_a_task_of_nobody_is_not_changed_by_those_who_cannot_se
     assert refusal(response) == (409, "schedule_of_others")
 
 
-def test_a_task_leaves_a_shared_schedule_without_moving_it(owner, other, task):
+def test_task_leaves_a_shared_schedule_unchanged(owner, other, task):
     own = other.post(TASKS, heartbeat(name="Own")).json()
     every_45 = {**EVERY_30_SECONDS, "every": 45}
     assert own["interval"] == task.interval_id
@@ -492,9 +492,7 @@ def send(client: ContractClient, method: str, body: dict[str, Any]) -> Any:
         ({"exchange": "amq.topic"}, ["/exchange"]),
     ],
 )
-def test_an_account_may_name_the_tasks_and_queues_that_it_is_given(
-    limited, settings, method, body, pointers
-):
+def test_account_may_use_its_tasks_and_queues(limited, settings, method, body, pointers):
     settings.ALLOW_CUSTOM_ROUTING = True
 
     response = send(limited, method, body)
@@ -507,7 +505,7 @@ def test_an_account_may_name_the_tasks_and_queues_that_it_is_given(
     assert {code for _, code in mistakes(response)} <= {"not_allowed", "unregistered_task"}
 
 
-def test_what_it_may_name_is_told(limited):
+def test_refusal_lists_the_allowed_tasks_and_queues(limited):
     errors = send(limited, "post", {"queue": "slow", "task": "project.tasks.fail"}).json()[
         "errors"
     ]
@@ -531,13 +529,13 @@ def test_what_it_may_name_is_told(limited):
         (["heartbeat"], False),
     ],
 )
-def test_a_pattern(db, patterns, may):
+def test_task_pattern_matches(db, patterns, may):
     response = service("limited", task_patterns=patterns).post(TASKS, heartbeat())
 
     assert response.status_code == (201 if may else 400)
 
 
-def test_an_admin_is_limited_too_if_somebody_limits_it(db):
+def test_task_patterns_limit_an_admin(db):
     client = service("limited", task_patterns=["billing.*"])
     account = account_of("limited")
     account.scopes = ["admin"]
@@ -565,19 +563,19 @@ def out_of_bounds(owner: ContractClient) -> str:
         {"schedule": {**EVERY_30_SECONDS, "every": 45}, "enabled": True},
     ],
 )
-def test_what_it_may_not_name_any_more_it_cannot_have_run(owner, out_of_bounds, body):
+def test_task_outside_the_patterns_cannot_be_run(owner, out_of_bounds, body):
     assert mistakes(owner.patch(out_of_bounds, body)) == [("/task", "not_allowed")]
 
 
 @pytest.mark.parametrize("body", [{"description": "Old"}, {"enabled": False}, {"name": "Old"}, {}])
-def test_what_it_may_not_name_any_more_it_may_stop_and_describe(owner, out_of_bounds, body):
+def test_task_outside_the_patterns_may_be_stopped_and_described(owner, out_of_bounds, body):
     PeriodicTask.objects.update(enabled=True)
 
     assert owner.patch(out_of_bounds, body).status_code == 200
     assert owner.delete(out_of_bounds).status_code == 204
 
 
-def test_seeing_tasks_of_nobody_does_not_widen_what_may_run(db):
+def test_sees_unowned_does_not_widen_the_task_patterns(db):
     client = service("seer", sees_unowned=True, task_patterns=["billing.*"])
     task = stored()
 
@@ -587,12 +585,12 @@ def test_seeing_tasks_of_nobody_does_not_widen_what_may_run(db):
     ]
 
 
-def test_those_who_see_tasks_of_nobody_do_not_become_their_owners(seer):
+def test_change_of_an_unowned_task_keeps_it_unowned(seer):
     task = stored()
 
     assert seer.patch(address(task), MINE).json()["owner"] is None
 
 
-def test_an_account_with_all_scopes_but_admin_is_no_admin(db):
+def test_all_scopes_but_admin_do_not_make_an_admin(db):
     assert "admin" not in EVERYTHING_BUT_ADMIN
     assert service("nearly").get("/api/v1/service-accounts/").status_code == 403

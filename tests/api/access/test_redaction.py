@@ -64,16 +64,16 @@ def kwargs_of(task: dict[str, Any]) -> dict[str, Any]:
         "private_key_pem",
     ],
 )
-def test_a_secret_is_known_by_its_name(name: str):
+def test_secret_is_recognized_by_its_name(name: str):
     assert is_secret(name)
 
 
 @pytest.mark.parametrize("name", ["name", "pass", "key", "api", "", "passport", "user\nname"])
-def test_other_names_are_no_secrets(name: str):
+def test_other_names_are_not_secret(name: str):
     assert not is_secret(name)
 
 
-def test_the_setting_names_the_patterns(settings: Any):
+def test_redacted_kwargs_sets_the_patterns(settings: Any):
     settings.REDACTED_KWARGS = ["PIN", "card_*"]
     assert [is_secret(name) for name in ("pin", "pins", "Card_no", "password")] == [
         True,
@@ -86,7 +86,7 @@ def test_the_setting_names_the_patterns(settings: Any):
     assert not is_secret("password")
 
 
-def test_secrets_are_hidden_at_any_depth():
+def test_secrets_are_redacted_at_any_depth():
     assert redacted({"a": [{"token": 1, "b": {"password": {"c": 2}}}], "secret": None}) == {
         "a": [{"token": "***", "b": {"password": "***"}}],
         "secret": "***",
@@ -102,14 +102,14 @@ def test_secrets_are_hidden_at_any_depth():
         {"token": {"deep": 1}, "list": [1, True]},
     ],
 )
-def test_what_was_read_is_taken_back(value: Any):
+def test_redacted_value_is_restored(value: Any):
     assert restored(redacted(value), value) == value
 
 
 # --- Answers and the audit ------------------------------------------------------------------
 
 
-def test_answers_and_the_audit_have_stars(api: ContractClient, canary: str):
+def test_responses_and_audit_log_are_redacted(api: ContractClient, canary: str):
     body = delivery(user="ann", password=canary, more=[{"token": canary}])
     body["args"] = []
     body["headers"] = {"x-token": canary}
@@ -134,7 +134,7 @@ def test_answers_and_the_audit_have_stars(api: ContractClient, canary: str):
     assert kwargs_of(made.json())["password"] == canary
 
 
-def test_the_audit_tells_that_a_secret_changed(api: ContractClient, canary: str):
+def test_audit_log_records_a_changed_secret(api: ContractClient, canary: str):
     made = api.post(TASKS, delivery(password=make_canary())).json()
 
     api.patch(f"{TASKS}{made['id']}/", {"kwargs": {"password": canary}})
@@ -144,7 +144,7 @@ def test_the_audit_tells_that_a_secret_changed(api: ContractClient, canary: str)
     assert kwargs_of(made) == {"password": canary}
 
 
-def test_the_audit_hides_what_goes(api: ContractClient, canary: str):
+def test_audit_log_redacts_a_deleted_task(api: ContractClient, canary: str):
     made = api.post(TASKS, delivery(password=canary)).json()
 
     api.delete(f"{TASKS}{made['id']}/")
@@ -152,7 +152,7 @@ def test_the_audit_hides_what_goes(api: ContractClient, canary: str):
     assert AuditEntry.objects.latest("pk").before["kwargs"] == {"password": "***"}
 
 
-def test_secrets_that_others_stored_are_hidden(api: ContractClient, canary: str):
+def test_secrets_of_other_writers_are_redacted(api: ContractClient, canary: str):
     task = stored(kwargs=json.dumps({"api_key": canary}))
 
     assert api.get(address(task)).json()["kwargs"] == {"api_key": "***"}
@@ -162,7 +162,7 @@ def test_secrets_that_others_stored_are_hidden(api: ContractClient, canary: str)
 
 
 @pytest.mark.parametrize("method", ["put", "patch"])
-def test_what_was_read_can_be_sent_back(api: ContractClient, method: str, canary: str):
+def test_redacted_response_can_be_sent_back(api: ContractClient, method: str, canary: str):
     secrets = {"user": "ann", "password": canary, "more": [{"token": canary}]}
     made = api.post(TASKS, delivery(**secrets)).json()
     text = PeriodicTask.objects.get().kwargs
@@ -183,7 +183,7 @@ def test_stars_keep_a_secret_beside_a_change(api: ContractClient, canary: str):
     assert kwargs_of(made) == {"user": "bob", "login": {"host": "b", "password": canary}}
 
 
-def test_a_secret_can_be_replaced_and_left_out(api: ContractClient, canary: str):
+def test_secret_can_be_replaced_and_removed(api: ContractClient, canary: str):
     made = api.post(TASKS, delivery(password=make_canary(), token=make_canary())).json()
 
     api.patch(f"{TASKS}{made['id']}/", {"kwargs": {"password": canary}})
@@ -234,7 +234,7 @@ def test_stars_in_a_list_that_moved_are_refused(api: ContractClient):
     assert kwargs_of(made) == {"logins": logins}
 
 
-def test_stars_that_others_stored_stand_in_the_way_of_nothing(api: ContractClient):
+def test_stars_stored_by_another_writer_do_not_block_changes(api: ContractClient):
     task = stored(kwargs=json.dumps({"password": "***"}))
     read = api.get(address(task)).json()
 
@@ -256,7 +256,7 @@ def test_arguments_are_checked_with_the_secret_itself(api: ContractClient):
     assert kwargs_of(made.json()) == {"token": 7, "options": {"a": 1}}
 
 
-def test_a_refusal_does_not_repeat_a_secret(api: ContractClient, canary: str):
+def test_refusal_does_not_echo_a_secret(api: ContractClient, canary: str):
     response = api.post(TASKS, heartbeat(task="a_project.exact", kwargs={"token": canary}))
 
     assert mistakes(response) == [("/kwargs/token", "invalid_argument")]
@@ -268,7 +268,7 @@ def test_a_refusal_does_not_repeat_a_secret(api: ContractClient, canary: str):
 
 
 @pytest.mark.django_db(transaction=True)  # beat closes the connection
-def test_a_message_of_stock_beat_shows_stars_and_carries_the_secret(canary: str):
+def test_message_of_stock_beat_shows_stars_and_carries_the_secret(canary: str):
     task = stored(
         task="project.tasks.sign_in",
         args=json.dumps([{"token": canary}]),
@@ -293,7 +293,7 @@ def test_a_message_of_stock_beat_shows_stars_and_carries_the_secret(canary: str)
 
 
 @pytest.mark.parametrize("safe", [False, True])
-def test_a_worker_tells_stars_of_what_it_has_taken(canary: str, safe: bool):
+def test_worker_reports_redacted_arguments(canary: str, safe: bool):
     task = current_app.tasks["project.tasks.sign_in"]
     with Connection("memory://") as connection:
         bound = Queue(current_app.conf.task_default_queue)(connection.default_channel)
@@ -312,7 +312,7 @@ def test_a_worker_tells_stars_of_what_it_has_taken(canary: str, safe: bool):
 
 
 @pytest.mark.django_db
-def test_a_message_without_secrets_is_told_as_celery_does():
+def test_message_without_secrets_is_shown_as_by_celery():
     with Connection("memory://") as connection:
         bound = Queue(current_app.conf.task_default_queue)(connection.default_channel)
         bound.declare()

@@ -58,7 +58,7 @@ def ask(client: ContractClient, operation: Operation) -> Any:
 
 
 @of_each_operation
-def test_it_tells_the_scope_that_it_asks_for(operation: Operation):
+def test_operation_documents_its_scope(operation: Operation):
     scope = expected_scope(operation)
 
     text = f"Scope: `{scope}`." if scope else ""
@@ -68,7 +68,7 @@ def test_it_tells_the_scope_that_it_asks_for(operation: Operation):
 
 @pytest.mark.django_db
 @of_each_operation
-def test_exactly_its_scope_and_admin_open_it(operation: Operation):
+def test_operation_accepts_only_its_scope_and_admin(operation: Operation):
     needed = expected_scope(operation)
 
     for scope in Scope.values:
@@ -86,14 +86,14 @@ def test_exactly_its_scope_and_admin_open_it(operation: Operation):
 
 @pytest.mark.django_db
 @of_each_operation
-def test_without_a_scope_only_what_all_may_do_is_open(operation: Operation):
+def test_account_without_scopes_may_use_open_operations_only(operation: Operation):
     response = ask(caller("newcomer", scopes=[]), operation)
 
     assert (response.status_code == 403) is bool(expected_scope(operation))
 
 
 @pytest.mark.django_db
-def test_all_other_scopes_together_do_not_make_one():
+def test_all_other_scopes_do_not_replace_one():
     others = [scope for scope in Scope.values if scope not in {"admin", "periodic-tasks:delete"}]
     client = caller("nearly", scopes=others)
 
@@ -115,7 +115,7 @@ ROUTES = dict(routes())
 
 
 @pytest.mark.parametrize("address", ROUTES)
-def test_every_view_says_the_scope_of_each_of_its_actions(address: str):
+def test_every_view_declares_the_scope_of_each_action(address: str):
     view = ROUTES[address]
     if view.cls is UnknownPath:
         return
@@ -126,7 +126,7 @@ def test_every_view_says_the_scope_of_each_of_its_actions(address: str):
     assert {view.cls.scopes[action] for action in view.actions.values()} <= {*Scope.values, ""}
 
 
-def test_the_page_explains_every_scope():
+def test_access_page_documents_every_scope():
     _, _, section = PAGE.partition("## Scopes")
     rows = re.findall(r"^\| `([a-z:-]+)` \| .*\S.* \|$", section, re.MULTILINE)
 

@@ -16,7 +16,7 @@ def at(pk: int) -> str:
     return f"{ACCOUNTS}{pk}/"
 
 
-def test_an_account_is_made_from_little(api):
+def test_account_is_created_with_defaults(api):
     response = api.post(ACCOUNTS, BILLING)
 
     account = account_of("billing")
@@ -39,7 +39,7 @@ def test_an_account_is_made_from_little(api):
 
 
 @pytest.mark.both_databases
-def test_all_of_it_is_stored_without_doubles_and_sorted(api, settings):
+def test_account_lists_are_stored_sorted_without_duplicates(api, settings):
     settings.QUEUES = ["celery", "fast"]
 
     told = api.post(
@@ -106,7 +106,7 @@ def test_all_of_it_is_stored_without_doubles_and_sorted(api, settings):
         ({"colour": "red"}, ("/colour", "unknown_field")),
     ],
 )
-def test_what_an_account_may_be(api, fields, mistake):
+def test_invalid_account_values_are_refused(api, fields, mistake):
     response = api.post(ACCOUNTS, {**BILLING, **fields})
 
     if mistake is None:
@@ -117,13 +117,13 @@ def test_what_an_account_may_be(api, fields, mistake):
     assert ServiceAccount.objects.count() == 1
 
 
-def test_a_name_and_scopes_are_required(api):
+def test_account_requires_name_and_scopes(api):
     assert mistakes(api.post(ACCOUNTS, {})) == [("/name", "required"), ("/scopes", "required")]
 
 
 @pytest.mark.both_databases
 @pytest.mark.parametrize("method", ["put", "patch"])
-def test_a_name_is_taken_once(api, method):
+def test_taken_account_name_is_refused(api, method):
     api.post(ACCOUNTS, BILLING)
     other = api.post(ACCOUNTS, {**BILLING, "name": "other"}).json()
 
@@ -149,13 +149,13 @@ def test_put_replaces_and_patch_changes(api):
     assert replaced["sees_unowned"] is False
 
 
-def test_what_was_read_can_be_sent_back(api):
+def test_account_response_can_be_sent_back(api):
     told = api.post(ACCOUNTS, BILLING).json()
 
     assert api.put(at(told["id"]), told).json() == told
 
 
-def test_a_queue_that_is_configured_no_more_may_stay(api):
+def test_unconfigured_queue_of_the_account_may_stay(api):
     account = ServiceAccount.objects.create(name="old", queues=["gone"])
 
     kept = api.patch(at(account.pk), {"queues": ["gone", "celery"]})
@@ -165,7 +165,7 @@ def test_a_queue_that_is_configured_no_more_may_stay(api):
     assert mistakes(new) == [("/queues/1", "unknown_queue")]
 
 
-def test_changed_scopes_count_from_the_next_request_on(api):
+def test_changed_scopes_apply_from_the_next_request(api):
     client = caller("reports", scopes=["tasks:read"])
     pk = account_of("reports").pk
     assert client.get(TASKS).status_code == 403
@@ -176,7 +176,7 @@ def test_changed_scopes_count_from_the_next_request_on(api):
     assert client.get("/api/v1/tasks/").status_code == 403
 
 
-def test_the_list_is_ordered_and_paged(api):
+def test_accounts_are_ordered_and_paged(api):
     for name in ("c", "a", "b"):
         api.post(ACCOUNTS, {**BILLING, "name": name})
 
@@ -187,12 +187,12 @@ def test_the_list_is_ordered_and_paged(api):
 
 
 @pytest.mark.parametrize("method", ["get", "put", "patch", "delete"])
-def test_an_account_that_is_not_there(api, method):
+def test_unknown_account_is_not_found(api, method):
     assert refusal(getattr(api, method)(at(999999))) == (404, "not_found")
 
 
 @pytest.mark.both_databases
-def test_deleting_an_account_takes_its_keys(api):
+def test_deleting_an_account_deletes_its_keys(api):
     client = caller("reports", scopes=["tasks:read"])
 
     response = api.delete(at(account_of("reports").pk))
@@ -203,7 +203,7 @@ def test_deleting_an_account_takes_its_keys(api):
 
 
 @pytest.mark.both_databases
-def test_an_account_whose_tasks_are_there_is_not_deleted(api):
+def test_account_with_periodic_tasks_is_not_deleted(api):
     client = caller("reports", scopes=EVERYTHING_BUT_ADMIN)
     task = client.post(TASKS, heartbeat()).json()
     address = at(account_of("reports").pk)
@@ -218,7 +218,7 @@ def test_an_account_whose_tasks_are_there_is_not_deleted(api):
 
 
 @pytest.mark.parametrize("scope", [scope for scope in Scope.values if scope != "admin"])
-def test_nobody_but_admin_makes_accounts(db, scope):
+def test_account_creation_requires_admin(db, scope):
     client = caller("clever", scopes=[scope])
 
     assert client.post(ACCOUNTS, {"name": "x", "scopes": ["admin"]}).status_code == 403
@@ -247,7 +247,7 @@ WAYS = ["put", "patch", "delete", "revoke"]
 
 @pytest.mark.both_databases
 @pytest.mark.parametrize("way", WAYS)
-def test_the_last_admin_stays(api, way):
+def test_last_admin_cannot_be_removed(api, way):
     ServiceAccount.objects.create(name="without-a-key", scopes=["admin"])
     caller("without-the-scope", scopes=EVERYTHING_BUT_ADMIN)
 
@@ -258,7 +258,7 @@ def test_the_last_admin_stays(api, way):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_last_but_one_may_go(api, way):
+def test_second_to_last_admin_can_be_removed(api, way):
     other = caller("second", scopes=["admin"])
 
     response = lock_out(api, way)

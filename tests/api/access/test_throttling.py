@@ -87,7 +87,7 @@ def test_exactly_the_limit_is_granted(api, settings, limit):
     assert answers == [200] * limit + [429] * 3
 
 
-def test_one_too_many_is_told_when_to_go_on(api, settings, clock):
+def test_request_beyond_the_limit_is_refused_with_retry_after(api, settings, clock):
     settings.RATE_LIMIT = 1
     clock.shift(timedelta(seconds=12.5))
     api.get(INDEX)
@@ -101,7 +101,7 @@ def test_one_too_many_is_told_when_to_go_on(api, settings, clock):
     assert response.headers["RateLimit"] == '"account";r=0;t=48'
 
 
-def test_the_last_moment_of_the_minute_is_a_second_away(api, settings, clock):
+def test_retry_after_is_at_least_one_second(api, settings, clock):
     settings.RATE_LIMIT = 1
     clock.shift(MINUTE - timedelta(milliseconds=1))
     api.get(INDEX)
@@ -109,7 +109,7 @@ def test_the_last_moment_of_the_minute_is_a_second_away(api, settings, clock):
     assert api.get(INDEX).headers["Retry-After"] == "1"
 
 
-def test_the_next_minute_begins_anew(api, settings, clock):
+def test_next_minute_grants_the_limit_again(api, settings, clock):
     settings.RATE_LIMIT = 3
     clock.shift(timedelta(seconds=20))
     assert granted(lambda: api.get(INDEX), 5) == 3
@@ -124,7 +124,7 @@ def test_the_next_minute_begins_anew(api, settings, clock):
     assert granted(lambda: api.get(INDEX), 5) == 3
 
 
-def test_what_was_not_used_is_lost_with_the_minute(api, settings, clock):
+def test_unused_tokens_expire_with_the_minute(api, settings, clock):
     settings.RATE_LIMIT = 100
     api.get(INDEX)  # of a lease of two
 
@@ -133,7 +133,7 @@ def test_what_was_not_used_is_lost_with_the_minute(api, settings, clock):
     assert granted(lambda: api.get(INDEX), 105) == 100
 
 
-def test_the_headers_count_down(api, settings, clock):
+def test_rate_limit_headers_count_down(api, settings, clock):
     settings.RATE_LIMIT = 6000
 
     first, second = api.get(INDEX), api.get(INTERVALS)
@@ -161,7 +161,7 @@ def test_the_headers_count_down(api, settings, clock):
         (f"delete {INTERVALS}999/", 404),
     ],
 )
-def test_every_answer_to_a_caller_who_is_known_tells(api, settings, request_line, status):
+def test_every_authenticated_response_has_rate_limit_headers(api, settings, request_line, status):
     settings.RATE_LIMIT = 100
     method, path = request_line.split()
     body = {"schedule": {"type": "interval", **INTERVAL}} if method == "post" else None
@@ -176,7 +176,7 @@ def test_every_answer_to_a_caller_who_is_known_tells(api, settings, request_line
     assert response.headers["RateLimit"] == '"account";r=99;t=60'
 
 
-def test_what_breaks_tells_too(api, settings, monkeypatch):
+def test_server_error_has_rate_limit_headers(api, settings, monkeypatch):
     settings.RATE_LIMIT = 100
     monkeypatch.setattr("scheduler_api.http.index.reverse", lambda *_, **__: 1 / 0)
     api.raise_request_exception = False
@@ -187,7 +187,7 @@ def test_what_breaks_tells_too(api, settings, monkeypatch):
     assert response.headers["RateLimit"] == '"account";r=99;t=60'
 
 
-def test_an_answer_that_is_given_again_tells_how_it_is_now(api, settings, clock):
+def test_replayed_response_has_current_rate_limit_headers(api, settings, clock):
     settings.RATE_LIMIT = 100
     headers = {"Idempotency-Key": "a"}
 
@@ -207,7 +207,7 @@ def test_an_answer_that_is_given_again_tells_how_it_is_now(api, settings, clock)
     assert not [name for name in kept if name.startswith("RateLimit")]
 
 
-def test_what_a_scope_refuses_counts(db, settings):
+def test_request_refused_by_scope_counts(db, settings):
     settings.RATE_LIMIT = 3
     client = caller("nobody", scopes=[])
 
@@ -217,7 +217,7 @@ def test_what_a_scope_refuses_counts(db, settings):
     assert answers[0].headers["RateLimit"] == '"account";r=2;t=60'
 
 
-def test_a_refused_request_has_no_effect(api, settings):
+def test_throttled_request_has_no_effect(api, settings):
     settings.RATE_LIMIT = 1
 
     for _ in range(3):
@@ -228,7 +228,7 @@ def test_a_refused_request_has_no_effect(api, settings):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_was_taken_stays_taken_when_the_action_is_undone(api, settings, monkeypatch):
+def test_token_stays_used_if_the_action_is_rolled_back(api, settings, monkeypatch):
     settings.RATE_LIMIT = 2
     api.raise_request_exception = False
     monkeypatch.setattr("scheduler_api.schedules.actions.record_entry", lambda *_, **__: 1 / 0)
@@ -236,7 +236,7 @@ def test_what_was_taken_stays_taken_when_the_action_is_undone(api, settings, mon
     assert statuses(lambda: api.post(INTERVALS, INTERVAL), 3) == [500, 500, 429]
 
 
-def test_one_account_does_not_use_up_what_another_has(api, settings):
+def test_accounts_have_independent_limits(api, settings):
     settings.RATE_LIMIT = 5
     other = caller("other", scopes=["admin"])
 
@@ -244,7 +244,7 @@ def test_one_account_does_not_use_up_what_another_has(api, settings):
     assert granted(lambda: other.get(INDEX), 9) == 5
 
 
-def test_the_keys_of_an_account_share_its_limit(api, settings):
+def test_keys_of_an_account_share_its_limit(api, settings):
     settings.RATE_LIMIT = 5
     _, text = ApiKey.issue(account_of("tests"), last_used_at=NOON)
 
@@ -256,14 +256,14 @@ def test_the_keys_of_an_account_share_its_limit(api, settings):
     ("setting", "own", "expected"),
     [(5, None, 5), (5, 2, 2), (5, 8, 8), (0, 2, 2), (0, None, 9)],
 )
-def test_an_account_may_have_a_limit_of_its_own(api, settings, setting, own, expected):
+def test_account_may_have_its_own_limit(api, settings, setting, own, expected):
     settings.RATE_LIMIT = setting
     ServiceAccount.objects.update(requests_per_minute=own)
 
     assert granted(lambda: api.get(INDEX), 9) == expected
 
 
-def test_a_limit_that_is_changed_counts_from_the_next_request_on(api, settings):
+def test_changed_limit_applies_from_the_next_request(api, settings):
     settings.RATE_LIMIT = 3
     assert granted(lambda: api.get(INDEX), 5) == 3
 
@@ -274,7 +274,7 @@ def test_a_limit_that_is_changed_counts_from_the_next_request_on(api, settings):
     assert granted(lambda: api.get(INDEX), 9) == 0
 
 
-def test_without_a_limit_nothing_is_told_and_nothing_counted(api, django_assert_num_queries):
+def test_unlimited_requests_have_no_headers_and_are_not_counted(api, django_assert_num_queries):
     with django_assert_num_queries(KEY_QUERIES):
         response = api.get(INDEX)
 
@@ -282,16 +282,14 @@ def test_without_a_limit_nothing_is_told_and_nothing_counted(api, django_assert_
     assert not RateLimitWindow.objects.exists()
 
 
-def test_few_requests_ask_the_database(api, settings, django_assert_num_queries):
+def test_few_requests_query_the_database(api, settings, django_assert_num_queries):
     settings.RATE_LIMIT = 500
 
     with django_assert_num_queries(100 * KEY_QUERIES + 10 * LEASE + CLEARING):
         assert granted(lambda: api.get(INDEX), 100) == 100
 
 
-def test_a_minute_that_has_nothing_left_is_not_asked_again(
-    api, settings, django_assert_num_queries
-):
+def test_exhausted_minute_is_not_queried_again(api, settings, django_assert_num_queries):
     settings.RATE_LIMIT = 3
     granted(lambda: api.get(INDEX), 4)
 
@@ -325,7 +323,7 @@ def test_all_processes_together_grant_exactly_the_limit(limit, processes):
 
 
 @pytest.mark.django_db
-def test_a_hundred_idle_processes_do_not_hold_what_one_needs():
+def test_idle_processes_do_not_hold_needed_tokens():
     limiters = [Limiter("account") for _ in range(100)]
     for limiter in limiters:
         assert limiter.take("1", limit=6000).is_granted
@@ -334,7 +332,7 @@ def test_a_hundred_idle_processes_do_not_hold_what_one_needs():
 
 
 @pytest.mark.django_db
-def test_leases_get_smaller_towards_the_end():
+def test_leases_shrink_towards_the_limit():
     leased = []
     while not leased or leased[-1]:
         leased.append(RateLimitWindow.objects.lease("account 1", limit=1000).tokens)
@@ -347,7 +345,7 @@ def test_leases_get_smaller_towards_the_end():
 
 
 @pytest.mark.django_db
-def test_a_process_that_comes_late_takes_from_the_minute_that_has_begun(clock):
+def test_late_statement_takes_from_the_current_minute(clock):
     early, late = Limiter("account"), Limiter("account")
     clock.shift(MINUTE)
     drain([early], limit=10)
@@ -360,7 +358,7 @@ def test_a_process_that_comes_late_takes_from_the_minute_that_has_begun(clock):
 
 
 @pytest.mark.django_db
-def test_a_process_tells_that_others_have_taken():
+def test_remaining_header_includes_other_processes():
     one, other = Limiter("account"), Limiter("account")
     one.take("1", limit=100)
 
@@ -402,7 +400,7 @@ def test_threads_of_a_process_share_a_lease():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_processes_that_ask_at_the_same_time_grant_exactly_the_limit():
+def test_concurrent_processes_grant_exactly_the_limit():
     if connection.vendor == "sqlite":
         pytest.skip("tests/journeys/test_rate_limit.py has SQLite")
 
@@ -410,7 +408,7 @@ def test_processes_that_ask_at_the_same_time_grant_exactly_the_limit():
 
 
 @pytest.mark.django_db
-def test_a_process_holds_a_bounded_number_of_leases(monkeypatch):
+def test_number_of_leases_is_bounded(monkeypatch):
     monkeypatch.setattr(throttling, "MAX_LEASES", 3)
     limiter = Limiter("address")
 
@@ -431,7 +429,7 @@ def rows(count: int, *, minute: int) -> None:
     )
 
 
-def test_what_is_over_is_deleted_in_passing_a_hundred_at_a_time(api, settings, clock):
+def test_past_windows_are_deleted_a_hundred_at_a_time(api, settings, clock):
     settings.RATE_LIMIT = 50
     noon = int(NOON.timestamp()) // 60
     rows(150, minute=noon - 11)
@@ -445,7 +443,7 @@ def test_what_is_over_is_deleted_in_passing_a_hundred_at_a_time(api, settings, c
     assert RateLimitWindow.objects.count() == 1
 
 
-def test_what_was_over_a_moment_ago_is_kept(api, settings):
+def test_recent_windows_are_kept(api, settings):
     settings.RATE_LIMIT = 50
     noon = int(NOON.timestamp()) // 60
     rows(5, minute=noon - 10)
@@ -456,7 +454,7 @@ def test_what_was_over_a_moment_ago_is_kept(api, settings):
 
 
 @pytest.mark.django_db
-def test_the_clock_of_the_database_is_a_clock(monkeypatch):
+def test_database_clock_advances(monkeypatch):
     monkeypatch.undo()
     before = escape_hatch.time.time()
 
@@ -474,7 +472,7 @@ def test_the_clock_of_the_database_is_a_clock(monkeypatch):
 
 
 @pytest.mark.parametrize("header", [None, "Bearer sk_00000000_unknown", "Basic dTpw"])
-def test_failures_are_limited_by_address(stranger, settings, header):
+def test_authentication_failures_are_limited_by_address(stranger, settings, header):
     settings.FAILED_AUTHENTICATION_LIMIT = 3
     stranger.credentials(**({"HTTP_AUTHORIZATION": header} if header else {}))
 
@@ -500,7 +498,7 @@ def test_all_failures_of_an_address_count_together(api, stranger, settings, cloc
     assert stranger.get(INDEX).status_code == 401
 
 
-def test_a_valid_key_works_whatever_else_its_address_does(api, stranger, settings):
+def test_valid_key_works_despite_failures_of_its_address(api, stranger, settings):
     settings.RATE_LIMIT = 100
     settings.FAILED_AUTHENTICATION_LIMIT = 1
     assert statuses(lambda: stranger.get(INDEX), 3) == [401, 429, 429]
@@ -509,23 +507,21 @@ def test_a_valid_key_works_whatever_else_its_address_does(api, stranger, setting
     assert api.get(INDEX).headers["RateLimit-Policy"] == '"account";q=100;w=60'
 
 
-def test_a_valid_key_does_not_count_as_a_failure(api, stranger, settings):
+def test_valid_key_does_not_count_as_a_failure(api, stranger, settings):
     settings.FAILED_AUTHENTICATION_LIMIT = 1
 
     assert statuses(lambda: api.get(INDEX), 3) == [200, 200, 200]
     assert stranger.get(INDEX).status_code == 401
 
 
-def test_failures_may_be_unlimited(stranger, settings):
+def test_authentication_failures_may_be_unlimited(stranger, settings):
     settings.RATE_LIMIT = 1
 
     assert statuses(lambda: stranger.get(INDEX), 3) == [401, 401, 401]
     assert not RateLimitWindow.objects.exists()
 
 
-def test_an_address_that_is_refused_costs_no_query_of_its_own(
-    stranger, settings, django_assert_num_queries
-):
+def test_refused_address_sends_no_query(stranger, settings, django_assert_num_queries):
     settings.FAILED_AUTHENTICATION_LIMIT = 1
     statuses(lambda: stranger.get(INDEX), 2)
 
@@ -564,7 +560,7 @@ def is_another_address(settings: Any, first: dict[str, str], second: dict[str, s
         (2, "1.1.1.1", "2.2.2.2"),
     ],
 )
-def test_another_address_cannot_be_pretended(settings, proxies, first, second):
+def test_forwarded_address_cannot_be_forged(settings, proxies, first, second):
     settings.PROXIES = proxies
 
     assert not is_another_address(
@@ -583,7 +579,7 @@ def test_another_address_cannot_be_pretended(settings, proxies, first, second):
         (2, ("10.0.0.1", "1.1.1.1"), ("10.0.0.2", "1.1.1.1")),
     ],
 )
-def test_different_addresses_are_told_apart(settings, proxies, first, second):
+def test_different_addresses_are_counted_separately(settings, proxies, first, second):
     settings.PROXIES = proxies
 
     assert is_another_address(settings, with_addresses(*first), with_addresses(*second))

@@ -29,7 +29,7 @@ def lines(caplog):
         ("get", "/healthz", 200),
     ],
 )
-def test_a_request_is_one_line(api, lines, method, path, status):
+def test_request_is_logged_in_one_line(api, lines, method, path, status):
     response = getattr(api, method)(path, headers={"X-Request-Id": "abc"})
 
     assert response.status_code == status
@@ -41,14 +41,14 @@ def test_a_request_is_one_line(api, lines, method, path, status):
     assert current_request_id.get() == "abc"
 
 
-def test_the_query_string_is_not_logged(api, lines, canary):
+def test_query_string_is_not_logged(api, lines, canary):
     api.get(f"{INTERVALS}?token={canary}")
 
     (line,) = lines()
     assert canary not in str(vars(line))
 
 
-def test_a_path_cannot_forge_a_line(api, lines):
+def test_path_cannot_forge_a_log_line(api, lines):
     api.get("/nothing%0A2026-01-01 INFO forged")
 
     (line,) = lines()
@@ -72,7 +72,9 @@ def test_a_path_cannot_forge_a_line(api, lines):
         (2, "3.3.3.3, 2.2.2.2, 1.1.1.1", "2.2.2.2"),
     ],
 )
-def test_the_caller_is_who_our_proxies_say_it_is(lines, settings, proxies, forwarded, client):
+def test_client_is_the_address_that_trusted_proxies_report(
+    lines, settings, proxies, forwarded, client
+):
     settings.PROXIES = proxies
 
     APIClient().get("/healthz", REMOTE_ADDR="10.0.0.1", headers={"X-Forwarded-For": forwarded})
@@ -81,7 +83,7 @@ def test_the_caller_is_who_our_proxies_say_it_is(lines, settings, proxies, forwa
     assert line.members["client"] == client
 
 
-def test_without_the_header_the_caller_is_who_has_connected(lines, settings):
+def test_client_without_the_header_is_the_peer(lines, settings):
     settings.PROXIES = 1
 
     APIClient().get("/healthz", REMOTE_ADDR="10.0.0.1")
@@ -90,7 +92,7 @@ def test_without_the_header_the_caller_is_who_has_connected(lines, settings):
     assert line.members["client"] == "10.0.0.1"
 
 
-def test_what_breaks_is_logged_with_its_id(api, lines, monkeypatch):
+def test_server_error_is_logged_with_its_request_id(api, lines, monkeypatch):
     def fail():
         raise RuntimeError
 

@@ -49,9 +49,7 @@ def dry(call: Any, **headers: str) -> Response:
 
 @pytest.mark.both_databases
 @pytest.mark.parametrize("operation", WRITES)
-def test_a_dry_run_changes_nothing_and_the_write_itself_does(
-    api: ContractClient, operation: Operation
-):
+def test_dry_run_changes_nothing_and_the_write_does(api: ContractClient, operation: Operation):
     call = prepare(api, operation)
     before = everything_stored()
 
@@ -67,7 +65,7 @@ def test_a_dry_run_changes_nothing_and_the_write_itself_does(
 
 
 @pytest.mark.parametrize("operation", [pytest.param(op, id=op.id) for op in OPERATIONS])
-def test_every_write_takes_it_and_no_other_operation_does(operation: Operation):
+def test_every_write_and_no_other_operation_accepts_dry_run(operation: Operation):
     taken = {parameter["name"] for parameter in operation.described.get("parameters", [])}
 
     is_write = operation.method != "get" and operation.id not in CHANGES_NOTHING
@@ -75,23 +73,23 @@ def test_every_write_takes_it_and_no_other_operation_does(operation: Operation):
 
 
 @pytest.mark.parametrize("value", ["", "yes", "True", "1"])
-def test_what_is_neither_true_nor_false_is_refused(api: ContractClient, value: str):
+def test_dry_run_other_than_true_or_false_is_refused(api: ContractClient, value: str):
     response = api.post(f"{TASKS}?dry_run={value}", heartbeat())
 
     assert refusal(response) == (400, "invalid_query")
     assert mistakes(response) == [("dry_run", "invalid")]
 
 
-def test_false_is_as_if_it_were_not_there(api: ContractClient):
+def test_dry_run_false_is_as_without_it(api: ContractClient):
     assert api.post(f"{TASKS}?dry_run=false", heartbeat()).status_code == 201
 
 
 @pytest.mark.parametrize("path", [TASKS, INTERVALS, "/api/v1/tasks/"])
-def test_what_only_reads_does_not_take_it(api: ContractClient, path: str):
+def test_read_operation_refuses_dry_run(api: ContractClient, path: str):
     assert mistakes(api.get(path + DRY)) == [("dry_run", "unknown_parameter")]
 
 
-def test_a_question_does_not_take_it(api: ContractClient):
+def test_post_that_only_reads_refuses_dry_run(api: ContractClient):
     body = {"schedule": EVERY_30_SECONDS}
 
     response = api.post(f"/api/v1/schedules/preview/{DRY}", body)
@@ -102,7 +100,7 @@ def test_a_question_does_not_take_it(api: ContractClient):
 # --- What it answers ------------------------------------------------------------------------
 
 
-def test_a_new_periodic_task_is_told_with_its_next_five_slots(api: ContractClient):
+def test_dry_run_of_a_new_periodic_task_returns_its_next_five_slots(api: ContractClient):
     rehearsed = api.post(TASKS + DRY, heartbeat()).json()
     written = api.post(TASKS, heartbeat()).json()
 
@@ -115,7 +113,7 @@ def test_a_new_periodic_task_is_told_with_its_next_five_slots(api: ContractClien
     assert {name: rehearsed[name] for name in same} == {name: written[name] for name in same}
 
 
-def test_a_changed_periodic_task_is_told_as_it_would_be(api: ContractClient):
+def test_dry_run_of_a_change_returns_the_changed_periodic_task(api: ContractClient):
     made = api.post(TASKS, heartbeat()).json()
     nightly = {"type": "crontab", "expression": "0 3 * * *", "timezone": "UTC"}
 
@@ -129,7 +127,7 @@ def test_a_changed_periodic_task_is_told_as_it_would_be(api: ContractClient):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_schedule_is_told_with_its_next_slots(api: ContractClient, kind: str):
+def test_dry_run_of_a_schedule_returns_its_next_slots(api: ContractClient, kind: str):
     path, body, changed = KINDS[kind]
     pk = api.post(path, body).json()["id"]
 
@@ -142,11 +140,11 @@ def test_a_schedule_is_told_with_its_next_slots(api: ContractClient, kind: str):
     assert len(new.json()["upcoming"]) == len(other.json()["upcoming"]) == slots
 
 
-def test_one_that_is_disabled_has_no_slots(api: ContractClient):
+def test_dry_run_of_a_disabled_task_has_no_slots(api: ContractClient):
     assert api.post(TASKS + DRY, heartbeat(enabled=False)).json()["upcoming"] == []
 
 
-def test_what_others_have_spoilt_has_no_slots(api: ContractClient):
+def test_dry_run_of_an_invalid_stored_task_has_no_slots(api: ContractClient):
     task = stored()
     IntervalSchedule.objects.update(period="fortnights")
 
@@ -157,7 +155,7 @@ def test_what_others_have_spoilt_has_no_slots(api: ContractClient):
     assert (its_schedule.status_code, its_schedule.json()["upcoming"]) == (200, [])
 
 
-def test_a_dry_run_hands_out_no_key(api: ContractClient):
+def test_dry_run_issues_no_api_key(api: ContractClient):
     account = api.post(ACCOUNTS, {"name": "billing", "scopes": []}).json()
 
     rehearsed = api.post(KEYS + DRY, {"service_account": account["id"], "expires_at": None})
@@ -179,20 +177,22 @@ def test_a_dry_run_hands_out_no_key(api: ContractClient):
         heartbeat(colour="red"),
     ],
 )
-def test_it_refuses_what_the_write_would(api: ContractClient, body: dict[str, Any]):
+def test_dry_run_refuses_an_invalid_body_as_the_write_does(
+    api: ContractClient, body: dict[str, Any]
+):
     rehearsed, written = api.post(TASKS + DRY, body), api.post(TASKS, body)
 
     assert refusal(rehearsed) == refusal(written)
     assert mistakes(rehearsed) == mistakes(written)
 
 
-def test_it_refuses_a_name_that_is_taken(api: ContractClient):
+def test_dry_run_refuses_a_taken_name(api: ContractClient):
     stored()
 
     assert refusal(api.post(TASKS + DRY, heartbeat())) == (409, "name_taken")
 
 
-def test_it_refuses_what_was_not_seen(api: ContractClient):
+def test_dry_run_refuses_a_stale_if_match(api: ContractClient):
     made = api.post(TASKS, heartbeat()).json()
 
     response = api.patch(
@@ -202,13 +202,13 @@ def test_it_refuses_what_was_not_seen(api: ContractClient):
     assert refusal(response) == (412, "revision_mismatch")
 
 
-def test_it_refuses_a_key_that_the_write_would_refuse(api: ContractClient):
+def test_dry_run_refuses_an_invalid_idempotency_key(api: ContractClient):
     response = api.post(TASKS + DRY, heartbeat(), headers={"Idempotency-Key": "a b"})
 
     assert refusal(response) == (400, "invalid_idempotency_key")
 
 
-def test_it_refuses_to_delete_a_schedule_in_use(api: ContractClient):
+def test_dry_run_refuses_to_delete_a_schedule_in_use(api: ContractClient):
     task = stored()
 
     response = api.delete(f"{INTERVALS}{task.interval_id}/{DRY}")
@@ -216,7 +216,7 @@ def test_it_refuses_to_delete_a_schedule_in_use(api: ContractClient):
     assert refusal(response) == (409, "schedule_in_use")
 
 
-def test_it_asks_for_the_scope_of_the_write(db: None):
+def test_dry_run_requires_the_scope_of_the_write(db: None):
     reader = caller("reader", scopes=["schedules:read"])
 
     assert refusal(reader.post(CRONTABS + DRY, {"minute": "5"})) == (403, "forbidden")

@@ -21,21 +21,21 @@ def address(created):
     return f"{TASKS}{created.json()['id']}/"
 
 
-def test_an_answer_has_the_tag_of_what_it_tells(api, created, address):
+def test_response_has_the_etag_of_its_definition(api, created, address):
     tag = created.headers["ETag"]
 
     assert tag[0] == tag[-1] == '"'
     assert api.get(address).headers["ETag"] == tag
 
 
-def test_a_change_gives_another_tag(api, created, address):
+def test_change_gives_another_etag(api, created, address):
     changed = api.patch(address, {"description": "New"})
 
     assert changed.headers["ETag"] != created.headers["ETag"]
     assert api.get(address).headers["ETag"] == changed.headers["ETag"]
 
 
-def test_changing_back_does_not_bring_the_old_tag_back(api, created, address):
+def test_reverted_change_does_not_restore_the_etag(api, created, address):
     api.patch(address, {"description": "New"})
 
     back = api.patch(address, {"description": ""})
@@ -43,13 +43,13 @@ def test_changing_back_does_not_bring_the_old_tag_back(api, created, address):
     assert back.headers["ETag"] != created.headers["ETag"]
 
 
-def test_a_change_by_another_writer_gives_another_tag(api, created, address):
+def test_change_by_another_writer_gives_another_etag(api, created, address):
     PeriodicTask.objects.filter(name="Beat").update(description="By the ORM")
 
     assert api.get(address).headers["ETag"] != created.headers["ETag"]
 
 
-def test_a_change_of_its_schedule_gives_another_tag(api, created, address):
+def test_change_of_the_schedule_gives_another_etag(api, created, address):
     schedule = created.json()["interval"]
 
     api.patch(f"{INTERVALS}{schedule}/", {"every": 2})
@@ -57,7 +57,7 @@ def test_a_change_of_its_schedule_gives_another_tag(api, created, address):
     assert api.get(address).headers["ETag"] != created.headers["ETag"]
 
 
-def test_a_dispatch_leaves_the_tag(api, created, address):
+def test_dispatch_keeps_the_etag(api, created, address):
     PeriodicTask.objects.filter(name="Beat").update(
         last_run_at="2027-01-01T00:00:00Z", total_run_count=7
     )
@@ -65,7 +65,7 @@ def test_a_dispatch_leaves_the_tag(api, created, address):
     assert api.get(address).headers["ETag"] == created.headers["ETag"]
 
 
-def test_a_change_that_changes_nothing_leaves_the_tag(api, created, address):
+def test_change_without_difference_keeps_the_etag(api, created, address):
     same = api.put(address, created.json())
 
     assert same.headers["ETag"] == created.headers["ETag"]
@@ -73,7 +73,7 @@ def test_a_change_that_changes_nothing_leaves_the_tag(api, created, address):
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
 @pytest.mark.parametrize("tag", ['"another"', "W/{tag}", '"a", "b"', '"*"', '"a,*,b"'])
-def test_a_change_of_what_was_not_seen_is_refused(api, created, address, method, tag):
+def test_change_with_stale_if_match_is_refused(api, created, address, method, tag):
     header = tag.format(tag=created.headers["ETag"])
 
     response = getattr(api, method)(address, created.json(), HTTP_IF_MATCH=header)
@@ -85,7 +85,7 @@ def test_a_change_of_what_was_not_seen_is_refused(api, created, address, method,
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
 @pytest.mark.parametrize("tag", ["{tag}", "*", '"another", {tag}'])
-def test_a_change_of_what_was_seen_is_made(api, created, address, method, tag):
+def test_change_with_current_if_match_is_made(api, created, address, method, tag):
     header = tag.format(tag=created.headers["ETag"])
 
     response = getattr(api, method)(address, created.json(), HTTP_IF_MATCH=header)
@@ -93,7 +93,7 @@ def test_a_change_of_what_was_seen_is_made(api, created, address, method, tag):
     assert response.status_code == (204 if method == "delete" else 200)
 
 
-def test_of_two_who_have_read_the_same_the_second_is_refused(api, created, address):
+def test_second_of_two_changes_with_the_same_etag_is_refused(api, created, address):
     tag = created.headers["ETag"]
 
     first = api.patch(address, {"description": "First"}, HTTP_IF_MATCH=tag)
@@ -104,7 +104,7 @@ def test_of_two_who_have_read_the_same_the_second_is_refused(api, created, addre
 
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
-def test_a_setting_makes_a_change_say_what_was_seen(api, created, address, method, settings):
+def test_require_if_match_refuses_a_change_without_it(api, created, address, method, settings):
     settings.REQUIRE_IF_MATCH = True
 
     refused = getattr(api, method)(address, created.json())
@@ -116,7 +116,7 @@ def test_a_setting_makes_a_change_say_what_was_seen(api, created, address, metho
 
 
 @pytest.mark.parametrize("tag", ["{tag}", "W/{tag}", "*", '"another", {tag}'])
-def test_who_has_it_already_is_told_so(api, created, address, tag):
+def test_matching_if_none_match_gets_304(api, created, address, tag):
     header = tag.format(tag=created.headers["ETag"])
 
     response = api.get(address, HTTP_IF_NONE_MATCH=header)
@@ -126,7 +126,7 @@ def test_who_has_it_already_is_told_so(api, created, address, tag):
     assert response.headers["ETag"] == created.headers["ETag"]
 
 
-def test_who_has_another_state_is_answered(api, created, address):
+def test_other_if_none_match_gets_the_definition(api, created, address):
     response = api.get(address, HTTP_IF_NONE_MATCH='"another"')
 
     assert response.status_code == 200
@@ -135,7 +135,7 @@ def test_who_has_another_state_is_answered(api, created, address):
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
 @pytest.mark.parametrize("header", ["HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH"])
 @pytest.mark.parametrize("tag", ["", "{bare}", '"{bare}', "{tag} {tag}", "{tag}, *", "w/{tag}"])
-def test_a_precondition_that_is_none_is_refused(api, address, method, header, tag):
+def test_invalid_precondition_is_refused(api, address, method, header, tag):
     before = api.get(address)
     text = tag.format(tag=before.headers["ETag"], bare=before.headers["ETag"].strip('"'))
 
@@ -147,7 +147,7 @@ def test_a_precondition_that_is_none_is_refused(api, address, method, header, ta
     assert api.get(address).headers["ETag"] == before.headers["ETag"]
 
 
-def test_a_reader_is_told_of_a_precondition_that_is_none(api, created, address):
+def test_invalid_precondition_of_a_read_is_refused(api, created, address):
     bare = created.headers["ETag"].strip('"')
 
     response = api.get(address, HTTP_IF_NONE_MATCH=bare)
@@ -156,7 +156,7 @@ def test_a_reader_is_told_of_a_precondition_that_is_none(api, created, address):
     assert "with their quotes" in response.json()["detail"]
 
 
-def test_a_schedule_counts_its_revisions(api):
+def test_schedule_counts_its_revisions(api):
     created = api.post(INTERVALS, {"every": 1, "period": "hours"})
     address = f"{INTERVALS}{created.json()['id']}/"
 
@@ -168,7 +168,7 @@ def test_a_schedule_counts_its_revisions(api):
     assert back.headers["ETag"] != created.headers["ETag"]
 
 
-def test_a_periodic_task_counts_its_revisions(api, created, address):
+def test_periodic_task_counts_its_revisions(api, created, address):
     changed = api.patch(address, {"description": "New"})
     same = api.patch(address, {"description": "New"})
     PeriodicTask.objects.filter(name="Beat").update(total_run_count=7)

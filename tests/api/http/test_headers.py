@@ -17,7 +17,7 @@ def policy_of(response) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", [*PATHS, *PAGES, "/openapi.yaml"])
-def test_every_answer_is_kept_from_other_pages_and_from_caches(api, path):
+def test_every_response_has_safe_headers(api, path):
     headers = api.get(path).headers
 
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -30,7 +30,7 @@ def test_every_answer_is_kept_from_other_pages_and_from_caches(api, path):
 
 
 @pytest.mark.parametrize("path", [*PATHS, *PAGES])
-def test_scripts_come_from_this_server_alone(api, path):
+def test_scripts_are_allowed_from_this_server_only(api, path):
     policy = policy_of(api.get(path))
 
     assert policy["default-src"] == "'self'"
@@ -39,12 +39,12 @@ def test_scripts_come_from_this_server_alone(api, path):
         assert policy[directive] == "'none'"
 
 
-def test_only_the_pages_may_style_themselves(api):
+def test_only_pages_allow_inline_styles(api):
     assert [path for path in [*PATHS, *PAGES] if "style-src" in policy_of(api.get(path))] == PAGES
 
 
 @pytest.mark.parametrize("path", ["/docs/", "/redoc/"])
-def test_no_page_has_a_script_within_it(api, path):
+def test_pages_have_no_inline_script(api, path):
     page = api.get(path).content.decode()
 
     assert page.count("<script") == page.count("<script src=") > 0
@@ -62,7 +62,7 @@ def test_static_files_may_be_cached(api):
     ("seconds", "is_secure", "header"),
     [(3600, True, "max-age=3600"), (3600, False, None), (0, True, None)],
 )
-def test_hsts_is_sent_over_https_where_it_is_set(settings, seconds, is_secure, header):
+def test_hsts_is_sent_over_https_if_configured(settings, seconds, is_secure, header):
     settings.SECURE_HSTS_SECONDS = seconds
 
     response = APIClient().get("/healthz", secure=is_secure)

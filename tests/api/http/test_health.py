@@ -47,17 +47,17 @@ def database_is_gone(monkeypatch):
     monkeypatch.setattr(views, "connection", DeadConnection(error))
 
 
-def test_a_process_that_is_alive_says_so():
+def test_live_process_reports_alive():
     response = APIClient().get("/healthz")
 
     assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
 
-def test_a_process_is_alive_without_a_database_or_a_broker(broker_is_gone, database_is_gone):
+def test_process_is_alive_without_database_and_broker(broker_is_gone, database_is_gone):
     assert APIClient().get("/healthz").status_code == 200
 
 
-def test_a_process_is_ready_when_database_and_broker_answer(api):
+def test_process_is_ready_with_database_and_broker(api):
     response = api.get("/readyz")
 
     assert response.status_code == 200
@@ -71,7 +71,7 @@ def test_a_process_is_ready_when_database_and_broker_answer(api):
     }
 
 
-def test_it_tells_how_beat_is_doing(api):
+def test_readiness_reports_beats_state(api):
     now = datetime.now(UTC)
     task = stored()
     Agenda.objects.filter(pk=task.pk).update(due_at=now - 40 * SECOND, stale=False)
@@ -98,7 +98,7 @@ def test_it_tells_how_beat_is_doing(api):
         (60, "", "silent since 2"),
     ],
 )
-def test_a_beat_in_trouble_is_told_of_and_the_api_is_still_ready(api, seconds_ago, trouble, told):
+def test_beat_in_trouble_is_reported_and_the_api_stays_ready(api, seconds_ago, trouble, told):
     Heartbeat().write(
         datetime.now(UTC) - seconds_ago * SECOND, lag=0 * SECOND, publish_error=trouble
     )
@@ -109,21 +109,21 @@ def test_a_beat_in_trouble_is_told_of_and_the_api_is_still_ready(api, seconds_ag
     assert response.json()["beat"].startswith(told)
 
 
-def test_it_is_not_ready_without_a_database(api, database_is_gone):
+def test_process_is_not_ready_without_a_database(api, database_is_gone):
     response = api.get("/readyz")
 
     assert response.status_code == 503
     assert response.json() == {"database": "no answer", "broker": "ok"}
 
 
-def test_it_is_not_ready_without_a_broker(api, broker_is_gone):
+def test_process_is_not_ready_without_a_broker(api, broker_is_gone):
     response = api.get("/readyz")
 
     assert response.status_code == 503
     assert response.json().items() >= {"database": "ok", "broker": "no answer"}.items()
 
 
-def test_it_says_all_that_is_missing(api, broker_is_gone, database_is_gone):
+def test_readiness_lists_all_failures(api, broker_is_gone, database_is_gone):
     response = api.get("/readyz")
 
     assert response.status_code == 503

@@ -52,7 +52,7 @@ def total(api: ContractClient) -> int:
 # --- Again ----------------------------------------------------------------------------------
 
 
-def test_a_repeat_is_answered_as_before_and_has_no_effect(api: ContractClient):
+def test_repeat_gets_the_same_response_without_effect(api: ContractClient):
     first = post(api)
     repeat = post(api)
 
@@ -68,19 +68,19 @@ def test_a_repeat_is_answered_as_before_and_has_no_effect(api: ContractClient):
     }
 
 
-def test_a_repeat_is_not_in_the_audit(api: ContractClient):
+def test_repeat_adds_no_audit_entry(api: ContractClient):
     post(api)
     post(api)
 
     assert AuditEntry.objects.count() == 1
 
 
-def test_a_repeat_has_a_request_id_of_its_own(api: ContractClient):
+def test_repeat_has_its_own_request_id(api: ContractClient):
     assert post(api, **{"X-Request-Id": "one"}).headers["X-Request-Id"] == "one"
     assert post(api, **{"X-Request-Id": "two"}).headers["X-Request-Id"] == "two"
 
 
-def test_a_repeat_is_answered_as_before_though_the_object_has_changed_since(api: ContractClient):
+def test_repeat_after_a_change_gets_the_first_response(api: ContractClient):
     first = post(api)
     assert api.patch(first.headers["Location"], {"every": 9}).status_code == 200
 
@@ -90,20 +90,20 @@ def test_a_repeat_is_answered_as_before_though_the_object_has_changed_since(api:
     assert total(api) == 0
 
 
-def test_without_a_key_each_request_has_its_effect(api: ContractClient):
+def test_each_request_without_a_key_takes_effect(api: ContractClient):
     addresses = {api.post(INTERVALS, INTERVAL).headers["Location"] for _ in range(2)}
 
     assert len(addresses) == 2
     assert not IdempotentResponse.objects.exists()
 
 
-def test_another_key_is_another_request(api: ContractClient):
+def test_another_key_takes_effect_again(api: ContractClient):
     addresses = {post(api, **{"Idempotency-Key": key}).headers["Location"] for key in "ab"}
 
     assert len(addresses) == 2
 
 
-def test_the_slash_may_be_left_out_of_the_repeat(api: ContractClient):
+def test_repeat_may_omit_the_final_slash(api: ContractClient):
     first = post(api)
 
     assert is_replay(post(api, path=INTERVALS.rstrip("/")))
@@ -111,7 +111,7 @@ def test_the_slash_may_be_left_out_of_the_repeat(api: ContractClient):
     assert first.status_code == 201
 
 
-def test_text_is_kept_to_the_byte(api: ContractClient):
+def test_replayed_body_is_identical_to_the_byte(api: ContractClient):
     body = heartbeat(name="Zoë ☃ \U0001f600")
 
     first = post(api, body, path=PERIODIC_TASKS)
@@ -120,7 +120,7 @@ def test_text_is_kept_to_the_byte(api: ContractClient):
     assert post(api, body, path=PERIODIC_TASKS).content == first.content
 
 
-def test_a_post_without_a_body_takes_a_key(api: ContractClient):
+def test_post_without_a_body_accepts_a_key(api: ContractClient):
     account = ServiceAccount.objects.create(name="leaver", scopes=[])
     key, _ = ApiKey.issue(account)
     path = f"{API_KEYS}{key.pk}/revoke/"
@@ -133,7 +133,7 @@ def test_a_post_without_a_body_takes_a_key(api: ContractClient):
     assert repeat.content == first.content
 
 
-def test_a_post_that_only_asks_takes_a_key(api: ContractClient):
+def test_post_that_only_reads_accepts_a_key(api: ContractClient):
     body = {"schedule": {"type": "interval", **INTERVAL}}
 
     first = post(api, body, path=PREVIEW)
@@ -143,7 +143,7 @@ def test_a_post_that_only_asks_takes_a_key(api: ContractClient):
 
 
 @pytest.mark.parametrize("method", ["get", "put", "patch", "delete"])
-def test_other_methods_do_not_mind_the_header(api: ContractClient, method: str):
+def test_other_methods_ignore_the_header(api: ContractClient, method: str):
     address = api.post(INTERVALS, INTERVAL).headers["Location"]
 
     for _ in range(2):
@@ -152,7 +152,7 @@ def test_other_methods_do_not_mind_the_header(api: ContractClient, method: str):
     assert not IdempotentResponse.objects.exists()
 
 
-def test_a_post_to_where_there_is_none_is_refused_as_ever(api: ContractClient):
+def test_post_to_a_get_resource_is_refused_with_a_key(api: ContractClient):
     assert refusal(post(api, path="/api/v1/tasks/")) == (405, "method_not_allowed")
 
 
@@ -160,13 +160,13 @@ def test_a_post_to_where_there_is_none_is_refused_as_ever(api: ContractClient):
 
 
 @pytest.mark.parametrize("key", ["a", "!", "~", '"quoted"', "a,b", "x" * 255])
-def test_a_key_of_visible_ascii_is_taken(api: ContractClient, key: str):
+def test_key_of_visible_ascii_is_accepted(api: ContractClient, key: str):
     assert post(api, **{"Idempotency-Key": key}).status_code == 201
     assert is_replay(post(api, **{"Idempotency-Key": key}))
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "a\t", "ö", "x" * 256, "a\x7f"])
-def test_any_other_key_is_refused(api: ContractClient, key: str):
+def test_invalid_key_is_refused(api: ContractClient, key: str):
     response = post(api, **{"Idempotency-Key": key})
 
     assert refusal(response) == (400, "invalid_idempotency_key")
@@ -183,9 +183,7 @@ def test_any_other_key_is_refused(api: ContractClient, key: str):
     ],
     ids=["body", "order", "path", "resource"],
 )
-def test_the_same_key_with_another_request_is_refused(
-    api: ContractClient, path: str, body: object
-):
+def test_key_with_another_request_is_refused(api: ContractClient, path: str, body: object):
     post(api)
 
     response = post(api, body, path=path)
@@ -195,7 +193,7 @@ def test_the_same_key_with_another_request_is_refused(
     assert total(api) == 1
 
 
-def test_the_same_key_of_another_account_is_another_key(api: ContractClient):
+def test_key_of_another_account_is_independent(api: ContractClient):
     other = caller("other", scopes=["schedules:write"])
 
     mine, theirs = post(api), post(other, HOURLY)
@@ -205,7 +203,7 @@ def test_the_same_key_of_another_account_is_another_key(api: ContractClient):
     assert is_replay(post(other, HOURLY))
 
 
-def test_another_api_key_of_the_account_asks_for_the_same(api: ContractClient):
+def test_repeat_with_another_api_key_of_the_account_is_replayed(api: ContractClient):
     first = post(api)
     _, text = ApiKey.issue(ServiceAccount.objects.get(name="tests"))
 
@@ -215,7 +213,7 @@ def test_another_api_key_of_the_account_asks_for_the_same(api: ContractClient):
     assert repeat.content == first.content
 
 
-def test_who_may_no_longer_ask_is_not_answered(api: ContractClient):
+def test_repeat_without_permission_is_refused(api: ContractClient):
     post(api)
     ServiceAccount.objects.update(scopes=["schedules:read"])
 
@@ -225,7 +223,7 @@ def test_who_may_no_longer_ask_is_not_answered(api: ContractClient):
 # --- Refusals -------------------------------------------------------------------------------
 
 
-def test_a_refusal_is_not_kept_and_the_request_may_be_sent_again(api: ContractClient):
+def test_refusal_is_not_stored(api: ContractClient):
     assert refusal(post(api, {"every": 0, "period": "days"})) == (400, "validation_failed")
 
     response = post(api)
@@ -244,7 +242,7 @@ def test_a_refusal_is_not_kept_and_the_request_may_be_sent_again(api: ContractCl
     ],
     ids=["not JSON", "not said to be JSON", "a byte too many", "20 MiB"],
 )
-def test_a_body_is_refused_with_a_key_as_without(
+def test_invalid_body_is_refused_with_a_key_as_without(
     api: ContractClient, body: bytes, content_type: str, answer: tuple[int, str]
 ):
     headers = {"Idempotency-Key": KEY}
@@ -256,7 +254,7 @@ def test_a_body_is_refused_with_a_key_as_without(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_effect_is_undone_when_its_answer_cannot_be_kept(
+def test_effect_is_rolled_back_if_its_response_cannot_be_stored(
     api: ContractClient, monkeypatch: pytest.MonkeyPatch
 ):
     def fail(*_: object, **__: object) -> None:
@@ -272,9 +270,7 @@ def test_the_effect_is_undone_when_its_answer_cannot_be_kept(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nothing_is_left_of_a_request_that_fails_halfway(
-    api: ContractClient, monkeypatch: pytest.MonkeyPatch
-):
+def test_failed_request_leaves_nothing(api: ContractClient, monkeypatch: pytest.MonkeyPatch):
     store = actions.store
 
     def store_and_fail(*args: Any, **kwargs: Any) -> None:
@@ -307,7 +303,7 @@ def held(api: ContractClient) -> Any:
         yield other
 
 
-def test_a_repeat_in_flight_is_told_to_ask_again(api: ContractClient, held: Any):
+def test_repeat_in_flight_is_refused_with_retry_after(api: ContractClient, held: Any):
     response = post(api)
 
     assert refusal(response) == (409, "request_in_flight")
@@ -320,13 +316,13 @@ def test_a_repeat_in_flight_is_told_to_ask_again(api: ContractClient, held: Any)
     assert (response.status_code, is_replay(response)) == (201, False)
 
 
-def test_a_key_in_flight_holds_up_no_other(api: ContractClient, held: Any):
+def test_key_in_flight_does_not_block_other_keys(api: ContractClient, held: Any):
     assert post(api, **{"Idempotency-Key": "another"}).status_code == 201
     assert post(caller("other", scopes=["admin"])).status_code == 201
 
 
 @pytest.mark.django_db(transaction=True)
-def test_repeats_do_not_hold_up_each_other(api: ContractClient, held: Any):
+def test_repeats_do_not_block_each_other(api: ContractClient, held: Any):
     held.rollback()
     post(api)
     number = advisory_lock_id(ServiceAccount.objects.get(name="tests").pk, KEY)
@@ -338,7 +334,7 @@ def test_repeats_do_not_hold_up_each_other(api: ContractClient, held: Any):
 # --- For a day ------------------------------------------------------------------------------
 
 
-def test_an_answer_is_kept_for_24_hours(api: ContractClient):
+def test_response_is_stored_for_24_hours(api: ContractClient):
     with time_machine.travel(datetime(2027, 3, 28, 1, tzinfo=UTC), tick=False) as clock:
         first = post(api)
 
@@ -356,7 +352,7 @@ def test_an_answer_is_kept_for_24_hours(api: ContractClient):
     assert IdempotentResponse.objects.count() == 1
 
 
-def test_a_refusal_leaves_an_expired_answer_where_it_is(api: ContractClient):
+def test_refusal_keeps_an_expired_response(api: ContractClient):
     with time_machine.travel(datetime(2027, 3, 28, 1, tzinfo=UTC), tick=False) as clock:
         post(api)
         clock.shift(timedelta(days=1))
@@ -366,7 +362,7 @@ def test_a_refusal_leaves_an_expired_answer_where_it_is(api: ContractClient):
         assert IdempotentResponse.objects.count() == 1
 
 
-def test_what_has_expired_is_deleted_in_passing_a_hundred_at_a_time(api: ContractClient):
+def test_expired_responses_are_deleted_a_hundred_at_a_time(api: ContractClient):
     account = ServiceAccount.objects.get(name="tests")
     old = [
         IdempotentResponse(service_account=account, key=f"old-{number}", status=201)
@@ -386,7 +382,7 @@ def test_what_has_expired_is_deleted_in_passing_a_hundred_at_a_time(api: Contrac
 # --- Secrets --------------------------------------------------------------------------------
 
 
-def test_the_text_of_a_new_api_key_is_neither_stored_nor_told_twice(api: ContractClient):
+def test_api_key_text_is_neither_stored_nor_replayed(api: ContractClient):
     account = ServiceAccount.objects.create(name="newcomer", scopes=[])
     body = {"service_account": account.pk, "expires_at": None}
 
@@ -403,7 +399,7 @@ def test_the_text_of_a_new_api_key_is_neither_stored_nor_told_twice(api: Contrac
     assert secret not in json.dumps(stored, default=str)
 
 
-def test_another_request_for_an_api_key_under_the_same_key_is_refused(api: ContractClient):
+def test_another_api_key_request_with_the_same_key_is_refused(api: ContractClient):
     account = ServiceAccount.objects.create(name="newcomer", scopes=[])
     post(api, {"service_account": account.pk, "expires_at": None}, path=API_KEYS)
 

@@ -1,7 +1,7 @@
 """The address of the API itself tells where everything is."""
 
 
-def test_every_list_that_it_names_is_there(api):
+def test_index_links_lead_to_lists(api):
     response = api.get("/api/v1/")
 
     assert response.status_code == 200
@@ -13,14 +13,14 @@ def test_every_list_that_it_names_is_there(api):
         assert api.get(address.removeprefix("http://testserver")).status_code == 200
 
 
-def test_it_takes_no_parameters(api):
+def test_index_refuses_parameters(api):
     response = api.get("/api/v1/?page_size=3")
 
     assert response.status_code == 400
     assert response.json()["errors"][0]["parameter"] == "page_size"
 
 
-def test_it_cannot_be_written(api):
+def test_index_refuses_writes(api):
     response = api.post("/api/v1/", {})
 
     assert response.status_code == 405

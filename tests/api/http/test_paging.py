@@ -87,7 +87,7 @@ def tasks(db) -> None:
 
 @pytest.mark.parametrize("page_size", [1, 2, 3, 5, 10, 11, 12, 500])
 @pytest.mark.parametrize("ordering", ORDERINGS)
-def test_the_links_lead_through_all_rows_once_forward_and_back(api, tasks, ordering, page_size):
+def test_links_walk_all_rows_once_forward_and_back(api, tasks, ordering, page_size):
     first = f"{PERIODIC_TASKS}?ordering={ordering}&page_size={page_size}"
     expected = in_order(ordering)
 
@@ -103,7 +103,7 @@ def test_the_links_lead_through_all_rows_once_forward_and_back(api, tasks, order
 
 
 @pytest.mark.parametrize("ordering", ORDERINGS)
-def test_back_and_forth_leads_to_the_same_page(api, tasks, ordering):
+def test_previous_then_next_returns_the_same_page(api, tasks, ordering):
     pages = walk(api, f"{PERIODIC_TASKS}?ordering={ordering}&page_size=4")
 
     for page, following in pairwise(pages):
@@ -113,14 +113,14 @@ def test_back_and_forth_leads_to_the_same_page(api, tasks, ordering):
 
 
 @pytest.mark.parametrize("path", [INTERVALS, CRONTABS, PERIODIC_TASKS])
-def test_a_list_without_rows_is_one_empty_page(api, path):
+def test_empty_list_is_one_empty_page(api, path):
     for ordering in ("id", "-id"):
         answer = api.get(f"{path}?ordering={ordering}&page_size=1").json()
 
         assert answer == {"next": None, "previous": None, "results": []}
 
 
-def test_by_default_a_page_has_fifty_rows_in_the_order_of_their_ids(api):
+def test_default_page_has_fifty_rows_by_id(api):
     IntervalSchedule.objects.bulk_create(
         IntervalSchedule(every=every, period="days") for every in range(1, 102)
     )
@@ -131,7 +131,7 @@ def test_by_default_a_page_has_fifty_rows_in_the_order_of_their_ids(api):
     assert ids(pages) == sorted(ids(pages))
 
 
-def test_a_link_keeps_the_other_parameters(api, tasks):
+def test_link_keeps_other_parameters(api, tasks):
     pages = walk(api, f"{PERIODIC_TASKS}?search=task+00&ordering=-name&page_size=3")
 
     assert "search=task+00" in pages[0]["next"]
@@ -174,7 +174,7 @@ def test_any_rows_are_walked_once_forward_and_back(api, rows, ordering, page_siz
 
 @pytest.mark.parametrize("link", ["next", "previous"])
 @pytest.mark.parametrize("ordering", ORDERINGS)
-def test_rows_that_stay_are_seen_once_while_others_come_and_go(api, tasks, ordering, link):
+def test_stable_rows_are_seen_once_while_others_change(api, tasks, ordering, link):
     start = f"{PERIODIC_TASKS}?ordering={ordering}&page_size=2"
     address = start if link == "next" else walk(api, start)[-2]["next"]
     seen, gone, new = [], set(), set()
@@ -202,7 +202,7 @@ def test_rows_that_stay_are_seen_once_while_others_come_and_go(api, tasks, order
 
 
 @pytest.mark.parametrize("ordering", ORDERINGS)
-def test_a_page_after_the_last_row_leads_back_to_all_that_are_left(api, tasks, ordering):
+def test_page_after_the_last_row_links_back_to_remaining_rows(api, tasks, ordering):
     first = api.get(f"{PERIODIC_TASKS}?ordering={ordering}&page_size=5").json()
     PeriodicTask.objects.exclude(pk__in=ids([first])).delete()
 
@@ -213,7 +213,7 @@ def test_a_page_after_the_last_row_leads_back_to_all_that_are_left(api, tasks, o
 
 
 @pytest.mark.parametrize("ordering", ORDERINGS)
-def test_a_page_before_the_first_row_leads_on_to_all_that_are_left(api, tasks, ordering):
+def test_page_before_the_first_row_links_on_to_remaining_rows(api, tasks, ordering):
     first = api.get(f"{PERIODIC_TASKS}?ordering={ordering}&page_size=5").json()
     second = api.get(first["next"]).json()
     PeriodicTask.objects.filter(pk__in=ids([first])).delete()
@@ -231,7 +231,7 @@ def cursor_of(page: dict) -> str:
     return page["next"].split("cursor=")[1].partition("&")[0]
 
 
-def test_a_cursor_that_is_none_of_ours_is_refused(api, tasks):
+def test_forged_cursor_is_refused(api, tasks):
     ours = cursor_of(api.get(f"{PERIODIC_TASKS}?page_size=2").json())
     forged = signing.Signer(key="x", salt="cursor").sign_object(["id", 1, 1, False])
     other_use = signing.Signer(salt="session").sign_object(["id", 1, 1, False])
@@ -245,7 +245,7 @@ def test_a_cursor_that_is_none_of_ours_is_refused(api, tasks):
 
 
 @pytest.mark.parametrize("ordering", ["-id", "name", "last_run_at"])
-def test_a_cursor_of_another_ordering_is_refused(api, tasks, ordering):
+def test_cursor_of_another_ordering_is_refused(api, tasks, ordering):
     cursor = cursor_of(api.get(f"{PERIODIC_TASKS}?page_size=2").json())
 
     response = api.get(f"{PERIODIC_TASKS}?page_size=2&cursor={cursor}&ordering={ordering}")
@@ -254,7 +254,7 @@ def test_a_cursor_of_another_ordering_is_refused(api, tasks, ordering):
     assert mistakes(response) == [("cursor", "invalid")]
 
 
-def test_another_page_size_can_be_chosen_on_the_way(api, tasks):
+def test_page_size_can_change_between_pages(api, tasks):
     cursor = cursor_of(api.get(f"{PERIODIC_TASKS}?page_size=2").json())
 
     page = api.get(f"{PERIODIC_TASKS}?page_size=4&cursor={cursor}").json()
@@ -266,7 +266,7 @@ def test_another_page_size_can_be_chosen_on_the_way(api, tasks):
 
 
 @pytest.mark.parametrize("ordering", ORDERINGS)
-def test_the_number_of_queries_depends_on_neither_the_rows_nor_the_page(api, ordering):
+def test_query_count_is_independent_of_rows_and_page(api, ordering):
     queries = set()
     for rows in (1, 49):
         add_tasks([{}] * rows)

@@ -50,7 +50,7 @@ def debug_on_and_off(request, settings):
     settings.DEBUG = request.param
 
 
-def test_a_problem_has_all_of_its_members(api):
+def test_problem_has_all_members(api):
     response = api.post(INTERVALS, {"every": 0, "period": "days", "x": 1})
 
     assert response.headers["Content-Type"] == "application/problem+json"
@@ -82,7 +82,7 @@ def test_a_problem_has_all_of_its_members(api):
     }  # fmt: skip
 
 
-def test_at_most_a_hundred_mistakes_are_told_by_themselves(api):
+def test_problem_lists_at_most_a_hundred_mistakes(api):
     response = api.post(INTERVALS, {**INTERVAL, **{f"x{number}": 1 for number in range(150)}})
 
     assert len(response.json()["errors"]) == 100
@@ -95,7 +95,7 @@ def test_at_most_a_hundred_mistakes_are_told_by_themselves(api):
 @pytest.mark.both_databases
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("pk", ["0", "999", "9" * 18, "9" * 30, "9" * 5000, "abc", "-1", "1.0"])
-def test_an_id_that_is_not_there_is_not_found(api, method, pk):
+def test_unknown_id_is_not_found(api, method, pk):
     response = send(api, method, f"{INTERVALS}{pk}/", '{"every": 5, "period": "days"}')
 
     assert refusal(response) == (404, "not_found")
@@ -116,11 +116,11 @@ def test_an_id_that_is_not_there_is_not_found(api, method, pk):
         "/api/v1/interval-schedules/%FF/",
     ],
 )
-def test_a_path_under_the_api_that_is_not_there_is_not_found(api, method, path):
+def test_unknown_path_under_the_api_is_not_found(api, method, path):
     assert refusal(send(api, method, path)) == (404, "not_found")
 
 
-def test_a_path_outside_of_the_api_is_a_problem_too(api):
+def test_unknown_path_outside_the_api_is_a_problem(api):
     assert refusal(api.get("/nothing/")) == (404, "not_found")
 
 
@@ -136,7 +136,7 @@ def test_a_path_outside_of_the_api_is_a_problem_too(api):
         (PREVIEW, {"POST"}),
     ],
 )
-def test_another_method_is_refused_with_those_that_are_allowed(api, path, allowed):
+def test_unsupported_method_is_refused_with_the_allowed_methods(api, path, allowed):
     for method in {*METHODS, "OPTIONS", "TRACE"} - allowed:
         response = send(api, method, path)
 
@@ -145,14 +145,14 @@ def test_another_method_is_refused_with_those_that_are_allowed(api, path, allowe
         assert method in response.json()["detail"]
 
 
-def test_another_method_is_refused_before_its_query_is_read(api):
+def test_unsupported_method_is_refused_before_its_query(api):
     response = send(api, "TRACE", f"{INTERVALS}1/upcoming/?count=10")
 
     assert refusal(response) == (405, "method_not_allowed")
 
 
 @pytest.mark.parametrize("path", [INTERVALS, "/healthz"])
-def test_head_answers_like_get_without_the_body(api, path):
+def test_head_responds_like_get_without_a_body(api, path):
     api = with_the_key_of(api)
 
     head, get = api.head(path), api.get(path)
@@ -168,12 +168,12 @@ def test_head_answers_like_get_without_the_body(api, path):
     "accept",
     ["*/*", "application/json", "application/*", "text/html, application/json;q=0.5"],
 )
-def test_json_is_answered_to_those_who_accept_it(api, accept):
+def test_json_is_returned_if_accepted(api, accept):
     assert send(api, "GET", INTERVALS, Accept=accept).status_code == 200
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml", "image/*, text/plain"])
-def test_those_who_do_not_accept_json_are_told_so_in_a_problem(api, accept):
+def test_accept_without_json_is_refused_with_a_problem(api, accept):
     assert refusal(send(api, "GET", INTERVALS, Accept=accept)) == (406, "not_acceptable")
     response = send(api, "POST", INTERVALS, '{"every": 5, "period": "days"}', Accept=accept)
 
@@ -182,7 +182,7 @@ def test_those_who_do_not_accept_json_are_told_so_in_a_problem(api, accept):
     assert no_schedules_are_stored()
 
 
-def test_a_conflict_has_a_code_of_its_own(api):
+def test_conflict_has_its_own_code(api):
     created = api.post(SOLARS, SOLAR).json()
     create_tasks_with("solar", created["id"], ["a"])
 
@@ -191,7 +191,7 @@ def test_a_conflict_has_a_code_of_its_own(api):
 
 
 @pytest.mark.both_databases
-def test_what_the_database_refuses_is_a_conflict(api, monkeypatch):
+def test_integrity_error_is_a_conflict(api, monkeypatch):
     def fail(row, **_):
         raise IntegrityError("UNIQUE constraint failed: secret")
 
@@ -208,7 +208,7 @@ def test_what_the_database_refuses_is_a_conflict(api, monkeypatch):
 
 @pytest.mark.usefixtures("debug_on_and_off")
 @pytest.mark.parametrize("error", [RuntimeError("secret"), KeyError("secret"), OSError("secret")])
-def test_what_breaks_is_logged_and_not_told(api, monkeypatch, caplog, error):
+def test_server_error_is_logged_and_not_disclosed(api, monkeypatch, caplog, error):
     api.raise_request_exception = False
     fails_with(monkeypatch, error)
 
@@ -227,7 +227,7 @@ def test_what_breaks_is_logged_and_not_told(api, monkeypatch, caplog, error):
 
 
 @pytest.mark.both_databases
-def test_what_breaks_leaves_nothing_behind(api, monkeypatch):
+def test_server_error_is_rolled_back(api, monkeypatch):
     def store_and_fail(row):
         row.save()
         raise RuntimeError("secret")
@@ -242,7 +242,7 @@ def test_what_breaks_leaves_nothing_behind(api, monkeypatch):
     assert api.get(f"{INTERVALS}{created['id']}/").json() == created
 
 
-def test_what_breaks_outside_of_the_api_is_a_problem_too(api, monkeypatch, caplog):
+def test_server_error_outside_the_api_is_a_problem(api, monkeypatch, caplog):
     def fail():
         raise RuntimeError("secret")
 
@@ -264,9 +264,7 @@ def test_what_breaks_outside_of_the_api_is_a_problem_too(api, monkeypatch, caplo
         InterfaceError("connection already closed: secret"),
     ],
 )
-def test_a_database_that_does_not_answer_is_told_with_when_to_come_back(
-    api, monkeypatch, caplog, error
-):
+def test_unavailable_database_is_503_with_retry_after(api, monkeypatch, caplog, error):
     fails_with(monkeypatch, error)
 
     for method, path in (("GET", INTERVALS), ("DELETE", f"{INTERVALS}1/")):
@@ -283,7 +281,7 @@ def test_a_database_that_does_not_answer_is_told_with_when_to_come_back(
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "a b", "testserver.evil"])
 @pytest.mark.parametrize("path", [INTERVALS, "/healthz", "/nothing/"])
-def test_a_host_that_is_not_allowed_is_refused(api, host, path):
+def test_disallowed_host_is_refused(api, host, path):
     response = send(api, "GET", path, Host=host)
 
     assert refusal(response) == (400, "bad_request")
@@ -304,11 +302,11 @@ def test_a_host_that_is_not_allowed_is_refused(api, host, path):
         ("POST", INTERVALS, " " * 300_000, (413, "body_too_large")),
     ],
 )
-def test_codes_never_change(api, method, path, body, answer):
+def test_problem_codes_never_change(api, method, path, body, answer):
     assert refusal(send(api, method, path, body)) == answer
 
 
-def test_a_query_is_refused_before_the_body_is_read(api):
+def test_invalid_query_is_refused_before_the_body_is_read(api):
     response = send(api, "POST", f"{INTERVALS}?x=1", "{")
 
     assert refusal(response) == (400, "invalid_query")

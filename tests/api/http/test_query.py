@@ -31,7 +31,7 @@ def created(api):
     ],
 )
 @pytest.mark.parametrize("query", ["colour=red", "colour=", "colour", "colour=red&colour=blue"])
-def test_an_unknown_parameter_is_refused_by_every_operation(api, created, method, path, query):
+def test_unknown_parameter_is_refused_by_every_operation(api, created, method, path, query):
     address = path.replace("/1/", f"/{created['id']}/")
 
     response = getattr(api, method)(f"{address}?{query}")
@@ -56,20 +56,20 @@ def test_an_unknown_parameter_is_refused_by_every_operation(api, created, method
         (f"{INTERVALS}?{'x' * 3000}=1", "x" * 3000, "known: cursor, ordering, page_size."),
     ],
 )
-def test_an_unknown_parameter_is_refused_with_the_one_that_was_meant(api, address, name, hint):
+def test_unknown_parameter_is_refused_with_the_closest_name(api, address, name, hint):
     response = api.get(address)
 
     assert mistakes(response) == [(name, "unknown_parameter")]
     assert hint in response.json()["detail"]
 
 
-def test_where_none_is_taken_the_refusal_says_so(api, created):
+def test_unknown_parameter_of_an_operation_without_any_is_refused(api, created):
     response = api.get(f"{INTERVALS}{created['id']}/?x=1")
 
     assert "none is allowed here" in response.json()["detail"]
 
 
-def test_all_unknown_parameters_are_named_at_once(api):
+def test_all_unknown_parameters_are_reported_at_once(api):
     response = api.get(f"{INTERVALS}?x=1&page_size=5&y=2")
 
     assert mistakes(response) == [("x", "unknown_parameter"), ("y", "unknown_parameter")]
@@ -77,7 +77,7 @@ def test_all_unknown_parameters_are_named_at_once(api):
 
 @pytest.mark.parametrize("name", ["cursor", "page_size", "ordering"])
 @pytest.mark.parametrize("path", [INTERVALS, PERIODIC_TASKS])
-def test_a_doubled_parameter_is_refused(api, path, name):
+def test_repeated_parameter_is_refused(api, path, name):
     response = api.get(f"{path}?{name}=1&{name}=1")
 
     assert refusal(response) == (400, "invalid_query")
@@ -85,7 +85,7 @@ def test_a_doubled_parameter_is_refused(api, path, name):
 
 
 @pytest.mark.parametrize("size", ["1", "7", "499", "500", "007"])
-def test_a_page_has_from_1_to_500_rows(api, size):
+def test_page_size_from_1_to_500_is_accepted(api, size):
     assert api.get(f"{INTERVALS}?page_size={size}").status_code == 200
 
 
@@ -95,7 +95,7 @@ def test_a_page_has_from_1_to_500_rows(api, size):
      "true", "null", "5%00"],
 )  # fmt: skip
 @pytest.mark.parametrize("path", [INTERVALS, PERIODIC_TASKS])
-def test_another_size_is_refused(api, path, size):
+def test_other_page_size_is_refused(api, path, size):
     response = api.get(f"{path}?page_size={size}")
 
     assert refusal(response) == (400, "invalid_query")
@@ -106,7 +106,7 @@ def test_another_size_is_refused(api, path, size):
 @pytest.mark.parametrize(
     "ordering", ["", "every", "-every", "ID", "--id", "id,name", "+id", "pk", "?", "id%00", "-"]
 )
-def test_another_ordering_is_refused_with_those_that_there_are(api, ordering):
+def test_unknown_ordering_is_refused_with_the_allowed_ones(api, ordering):
     response = api.get(f"{INTERVALS}?ordering={ordering}")
 
     assert refusal(response) == (400, "invalid_query")

@@ -55,14 +55,14 @@ def task(request):
     return task
 
 
-def test_a_periodic_task_is_read_as_rest_framework_would(task):
+def test_periodic_task_is_read_as_rest_framework_does(task):
     serializer = PeriodicTaskSerializer()
 
     assert serializer.to_representation(task) == Serializer.to_representation(serializer, task)
 
 
 @pytest.mark.parametrize("kind", SCHEDULES)
-def test_a_schedule_is_read_as_rest_framework_would(kind):
+def test_schedule_is_read_as_rest_framework_does(kind):
     serializer = INLINE_SERIALIZERS[kind]()
 
     told = serializer.to_representation(SCHEDULES[kind])
@@ -70,7 +70,7 @@ def test_a_schedule_is_read_as_rest_framework_would(kind):
     assert told == Serializer.to_representation(serializer, SCHEDULES[kind])
 
 
-def test_a_list_makes_no_field(task, settings, monkeypatch):
+def test_list_builds_no_field(task, settings, monkeypatch):
     settings.FAST_PATHS = True
     read_plan(PeriodicTaskSerializer)
     monkeypatch.setattr(PeriodicTaskSerializer, "get_fields", None)
@@ -78,7 +78,7 @@ def test_a_list_makes_no_field(task, settings, monkeypatch):
     assert PeriodicTaskSerializer([task, task], many=True).data[1]["name"] == "Añadir"
 
 
-def test_a_sentence_follows_its_columns():
+def test_schedule_text_follows_its_columns():
     schedule = IntervalSchedule(pk=1, every=5, period="minutes")
     serializer = INLINE_SERIALIZERS["interval"]()
 
@@ -99,7 +99,7 @@ def test_a_sentence_follows_its_columns():
         (datetime(1, 1, 1, tzinfo=UTC), "0001-01-01T00:00:00Z"),
     ],
 )
-def test_a_moment_is_written_in_utc(moment, text):
+def test_time_is_written_in_utc(moment, text):
     assert in_utc(moment) == text
 
 
@@ -129,5 +129,5 @@ def nested(levels):
         (r'["\ud800"]', list, None),
     ],
 )
-def test_stored_text_is_read_as_one_type(text, json_type, value):
+def test_stored_json_text_is_read_as_one_type(text, json_type, value):
     assert read_json(text, json_type) == value

@@ -37,25 +37,25 @@ def nested(levels):
         nested(300),
     ],
 )
-def test_a_document_is_written_to_the_byte_as_rest_framework_would(document):
+def test_document_is_rendered_to_the_byte_as_by_rest_framework(document):
     assert JSONRenderer().render(document) == renderers.JSONRenderer().render(document)
 
 
 @pytest.mark.parametrize("number", [1e16, 1e-7, 1.5e300, 5e-324])
-def test_a_large_or_small_number_is_the_same(number):
+def test_large_and_small_numbers_are_rendered_exactly(number):
     assert json.loads(JSONRenderer().render([number])) == [number]
 
 
-def test_a_line_separator_is_no_escape():
+def test_line_separator_is_not_escaped():
     assert JSONRenderer().render("\u2028") == '"\u2028"'.encode()
 
 
 @pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
-def test_what_is_no_number_in_json_is_null(number):
+def test_nan_and_infinity_are_rendered_as_null(number):
     assert JSONRenderer().render([float(number)]) == b"[null]"
 
 
-def test_who_asks_for_it_gets_an_indent(api):
+def test_accept_with_indent_gets_an_indent(api):
     response = api.get("/api/v1/", headers={"Accept": "application/json; indent=2"})
 
     assert response.content.startswith(b'{\n  "')

@@ -11,7 +11,7 @@ PATHS = [INTERVALS, f"{INTERVALS}999/", "/api/nothing/", "/nothing/", "/healthz"
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("sent", ["a", "6f1c5a52-58b2-4f0d", "Az09._:-", "x" * 128])
-def test_a_sane_id_comes_back(api, path, sent):
+def test_well_formed_request_id_is_returned(api, path, sent):
     response = api.get(path, headers={"X-Request-Id": sent})
 
     assert response.headers["X-Request-Id"] == sent
@@ -36,7 +36,7 @@ def test_a_sane_id_comes_back(api, path, sent):
         "a\n",
     ],
 )
-def test_another_one_is_replaced(api, path, sent):
+def test_malformed_request_id_is_replaced(api, path, sent):
     response = api.get(path, headers={"X-Request-Id": sent})
 
     assert uuid.UUID(response.headers["X-Request-Id"]).version == 4
@@ -45,17 +45,17 @@ def test_another_one_is_replaced(api, path, sent):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_each_request_without_one_gets_its_own(api, path):
+def test_request_without_an_id_gets_its_own(api, path):
     assert len({api.get(path).headers["X-Request-Id"] for _ in range(3)}) == 3
 
 
-def test_a_refused_host_gets_one_too(api):
+def test_refused_host_gets_a_request_id(api):
     response = api.get(INTERVALS, headers={"Host": "evil.example", "X-Request-Id": "abc"})
 
     assert response.headers["X-Request-Id"] == response.json()["request_id"] == "abc"
 
 
-def test_what_breaks_gets_one_too(api, monkeypatch):
+def test_server_error_gets_a_request_id(api, monkeypatch):
     def fail():
         raise RuntimeError
 

@@ -42,7 +42,7 @@ def two(db):
         (IntervalSchedule.objects.annotate(count=Count("periodictask")), []),
     ],
 )
-def test_a_row_has_what_django_gives_it(query, joined):
+def test_fast_row_equals_djangos_row(query, joined):
     rows = [contents(row, joined) for row in read_only(query)]
 
     assert rows == [contents(row, joined) for row in query.all()]
@@ -62,7 +62,7 @@ def contents(row, joined):
 
 
 @pytest.mark.parametrize("is_on", [True, False])
-def test_a_list_is_read_by_the_fast_reader_only_with_fast_paths(api, settings, monkeypatch, is_on):
+def test_list_uses_the_fast_reader_only_with_fast_paths(api, settings, monkeypatch, is_on):
     settings.FAST_PATHS = is_on
     used: set[str] = set()
     make, read = rows.maker, serializers.read
@@ -75,7 +75,7 @@ def test_a_list_is_read_by_the_fast_reader_only_with_fast_paths(api, settings, m
     assert used == ({"rows", "fields"} if is_on else set())
 
 
-def test_the_query_is_the_only_one(django_assert_num_queries):
+def test_fast_reader_sends_one_query(django_assert_num_queries):
     with django_assert_num_queries(1):
         ant, bee = read_only(TASKS.select_related("interval", "crontab", "managed"))
 
@@ -87,7 +87,7 @@ def test_the_query_is_the_only_one(django_assert_num_queries):
             _ = bee.managed
 
 
-def test_what_the_query_leaves_out_is_fetched_when_it_is_asked_for():
+def test_deferred_column_is_fetched_on_access():
     ant, _ = read_only(TASKS.only("name"))
 
     assert ant.get_deferred_fields() >= {"task", "crontab_id"}
@@ -95,7 +95,7 @@ def test_what_the_query_leaves_out_is_fetched_when_it_is_asked_for():
     assert str(ant.crontab.timezone) == "Europe/Berlin"
 
 
-def test_what_is_fetched_beforehand_is_there(django_assert_num_queries):
+def test_prefetched_rows_are_available(django_assert_num_queries):
     followers = Prefetch("periodictask_set", TASKS, to_attr="followers")
 
     with django_assert_num_queries(2):

@@ -11,7 +11,7 @@ spellings = pytest.mark.parametrize("spell", [str, lambda path: path.rstrip("/")
 
 @spellings
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_operation_on_a_schedule(api, kind, spell):
+def test_schedule_operations_work_without_the_final_slash(api, kind, spell):
     path, body, other = KINDS[kind]
 
     created = api.post(spell(path), body)
@@ -28,14 +28,14 @@ def test_every_operation_on_a_schedule(api, kind, spell):
 
 
 @spellings
-def test_a_preview(api, spell):
+def test_preview_works_without_the_final_slash(api, spell):
     response = api.post(spell(PREVIEW), {"schedule": {"type": "interval", **INTERVAL}})
 
     assert response.status_code == 200
 
 
 @spellings
-def test_a_query_is_kept(api, spell):
+def test_query_is_kept_without_the_final_slash(api, spell):
     for every in (1, 2, 3):
         api.post(INTERVALS, {"every": every, "period": "days"})
 
@@ -47,14 +47,14 @@ def test_a_query_is_kept(api, spell):
 
 
 @spellings
-def test_the_canonical_address_is_told(api, spell):
+def test_location_has_the_final_slash(api, spell):
     created = api.post(spell(INTERVALS), INTERVAL)
 
     assert created.headers["Location"].endswith(f"{INTERVALS}{created.json()['id']}/")
 
 
 @spellings
-def test_a_problem_names_the_path_as_it_was_asked_for(api, spell):
+def test_problem_instance_is_the_requested_path(api, spell):
     path = spell(f"{INTERVALS}999/")
 
     assert api.get(path).json()["instance"] == path
@@ -62,11 +62,11 @@ def test_a_problem_names_the_path_as_it_was_asked_for(api, spell):
 
 @spellings
 @pytest.mark.parametrize("path", ["/api/v1/nothing/", "/api/v2/", f"{PERIODIC_TASKS}nothing/"])
-def test_what_is_not_there_is_not_found(api, spell, path):
+def test_unknown_path_without_a_slash_is_not_found(api, spell, path):
     assert refusal(api.get(spell(path))) == (404, "not_found")
 
 
-def test_two_slashes_are_another_address(api):
+def test_two_final_slashes_are_another_path(api):
     row = IntervalSchedule.objects.create(**INTERVAL)
 
     assert refusal(api.get(f"{INTERVALS}{row.pk}//")) == (404, "not_found")

@@ -55,14 +55,14 @@ def send(
 
 
 @pytest.mark.parametrize("content_type", ["application/yaml", "Application/YAML; charset=utf-8"])
-def test_yaml_is_read(api: ContractClient, content_type: str):
+def test_yaml_body_is_read(api: ContractClient, content_type: str):
     response = send(api, "a: [1, yes]\n", content_type)
 
     assert (response.status_code, response.json()) == (200, {"a": [1, "yes"]})
     assert response.headers["Content-Type"] == "application/json"
 
 
-def test_yaml_is_answered_to_those_who_ask_for_it(api: ContractClient):
+def test_yaml_is_returned_if_accepted(api: ContractClient):
     response = send(api, '{"a": [1, "yes"]}', "application/json", Accept="application/yaml")
 
     assert response.status_code == 200
@@ -72,14 +72,14 @@ def test_yaml_is_answered_to_those_who_ask_for_it(api: ContractClient):
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/*", "application/json, application/yaml"])
-def test_json_is_answered_to_those_who_leave_the_choice(api: ContractClient, accept: str):
+def test_json_is_the_default_response(api: ContractClient, accept: str):
     response = send(api, "a: 1", Accept=accept)
 
     assert response.headers["Content-Type"] == "application/json"
     assert response.json() == {"a": 1}
 
 
-def test_a_problem_stays_json_for_those_who_accept_yaml_alone(api: ContractClient):
+def test_problem_is_json_if_only_yaml_is_accepted(api: ContractClient):
     yaml_alone = {"Accept": "application/yaml"}
 
     assert refusal(send(api, "a: &b 1", **yaml_alone)) == (400, "malformed_body")
@@ -88,14 +88,14 @@ def test_a_problem_stays_json_for_those_who_accept_yaml_alone(api: ContractClien
     assert refusal(APIClient().get(ECHO, headers=yaml_alone)) == (401, "not_authenticated")
 
 
-def test_what_yaml_says_twice_is_a_mistake_with_a_pointer(api: ContractClient):
+def test_duplicate_yaml_key_is_refused_with_its_pointer(api: ContractClient):
     response = send(api, "a:\n  b: 1\n  b: 2\n")
 
     assert refusal(response) == (400, "malformed_body")
     assert mistakes(response) == [("/a", "duplicate_key")]
 
 
-def test_a_media_type_that_is_not_taken_is_refused_with_those_that_are(api: ContractClient):
+def test_unsupported_media_type_is_refused_with_the_supported_ones(api: ContractClient):
     unreadable = send(api, "a: 1", "text/plain")
     unwritable = send(api, "a: 1", Accept="text/plain")
 
@@ -105,7 +105,7 @@ def test_a_media_type_that_is_not_taken_is_refused_with_those_that_are(api: Cont
     assert "Accept application/json or application/yaml and" in unwritable.json()["detail"]
 
 
-def test_other_resources_neither_read_nor_write_yaml(api: ContractClient):
+def test_other_resources_refuse_yaml(api: ContractClient):
     body = "{every: 5, period: days}"
 
     unreadable = api.generic("POST", INTERVALS, body, content_type="application/yaml")
@@ -118,7 +118,7 @@ def test_other_resources_neither_read_nor_write_yaml(api: ContractClient):
 
 @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "a"}], ids=["once", "with a key"])
 @pytest.mark.parametrize("content_type", ["application/yaml", "application/json"])
-def test_a_view_says_how_long_a_body_may_be(
+def test_body_limit_is_that_of_the_view(
     api: ContractClient, content_type: str, headers: dict[str, Any]
 ):
     body = json.dumps("x" * (MAX_BYTES - 2))
