@@ -1,5 +1,5 @@
-# Everything one does with this project; `make` alone lists it.
-# It needs make and python3 3.11 or newer; all else goes into .venv, from the lock files.
+# The commands of this project; `make` alone lists them.
+# They need make and Python 3.11 or newer, and install everything else into .venv, from the lock files.
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,10 +8,10 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 .PHONY: help up test fuzz faults bench lint format lock schema client clean
 
-# What only looks at the project keeps its traces away from the data of `make up`.
+# These targets keep their files away from the data of `make up`.
 test fuzz faults bench lint schema: export DATA_DIR := $(CURDIR)/$(VENV)/scratch
 
-help: ## list what there is
+help: ## list all targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
 
 up: $(VENV)/.installed ## install, migrate and run the API, beat and a worker; Ctrl-C stops them
@@ -46,10 +46,10 @@ fuzz: $(VENV)/.installed-dev ## try random examples, requests and faults; FUZZ_S
 
 faults: export FAULT_SEEDS ?= 1,2,3
 faults: export FAULT_SCALE ?= 8
-faults: $(VENV)/.installed-dev ## break all that beat needs, for an hour; FAULT_SEEDS and FAULT_SCALE say how often
+faults: $(VENV)/.installed-dev ## break the servers and processes of beat for an hour; set FAULT_SEEDS and FAULT_SCALE
 	$(BIN)/python -m pytest tests/faults
 
-bench: $(VENV)/.installed-bench ## measure all beside its peers; needs PostgreSQL, RabbitMQ, Redis, and an hour
+bench: $(VENV)/.installed-bench ## compare speeds with peers; needs PostgreSQL, RabbitMQ, Redis, and an hour
 	$(BIN)/python -m benchmarks.dispatch --save
 	$(BIN)/python -m benchmarks.edits --save
 	$(BIN)/python -m benchmarks.sustained --save
@@ -66,16 +66,16 @@ lint: $(VENV)/.installed-dev ## check style, types, the direction of imports, an
 	$(BIN)/python manage.py check
 	$(BIN)/python manage.py makemigrations --check --dry-run
 
-format: $(VENV)/.installed-dev ## put the code into its style
+format: $(VENV)/.installed-dev ## format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 schema: $(VENV)/.installed-dev ## write openapi.yaml
 	$(BIN)/python manage.py spectacular --file openapi.yaml --validate --fail-on-warn
 
-# It looks for ruff, which puts what it writes into its style.
+# The generator formats its output with ruff, which it finds by PATH.
 client: export PATH := $(CURDIR)/$(BIN):$(PATH)
-client: $(VENV)/.installed-dev ## generate a Python client out of openapi.yaml into client/
+client: $(VENV)/.installed-dev ## generate a Python client from openapi.yaml into client/
 	$(BIN)/openapi-python-client generate --path openapi.yaml --meta none --overwrite \
 		--config examples/python-client.yaml --output-path client/scheduler_api_client
 
@@ -87,24 +87,24 @@ lock: $(VENV)/uv/bin/uv ## compile requirements*.txt from pyproject.toml; UPGRAD
 	$(COMPILE) $(UPGRADE) --group dev -c requirements.txt -o requirements-dev.txt
 	$(COMPILE) $(UPGRADE) --group bench -c requirements-dev.txt -o requirements-bench.txt
 
-clean: ## remove what was installed and cached; the data in .data stays
+clean: ## remove installed and cached files; the data in .data stays
 	rm -rf $(VENV) client .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find project scheduler_api tests -name __pycache__ -prune -exec rm -rf {} +
 
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 $(VENV)/.installed: requirements.txt | $(BIN)/python
-	@echo "Installing what requirements.txt locks into $(VENV)"
+	@echo "Installing requirements.txt into $(VENV)"
 	@$(INSTALL) --require-hashes -r requirements.txt
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt | $(BIN)/python
-	@echo "Installing what requirements-dev.txt locks into $(VENV)"
+	@echo "Installing requirements-dev.txt into $(VENV)"
 	@$(INSTALL) --require-hashes -r requirements-dev.txt
 	@touch $@
 
 $(VENV)/.installed-bench: requirements-bench.txt $(VENV)/.installed-dev | $(BIN)/python
-	@echo "Installing what requirements-bench.txt locks into $(VENV)"
+	@echo "Installing requirements-bench.txt into $(VENV)"
 	@$(INSTALL) --require-hashes -r requirements-bench.txt
 	@touch $@
 
@@ -115,7 +115,7 @@ $(VENV)/uv/bin/uv: | $(BIN)/python
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or newer is needed: install it, or name it: make PYTHON=python3.13 …" >&2; exit 1; }
+		{ echo "Python 3.11 or newer is required: install it, or name it: make PYTHON=python3.13 …" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || \
 		{ echo "$(PYTHON) has no venv module: install it, on Debian and Ubuntu with apt install python3-venv." >&2; exit 1; }
 	@$(PYTHON) -m venv --clear $(VENV)

@@ -7,10 +7,10 @@ bind = f"{host}:{settings.PORT}"
 worker_class = "gthread"
 workers = settings.API_PROCESSES
 threads = settings.API_THREADS
-# All that gunicorn takes, about as much as the proxies before it: a longer line is refused by
-# gunicorn itself, with 414 in HTML.
+# The largest value that gunicorn supports, about that of common proxies. gunicorn itself refuses a
+# longer line, with a 414 in HTML.
 limit_request_line = 8190
-# It would be a file under HOME, which may be missing, read-only or shared by two services.
+# Its default is a file under HOME, which may be missing, read-only or shared by two services.
 control_socket_disable = True
-# The access log is scheduler_api.http.middleware's.
+# scheduler_api.http.middleware writes the access log.
 logconfig_dict = settings.LOGGING

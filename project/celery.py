@@ -12,7 +12,7 @@ from project.environment import log_level, refuse
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
-# What Celery's command line takes for --loglevel where it is not given.
+# The default of --loglevel on Celery's command line.
 for command in ("WORKER", "BEAT"):
     os.environ.setdefault(f"CELERY_{command}_LOGLEVEL", log_level())
 
@@ -20,7 +20,7 @@ TRANSPORT_ALIASES["filesystem"] = "project.embedded.broker:Transport"
 
 app = Celery("project")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-# `celery report` and `celery inspect conf` tell all settings, and hide the password of a URL
+# `celery report` and `celery inspect conf` print all settings, and hide the password of a URL
 # only under this name.
 app.add_defaults(lambda: {"broker_url": settings.BROKER_URL})
 app.autodiscover_tasks(["project"])
@@ -29,11 +29,11 @@ app.autodiscover_tasks()
 
 @signals.setup_logging.connect
 def set_up_logging(loglevel: int, logfile: str | None, **_: object) -> None:
-    """Log as the API does, at the level of the command line, in place of Celery's own set-up."""
+    """Log like the API, at the level of the command line, instead of Celery's own set-up."""
     from project.logs import configure  # noqa: PLC0415
 
     if logfile:
         refuse("--logfile", f"is {logfile!r}, and all logs go to stderr", "leave it out")
-    get_multiprocessing_logger()  # the pool logs nothing, not even a killed child, without it
+    get_multiprocessing_logger()  # else the pool logs nothing, not even a killed child
     configure(settings.LOGGING)
     logging.getLogger().setLevel(loglevel)

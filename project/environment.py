@@ -1,4 +1,4 @@
-"""The environment, read once and checked: the only place that knows `os.environ`."""
+"""Read and check the environment variables: the one module that reads `os.environ`."""
 
 import contextlib
 import os
@@ -33,16 +33,16 @@ PRIVATE = [
 
 
 class BadSetting(SystemExit):
-    """A setting that cannot work.
+    """A setting has a value that cannot work.
 
-    A SystemExit, so that each way to start (manage.py, celery, gunicorn) ends with the
-    sentence alone; Django's ImproperlyConfigured would bury it in a traceback.
+    It is a SystemExit, so that manage.py, celery and gunicorn end with one sentence. Django's
+    ImproperlyConfigured would print a traceback.
     """
 
 
-def refuse(name: str, reason: str, mend: str) -> NoReturn:
-    """Stop the start: what is wrong with the variable `name`, and how to mend it."""
-    raise BadSetting(f"{name} {reason}: {mend}.")
+def refuse(name: str, reason: str, fix: str) -> NoReturn:
+    """Stop the start with the reason why the variable `name` is wrong, and its fix."""
+    raise BadSetting(f"{name} {reason}: {fix}.")
 
 
 def whole_number(name: str, *, default: int, at_least: int, at_most: int) -> int:
@@ -54,7 +54,7 @@ def whole_number(name: str, *, default: int, at_least: int, at_most: int) -> int
 
 
 def flag(name: str, *, default: bool) -> bool:
-    """Read a yes or no."""
+    """Read a boolean."""
     text = os.environ.get(name, "").strip().lower() or str(default).lower()
     if text in {"1", "true", "yes", "on"}:
         return True
@@ -64,7 +64,7 @@ def flag(name: str, *, default: bool) -> bool:
 
 
 def words(name: str, *, default: list[str]) -> list[str]:
-    """Read a list, separated by commas."""
+    """Read a comma-separated list."""
     text = os.environ.get(name, "").strip()
     return [word.strip() for word in text.split(",") if word.strip()] if text else default
 
@@ -84,20 +84,20 @@ def log_level() -> str:
 
 
 def log_format() -> str:
-    """Return what a line of the log is: text for people, or a JSON object for programs."""
+    """Return the format of a log line: `text` for people or `json` for programs."""
     return choice("LOG_FORMAT", default="TEXT", among=["TEXT", "JSON"]).lower()
 
 
 def unregistered_tasks() -> str:
-    """Return what beat does with a task that only the workers know: refuse or allow."""
+    """Return whether to `refuse` or `allow` a task that neither this process nor a worker has."""
     return choice("UNREGISTERED_TASKS", default="REFUSE", among=["REFUSE", "ALLOW"]).lower()
 
 
 def private_addresses() -> list[Network]:
-    """Return the networks that are not public, and to which requests of ours may go all the same.
+    """Return the private networks that outgoing requests may reach.
 
-    `allow` stands for what people use inside their own: not for the addresses of a link, where
-    the cloud's metadata are.
+    `allow` stands for the networks in PRIVATE, which leave out the link-local addresses: a cloud
+    serves its metadata there.
     """
     texts = words("OUTGOING_PRIVATE_ADDRESSES", default=["refuse"])
     if [text.lower() for text in texts] in (["refuse"], ["allow"]):
@@ -105,12 +105,12 @@ def private_addresses() -> list[Network]:
     try:
         return [ip_network(text) for text in texts]
     except ValueError as error:
-        refuse("OUTGOING_PRIVATE_ADDRESSES", f"has what is no network ({error})",
+        refuse("OUTGOING_PRIVATE_ADDRESSES", f"has an entry that is not a network ({error})",
                "set it to refuse, to allow, or to networks such as 10.1.0.0/16")  # fmt: skip
 
 
 def request_hosts() -> list[str]:
-    """Return the hosts that the task http_request may call: names, or `*.` and the end of one."""
+    """Return the hosts that the task http_request may call: names, or `*.` and a domain."""
     hosts = [host.lower() for host in words("HTTP_REQUEST_HOSTS", default=[])]
     for host in hosts:
         if not re.fullmatch(r"(\*\.)?[a-z0-9._-]+|[0-9a-f:]+", host):
@@ -121,7 +121,7 @@ def request_hosts() -> list[str]:
 
 
 def allowed_hosts(*, may_be_any: bool) -> list[str]:
-    """Return the host names under which callers reach the API."""
+    """Return the host names that callers of the API may use."""
     hosts = words("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
     if "*" in hosts and not may_be_any:
         refuse("ALLOWED_HOSTS", "is '*', which lets a caller choose the host in our links",
@@ -130,7 +130,7 @@ def allowed_hosts(*, may_be_any: bool) -> list[str]:
 
 
 def data_dir(default: Path) -> Path:
-    """Return the directory of everything that the embedded default keeps on disk."""
+    """Return the directory for the files of the embedded broker and database, and for keys."""
     path = Path(os.environ.get("DATA_DIR", "").strip() or default).expanduser().absolute()
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -141,7 +141,7 @@ def data_dir(default: Path) -> Path:
 
 
 def database(default: Path) -> dict[str, Any]:
-    """Return Django's settings of the one database, from `DATABASE_URL`."""
+    """Return Django's settings of the database, from `DATABASE_URL`."""
     url = os.environ.get("DATABASE_URL", "").strip() or f"sqlite:///{default}"
     scheme = scheme_of("DATABASE_URL", url)
     if scheme in {"postgres", "postgresql"}:
@@ -149,8 +149,8 @@ def database(default: Path) -> dict[str, Any]:
             **environ.Env.db_url_config(url),
             "CONN_MAX_AGE": 60,
             "CONN_HEALTH_CHECKS": True,
-            # Without these, an address that drops packets would hang each process: for minutes,
-            # or for hours where it waits for an answer.
+            # Without these, an address that drops packets would hang each process: for minutes
+            # when it connects, for hours when it waits for an answer.
             "OPTIONS": {
                 "connect_timeout": 5,
                 "keepalives_idle": 10,
@@ -163,8 +163,8 @@ def database(default: Path) -> dict[str, Any]:
         return {
             **environ.Env.db_url_config(url),
             "OPTIONS": {
-                # A transaction that begins as a reader cannot become a writer once another
-                # has written: IMMEDIATE makes it wait at the start, where waiting works.
+                # A transaction that begins with a read fails at its first write if another one
+                # has written meanwhile. IMMEDIATE makes it wait at its start instead.
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
@@ -175,9 +175,9 @@ def database(default: Path) -> dict[str, Any]:
 
 
 def broker(folder: Path) -> tuple[str, dict[str, str | float]]:
-    """Return the address of the message broker, from `BROKER_URL`, and its transport's options."""
+    """Return the URL of the broker, from `BROKER_URL`, and the options of its transport."""
     url = os.environ.get("BROKER_URL", "").strip() or "filesystem://"
-    # kombu turns from one to the next.
+    # kombu fails over from one URL to the next.
     urls = url.split(";")
     scheme, *_ = [scheme_of("BROKER_URL", each) for each in urls]
     if scheme not in {"amqp", "amqps", "pyamqp", "redis", "rediss", "filesystem"}:
@@ -193,7 +193,7 @@ def broker(folder: Path) -> tuple[str, dict[str, str | float]]:
     return url, {
         "data_folder_in": str(messages),
         "data_folder_out": str(messages),
-        # A message is taken by moving its file here: a rename, on the same file system.
+        # A worker takes a message by moving its file here: a rename within one file system.
         "processed_folder": str(processed),
         "control_folder": str(folder / "exchanges"),
         "polling_interval": 0.1,
@@ -201,9 +201,9 @@ def broker(folder: Path) -> tuple[str, dict[str, str | float]]:
 
 
 def scheme_of(name: str, url: str) -> str:
-    """Return the scheme of the URL in the variable `name`; refuse one that cannot be read.
+    """Return the scheme of the URL in the variable `name`, or stop the start if it is malformed.
 
-    The refusal does not repeat it, for it may have a password.
+    The message does not repeat the URL, which may hold a password.
     """
     try:
         parts = urlsplit(url)
@@ -218,17 +218,17 @@ def scheme_of(name: str, url: str) -> str:
 
 
 def refuse_guest(url: str) -> None:
-    """Stop the start where RabbitMQ's default user would be used on another machine."""
+    """Stop the start if RabbitMQ's default user would connect to another machine."""
     broker = urlsplit(url)
     user, password = unquote(broker.username or "guest"), unquote(broker.password or "guest")
     is_default = "amqp" in broker.scheme and (user, password) == GUEST
     if is_default and not is_loopback(broker.hostname or "localhost"):
-        refuse("BROKER_URL", f"is for guest, whose password all know, at {broker.hostname}",
+        refuse("BROKER_URL", f"uses guest, whose password is public, at {broker.hostname}",
                "make a user of your own: rabbitmqctl add_user NAME PASSWORD")  # fmt: skip
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
+    """Return whether a host is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -236,7 +236,7 @@ def is_loopback(host: str) -> bool:
 
 
 def secret_key(file: Path, *, may_be_weak: bool) -> str:
-    """Return `SECRET_KEY`; without one, make a random one and keep it in `file`."""
+    """Return `SECRET_KEY`; if it is not set, generate one and store it in `file`."""
     if key := os.environ.get("SECRET_KEY", "").strip():
         is_weak = (
             len(key) < SECRET_KEY_MIN_LENGTH
@@ -257,14 +257,14 @@ def secret_key(file: Path, *, may_be_weak: bool) -> str:
 
 
 def earlier_secret_keys() -> list[str]:
-    """Return the keys that signed before `SECRET_KEY`, and whose signatures still count."""
+    """Return the earlier values of `SECRET_KEY` whose signatures remain valid."""
     return words("SECRET_KEY_FALLBACKS", default=[])
 
 
 def keep_once(file: Path, text: str) -> None:
-    """Write a file that only this user can read, unless another process has just done so.
+    """Write a file that only this user can read, unless another process has just written it.
 
-    It appears whole: two processes that start together agree on what it says.
+    The file appears complete, so that two processes that start together read the same text.
     """
     unfinished = file.with_suffix(f".{os.getpid()}")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

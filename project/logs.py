@@ -1,4 +1,4 @@
-"""What a line of the log looks like; why our own: docs/decisions/0005-logs.md."""
+"""The format of log lines; docs/decisions/0005-logs.md gives the reasons for our own."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ from scheduler_api.log_events import EventLogger, LogEvent
 
 logger = EventLogger(__name__)
 
-# Up to the last @ before a slash: a password may have one, and URLs are read so.
+# Up to the last @ before a slash: URL parsers read a password with an @ the same way.
 CREDENTIALS = re.compile(r"(://[^\s/:@]*):[^\s/]+@")
 
 
@@ -28,15 +28,15 @@ def masked(text: str) -> str:
 
 
 class AboveDebug(logging.Filter):
-    """Drops what a logger tells at DEBUG."""
+    """Drops the records of level DEBUG."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether to keep a record."""
+        """Return whether to keep a record."""
         return record.levelno > logging.DEBUG
 
 
 def context() -> dict[str, str | None]:
-    """Return what this thread is doing: a task, a request, or neither."""
+    """Return the ids of the task or the request that this thread works on, if any."""
     if task := get_current_task():  # type: ignore[truthy-bool]  # None outside a task
         return {"task_id": task.request.id, "task_name": task.name}
     if request_id := current_request_id.get():
@@ -45,7 +45,7 @@ def context() -> dict[str, str | None]:
 
 
 class TextFormatter(logging.Formatter):
-    """A line for people: time, level, logger, message, and the ids of what it is about."""
+    """A line for people: time, level, logger, message, and the ids of its task or request."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         """Add the ids to the first line, before the traceback."""
@@ -53,16 +53,16 @@ class TextFormatter(logging.Formatter):
         return super().formatMessage(record) + about
 
     def format(self, record: logging.LogRecord) -> str:
-        """Hide passwords in all of it, the traceback included."""
+        """Hide passwords in the whole text, the traceback included."""
         return masked(super().format(record))
 
 
 class JSONFormatter(logging.Formatter):
     """A JSON object on a line of its own.
 
-    It has `time` (ISO 8601, UTC), `level`, `logger` and `message`; `request_id`, or `task_id` and
-    `task_name`, where there is one; `exception`, a traceback, where something was raised; and
-    whatever a call gives as `extra={"members": {...}}`.
+    Its members are `time` (ISO 8601, UTC), `level`, `logger` and `message`; within a request
+    `request_id`, within a task `task_id` and `task_name`; after an exception `exception`, its
+    traceback; and the members that a call gives as `extra={"members": {...}}`.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -88,16 +88,16 @@ class JSONFormatter(logging.Formatter):
 
 
 class DebugPageFilter(SafeExceptionReporterFilter):
-    """Django's, which hides settings by their name alone; those of a URL keep the rest of it."""
+    """Django's filter, which hides settings by name, and the passwords within URLs, too."""
 
     def cleanse_setting(self, key: int | str, value: object) -> object:
-        """Hide passwords in settings and in the environment, where DEBUG shows them."""
+        """Hide passwords in the settings and the environment that the page of DEBUG shows."""
         cleansed = super().cleanse_setting(key, value)
         return masked(cleansed) if isinstance(cleansed, str) else cleansed
 
 
 def configure(config: Mapping[str, Any]) -> None:
-    """Apply the setting LOGGING; warnings, and exceptions that nobody caught, are logged too."""
+    """Apply the setting LOGGING; log warnings and uncaught exceptions, too."""
     dictConfig(dict(config))
     logging.captureWarnings(True)
     sys.excepthook = log_uncaught
@@ -106,7 +106,7 @@ def configure(config: Mapping[str, Any]) -> None:
 def log_uncaught(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
-    """Log what ends the process, unless a person ended it."""
+    """Log the exception that ends the process, unless it is a Ctrl-C."""
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, traceback)
     else:

@@ -1,4 +1,4 @@
-"""Settings of the deployable: all of them from the environment, each in README's table."""
+"""Django settings of the deployable, from environment variables that README lists."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -44,7 +44,7 @@ API_PROCESSES = whole_number("API_PROCESSES", default=2, at_least=1, at_most=100
 API_THREADS = whole_number("API_THREADS", default=8, at_least=1, at_most=1000)
 
 INSTALLED_APPS = [
-    # Before those whose templates it replaces.
+    # Before the apps whose templates it replaces.
     "scheduler_api",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -85,11 +85,11 @@ TEMPLATES = [
         },
     },
 ]
-# Once HSTS is on, each caller comes over HTTPS, or not at all.
+# With HSTS, browsers use HTTPS only.
 SECURE_HSTS_SECONDS = whole_number("HSTS_SECONDS", default=0, at_least=0, at_most=2**31 - 1)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_HSTS_SECONDS > 0
 
-# As much as the largest body that a view takes (`max_body_bytes`).
+# The largest body that a view accepts (`max_body_bytes`).
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
 
 ROOT_URLCONF = "project.urls"
@@ -104,7 +104,7 @@ if TIME_ZONE not in available_timezones():
 USE_TZ = True
 
 STATIC_URL = "static/"
-# Each process serves them from where the apps keep them: there is nothing to collect.
+# Each process serves the files from the apps' own folders, without collectstatic.
 WHITENOISE_USE_FINDERS = True
 
 DEFAULT_EXCEPTION_REPORTER_FILTER = "project.logs.DebugPageFilter"
@@ -122,16 +122,16 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": log_format()}},
     "filters": {"above_debug": {"()": "project.logs.AboveDebug"}},
     "root": {"handlers": ["stderr"], "level": log_level()},
-    # These bring handlers of their own, or keep to themselves.
+    # These have handlers of their own, or do not propagate.
     "loggers": {
         "django": {"propagate": True},
         "django.server": {"propagate": True, "level": "ERROR"},
         "gunicorn.error": {"propagate": True, "level": "NOTSET"},
         "multiprocessing": {"propagate": True, "level": "ERROR"},
-        # At DEBUG these two tell the arguments of tasks, and the secrets among them.
+        # At DEBUG these two log the arguments of tasks, secrets included.
         "celery.pool": {"filters": ["above_debug"]},
         "django_celery_beat.schedulers": {"filters": ["above_debug"]},
-        # Each request is in the access log; an answer of 500 has its traceback here.
+        # The access log has each request; this logger has the traceback of a 500.
         "django.request": {"level": "ERROR"},
     },
 }
@@ -141,7 +141,7 @@ LOGGING = {
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["scheduler_api.access.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": [
-        # The first, so that what a scope refuses counts, too.
+        # The first, so that requests refused for their scope count, too.
         "scheduler_api.access.throttling.WithinRateLimit",
         "scheduler_api.access.permissions.HasScope",
     ],
@@ -152,7 +152,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "scheduler_api.openapi.schema.ApiSchema",
     "EXCEPTION_HANDLER": "scheduler_api.http.handlers.problem_response",
     "UNAUTHENTICATED_USER": None,
-    # The media type of an answer is asked for by Accept alone.
+    # Callers choose the media type of a response by Accept alone.
     "URL_FORMAT_OVERRIDE": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -195,7 +195,7 @@ run.
     ],
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
-    # Whoever reaches the port may read how to call the API.
+    # The schema and its pages need no key.
     "SERVE_AUTHENTICATION": [],
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "COMPONENT_SPLIT_REQUEST": True,
@@ -208,7 +208,7 @@ run.
         "scheduler_api.openapi.inheritance.extend",
         "scheduler_api.openapi.sharing.share",
     ],
-    # From our own static files: nothing is fetched from another host.
+    # From our own static files, so that a page fetches nothing from another host.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     # JavaScript. The API reads no cookie: drf-spectacular's own interceptor would put a CSRF
@@ -221,7 +221,7 @@ run.
 
 # --- Celery ---------------------------------------------------------------------------------
 
-# Not CELERY_BROKER_URL, whose password Celery would show: see project.celery.
+# Not CELERY_BROKER_URL: Celery would print its password (project.celery).
 BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = broker(DATA_DIR / "broker")
 
 CELERY_TIMEZONE = TIME_ZONE
@@ -242,7 +242,7 @@ CELERY_TASK_DEFAULT_QUEUE = QUEUES[0]
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 
 CELERY_BEAT_SCHEDULER = "scheduler_api.beat:DatabaseScheduler"
-# For the stock scheduler, should it run on this database: as often as ours looks and writes.
+# For the stock scheduler, if it runs on this database: the same intervals as ours.
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 CELERY_BEAT_SYNC_EVERY = 1
 CELERY_BEAT_SCHEDULE = {
@@ -267,43 +267,43 @@ CELERY_BEAT_SCHEDULE = {
 # Celery, Django and REST framework do the same work, more slowly.
 FAST_PATHS = flag("FAST_PATHS", default=True)
 
-# Whether a change of a definition must say which revision it is for.
+# Whether a change of a definition requires If-Match.
 REQUIRE_IF_MATCH = flag("REQUIRE_IF_MATCH", default=False)
 
-# How many seconds a slot may wait for beat before it is late, and its policy decides.
+# How many seconds a slot may wait for beat before its misfire policy applies.
 MISFIRE_GRACE = whole_number("MISFIRE_GRACE", default=10, at_least=1, at_most=3600)
 
-# How many seconds the process of a run may give no sign before the run is lost; it gives three.
-# More than the 10 after which a worker tells itself of a process that is gone.
+# After how many seconds without a sign of its process a run is lost; the process gives three signs
+# in that time. More than the 10 seconds after which a worker reports a lost process itself.
 RUN_LEASE_SECONDS = whole_number("RUN_LEASE_SECONDS", default=60, at_least=15, at_most=3600)
 
-# Open `exchange` and `routing_key` of a periodic task to callers: with them, a message can go
-# to any exchange of the broker.
+# Whether callers may set `exchange` and `routing_key` of a periodic task. With them, a message can
+# go to any exchange of the broker.
 ALLOW_CUSTOM_ROUTING = flag("ALLOW_CUSTOM_ROUTING", default=False)
-# What the workers tell as the version of their code: of the project whose tasks they have.
+# The version of the project's code, which workers report.
 APP_VERSION = env("APP_VERSION", default=VERSION)
-# Whether a task is taken, and sent, that neither this process nor a worker has ever had.
+# Whether to accept and send a task that neither this process nor a worker has ever had.
 UNREGISTERED_TASKS = unregistered_tasks()
-# How many requests an account may send in a minute, and how often an address may fail to
-# authenticate; 0 for no limit.
+# The requests per minute of an account, and the failed authentications per minute of an address;
+# 0 for no limit.
 RATE_LIMIT = whole_number("RATE_LIMIT", default=6000, at_least=0, at_most=10**9)
 FAILED_AUTHENTICATION_LIMIT = whole_number(
     "FAILED_AUTHENTICATION_LIMIT", default=60, at_least=0, at_most=10**9
 )
-# How long a run stays in the ledger, and how many of one periodic task do.
+# How long runs stay in the ledger, and how many per periodic task.
 RUN_RETENTION_DAYS = whole_number("RUN_RETENTION_DAYS", default=30, at_least=1, at_most=36500)
 RUNS_KEPT_PER_TASK = whole_number("RUNS_KEPT_PER_TASK", default=10_000, at_least=1, at_most=10**9)
-# How many slots one call may backfill, and how many backfilled runs of a periodic task are with
-# the broker and the workers at the same time.
+# How many slots one call may backfill, and how many backfilled runs of a periodic task may be
+# queued or running at a time.
 MAX_BACKFILL = whole_number("MAX_BACKFILL", default=1000, at_least=1, at_most=10_000)
 BACKFILL_AT_ONCE = whole_number("BACKFILL_AT_ONCE", default=10, at_least=1, at_most=1000)
-# How many proxies of ours are before the API, and so how many entries of X-Forwarded-For to trust.
+# The number of our own proxies before the API: that many entries of X-Forwarded-For are trusted.
 PROXIES = whole_number("PROXIES", default=0, at_least=0, at_most=100)
-# Networks that are not public, and to which webhooks and http_request may go all the same.
+# Private networks that webhooks and http_request may reach.
 OUTGOING_PRIVATE_ADDRESSES = private_addresses()
-# What the task http_request may call; without any, nothing.
+# The hosts that the task http_request may call; without any, none.
 HTTP_REQUEST_HOSTS = request_hosts()
-# Arguments with such a name are secrets: the worker gets them, and nobody is shown them.
+# Arguments with these names are secrets: only the worker gets them.
 REDACTED_KWARGS = words(
     "REDACTED_KWARGS",
     default=[

@@ -1,4 +1,4 @@
-"""Sample tasks, to try the service with; put your own beside them or in modules of your own."""
+"""Sample tasks to try the service with. Put your own beside them or in modules of your own."""
 
 import hashlib
 import time
@@ -25,7 +25,7 @@ def add(x: int, y: int) -> int:
 
 @shared_task
 def sign_in(user: str, *, password: str) -> None:
-    """Sign in, to see that a secret reaches a worker and is not shown on the way."""
+    """Sign in, to see that a secret reaches a worker and is shown nowhere."""
     fingerprint = hashlib.sha256(password.encode()).hexdigest()
     logger.info("Signing in %s with a password of SHA-256 %s", user, fingerprint)
 
@@ -38,7 +38,7 @@ def fail(message: str = "as asked") -> None:
 
 @shared_task(bind=True)
 def fail_at_first(self: Task[..., str], times: int = 1) -> str:
-    """Fail so many times, then succeed, to see what retries look like."""
+    """Fail `times` times, then succeed, to see what retries look like."""
     if self.request.retries < times:
         message = f"Attempt {self.request.retries + 1} of {times + 1}"
         raise self.retry(exc=RuntimeError(message), countdown=1, max_retries=times)
@@ -55,11 +55,11 @@ def sleep(seconds: float = 1.0) -> None:
 
 @shared_task
 def heartbeat() -> None:
-    """Say that the whole chain works: beat, broker and worker."""
+    """Log a line, to see that beat, broker and worker work together."""
     logger.info("The heart beats")
 
 
 @shared_task
 def clean_up(older_than_days: int = 30) -> None:
-    """Remove what is older than so many days: a place for a project's own cleaning."""
+    """Remove old data: a placeholder for a project's own clean-up."""
     logger.info("Nothing to clean that is older than %d days", older_than_days)

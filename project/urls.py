@@ -1,4 +1,4 @@
-"""Everything the deployable serves."""
+"""The URLs that the deployable serves."""
 
 from django.contrib import admin
 from django.urls import include, path

@@ -1,4 +1,4 @@
-"""The broker that needs no server: kombu's filesystem transport, with messages that are whole."""
+"""The broker without a server: kombu's filesystem transport, with atomic writes of messages."""
 
 import time
 import uuid
@@ -10,17 +10,17 @@ from kombu.utils.json import dumps
 
 
 class Channel(filesystem.Channel):
-    """Puts a message into its folder in one step.
+    """Writes a message into its folder atomically.
 
     kombu.transport.filesystem.Channel._put opens the file under its final name and then writes:
-    a worker that looks in between takes an empty or half a message, loses it, and exits.
+    a worker that reads in between takes an empty or incomplete message, loses it, and exits.
     """
 
     # Upstream's two stubs of this method contradict each other.
     def _put(  # type: ignore[override]
         self, queue: str, payload: dict[str, Any], **kwargs: Any
     ) -> None:
-        # Readers take the files in the order of their names, and only those that end so.
+        # Readers take only files with this suffix, in the order of their names.
         name = f"{time.time_ns()}_{uuid.uuid4()}.{queue}.msg"
         folder = Path(self.data_folder_out)
         unfinished = folder / f"{name}.new"

@@ -1,8 +1,8 @@
-"""The pool of a worker on the embedded broker: one of its processes may be killed at any moment.
+"""The worker pool for the embedded broker: its processes may be killed at any moment.
 
-On RabbitMQ and Redis each process has a pipe of its own. On files Celery takes billiard's older
-pool, whose processes wait for work at one pipe, each in its turn, which is a lock: one that was
-killed while it waited kept it for ever, and the others got nothing to do.
+On RabbitMQ and Redis each process has a pipe of its own. On files Celery uses billiard's older
+pool, whose processes share one pipe, and hold a lock while they wait for work. A process that was
+killed while it waited kept the lock for ever, and the others got no work.
 """
 
 import fcntl
@@ -14,7 +14,7 @@ from celery.concurrency import prefork
 
 
 class OwnedLock:
-    """A lock between processes that the kernel takes from its owner when that ends, however."""
+    """A lock between processes, which the kernel releases when its owner ends for any reason."""
 
     def __init__(self) -> None:
         self._file = TemporaryFile()  # noqa: SIM115 - as long as the pool
@@ -34,7 +34,7 @@ class OwnedLock:
 
 
 class OwnedPool(Pool):
-    """billiard's pool, with such locks around its pipes."""
+    """billiard's pool, with an OwnedLock around each pipe."""
 
     _inqueue: Any
     _outqueue: Any

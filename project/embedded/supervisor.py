@@ -1,4 +1,4 @@
-"""Keep processes running, and stop them in order; why our own: decisions/0002-supervisor.md."""
+"""Keep processes running, and stop them in order (docs/decisions/0002-supervisor.md)."""
 
 import contextlib
 import ctypes
@@ -20,14 +20,14 @@ logger = EventLogger(__name__)
 
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(seconds=30)
-# Who ran for so many seconds did not fail at its start: its pauses begin anew.
-STEADY_AFTER = 60
+# A process that ran for this long did not fail at its start: its pauses begin anew.
+STEADY_AFTER_SECONDS = 60
 prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 @dataclass(kw_only=True)
 class Child:
-    """A command that is to run, and the process that runs it now."""
+    """A command to keep running, and the process that runs it now."""
 
     name: str
     command: Sequence[str]
@@ -50,8 +50,8 @@ class Child:
             self.start_later(f"does not start ({error})")
 
     def start_later(self, happened: str) -> None:
-        """Note a failure; the more of them in a row, the longer the pause."""
-        if time.monotonic() - self.started_at >= STEADY_AFTER:
+        """Count a failure, and delay the next start: longer after each failure in a row."""
+        if time.monotonic() - self.started_at >= STEADY_AFTER_SECONDS:
             self.failures = 0
         self.failures += 1
         pause = backoff(self.failures, first=FIRST_PAUSE, longest=LONGEST_PAUSE).total_seconds()
@@ -65,10 +65,10 @@ class Child:
         )
 
     def ended(self) -> str:
-        """Return how the process has ended, once; nothing while it runs."""
+        """Return how the process has ended, once; an empty string while it runs."""
         if self.process is None or (code := self.process.poll()) is None:
             return ""
-        # Children that outlived it would hold its port and do its work a second time.
+        # Surviving children would hold its port and do its work a second time.
         self.send(signal.SIGKILL, to_group=True)
         self.process = None
         return f"exited with code {code}" if code >= 0 else f"died of {signal.Signals(-code).name}"
@@ -82,9 +82,9 @@ class Child:
 
 
 class Supervisor:
-    """Runs children, until a SIGINT, SIGTERM or SIGHUP stops one after the other, in order.
+    """Runs children until a SIGINT, SIGTERM or SIGHUP stops them in order, one after the other.
 
-    Each has as much time as it takes; a second SIGINT ends them at once, a third by force.
+    Each child has unlimited time to stop; a second SIGINT ends all at once, a third kills them.
     """
 
     def __init__(self, children: Sequence[Child]) -> None:
@@ -95,9 +95,9 @@ class Supervisor:
         wait_for_signals = listen({*STOP_SIGNALS, signal.SIGCHLD})
         while self.running or not self.stop_requests:
             for number in wait_for_signals(self.start_due()):
-                # Only a person is impatient: make and service managers may repeat a SIGTERM.
+                # Only a repeated SIGINT counts: make and service managers may repeat a SIGTERM.
                 if number == signal.SIGINT or (number in STOP_SIGNALS and not self.stop_requests):
-                    self.press_on()
+                    self.stop_harder()
             for child in self.running:
                 if (how := child.ended()) and self.stop_requests:
                     logger.info(
@@ -116,7 +116,7 @@ class Supervisor:
         return [child for child in self.children if child.process]
 
     def start_due(self) -> float | None:
-        """Start whose pause is over; return the seconds to the next start, None if none waits."""
+        """Start the children whose pause is over; return the seconds to the next start, if any."""
         if self.stop_requests:
             return None
         for child in self.children:
@@ -125,8 +125,8 @@ class Supervisor:
         waiting = [child.start_at for child in self.children if child.process is None]
         return max(0.0, min(waiting) - time.monotonic()) if waiting else None
 
-    def press_on(self) -> None:
-        """Begin to stop; told again, stop waiting."""
+    def stop_harder(self) -> None:
+        """Begin to stop, or stop by the next stronger signal."""
         self.stop_requests += 1
         match self.stop_requests:
             case 1:
@@ -147,7 +147,7 @@ class Supervisor:
 
 
 def listen(numbers: set[signal.Signals]) -> Callable[[float | None], bytes]:
-    """Return a function that waits so many seconds for signals and returns their numbers."""
+    """Return a function that waits up to a number of seconds for signals and returns them."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer)
@@ -161,10 +161,10 @@ def listen(numbers: set[signal.Signals]) -> Callable[[float | None], bytes]:
 
 
 def end_with_parent(parent: int) -> None:
-    """Have the kernel send this new process SIGTERM when `parent` dies, even of SIGKILL."""
+    """Make the kernel send this new process SIGTERM when `parent` dies, even of SIGKILL."""
     # The supervisor's own handler would swallow a SIGTERM that arrives before the exec.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if prctl:
         prctl(1, signal.SIGTERM)  # 1 is PR_SET_PDEATHSIG
-    if os.getppid() != parent:  # it died before the kernel was asked
+    if os.getppid() != parent:  # the parent died before the call
         os._exit(1)

@@ -1,4 +1,4 @@
-"""What `make up` runs: prepare the database, then supervise."""
+"""The program of `make up`: prepare the database, then run and supervise all processes."""
 
 import errno
 import shlex
@@ -20,8 +20,8 @@ from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 
 logger = EventLogger(__name__)
 
-# In the order in which they stop: nothing new is sent or asked for while the worker finishes, and
-# webhooks are told of that.
+# In the order in which they stop. Nothing new is published or requested while the worker finishes,
+# and the webhook sender still reports the ends of its runs.
 PROCESSES = {
     "beat": ["celery", "-A", "project", "beat"],
     "api": ["gunicorn", "project.wsgi"],
@@ -41,8 +41,8 @@ BANNER = """
 
 
 def main() -> None:
-    """Check, prepare, say where it is, and run it."""
-    # While there is nothing to stop, a Ctrl-C just ends this, without a traceback.
+    """Check the settings, prepare the database, print the banner and run the processes."""
+    # Until the processes start, a Ctrl-C ends this program without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     refuse_unusable_address()
     django.setup()
@@ -61,43 +61,43 @@ def main() -> None:
 
 
 def with_this_python(command: Sequence[str]) -> list[str]:
-    """Return a command that runs on the Python that runs this, wherever PATH leads."""
+    """Return a command for the Python that runs this program, whatever PATH says."""
     program, *arguments = command
     return [sys.executable, *(arguments if program == "python" else ["-m", *command])]
 
 
 def refuse_unusable_address() -> None:
-    """Stop the start where `HOST` and `PORT` cannot be listened on."""
+    """Stop the start if the service cannot listen on `HOST` and `PORT`."""
     family = socket.AF_INET6 if ":" in settings.HOST else socket.AF_INET
     try:
         socket.create_server((settings.HOST, settings.PORT), family=family).close()
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            mend = f"stop what listens there, or choose another: PORT={settings.PORT + 1} make up"
-            refuse("PORT", f"{settings.PORT} is taken", mend)
-        mend = "use an address of this machine, such as 127.0.0.1, and a port above 1023"
-        refuse("HOST", f"is {settings.HOST!r}, which cannot be listened on ({error})", mend)
+            fix = f"stop what listens there, or choose another: PORT={settings.PORT + 1} make up"
+            refuse("PORT", f"{settings.PORT} is taken", fix)
+        fix = "use an address of this machine, such as 127.0.0.1, and a port above 1023"
+        refuse("HOST", f"is {settings.HOST!r}, which cannot be listened on ({error})", fix)
 
 
 def migrate() -> None:
-    """Bring the database up to date."""
+    """Apply all migrations."""
     try:
         call_command("migrate", interactive=False)
     except OperationalError as error:
         reason = f"names a database that cannot be used ({masked(in_one_line(error))})"
-        refuse("DATABASE_URL", reason, "mend it, or leave the variable out to use SQLite")
+        refuse("DATABASE_URL", reason, "correct it, or leave the variable out to use SQLite")
     connection.close()
 
 
 def make_first_key() -> None:
-    """Write a key for an administrator, with the first start on a database."""
+    """Write an administrator's key to a file at the first start on a database."""
     from scheduler_api.access.actions import write_first_key  # noqa: PLC0415 - after setup()
 
     write_first_key(KEY_FILE)
 
 
 def warn_of_silent_broker() -> None:
-    """Say so when the broker cannot be used; beat and worker keep trying by themselves."""
+    """Log a warning if the broker does not answer; beat and worker keep trying by themselves."""
     with app.connection_for_write() as broker:
         try:
             broker.connect()
@@ -112,7 +112,7 @@ def warn_of_silent_broker() -> None:
 
 
 def banner() -> str:
-    """Return where to find what runs, for a reader on this machine."""
+    """Return the addresses and the key file, for a reader on this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)  # noqa: S104
     netloc = f"[{host}]" if ":" in host else host
     key_file = shlex.quote(str(KEY_FILE))

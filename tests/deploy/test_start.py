@@ -72,7 +72,7 @@ def test_guest_may_only_use_a_broker_on_this_machine(processes, url, is_refused)
     started = processes.start(*MANAGE, BROKER_URL=url)
 
     assert started.exit_code() == int(is_refused), started.output()
-    assert started.output().startswith("BROKER_URL is for guest, ") == is_refused
+    assert started.output().startswith("BROKER_URL uses guest, ") == is_refused
 
 
 def test_the_plain_commands_start_and_stop(processes):

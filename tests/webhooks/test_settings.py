@@ -25,7 +25,8 @@ def test_private_networks_are_allowed_by_setting(monkeypatch, text, networks):
 def test_invalid_network_stops_the_start(monkeypatch, text):
     monkeypatch.setenv("OUTGOING_PRIVATE_ADDRESSES", text)
 
-    with pytest.raises(BadSetting, match=r"^OUTGOING_PRIVATE_ADDRESSES has what is no network"):
+    message = r"^OUTGOING_PRIVATE_ADDRESSES has an entry that is not a network"
+    with pytest.raises(BadSetting, match=message):
         private_addresses()
 
 
