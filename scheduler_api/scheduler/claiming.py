@@ -1,4 +1,4 @@
-"""Take what is due: its runs into the ledger, and each task on to its next slot, in one commit."""
+"""Claim due tasks: in one transaction, add their runs to the ledger and advance the agenda."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,16 +25,17 @@ from scheduler_api.scheduler.due_slots import (
 from scheduler_api.scheduler.planning import quarantine_of
 from scheduler_api.scheduler.policy import Overlap, OverlapDecision, decide
 from scheduler_api.scheduler.schedule_cache import read_schedules
-from scheduler_api.scheduler.store import Advance, Quarantine, Store
+from scheduler_api.scheduler.store import Store
+from scheduler_api.scheduler.store_values import Advance, Quarantine
 
-LATE = "Nobody served it in time."
-OVERLAPS = "The run before it has not ended."
-REPLACED = "The next run has taken its place."
+LATE = "Its slot was not sent in time."
+OVERLAPS = "The previous run has not ended."
+REPLACED = "The next run replaced it."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """What was taken: a batch to publish, runs to cancel, and how far it went."""
+    """The result of a claim: a batch to publish, cancelled runs, and the last position."""
 
     batch_id: int
     runs: Sequence[Outgoing] = ()
@@ -46,7 +47,7 @@ class Claim:
 
 @dataclass(kw_only=True)
 class Writes:
-    """What a claim is about to write."""
+    """The rows that a claim will write."""
 
     scheduled: list[ScheduledRun] = field(default_factory=list)
     others: list[Run] = field(default_factory=list)
@@ -62,14 +63,14 @@ class Writes:
         before: Sequence[tuple[str, bool]],
         now: datetime,
     ) -> None:
-        """Send a run in the place of those of its task that have not ended."""
-        mine = [each for each in self.scheduled if each.task.id == task.id]
+        """Add a run that replaces the active runs of its task: they are cancelled."""
+        own = [each for each in self.scheduled if each.task.id == task.id]
         self.scheduled = [each for each in self.scheduled if each.task.id != task.id]
         self.scheduled.append(scheduled)
         self.others += [
-            each.as_run(now=now, state=Run.State.CANCELLED, reason=REPLACED) for each in mine
+            each.as_run(now=now, state=Run.State.CANCELLED, reason=REPLACED) for each in own
         ]
-        known = {each.id for each in mine}
+        known = {each.id for each in own}
         self.cancelled += [pk for pk, _ in before if pk not in known]
 
 
@@ -82,9 +83,9 @@ def claim(
     after: tuple[datetime, int] | None = None,
     task_id: int | None = None,
 ) -> Claim:
-    """Take tasks that are due and that nobody else takes: after a place in the agenda, or one.
+    """Claim due tasks that no other beat has locked: those after a cursor, or one by its id.
 
-    What cannot be sent is put off, with the reason, and holds up no other.
+    A task that cannot be sent is quarantined with the reason and does not delay the others.
     """
     with transaction.atomic():
         if task_id is None:
@@ -119,7 +120,7 @@ def claim(
 def collect_writes(
     writes: Writes, tasks: Sequence[DueTask], *, grace: timedelta, now: datetime
 ) -> None:
-    """Decide what becomes of each task."""
+    """Resolve the slots of each task, and collect the rows to write."""
     slots = Slots(schedules=read_schedules(tasks))
     overlapping: list[tuple[DueTask, list[ScheduledRun]]] = []
     for task in tasks:
@@ -127,7 +128,7 @@ def collect_writes(
             options = options_of(task, now=now)
             resolved = resolve_slots(task, slots, grace=grace, now=now)
             runs = list(scheduled_runs_of(task, resolved, options))
-        except Exception as error:  # noqa: BLE001 - whatever is written there, others go on
+        except Exception as error:  # noqa: BLE001 - a bad row must not stop the others
             writes.quarantined.append(quarantine_of(task.id, task.failures, error, now=now))
             continue
         writes.advances.append(
@@ -156,7 +157,7 @@ class UnsendableTask(Exception):
 def options_of(task: DueTask, *, now: datetime) -> str:
     """Return the options of a task's messages; raise UnsendableTask if the API would refuse it.
 
-    It is called once per task and claim, where a refusal puts off this task alone.
+    It is called once per task and claim, where a refusal quarantines this task alone.
     """
     problem = message_options.problem_with(task)
     if problem:
@@ -172,7 +173,7 @@ def options_of(task: DueTask, *, now: datetime) -> str:
 def scheduled_runs_of(
     task: DueTask, resolved: ResolvedSlots, options: str
 ) -> Iterator[ScheduledRun]:
-    """Yield what is sent of a task, whatever else of it runs."""
+    """Yield the runs of a task to send, before its overlap policy is applied."""
     for slot_at in resolved.send:
         yield ScheduledRun(
             id=run_id(task.id, slot_at),
@@ -186,14 +187,14 @@ def scheduled_runs_of(
 def collect_overlapping(
     writes: Writes, tasks: Sequence[tuple[DueTask, list[ScheduledRun]]], *, now: datetime
 ) -> None:
-    """Decide what becomes of runs that others of the same task may stand in the way of."""
+    """Apply the overlap policies to runs of tasks that do not allow overlap."""
     active = active_of({task.id: lease_start(task, now) for task, _ in tasks})
     for task, runs in tasks:
         collect_after_active(writes, task, runs, active.get(task.id, []), now=now)
 
 
 def lease_start(task: DueTask, now: datetime) -> datetime:
-    """Return since when a run of the task may still not have ended."""
+    """Return the earliest creation time of a run of the task that may still be active."""
     return now - timedelta(seconds=task.max_runtime_seconds or MAX_RUNTIME_SECONDS)
 
 
@@ -205,7 +206,10 @@ def collect_after_active(
     *,
     now: datetime,
 ) -> None:
-    """Decide what becomes of the runs of a task behind those before, given by id and is-held."""
+    """Apply the overlap policy to runs of a task.
+
+    `before` has its active runs: for each, the id and whether it is buffered.
+    """
     active = list(before)
     for scheduled in runs:
         buffered = sum(is_buffered for _, is_buffered in active)
@@ -227,7 +231,7 @@ def collect_after_active(
 
 
 def missed_run(task: DueTask, resolved: ResolvedSlots, *, now: datetime) -> Run:
-    """Return what stands for the slots that were missed."""
+    """Return the run that records the missed slots."""
     missed = resolved.missed
     assert missed is not None
     return new_missed_run(
@@ -243,7 +247,7 @@ def missed_run(task: DueTask, resolved: ResolvedSlots, *, now: datetime) -> Run:
 
 
 def outgoing(scheduled: ScheduledRun) -> Outgoing:
-    """Return what is to be published."""
+    """Return the message of a scheduled run."""
     return Outgoing(
         id=scheduled.id,
         periodic_task_name=scheduled.task.name,

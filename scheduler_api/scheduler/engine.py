@@ -21,7 +21,9 @@ from scheduler_api.scheduler.heartbeat import Heartbeat
 from scheduler_api.scheduler.lost_messages import LostMessages
 from scheduler_api.scheduler.planning import plan, quarantine_of
 from scheduler_api.scheduler.reaping import give_up_unreported, reap
-from scheduler_api.scheduler.store import PendingWork, Store
+from scheduler_api.scheduler.rewinding import rewind
+from scheduler_api.scheduler.store import Store
+from scheduler_api.scheduler.store_values import PendingWork
 from scheduler_api.scheduler.waker import Waker
 from scheduler_api.scheduler.watchdog import Watchdog
 
@@ -175,7 +177,7 @@ class Engine:
             before=before.isoformat(),
             now=now.isoformat(),
         )
-        self.store.rewind(now)
+        rewind(now)
         self.last_now, self.cursor = now, None
         self.reap_at = self.release_at = self.backfill_at = None
 
@@ -207,7 +209,7 @@ class Engine:
         """Claim a batch and hand it to the publisher; return whether there may be more."""
         try:
             claimed = claim(
-                self.store, now, after=self.cursor, limit=self.store.batch, grace=self.grace
+                self.store, now, after=self.cursor, limit=self.store.batch_size, grace=self.grace
             )
         except UNREADABLE as error:
             raise_if_unavailable(error)
@@ -218,14 +220,14 @@ class Engine:
                 error=in_one_line(error),
             )
             self.process_one_by_one(
-                self.store.due_ids(now, limit=self.store.batch),
+                self.store.due_ids(now, limit=self.store.batch_size),
                 lambda pk: self.claim_one(pk, now),
                 now,
             )
             return True
         self.hand_over(claimed, now)
         was_at_head = self.cursor is None
-        self.cursor = claimed.last if claimed.count == self.store.batch else None
+        self.cursor = claimed.last if claimed.count == self.store.batch_size else None
         # Nothing to lock at the head: other beats have all due tasks.
         return claimed.count > 0 or not was_at_head
 

@@ -22,7 +22,8 @@ from scheduler_api.periodic_tasks.task_schedule import (
 )
 from scheduler_api.runs.creation import definition_of, new_missed_run
 from scheduler_api.runs.models import Run
-from scheduler_api.scheduler.store import Quarantine, Store
+from scheduler_api.scheduler.store import Store
+from scheduler_api.scheduler.store_values import Quarantine
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.slots import next_slot
 from scheduler_api.schedules.tables import KINDS
@@ -126,7 +127,7 @@ def missed_by(task: PeriodicTask, *, now: datetime) -> list[Run]:
             first_slot_at=slot_at,
             due_at=slot_at,
             now=now,
-            reason="The periodic task was disabled before its slot was served.",
+            reason="The periodic task was disabled before its slot was sent.",
         )
     ]
 

@@ -1,4 +1,4 @@
-"""The engine's statements on PostgreSQL: a batch at a time, without waiting for anybody's lock."""
+"""The engine's SQL statements for PostgreSQL: one per batch, without waiting for locks."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -11,16 +11,16 @@ from django.db import connection
 from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.runs.transition_sql import CONFIRM, INSERT_SCHEDULED
 from scheduler_api.scheduler.due_slots import DueTask, ScheduledRun
-from scheduler_api.scheduler.store import (
+from scheduler_api.scheduler.store import Store
+from scheduler_api.scheduler.store_values import (
     AGENDA_COLUMNS,
     MANAGED_COLUMNS,
     TASK_COLUMNS,
     Advance,
     PendingWork,
-    Store,
 )
 
-# The time is told once: to PostgreSQL, that function may tell another for each row.
+# Read the clock once: PostgreSQL may call clock_timestamp() again for each row.
 PENDING_WORK = """
 WITH clock AS MATERIALIZED (SELECT coalesce(%(now)s, clock_timestamp()) AS now)
 SELECT
@@ -101,8 +101,8 @@ NEXT_DUE = DUE.format(
     condition="AND (agenda.due_at, agenda.periodic_task_id) > (%(due_at)s, %(task_id)s)",
 )
 ONE_DUE = DUE.format(columns=COLUMNS, condition="AND agenda.periodic_task_id = %(task_id)s")
-THE_FIRST = ("-infinity", 0)
-SETTINGS = """
+AGENDA_HEAD = ("-infinity", 0)
+SESSION_SETTINGS = """
 SET lock_timeout = '100ms';
 SET enable_seqscan = off;
 SET enable_hashjoin = off;
@@ -112,9 +112,9 @@ SET jit = off
 
 
 def array(values: Iterable[object]) -> str:
-    """Return a PostgreSQL array of numbers, ids, digests or moments, none of which needs quotes.
+    """Return the text of a PostgreSQL array of numbers, ids, digests or datetimes.
 
-    psycopg looks at each value of a list to find out what it is.
+    None of these needs quotes. For a list, psycopg would inspect the type of each value.
     """
     return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
 
@@ -126,34 +126,34 @@ def store_of_database(*, clock: Callable[[], datetime] | None = None) -> Store:
 
 
 class PostgresStore(Store):
-    """Store with one statement for a batch, and SKIP LOCKED."""
+    """A store with one statement per batch, and SKIP LOCKED."""
 
-    # While the broker takes one, the next is claimed: with larger ones, either waits longer.
-    batch = 500
+    # The next batch is claimed while the broker confirms one: larger batches make both wait.
+    batch_size = 500
 
     def __init__(self, *, clock: Callable[[], datetime] | None = None) -> None:
         super().__init__(clock=clock)
-        self._prepared: object = None
+        self._configured: object = None
 
-    def _prepare(self, driver: psycopg.Connection[Any]) -> None:
-        """Say once per connection how beat works.
+    def _configure(self, driver: psycopg.Connection[Any]) -> None:
+        """Configure a new connection.
 
-        SKIP LOCKED waits after all, for a row that has just become another: less than
-        `deadlock_timeout`, so that whoever writes definitions is not the one that PostgreSQL ends.
-        A batch looks its rows up by their ids: the planner would rather read all of a table, which
-        takes longer the more tasks there are.
+        SKIP LOCKED can still wait, for a row that has just been replaced. `lock_timeout` is below
+        `deadlock_timeout`, so that PostgreSQL never aborts a writer of definitions instead.
+        A batch finds its rows by id: the planner would prefer to read the whole table, which takes
+        longer the more tasks there are.
         """
         with psycopg.Cursor(driver) as cursor:
-            cursor.execute(SETTINGS)
-        self._prepared = driver
+            cursor.execute(SESSION_SETTINGS)
+        self._configured = driver
 
     def now(self) -> datetime:
-        """Return PostgreSQL's time."""
+        """Return PostgreSQL's clock."""
         return self.pending_work().now
 
     def pending_work(self) -> PendingWork:
-        """Look at what there is to do, in one round trip."""
-        [row] = self._ask(PENDING_WORK, now=self._clock() if self._clock else None)
+        """Return the kinds of work to do, in one round trip."""
+        [row] = self._fetch(PENDING_WORK, now=self._clock() if self._clock else None)
         now, is_stale, next_due_at, has_unsent, has_buffered, has_pause_to_end = row
         return PendingWork(
             now=now,
@@ -165,10 +165,10 @@ class PostgresStore(Store):
         )
 
     def write_plans(self, planned: Sequence[Agenda]) -> None:
-        """Store where tasks stand that were planned."""
+        """Save planned agenda entries."""
         if not planned:
             return
-        self._do(
+        self._execute(
             WRITE_PLANS,
             task_ids=array(each.pk for each in planned),
             slots=array(each.slot_at for each in planned),
@@ -183,22 +183,22 @@ class PostgresStore(Store):
     def lock_due(
         self, now: datetime, *, after: tuple[datetime, int] | None, limit: int
     ) -> list[DueTask]:
-        """Lock tasks that are due and that nobody else has locked, within the transaction."""
-        due_at, task_id = after or THE_FIRST
-        rows = self._ask(NEXT_DUE, now=now, due_at=due_at, task_id=task_id, limit=limit)
+        """Lock due tasks that are not locked, after a cursor, until the end of the transaction."""
+        due_at, task_id = after or AGENDA_HEAD
+        rows = self._fetch(NEXT_DUE, now=now, due_at=due_at, task_id=task_id, limit=limit)
         return [DueTask._make(row) for row in rows]
 
     def lock_one(self, task_id: int, now: datetime) -> list[DueTask]:
         """Lock one task if it is still due."""
-        rows = self._ask(ONE_DUE, now=now, task_id=task_id, limit=1)
+        rows = self._fetch(ONE_DUE, now=now, task_id=task_id, limit=1)
         return [DueTask._make(row) for row in rows]
 
     def write_claim(
         self, scheduled: Sequence[ScheduledRun], advances: Sequence[Advance], *, now: datetime
     ) -> tuple[set[str], int]:
-        """Add runs that are to be published, put them out, and say where their tasks stand.
+        """Add runs, enqueue them for publishing, and advance their tasks in the agenda.
 
-        While PostgreSQL adds the runs, the rest is written down for it.
+        The second statement is prepared while PostgreSQL executes the first.
         """
         with self._pipeline():
             adding = self._send_scheduled(scheduled, now=now) if scheduled else None
@@ -207,13 +207,13 @@ class PostgresStore(Store):
             added = dict(adding.fetchall()) if adding else {}
         done = [each.task.id for each in scheduled if each.task.one_off and each.id in added]
         if done:
-            self._do(DISABLE, task_ids=array(done))
+            self._execute(DISABLE, task_ids=array(done))
         return set(added), next(iter(added.values()), 0)
 
     def _send_scheduled(
         self, scheduled: Sequence[ScheduledRun], *, now: datetime
     ) -> psycopg.Cursor[Any]:
-        # Many have the same, and texts of any kind are slow to put into an array.
+        # Many runs share their options, and an array of texts is slow to build.
         options = {
             text: at for at, text in enumerate({each.options for each in scheduled}, start=1)
         }
@@ -240,10 +240,10 @@ class PostgresStore(Store):
         )
 
     def mark_queued(self, run_ids: Sequence[str], *, now: datetime) -> None:
-        """Note that the broker has messages, in the transaction that settles their batch.
+        """Mark confirmed runs as queued, in the transaction that settles their batch.
 
-        Nobody waits for the disk: what a crash of PostgreSQL forgets of this is published again,
-        under the same ids.
+        The commit does not wait for the disk: if a crash of PostgreSQL loses it, the batch is
+        republished under the same ids.
         """
         with self._pipeline():
             self._send("SET LOCAL synchronous_commit = off")
@@ -252,32 +252,33 @@ class PostgresStore(Store):
 
     # --- Statements ---------------------------------------------------------------------------
 
-    def _ask(self, statement: str, **values: Any) -> list[Any]:
-        """Send a statement, and return its rows."""
+    def _fetch(self, statement: str, **values: Any) -> list[Any]:
+        """Execute a statement and return its rows."""
         with self._pipeline():
             return self._send(statement, **values).fetchall()
 
-    def _do(self, statement: str, **values: Any) -> None:
-        """Send a statement that has no answer."""
+    def _execute(self, statement: str, **values: Any) -> None:
+        """Execute a statement that returns no rows."""
         with self._pipeline():
             self._send(statement, **values)
 
     @contextmanager
     def _pipeline(self) -> Iterator[None]:
-        """Send statements without waiting for the answer to each; errors are Django's.
+        """Send statements without waiting for each result; raise Django's errors.
 
-        In a transaction alone, whose BEGIN goes along: one statement by itself gains nothing.
+        The pipeline is used in a transaction only, where BEGIN is sent along: a single statement
+        gains nothing from it.
         """
         connection.ensure_connection()
         driver: psycopg.Connection[Any] = connection.connection
         with connection.wrap_database_errors:
-            if driver is not self._prepared:
-                self._prepare(driver)
+            if driver is not self._configured:
+                self._configure(driver)
             with driver.pipeline() if connection.in_atomic_block else nullcontext():
                 yield
 
     def _send(self, statement: str, **values: Any) -> psycopg.Cursor[Any]:
-        """Send a statement past Django's cursor, which would put the values into its text."""
+        """Send a statement, not through Django's cursor, which would interpolate the values."""
         cursor = psycopg.Cursor(connection.connection)
-        # In binary, since Django reads moments that are sent as text, by Python.
+        # Binary, since Django parses datetimes from text in Python.
         return cursor.execute(statement, values, binary=True)

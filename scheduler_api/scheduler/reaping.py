@@ -1,4 +1,4 @@
-"""End the runs of which no worker tells any more, or send them again."""
+"""Give up runs that no worker reports on: mark them `lost`, or retry them."""
 
 from datetime import datetime, timedelta
 
@@ -23,24 +23,24 @@ from scheduler_api.scheduler.store import Store
 
 State = Run.State
 
-REAPED_AT_ONCE = 200
-A_SECOND = timedelta(seconds=1)
-GONE = f"Its worker has given no sign for {LEASE.total_seconds():.0f} seconds."
-NOT_TRIED = "It was to be tried again, and no worker has told of it."
-UNTOLD = (
-    "No worker has told of it within max_runtime_seconds: it waits in a long queue, its message "
-    "is gone, or its worker does not know the ledger."
+REAP_BATCH_SIZE = 200
+ONE_SECOND = timedelta(seconds=1)
+WORKER_SILENT = f"Its worker has not reported for {LEASE.total_seconds():.0f} seconds."
+RETRY_NOT_STARTED = "A retry was due, and no worker has started it."
+NOT_REPORTED = (
+    "No worker has reported on it within max_runtime_seconds: its message waits in a long queue "
+    "or is lost, or its worker does not record runs."
 )
-REASONS = {State.RUNNING: GONE, State.QUEUED: NOT_TRIED}
+REASONS = {State.RUNNING: WORKER_SILENT, State.QUEUED: RETRY_NOT_STARTED}
 
 logger = EventLogger(__name__)
 
 
 @transaction.atomic
 def reap(store: Store, now: datetime) -> bool:
-    """End, or send again, some of the runs whose lease is over; tell whether there may be more."""
-    over = Run.objects.filter(lease_until__lt=now, state__in=REASONS)
-    runs = list(over.select_for_update(skip_locked=store.can_skip)[:REAPED_AT_ONCE])
+    """Give up a batch of runs with an expired lease; return whether there may be more."""
+    expired = Run.objects.filter(lease_until__lt=now, state__in=REASONS)
+    runs = list(expired.select_for_update(skip_locked=store.can_skip)[:REAP_BATCH_SIZE])
     for run in runs:
         run.reason = REASONS[State(run.state)]
     if runs:
@@ -51,23 +51,23 @@ def reap(store: Store, now: datetime) -> bool:
             run_ids=[str(run.pk) for run in runs],
         )
         give_up(runs, at=now, state=State.LOST)
-    return len(runs) == REAPED_AT_ONCE
+    return len(runs) == REAP_BATCH_SIZE
 
 
 @transaction.atomic
 def give_up_unreported(store: Store, now: datetime) -> None:
-    """End some of the runs that were sent, and that no worker has told of."""
-    half = ManagedTask.objects.filter(pk=OuterRef("periodic_task_id"))
-    own = Subquery(half.values("max_runtime_seconds"), output_field=IntegerField())
+    """Give up a batch of queued runs that no worker has reported on in their maximum runtime."""
+    managed = ManagedTask.objects.filter(pk=OuterRef("periodic_task_id"))
+    own = Subquery(managed.values("max_runtime_seconds"), output_field=IntegerField())
     seconds = Coalesce(own, Value(MAX_RUNTIME_SECONDS))
-    patience = ExpressionWrapper(seconds * Value(A_SECOND), output_field=DurationField())
-    until = ExpressionWrapper(F("queued_at") + patience, output_field=DateTimeField())
-    # By the index of those that have not ended, the oldest first.
-    untold = Run.objects.filter(ended_as=None, state=State.QUEUED, lease_until=None)
-    untold = untold.filter(created_at__lt=now - LEASE).annotate(until=until)
-    ids = list(untold.filter(until__lt=now).values_list("pk", flat=True)[:REAPED_AT_ONCE])
+    timeout = ExpressionWrapper(seconds * Value(ONE_SECOND), output_field=DurationField())
+    until = ExpressionWrapper(F("queued_at") + timeout, output_field=DateTimeField())
+    # By the index of active runs, the oldest first.
+    unreported = Run.objects.filter(ended_as=None, state=State.QUEUED, lease_until=None)
+    unreported = unreported.filter(created_at__lt=now - LEASE).annotate(until=until)
+    ids = list(unreported.filter(until__lt=now).values_list("pk", flat=True)[:REAP_BATCH_SIZE])
     silent = Run.objects.filter(pk__in=ids, state=State.QUEUED, lease_until=None)
     runs = list(silent.select_for_update(skip_locked=store.can_skip))
     for run in runs:
-        run.reason = UNTOLD
+        run.reason = NOT_REPORTED
     give_up(runs, at=now, state=State.LOST)

@@ -1,24 +1,11 @@
-"""What the engine asks of the database, and tells it: each method is one transaction or less."""
+"""The engine's reads and writes of the database: each method is at most one transaction."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 from django.db import connection, transaction
-from django.db.models import (
-    DateTimeField,
-    ExpressionWrapper,
-    F,
-    Min,
-    OuterRef,
-    Q,
-    QuerySet,
-    Subquery,
-    Sum,
-    Value,
-)
-from django.db.models.functions import Least
+from django.db.models import F, Min, Q, QuerySet
 from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.broker.outgoing import Outgoing
@@ -27,38 +14,17 @@ from scheduler_api.runs import transitions
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.outbox import Outbox, put_out
 from scheduler_api.scheduler.due_slots import DueTask, ScheduledRun
-from scheduler_api.schedules.slots import ONE_MICROSECOND
+from scheduler_api.scheduler.store_values import (
+    AGENDA_COLUMNS,
+    MANAGED_COLUMNS,
+    TASK_COLUMNS,
+    Advance,
+    PendingWork,
+    Quarantine,
+)
 
 State = Run.State
 
-AGENDA_COLUMNS = (
-    "periodic_task_id",
-    "slot_at",
-    "due_at",
-    "anchor_at",
-    "slots_after_at",
-    "timing_digest",
-    "failures",
-)
-TASK_COLUMNS = (
-    "name",
-    "task",
-    "args",
-    "kwargs",
-    "queue",
-    "exchange",
-    "routing_key",
-    "priority",
-    "headers",
-    "start_time",
-    "expires",
-    "expire_seconds",
-    "one_off",
-    "interval_id",
-    "crontab_id",
-    "solar_id",
-    "clocked_id",
-)
 PLAN_COLUMNS = (
     "slot_at",
     "due_at",
@@ -71,70 +37,28 @@ PLAN_COLUMNS = (
     "last_error",
     "missed_count",
 )
-MANAGED_COLUMNS = (
-    "owner_id",
-    "misfire",
-    "catchup_window_seconds",
-    "overlap",
-    "jitter_seconds",
-    "max_runtime_seconds",
-)
-
-
 NO_RUNS: Mapping[str, tuple[str, str]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PendingWork:
-    """What there is to do, at a moment."""
-
-    now: datetime
-    is_stale: bool
-    next_due_at: datetime | None
-    has_unsent: bool
-    has_buffered: bool
-    has_pause_to_end: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Advance:
-    """Where a task stands after its slots were served."""
-
-    task_id: int
-    slot_at: datetime | None
-    due_at: datetime | None
-    resolved_through_at: datetime
-    missed: int = 0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Quarantine:
-    """A task that cannot be planned or sent: why, and when that is tried again."""
-
-    task_id: int
-    failures: int
-    last_error: str
-    retry_at: datetime
-
-
 class Store:
-    """Any database that Django knows, by its ORM. PostgresStore does what it can do faster."""
+    """The store for any database of Django, by the ORM. PostgresStore overrides it for speed."""
 
-    # SQLite has one writer at a time: the API waits meanwhile.
-    batch = 100
-    # A beat that has crashed leaves its batches; a beat that lives puts this off.
+    # Tasks per claim. SQLite has one writer at a time: the API waits for the claim.
+    batch_size = 100
+    # After this time, a batch in the outbox counts as left by a crash and is republished. A
+    # running beat extends it (`keep_out`).
     batch_timeout = timedelta(seconds=15)
 
     def __init__(self, *, clock: Callable[[], datetime] | None = None) -> None:
-        """`clock` tells the time in the place of the database, so that all beats agree on it."""
+        """`clock` replaces the database's clock, by which all beats otherwise agree."""
         self._clock = clock
 
     def now(self) -> datetime:
-        """Return the time, in UTC."""
+        """Return the current time, in UTC."""
         return self._clock() if self._clock else datetime.now(UTC)
 
     def pending_work(self) -> PendingWork:
-        """Look at what there is to do."""
+        """Return the kinds of work to do."""
         now = self.now()
         due = Agenda.objects.filter(due_at__isnull=False, stale=False)
         return PendingWork(
@@ -151,38 +75,38 @@ class Store:
     # --- Plans --------------------------------------------------------------------------------
 
     def lock_stale(self, *, ids: Sequence[int] | None, limit: int) -> list[Agenda]:
-        """Lock places that are stale and that nobody else has locked; of `ids` alone, if given."""
+        """Lock stale agenda entries that are not locked; if `ids` is given, of these only."""
         stale = Agenda.objects.filter(stale=True).order_by("stale_at", "periodic_task_id")
         if ids is not None:
             stale = stale.filter(pk__in=ids)
         return list(stale.select_for_update(skip_locked=self.can_skip, no_key=True)[:limit])
 
     def stale_ids(self, *, limit: int) -> list[int]:
-        """Return the ids of tasks that are to be planned."""
+        """Return the ids of stale tasks."""
         stale = Agenda.objects.filter(stale=True).order_by("stale_at", "periodic_task_id")
         return list(stale.values_list("pk", flat=True)[:limit])
 
     def write_plans(self, planned: Sequence[Agenda]) -> None:
-        """Store where tasks stand that were planned."""
+        """Save planned agenda entries."""
         for agenda_entry in planned:
             agenda_entry.stale = False
             agenda_entry.save(update_fields=PLAN_COLUMNS)
 
     def replan(self, ids: Sequence[int]) -> None:
-        """Let tasks be planned again that could not be, once."""
+        """Mark tasks stale that could not be planned before."""
         Agenda.objects.filter(pk__in=ids).update(stale=True, due_at=None)
 
     # --- Claims -------------------------------------------------------------------------------
 
     def due_ids(self, now: datetime, *, limit: int) -> list[int]:
-        """Return the ids of tasks that are due."""
+        """Return the ids of due tasks."""
         due = self._due(now)
         return list(due.values_list("periodic_task_id", flat=True)[:limit])
 
     def lock_due(
         self, now: datetime, *, after: tuple[datetime, int] | None, limit: int
     ) -> list[DueTask]:
-        """Lock tasks that are due and that nobody else has locked, within the transaction."""
+        """Lock due tasks that are not locked, after a cursor, until the end of the transaction."""
         due = self._due(now)
         if after is not None:
             due_at, task_id = after
@@ -208,9 +132,9 @@ class Store:
     def write_claim(
         self, scheduled: Sequence[ScheduledRun], advances: Sequence[Advance], *, now: datetime
     ) -> tuple[set[str], int]:
-        """Add runs that are to be published, put them out, and say where their tasks stand.
+        """Add runs, enqueue them for publishing, and advance their tasks in the agenda.
 
-        Return the ids of those that were added, and the id of their batch: 0 where none was.
+        Return the ids of the added runs, and the id of their batch: 0 if no run was added.
         """
         added = self.add_scheduled(scheduled, now=now)
         self.advance(advances)
@@ -218,9 +142,9 @@ class Store:
         return added, batch_id
 
     def add_scheduled(self, runs: Sequence[ScheduledRun], *, now: datetime) -> set[str]:
-        """Add runs that are to be published, and count them; return the ids of those added.
+        """Add runs to publish, and count them on their tasks; return the ids of the added runs.
 
-        One that is in the ledger already is left out: its slot has been served.
+        A run that is already in the ledger is left out: its slot is resolved.
         """
         known = Run.objects.filter(pk__in=[scheduled.id for scheduled in runs])
         known_ids = {str(pk) for pk in known.values_list("pk", flat=True)}
@@ -234,11 +158,11 @@ class Store:
         return {scheduled.id for scheduled in added}
 
     def add_others(self, runs: Sequence[Run]) -> None:
-        """Add runs that are not to be published now."""
+        """Add runs that are not published now: missed, skipped or buffered ones."""
         Run.objects.bulk_create(runs, ignore_conflicts=True)
 
     def advance(self, advances: Sequence[Advance]) -> None:
-        """Say where tasks stand."""
+        """Advance tasks to their next slot."""
         for each in advances:
             Agenda.objects.filter(pk=each.task_id).update(
                 slot_at=each.slot_at,
@@ -250,7 +174,7 @@ class Store:
             )
 
     def quarantine(self, tasks: Iterable[Quarantine]) -> None:
-        """Put off tasks that cannot be planned or sent."""
+        """Postpone tasks that cannot be planned or sent, with the reason."""
         for each in tasks:
             Agenda.objects.filter(pk=each.task_id).update(
                 stale=False,
@@ -260,41 +184,11 @@ class Store:
             )
 
     def failures_of(self, task_id: int) -> int:
-        """Return how often in a row a task could not be planned or sent."""
+        """Return the number of consecutive failures to plan or send a task."""
         return Agenda.objects.values_list("failures", flat=True).get(pk=task_id)
 
-    @transaction.atomic
-    def rewind(self, now: datetime) -> None:
-        """Let all slots come again that are not yet, since the clock has been set back.
-
-        Rows of slots that were missed by the other clock go: these slots may be served now.
-        """
-        missed = Run.objects.filter(ended_as=State.MISSED, created_at__gt=now)
-        of_task = missed.filter(periodic_task_id=OuterRef("pk")).order_by()
-        totals = of_task.values("periodic_task_id").annotate(
-            first=Min("slot_at"), slots=Sum("slot_count")
-        )
-        Agenda.objects.filter(pk__in=missed.values("periodic_task_id")).update(
-            resolved_through_at=ExpressionWrapper(
-                Subquery(totals.values("first")) - ONE_MICROSECOND, output_field=DateTimeField()
-            ),
-            missed_count=F("missed_count") - Subquery(totals.values("slots")),
-            slot_at=None,
-            due_at=None,
-            stale=True,
-        )
-        missed.delete()
-        later = Q(resolved_through_at__gt=now) | Q(slots_after_at__gt=now)
-        Agenda.objects.filter(later).update(
-            slot_at=None,
-            due_at=None,
-            resolved_through_at=Least("resolved_through_at", Value(now)),
-            slots_after_at=Least("slots_after_at", Value(now)),
-            stale=True,
-        )
-
     def replace(self, run_ids: Sequence[str], *, reason: str, now: datetime) -> None:
-        """End runs that have not ended."""
+        """Cancel active runs that a later run replaces."""
         if run_ids:
             transitions.replace(run_ids, at=now, reason=reason)
 
@@ -303,18 +197,18 @@ class Store:
     def put_out(
         self, run_ids: Sequence[str], *, now: datetime, retry_at: datetime | None = None
     ) -> int:
-        """Note that runs are being published; return the id of the batch, 0 for no runs."""
+        """Enqueue runs as a batch in the outbox; return the batch's id, 0 without runs."""
         if not run_ids:
             return 0
         return put_out(run_ids, now=now, retry_at=retry_at or now + self.batch_timeout)
 
     def keep_out(self, batch_ids: Iterable[int], *, now: datetime) -> None:
-        """Say that batches are still being published."""
+        """Extend the timeout of batches that are still being published."""
         Outbox.objects.filter(pk__in=batch_ids).update(retry_at=now + self.batch_timeout)
 
     @transaction.atomic
     def take_unsent(self, now: datetime) -> tuple[int, list[Outgoing]] | None:
-        """Take a batch that somebody has left; return its id and what is still to be published."""
+        """Take over a batch that has timed out; return its id and its unpublished runs."""
         unsent = Outbox.objects.filter(retry_at__lte=now).order_by("retry_at")
         batch = unsent.select_for_update(skip_locked=self.can_skip).first()
         if batch is None:
@@ -326,7 +220,7 @@ class Store:
 
     @property
     def can_skip(self) -> bool:
-        """Whether the database can pass over rows that others have locked."""
+        """Whether the database supports SKIP LOCKED."""
         return connection.features.has_select_for_update_skip_locked
 
     @transaction.atomic
@@ -340,9 +234,9 @@ class Store:
         retry_at: datetime | None = None,
         now: datetime,
     ) -> None:
-        """Note what became of a batch; what is unsent is published again from `retry_at` on.
+        """Record the results of a batch; unsent runs are republished from `retry_at` on.
 
-        `ended` has the state and the reason of each run that nobody will publish.
+        `ended` has the final state and the reason of each run that will not be published.
         """
         self.mark_queued(queued, now=now)
         for pk, (state, reason) in ended.items():
@@ -354,13 +248,13 @@ class Store:
             batch.delete()
 
     def mark_queued(self, run_ids: Sequence[str], *, now: datetime) -> None:
-        """Note that the broker has messages: a worker may have been quicker."""
+        """Mark confirmed runs as queued; a worker may already have started them."""
         if run_ids:
             transitions.confirm(run_ids, at=now)
 
 
 def outgoing(run: Run) -> Outgoing:
-    """Return what is to be published of a run."""
+    """Return the message of a run."""
     return Outgoing(
         id=str(run.pk),
         periodic_task_name=run.periodic_task_name,

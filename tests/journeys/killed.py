@@ -22,7 +22,7 @@ from tests.journeys.ledger import (
 from tests.journeys.service import Service, wait_for
 
 ENDLESS = {"seconds": 600}
-NO_SIGN = "Its worker has given no sign for"
+NO_SIGN = "Its worker has not reported for"
 
 
 def processes_that_are_killed_while_idle_are_replaced(service: Service) -> None:

@@ -14,7 +14,7 @@ RUN_SECONDS = 90  # on a machine that has much else to do
 CONCURRENCY = 6
 ACTIVE = {"pending", "queued", "running"}
 # Of a slot that had come when its task was paused.
-TOO_LATE = "The periodic task was disabled before its slot was served."
+TOO_LATE = "The periodic task was disabled before its slot was sent."
 
 
 def once(service: Service, task: str, **columns: Any) -> int:

@@ -74,7 +74,7 @@ def runs_were_skipped_while_one_had_not_ended(runs: list[Told]) -> None:
         if run.state == "succeeded":
             blocking.append(run)
         else:
-            assert (run.began_at, run.reason) == (None, "The run before it has not ended.")
+            assert (run.began_at, run.reason) == (None, "The previous run has not ended.")
             ended_at = blocking[-1].ended_at
             # The ledger hears of an end a moment later.
             assert ended_at
@@ -96,7 +96,7 @@ def one_run_at_a_time_waited(runs: list[Told]) -> None:
 def each_run_took_the_place_of_the_one_before(runs: list[Told]) -> None:
     assert {run.state for run in runs} == {"cancelled"}
     assert not pairs_beside(runs)
-    assert {run.reason for run in runs[:-1]} == {"The next run has taken its place."}
+    assert {run.reason for run in runs[:-1]} == {"The next run replaced it."}
     for run, following in pairwise(runs):
         assert ended(run) >= following.slot_at, "it was ended by the next slot, not before"
 

@@ -55,7 +55,7 @@ def test_a_run_whose_worker_is_gone_is_lost(beat):
     beat.run(at=NOON + LONGER)
 
     run.refresh_from_db()
-    assert (run.state, run.reason) == ("lost", reaping.GONE)
+    assert (run.state, run.reason) == ("lost", reaping.WORKER_SILENT)
     assert (run.finished_at, run.lease_until) == (NOON + LONGER, None)
     assert beat.publisher.sent == []
 
@@ -66,7 +66,7 @@ def test_a_run_that_may_start_again_is_sent_again(beat):
     beat.run(at=NOON + LONGER)
     run.refresh_from_db()
     assert (run.state, run.started_at, run.finished_at) == ("pending", None, None)
-    assert run.reason == f"Attempt 1 of 2: {reaping.GONE[:-1]}. It starts again."
+    assert run.reason == f"Attempt 1 of 2: {reaping.WORKER_SILENT[:-1]}. It starts again."
     assert beat.publisher.sent == []
 
     beat.run(at=NOON + LONGER + 13 * SECOND)  # 10 seconds, and up to a quarter more
@@ -109,7 +109,7 @@ def test_a_retry_that_never_comes_is_lost(beat):
 
     beat.run(at=NOON + 2 * HOUR + 10 * SECOND)
     run.refresh_from_db()
-    assert (run.state, run.reason) == ("lost", reaping.NOT_TRIED)
+    assert (run.state, run.reason) == ("lost", reaping.RETRY_NOT_STARTED)
 
 
 def test_a_run_of_which_no_worker_tells_is_lost_after_its_time(beat):
@@ -135,13 +135,13 @@ def test_a_run_of_which_no_worker_tells_is_sent_again_as_often_as_it_may_start(b
     beat.run(at=NOON + HOUR + 10 * SECOND)
     run.refresh_from_db()
     assert (run.state, run.attempts) == ("pending", 1)
-    assert run.reason == f"Attempt 1 of 2: {reaping.UNTOLD[:-1]}. It starts again."
+    assert run.reason == f"Attempt 1 of 2: {reaping.NOT_REPORTED[:-1]}. It starts again."
 
     beat.run(at=NOON + HOUR + 30 * SECOND)
     assert [sent.id for sent in beat.publisher.sent] == [str(run.pk)]
     beat.run(at=NOON + 2 * HOUR + 50 * SECOND)
     run.refresh_from_db()
-    assert (run.state, run.attempts, run.reason) == ("lost", 1, reaping.UNTOLD)
+    assert (run.state, run.attempts, run.reason) == ("lost", 1, reaping.NOT_REPORTED)
 
 
 def states(*runs: Run) -> list[str]:

@@ -238,7 +238,7 @@ def test_lost_run_that_ends_is_recorded(deliver, body):
     ("columns", "is_ended"),
     [
         ({"state": "running", "is_cancel_requested": True}, True),
-        ({"state": "cancelled", "reason": "The next run has taken its place."}, True),
+        ({"state": "cancelled", "reason": "The next run replaced it."}, True),
         ({"state": "running"}, False),
         ({"state": "succeeded"}, False),
     ],
