@@ -52,7 +52,7 @@ def add_dry_run(
         body["schema"] = {"anyOf": [body["schema"], schema]}
         return
     responses["200"] = {
-        "description": "In a dry run: the result. Nothing is stored.",
+        "description": "The result of a dry run.",
         "headers": headers.OF_EVERY_SUCCESS,
         "content": {JSON: {"schema": schema}},
     }

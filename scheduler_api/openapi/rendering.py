@@ -6,9 +6,9 @@ import yaml
 from drf_spectacular.renderers import OpenApiYamlRenderer2
 
 # Objects and arrays that hold no deeper ones than this stand in one line.
-MAX_DEPTH = 5
+MAX_DEPTH = 6
 MAX_FIELDS = 6
-MAX_WIDTH = 100
+MAX_WIDTH = 250
 NO_LIMIT = 2**31 - 1
 
 Dumper: type[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

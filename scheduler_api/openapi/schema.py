@@ -26,9 +26,9 @@ STANDARD_OPERATIONS = {
 }
 # By action: the description, where a view set does not replace the action.
 DESCRIPTIONS = {
-    "list": "Follow `next` until it is null to read all pages.",
-    "create": "`Location` in the response is the URL of the new {one}.",
-    "retrieve": "The response is 304 if `If-None-Match` names the current ETag.",
+    "list": "Follow `next` for further pages.",
+    "create": "`Location` is the URL of the new {one}.",
+    "retrieve": "Supports `If-None-Match`.",
     "update": "A field that is left out is set to its default.",
     "partial_update": "A field that is left out keeps its value.",
     "destroy": "The deletion cannot be undone.",

@@ -25,7 +25,7 @@ class OperationBody(serializers.Field[Any, Any, Any, Any]):
     """The body of a single request, not validated yet: the operation validates it."""
 
     def __init__(self, serializer: serializers.BaseSerializer[Any], **kwargs: Any) -> None:
-        super().__init__(help_text="OperationBody of the single request.", **kwargs)
+        super().__init__(help_text="Body of the single request.", **kwargs)
         self.serializer = serializer
 
     def to_internal_value(self, data: Any) -> Any:

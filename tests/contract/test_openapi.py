@@ -32,6 +32,8 @@ from tests.contract.document import (
 from tests.webhooks.examples import account, store_event, task_of, webhook_of
 
 ROOT = Path(__file__).parents[2]
+MAX_BYTES = 280_000
+MAX_NAME_LENGTH = 40
 KINDS = ["clocked", "crontab", "interval", "solar"]
 REQUESTS = {
     name: schema
@@ -337,6 +339,34 @@ def test_schedules_are_told_apart_by_their_type(name: str, suffix: str):
     for kind, component in components.items():
         assert fields_of(SCHEMAS[component])["type"]["enum"] == [kind]
         assert "type" in required_in(SCHEMAS[component])
+
+
+def test_the_document_stays_small():
+    assert len(TEXT.encode()) <= MAX_BYTES, "share components, or write shorter descriptions"
+
+
+def test_every_component_is_used():
+    components = {
+        f"#/components/{kind}/{name}"
+        for kind, named in DOCUMENT["components"].items()
+        for name in named
+        if kind != "securitySchemes"
+    }
+    references = {node["$ref"] for node in everything_in(DOCUMENT) if "$ref" in node}
+
+    assert components == references
+
+
+def test_no_two_components_are_equal():
+    for kind, named in DOCUMENT["components"].items():
+        texts = [json.dumps(component, sort_keys=True) for component in named.values()]
+        assert len(set(texts)) == len(texts), kind
+
+
+def test_names_of_components_are_short():
+    names = [name for named in DOCUMENT["components"].values() for name in named]
+
+    assert max(map(len, names)) <= MAX_NAME_LENGTH
 
 
 def test_every_code_of_a_problem_is_listed():
