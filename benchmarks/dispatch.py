@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sides", nargs="+", default=[side.name for side in SIDES])
     parser.add_argument("--save", action="store_true", help="keep the results for the plots")
-    parser.add_argument("--ledger", type=int, help="so many runs are in the ledger before")
+    parser.add_argument("--ledger", type=int, help="number of runs already in the ledger")
     chosen = parser.parse_args()
     sides = [side for side in SIDES if side.name in chosen.sides]
     with template():
@@ -226,8 +226,8 @@ def raw(messages: int) -> Measured:
     with queue() as target:
         before = cpu_seconds(rabbitmq())
         command = [sys.executable, "-m", "benchmarks.raw", target.name, str(messages)]
-        told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-        seconds, beat = map(float, told.split())
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        seconds, beat = map(float, output.split())
         cpu = Used(beat=beat, postgres=0.0, rabbitmq=cpu_seconds(rabbitmq()) - before)
         assert target.depth() == messages, "the raw limit has lost messages"
         return Measured(messages=messages, seconds=seconds, cpu=cpu)

@@ -56,8 +56,8 @@ def measure(runs: int, rounds: int, seconds: float) -> dict[str, float]:
     for number in range(rounds):
         for side in SIDES:
             rates[side].append(rate_of(side, runs, seconds))
-            told = f"{rates[side][-1]:,.0f}/s {side}"
-            print(f"{seconds} s, round {number + 1}: {told}", file=sys.stderr)
+            progress = f"{rates[side][-1]:,.0f}/s {side}"
+            print(f"{seconds} s, round {number + 1}: {progress}", file=sys.stderr)
     return {side: median(each) for side, each in rates.items()}
 
 
@@ -100,11 +100,11 @@ def publish(target: Queue, ids: list[str], headers: dict[str, str], seconds: flo
     with Connection(BROKER) as connection:
         producer = Producer(connection.channel(), Exchange(target.name), routing_key=target.name)
         for pk in ids:
-            told = {"lang": "py", "task": TASK, "id": pk, "root_id": pk, "ignore_result": True}
+            common = {"lang": "py", "task": TASK, "id": pk, "root_id": pk, "ignore_result": True}
             producer.publish(
                 body,
                 serializer="json",
-                headers={**told, "argsrepr": f"[{seconds}]", "kwargsrepr": "{}", **headers},
+                headers={**common, "argsrepr": f"[{seconds}]", "kwargsrepr": "{}", **headers},
                 correlation_id=pk,
             )
 

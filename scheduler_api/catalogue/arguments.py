@@ -18,7 +18,7 @@ class ArgumentError:
     """One mistake in a call.
 
     ``pointer`` (RFC 6901) is its position in ``{"args": [...], "kwargs": {...}}``. ``detail`` is a
-    sentence whose subject is the value at that position: "must be a boolean, …".
+    sentence with the value there as its subject: "must be a boolean, …".
     """
 
     pointer: str
