@@ -1,4 +1,4 @@
-"""A task that only a worker that is told to import this module has."""
+"""A task of workers that import this module by `-I`; the API process does not have it."""
 
 from celery import shared_task
 

@@ -1,4 +1,4 @@
-"""What becomes of runs whose process is killed, alone or with all of its worker."""
+"""Stories of runs whose process is killed, alone or with its whole worker."""
 
 import os
 import signal
@@ -12,12 +12,12 @@ from tests.journeys.ledger import (
     await_run,
     cancel,
     each_second,
+    ended_runs_of,
     hourly,
-    pairs_beside,
+    overlapping_pairs,
     pause,
     run_now,
     runs_of,
-    told_of,
 )
 from tests.journeys.service import Service, wait_for
 
@@ -55,7 +55,9 @@ def processes_that_are_killed_lose_their_runs(service: Service) -> None:
         assert run["error"]["type"] == "WorkerLostError"
         assert "gone" in run["reason"]
     later = run_now(service, hourly(service, "add", args=[1, 1]))
-    assert await_run(service, later, "succeeded")["result"] == 2, "others have taken their place"
+    assert await_run(service, later, "succeeded")["result"] == 2, (
+        "new processes have replaced them"
+    )
 
 
 def a_task_that_kills_its_process_does_not_loop(service: Service) -> None:
@@ -66,7 +68,7 @@ def a_task_that_kills_its_process_does_not_loop(service: Service) -> None:
 
     assert (run["attempts"], run["error"]["type"]) == (3, "WorkerLostError")
     later = run_now(service, hourly(service, "add", args=[1, 1]))
-    assert await_run(service, later, "succeeded")["result"] == 2, "others have taken its place"
+    assert await_run(service, later, "succeeded")["result"] == 2, "a new process has replaced it"
 
 
 def a_worker_that_is_killed_loses_its_runs_and_frees_the_next(service: Service) -> None:
@@ -91,21 +93,23 @@ def a_worker_that_is_killed_loses_its_runs_and_frees_the_next(service: Service) 
         run = await_run(service, run_id, "lost")
         assert (run["attempts"], run["error"]) == (1, None)
         assert run["reason"].startswith(NO_SIGN)
-        assert the_running(service, blocking[overlap]) != run_id, "it has freed the next"
-    # Whether the broker delivers again what was not acknowledged, or beat sends it.
+        assert the_running(service, blocking[overlap]) != run_id, (
+            "the lost run no longer blocks the next"
+        )
+    # Either the broker redelivers the unacknowledged message, or beat republishes it.
     assert await_run(service, late, "succeeded")["attempts"] == 2
 
     for task_id in blocking.values():
         pause(service, task_id)
         for each in runs_of(service, task_id, "pending,queued,running"):
             cancel(service, each["id"])
-        told = told_of(service, task_id)
-        assert not pairs_beside(told)
-        assert {each.state for each in told} == {"lost", "skipped", "cancelled"}
+        ended = ended_runs_of(service, task_id)
+        assert not overlapping_pairs(ended)
+        assert {each.state for each in ended} == {"lost", "skipped", "cancelled"}
 
 
 def the_running(service: Service, task_id: int) -> str:
-    """Return the id of the only run that runs, when there is one."""
+    """Return the id of the only running run, once there is one."""
     wait_for(
         lambda: bool(runs_of(service, task_id, "running")),
         seconds=RUN_SECONDS,
@@ -116,7 +120,7 @@ def the_running(service: Service, task_id: int) -> str:
 
 
 def worker_of(service: Service) -> tuple[list[int], list[int]]:
-    """Return the processes of the worker of a service: the main one, and those that run tasks."""
+    """Return the main process of the worker of a service, and its children, which run tasks."""
     mine = f"DATA_DIR={service.environment['DATA_DIR']}".encode()
     parents: dict[int, int] = {}
     for folder in Path("/proc").glob("[0-9]*"):
@@ -132,5 +136,5 @@ def worker_of(service: Service) -> tuple[list[int], list[int]]:
 
 def kill(processes: Iterable[int]) -> None:
     for pid in processes:
-        with suppress(ProcessLookupError):  # the kernel ends it with its parent
+        with suppress(ProcessLookupError):  # the kernel has ended it with its parent
             os.kill(pid, signal.SIGKILL)

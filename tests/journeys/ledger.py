@@ -1,4 +1,4 @@
-"""What a story asks of a running service, and what it reads in its ledger."""
+"""Requests to a running service, and reads of its ledger."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,28 +10,28 @@ from tests.journeys.service import Service, wait_for
 
 TASKS = "/api/v1/periodic-tasks/"
 RUN_SECONDS = 90  # on a machine that has much else to do
-# Of each worker: enough for all that overlaps at once.
+# Of each worker: enough for all runs that overlap.
 CONCURRENCY = 6
 ACTIVE = {"pending", "queued", "running"}
-# Of a slot that had come when its task was paused.
+# The reason of a slot that was due when its periodic task was paused.
 TOO_LATE = "The periodic task was disabled before its slot was sent."
 
 
 def once(service: Service, task: str, **columns: Any) -> int:
-    """Have a task run once, at once; return the id of its periodic task."""
-    moment = datetime.now(UTC) + timedelta(seconds=3)  # the API takes only what is to come
+    """Store a periodic task that runs once, in 3 seconds; return its id."""
+    moment = datetime.now(UTC) + timedelta(seconds=3)  # the API accepts only a future time
     return define(
         service, task, {"type": "clocked", "clocked_time": moment.isoformat()}, **columns
     )
 
 
 def hourly(service: Service, task: str, **columns: Any) -> int:
-    """Store a periodic task whose slots are far apart; return its id."""
+    """Store a periodic task that is due each hour; return its id."""
     return define(service, task, {"type": "interval", "every": 1, "period": "hours"}, **columns)
 
 
 def each_second(service: Service, task: str, *, every: int = 1, **columns: Any) -> int:
-    """Store a periodic task with a slot each second, or each so many; return its id."""
+    """Store a periodic task that is due each second, or every `every` seconds; return its id."""
     schedule = {"type": "interval", "every": every, "period": "seconds"}
     return define(service, task, schedule, **columns)
 
@@ -50,42 +50,42 @@ def define(service: Service, task: str, schedule: dict[str, object], **columns: 
 
 
 def pause(service: Service, task_id: int) -> None:
-    """Let a periodic task have no more slots."""
+    """Pause a periodic task."""
     assert service.call("POST", f"{TASKS}{task_id}/pause/")[0] == 200
 
 
 def run_now(service: Service, task_id: int, **body: Any) -> str:
-    """Have a periodic task run now; return the id of the run."""
+    """Run a periodic task now; return the id of the run."""
     status, answer = service.call("POST", f"{TASKS}{task_id}/runs/", body or None)
     assert status == 202, answer
     return str(answer["id"])
 
 
 def cancel(service: Service, run_id: str) -> None:
-    """End a run, unless it has ended."""
+    """Cancel a run, unless it has ended."""
     assert service.call("POST", f"/api/v1/runs/{run_id}/cancel/")[0] in {200, 409}
 
 
 def await_run(service: Service, run_id: str, state: str) -> dict[str, Any]:
-    """Return a run when it stands so."""
+    """Return a run as soon as it is in a state."""
     found: dict[str, Any] = {}
 
-    def stands_so() -> bool:
+    def is_in_state() -> bool:
         found.update(service.call("GET", f"/api/v1/runs/{run_id}/")[1])
         return bool(found["state"] == state)
 
-    wait_for(stands_so, seconds=RUN_SECONDS, why=lambda: f"{service.output()}\n{found}")
+    wait_for(is_in_state, seconds=RUN_SECONDS, why=lambda: f"{service.output()}\n{found}")
     return found
 
 
 def runs_of(service: Service, task_id: int, state: str = "") -> list[Any]:
-    """Return the runs of a periodic task, the newest first; those that stand so, where given."""
+    """Return the runs of a periodic task, the newest first, optionally those in one state."""
     path = f"{TASKS}{task_id}/runs/?page_size=500" + (f"&state={state}" if state else "")
     return list(service.call("GET", path)[1]["results"])
 
 
 def await_state(service: Service, task_id: int, state: str) -> dict[str, Any]:
-    """Return the only run of a periodic task when it stands so."""
+    """Return the only run of a periodic task as soon as it is in a state."""
     wait_for(lambda: bool(runs_of(service, task_id)), seconds=RUN_SECONDS, why=service.output)
     [run] = runs_of(service, task_id)
     return await_run(service, run["id"], state)
@@ -95,8 +95,8 @@ def await_state(service: Service, task_id: int, state: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
-    """A run that has ended, as the ledger tells it; `began_at` is null for one that never ran."""
+class EndedRun:
+    """A run in a final state, as in the ledger; `began_at` is None if it never ran."""
 
     state: str
     reason: str
@@ -105,15 +105,15 @@ class Told:
     began_at: datetime | None
     ended_at: datetime | None
 
-    def ran_beside(self, other: "Told") -> bool:
-        """Tell whether both ran at the same time."""
+    def ran_beside(self, other: "EndedRun") -> bool:
+        """Return whether both ran at the same time."""
         if not (self.began_at and self.ended_at and other.began_at and other.ended_at):
             return False
         return self.began_at < other.ended_at and other.began_at < self.ended_at
 
 
-def told_of(service: Service, task_id: int) -> list[Told]:
-    """Return the runs of a periodic task that is paused by their slots, when all have ended."""
+def ended_runs_of(service: Service, task_id: int) -> list[EndedRun]:
+    """Return the runs of a paused periodic task, sorted by slot, once all have ended."""
 
     def have_ended() -> bool:
         return not [run for run in runs_of(service, task_id) if run["state"] in ACTIVE]
@@ -123,8 +123,8 @@ def told_of(service: Service, task_id: int) -> list[Told]:
         seconds=RUN_SECONDS,
         why=lambda: f"{service.output()}\n{runs_of(service, task_id)}",
     )
-    told = [
-        Told(
+    ended = [
+        EndedRun(
             state=run["state"],
             reason=run["reason"],
             slot_at=datetime.fromisoformat(run["slot_at"]),
@@ -135,14 +135,14 @@ def told_of(service: Service, task_id: int) -> list[Told]:
         for run in runs_of(service, task_id)
         if run["reason"] != TOO_LATE
     ]
-    return sorted(told, key=lambda run: run.slot_at)
+    return sorted(ended, key=lambda run: run.slot_at)
 
 
 def moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def pairs_beside(runs: Iterable[Told]) -> list[tuple[Told, Told]]:
+def overlapping_pairs(runs: Iterable[EndedRun]) -> list[tuple[EndedRun, EndedRun]]:
     """Return the pairs of runs that ran at the same time."""
     all_of_them = list(runs)
     return [

@@ -1,4 +1,4 @@
-"""The whole service as `make up` starts it, in processes of its own, for a test to use."""
+"""The whole service as `make up` starts it, in processes of its own."""
 
 import json
 import os
@@ -20,14 +20,14 @@ from tests.journeys.traces import Traces
 from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent.parent
-START_SECONDS = 180  # on a machine that has much else to do
+START_SECONDS = 180  # on a busy machine
 STOP_SECONDS = 60
-ANSWER_SECONDS = 30  # longer than a writer waits for others on SQLite
+ANSWER_SECONDS = 30  # longer than the lock timeout of SQLite
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What the service answers with."""
+    """A response of the service."""
 
     status: int
     headers: Message
@@ -76,18 +76,18 @@ class Service:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop it as Ctrl-C would, and expect that it has left no secret anywhere."""
+        """Stop it as Ctrl-C would, and assert that it has left no secret anywhere."""
         self.stop()
         found = self.traces.found()
         assert not found, "\n".join(found)
 
     def stop(self) -> None:
-        """Stop it, and expect that it stops by itself."""
+        """Stop it, and assert that it ends by itself."""
         self.process.send_signal(signal.SIGINT)
         try:
             self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            for _ in range(2):  # by force, and all that it has started
+            for _ in range(2):  # kills it and all its processes
                 self.process.send_signal(signal.SIGINT)
                 with suppress(subprocess.TimeoutExpired):
                     self.process.wait(1)
@@ -106,7 +106,7 @@ class Service:
         return status == 200
 
     def output(self) -> str:
-        """Return what its processes have printed so far, without colours."""
+        """Return the output of its processes so far, without colours."""
         return re.sub(r"\x1b\[\d+m", "", self.output_file.read_text(errors="replace"))
 
     def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
@@ -117,7 +117,7 @@ class Service:
     def send(
         self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """Send a request, with more headers than every one has."""
+        """Send a request, with additional headers."""
         request = urllib.request.Request(
             self.address + path,
             method=method,
@@ -141,7 +141,7 @@ class Service:
 
 
 class Api(Service):
-    """The API alone: no beat that sends what a test defines, and no worker that runs it."""
+    """The API alone, without beat and worker: definitions of a test never run."""
 
     command = ("-m", "gunicorn", "project.wsgi")
 
@@ -168,7 +168,7 @@ class Api(Service):
         return done.stdout
 
     def is_ready(self) -> bool:
-        """Tell whether the API answers."""
+        """Return whether the API answers."""
         assert self.process.poll() is None, self.output()
         try:
             status, _ = self.call("GET", "/healthz")
@@ -180,7 +180,7 @@ class Api(Service):
 def wait_for(
     condition: Callable[[], bool], *, seconds: float, why: Callable[[], str] = lambda: ""
 ) -> None:
-    """Return when a condition holds; fail, saying why, when it does not in time."""
+    """Return as soon as a condition holds; fail with the text of `why` if it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s\n{why()[-6000:]}"

@@ -1,8 +1,8 @@
-"""The settings of the services whose workers have a hard time: the project's, and more tasks."""
+"""The project's settings for services whose workers are killed, with more tasks."""
 
 from project.settings import *  # noqa: F403
 
 CELERY_IMPORTS = ["tests.journeys.tasks"]
-# A worker gives a process up that is gone after so many seconds (10 otherwise), and beat a worker.
+# After 1 second (10 by default) a worker gives up a lost process; after 10 beat gives up a worker.
 CELERY_WORKER_LOST_WAIT = 1
 RUN_LEASE_SECONDS = 10

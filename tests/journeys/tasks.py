@@ -1,4 +1,4 @@
-"""Tasks with which a worker has a hard time."""
+"""Tasks that outlast their time limits or kill their process."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ def outlast_its_hard_limit() -> None:
 
 @shared_task(acks_late=True)
 def sleep_and_acknowledge(seconds: float) -> None:
-    """Sleep, and only then let the broker forget the message."""
+    """Sleep, and acknowledge the message afterwards."""
     time.sleep(seconds)
 
 

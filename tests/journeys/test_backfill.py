@@ -1,4 +1,4 @@
-"""Slots that passed while beat was away are run afterwards: each once, in real processes."""
+"""A backfill runs each slot of an outage of beat once, in real processes."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,7 +28,7 @@ def runs_of(service: Service, task_id: int, query: str) -> list[dict[str, Any]]:
     return list(page["results"])
 
 
-def an_outage_is_backfilled(service: Service) -> None:
+def backfill_runs_each_missed_slot_once(service: Service) -> None:
     status, task = service.call("POST", TASKS, EVERY_TWO_SECONDS)
     assert status == 201, task
     task_id = task["id"]
@@ -38,7 +38,7 @@ def an_outage_is_backfilled(service: Service) -> None:
         why=service.output,
     )
     service.stop()
-    # To start takes longer than that.
+    # The start takes longer than that.
     service.environment["MISFIRE_GRACE"] = "1"
     service.__enter__()
     wait_for(
@@ -76,11 +76,13 @@ def an_outage_is_backfilled(service: Service) -> None:
     assert len(slots) == len(set(slots)), "a slot has run twice"
 
 
-def test_on_what_it_brings_along(tmp_path: Path) -> None:
+def test_backfill_on_sqlite_and_files(tmp_path: Path) -> None:
     with Service(tmp_path) as service:
-        an_outage_is_backfilled(service)
+        backfill_runs_each_missed_slot_once(service)
 
 
-def test_on_rabbitmq_and_postgresql(tmp_path: Path, rabbitmq_url: str, postgres_url: str) -> None:
+def test_backfill_on_rabbitmq_and_postgresql(
+    tmp_path: Path, rabbitmq_url: str, postgres_url: str
+) -> None:
     with service_on_servers(tmp_path, rabbitmq_url, postgres_url) as service:
-        an_outage_is_backfilled(service)
+        backfill_runs_each_missed_slot_once(service)

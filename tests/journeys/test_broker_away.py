@@ -1,4 +1,4 @@
-"""Runs that are asked for, and that run, while RabbitMQ is away."""
+"""Runs that are requested, or running, while RabbitMQ is down."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(300)  # its deadlines are shorter
 
 @pytest.fixture
 def rabbitmq() -> Iterator[RabbitMQ]:
-    """Return a RabbitMQ of the test's own, which runs."""
+    """A running RabbitMQ of the test's own."""
     try:
         server = RabbitMQ()
     except Missing as missing:
@@ -26,7 +26,7 @@ def rabbitmq() -> Iterator[RabbitMQ]:
         yield server
 
 
-def test_runs_wait_for_the_broker_and_end_without_it(
+def test_runs_wait_for_the_broker_and_end_while_it_is_down(
     tmp_path: Path, rabbitmq: RabbitMQ, postgres_database: str
 ) -> None:
     urls = {"BROKER_URL": rabbitmq.url, "DATABASE_URL": postgres_database}

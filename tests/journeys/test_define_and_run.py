@@ -1,4 +1,4 @@
-"""From a request over HTTP to a run in a worker, through all processes."""
+"""From an HTTP request to a run in a worker, through all processes."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +8,7 @@ TASKS = "/api/v1/periodic-tasks/"
 RUN_SECONDS = 10
 
 
-def test_a_periodic_task_runs_until_it_is_disabled(service: Service) -> None:
+def test_periodic_task_runs_until_it_is_disabled(service: Service) -> None:
     began_at = datetime.now(UTC)
     status, task = service.call(
         "POST",
@@ -53,7 +53,7 @@ def test_a_periodic_task_runs_until_it_is_disabled(service: Service) -> None:
 
 
 def count_when_stopped(service: Service, called: str) -> int:
-    """Return how often a task has run, once it has not run for three of its intervals."""
+    """Return the number of runs, once there was none for three intervals."""
     counts: list[int] = []
 
     def has_stopped() -> bool:
@@ -64,7 +64,7 @@ def count_when_stopped(service: Service, called: str) -> int:
     return counts[-1]
 
 
-def test_a_clocked_task_runs_once(embedded: Service) -> None:
+def test_clocked_task_runs_once(embedded: Service) -> None:
     moment = datetime.now(UTC) + timedelta(seconds=3)
     _, task = embedded.call(
         "POST",
@@ -88,7 +88,7 @@ def test_a_clocked_task_runs_once(embedded: Service) -> None:
     assert embedded.output().count("1723 + 19 = 1742") == 1
 
 
-def test_the_schedule_of_the_settings_is_loaded_and_shown(embedded: Service) -> None:
+def test_schedule_of_the_settings_is_loaded_and_listed(embedded: Service) -> None:
     def names() -> set[str]:
         return {
             task["name"] for task in embedded.call("GET", f"{TASKS}?page_size=500")[1]["results"]

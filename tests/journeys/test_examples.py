@@ -1,4 +1,4 @@
-"""The scripts of examples/ do what they say, on the running service.
+"""Run the scripts of examples/ on a running service, and check their output.
 
 A new script needs an entry in EXAMPLES, and a row in the README beside it.
 """
@@ -24,7 +24,7 @@ SCRIPTS = sorted(path.name for path in FOLDER.glob("*.sh"))
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """What a script is called with, and what it then prints: a pattern."""
+    """The arguments of a script, and the pattern of its output."""
 
     prints: str
     prepare: Callable[[Service], list[str]] = lambda _: []
@@ -32,7 +32,7 @@ class Example:
 
 
 def run_script(service: Service, name: str, *arguments: str) -> str:
-    """Run a script, and return what it prints."""
+    """Run a script, and return its output."""
     done = subprocess.run(
         [FOLDER / name, *arguments],
         env={
@@ -48,7 +48,7 @@ def run_script(service: Service, name: str, *arguments: str) -> str:
     return done.stdout
 
 
-# --- What is there before a script runs -----------------------------------------------------
+# --- Preparations for a script -----------------------------------------------------
 
 
 def name_of(service: Service, task_id: int) -> str:
@@ -207,8 +207,8 @@ EXAMPLES = {
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_an_example_does_what_it_says(embedded: Service, name: str) -> None:
-    assert name in EXAMPLES, "say in EXAMPLES what it prints"
+def test_example_prints_the_expected_output(embedded: Service, name: str) -> None:
+    assert name in EXAMPLES, "add the script to EXAMPLES"
     example = EXAMPLES[name]
     arguments = example.prepare(embedded)
 
@@ -219,7 +219,7 @@ def test_an_example_does_what_it_says(embedded: Service, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_an_example_tells_what_it_is_for(name: str) -> None:
+def test_example_has_a_comment_and_a_row_in_the_readme(name: str) -> None:
     first, second, *_ = (FOLDER / name).read_text().splitlines()
     rows = (FOLDER / "README.md").read_text()
 
@@ -228,7 +228,7 @@ def test_an_example_tells_what_it_is_for(name: str) -> None:
     assert f"| [{name}]({name}) | " in rows
 
 
-def test_the_readme_names_no_example_that_is_not_there() -> None:
+def test_readme_and_examples_list_exactly_the_scripts() -> None:
     named_there = re.findall(r"\| \[.+?\]\((.+?\.sh)\) \|", (FOLDER / "README.md").read_text())
 
     assert sorted(named_there) == SCRIPTS == sorted(EXAMPLES)

@@ -1,4 +1,4 @@
-"""Fifty requests with one Idempotency-Key, at the same time, make one object."""
+"""Fifty concurrent requests with one Idempotency-Key create one object."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -13,7 +13,7 @@ FIFTY = 50
 
 @pytest.fixture(params=["embedded", "on_servers"])
 def service(request: pytest.FixtureRequest) -> Service:
-    """Run it on SQLite and on PostgreSQL; each with two API processes of eight threads."""
+    """A shared service on each database, with two API processes of eight threads."""
     running: Service = request.getfixturevalue(request.param)
     return running
 
@@ -39,7 +39,7 @@ def stored(service: Service, *, every: int) -> int:
     return [schedule["every"] for schedule in page["results"]].count(every)
 
 
-def test_one_key_makes_one_object(service: Service) -> None:
+def test_fifty_requests_with_one_key_create_one_object(service: Service) -> None:
     answers = create_all_at_once(service, ["the-same"] * FIFTY, every=7)
 
     answered = [answer for answer in answers if answer.status == 201]
@@ -56,7 +56,7 @@ def test_one_key_makes_one_object(service: Service) -> None:
     assert stored(service, every=7) == 1
 
 
-def test_fifty_keys_make_fifty_objects(service: Service) -> None:
+def test_fifty_requests_with_different_keys_create_fifty_objects(service: Service) -> None:
     keys = [f"key-{number}" for number in range(FIFTY)]
 
     answers = create_all_at_once(service, keys, every=11)

@@ -1,6 +1,6 @@
-"""Messages that real brokers lose: every run happens, and none twice.
+"""Messages that real brokers lose: each run starts, and none twice.
 
-Nobody waits a minute here: the ledger is told that the runs have waited for so long.
+The tests backdate the runs in the ledger instead of waiting for minutes.
 """
 
 import os
@@ -19,8 +19,8 @@ from tests.journeys.test_workers import await_workers, celery, kill, logged
 from tests.services import skip_or_fail
 
 DEFINITIONS = "/api/v1/periodic-tasks/"
-# Beat misses nothing for half a lease after its start, and then looks six times in one.
-IMPATIENT = {"RUN_LEASE_SECONDS": "15"}
+# Beat looks for lost messages from half a lease after its start on, six times per lease.
+SHORT_LEASE = {"RUN_LEASE_SECONDS": "15"}
 REPEAT_SECONDS = 120
 RUNS = 12
 BACKDATE = """
@@ -39,7 +39,7 @@ print(Republication.objects.count())
 
 
 def enter(api: Api, count: int, *, task: str = "add", **columns: Any) -> list[str]:
-    """Ask for so many runs; return their ids when the broker has them all."""
+    """Request `count` runs; return their ids once the broker has all of them."""
     body = {
         "name": f"{task} {count}",
         "task": f"project.tasks.{task}",
@@ -60,7 +60,7 @@ def run_of(api: Api, run_id: str) -> Any:
 
 
 def states(api: Api, ids: list[str]) -> dict[str, int]:
-    """Return how many runs stand how."""
+    """Return the number of runs in each state."""
     found: dict[str, int] = {}
     for run_id in ids:
         state = run_of(api, run_id)["state"]
@@ -69,7 +69,7 @@ def states(api: Api, ids: list[str]) -> dict[str, int]:
 
 
 def each_has_run_once(api: Api, ids: list[str]) -> None:
-    """Wait for the end of runs, and expect that each has started once."""
+    """Wait for the end of runs, and assert that each has started once."""
     wait_for(
         lambda: states(api, ids).keys() == {"succeeded"},
         seconds=REPEAT_SECONDS,
@@ -84,15 +84,15 @@ def worker(api: Api, *arguments: str) -> Any:
     return celery(api, "worker", "-n", "one@here", "-c", "1", *arguments)
 
 
-def is_alive(told: dict[str, Any]) -> bool:
-    return any(each["is_alive"] for each in told.values())
+def is_alive(workers: dict[str, Any]) -> bool:
+    return any(each["is_alive"] for each in workers.values())
 
 
-def test_a_worker_that_is_killed_on_files_loses_what_it_had_fetched(tmp_path: Path) -> None:
-    with Api(tmp_path, **IMPATIENT) as api, celery(api, "beat"):
+def test_runs_fetched_by_a_killed_worker_on_files_are_republished(tmp_path: Path) -> None:
+    with Api(tmp_path, **SHORT_LEASE) as api, celery(api, "beat"):
         with worker(api) as process:
             await_workers(api, is_alive)
-            # It stops before it starts one: what it fetches is gone with it.
+            # It stops before it starts a run, so that its fetched messages are lost with it.
             children = [int(pid) for pid in children_of(process)]
             for pid in children:
                 os.kill(pid, signal.SIGSTOP)
@@ -101,7 +101,7 @@ def test_a_worker_that_is_killed_on_files_loses_what_it_had_fetched(tmp_path: Pa
             wait_for(lambda: len(list(messages.glob("*"))) < RUNS, seconds=START_SECONDS)
             kill(process)
         left = len(list(messages.glob("*")))
-        assert left < RUNS, "it had some in its hands"
+        assert left < RUNS, "the killed worker had fetched some"
         api.manage("shell", "-c", BACKDATE)
 
         with worker(api):
@@ -111,7 +111,7 @@ def test_a_worker_that_is_killed_on_files_loses_what_it_had_fetched(tmp_path: Pa
 
 @pytest.fixture
 def rabbitmq() -> Iterator[RabbitMQ]:
-    """Run a node of our own."""
+    """A RabbitMQ node of the test's own."""
     try:
         node = RabbitMQ()
     except Missing as reason:
@@ -123,11 +123,11 @@ def rabbitmq() -> Iterator[RabbitMQ]:
         node.close()
 
 
-def test_a_rabbitmq_that_comes_back_empty(
+def test_runs_of_a_purged_rabbitmq_queue_are_republished(
     tmp_path: Path, rabbitmq: RabbitMQ, postgres_database: str
 ) -> None:
     servers = {"BROKER_URL": rabbitmq.url, "DATABASE_URL": postgres_database}
-    with Api(tmp_path, **servers, **IMPATIENT) as api:
+    with Api(tmp_path, **servers, **SHORT_LEASE) as api:
         with celery(api, "beat"):
             with worker(api):  # declares the queue
                 await_workers(api, is_alive)
@@ -141,8 +141,8 @@ def test_a_rabbitmq_that_comes_back_empty(
         api.traces.messages.clear()
 
 
-def test_a_long_queue_is_not_flooded(tmp_path: Path) -> None:
-    with Api(tmp_path, **IMPATIENT) as api, celery(api, "beat"), worker(api):
+def test_runs_in_a_long_queue_are_not_republished(tmp_path: Path) -> None:
+    with Api(tmp_path, **SHORT_LEASE) as api, celery(api, "beat"), worker(api):
         await_workers(api, is_alive)
         ids = enter_slow(api)
         api.manage("shell", "-c", BACKDATE)
@@ -159,7 +159,7 @@ def test_a_long_queue_is_not_flooded(tmp_path: Path) -> None:
 
 
 def enter_slow(api: Api) -> list[str]:
-    """Ask for runs that one worker has three quarters of a minute to do with."""
+    """Request runs that keep one worker busy for three quarters of a minute."""
     body = {
         "name": "slow",
         "task": "project.tasks.sleep",
@@ -173,5 +173,5 @@ def enter_slow(api: Api) -> list[str]:
 
 
 def children_of(process: subprocess.Popen[bytes]) -> list[str]:
-    """Return the processes that run the tasks of a worker."""
+    """Return the child processes of a worker, which run its tasks."""
     return Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()

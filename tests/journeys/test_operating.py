@@ -1,4 +1,4 @@
-"""docs/operating.md is held to its word: its examples are run, and its tables compared."""
+"""Run the examples of docs/operating.md, and compare its tables with the code."""
 
 import os
 import re
@@ -21,11 +21,11 @@ FINDINGS = re.findall(r"<!-- finds -->\n```\n(.+?)```", PAGE, re.DOTALL)
 RECIPES = re.findall(r"<!-- shows: (.+?) -->\n```sh\n(.+?)```", PAGE, re.DOTALL)
 
 
-def test_each_block_is_tested() -> None:
+def test_each_code_block_is_tested() -> None:
     assert PAGE.count("```") / 2 == len(REFUSALS) + len(RECIPES) + len(FINDINGS) == 8
 
 
-def test_it_names_the_commands_of_the_processes() -> None:
+def test_table_of_processes_matches_make_up() -> None:
     named = dict(re.findall(r"^\| (\w+) \| `(.+?)` \|", PAGE, re.MULTILINE))
 
     assert named == {
@@ -34,7 +34,9 @@ def test_it_names_the_commands_of_the_processes() -> None:
 
 
 @pytest.mark.parametrize(("name", "value", "sentence"), REFUSALS)
-def test_a_start_is_refused_as_shown(tmp_path: Path, name: str, value: str, sentence: str) -> None:
+def test_refused_start_prints_the_documented_sentence(
+    tmp_path: Path, name: str, value: str, sentence: str
+) -> None:
     started = subprocess.run(
         [sys.executable, "manage.py", "check"],
         cwd=ROOT,
@@ -48,7 +50,7 @@ def test_a_start_is_refused_as_shown(tmp_path: Path, name: str, value: str, sent
 
 
 @pytest.mark.parametrize(("shown", "script"), RECIPES)
-def test_a_command_shows_what_it_says(embedded: Service, shown: str, script: str) -> None:
+def test_command_prints_the_documented_output(embedded: Service, shown: str, script: str) -> None:
     script = f"{KEY}{script}".replace("http://127.0.0.1:8000", embedded.address)
     script = script.replace(".data/admin.key", str(embedded.key_file))
 
@@ -62,11 +64,11 @@ def test_a_command_shows_what_it_says(embedded: Service, shown: str, script: str
             check=True,
         ).stdout
 
-    # A worker that has just started tells of itself in its own time.
+    # A worker registers itself some time after its start.
     wait_for(lambda: shown in pasted(), seconds=START_SECONDS, why=pasted)
 
 
-def test_what_a_check_finds_is_said_as_shown() -> None:
+def test_findings_of_check_agenda_match_the_page() -> None:
     report = Report(
         triggers=TriggerFaults(
             missing=["trigger scheduler_api_task_updated"],
@@ -80,7 +82,7 @@ def test_what_a_check_finds_is_said_as_shown() -> None:
     assert ["".join(f"{sentence}\n" for sentence in report.sentences())] == FINDINGS
 
 
-def test_each_header_is_sent_as_it_says(embedded: Service) -> None:
+def test_documented_headers_are_sent(embedded: Service) -> None:
     table = dict(re.findall(r"^\| `([A-Z][\w-]+)` \| (.+?) \|$", PAGE, re.MULTILINE))
     said = {name: text.split("`")[1] for name, text in table.items() if text.startswith("`")}
 

@@ -1,4 +1,4 @@
-"""A pause stops the runs of a real beat, and ends by itself."""
+"""A pause stops the runs that a real beat sends, and ends by itself."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +8,7 @@ TASKS = "/api/v1/periodic-tasks/"
 PAUSE_SECONDS = 6
 
 
-def test_a_pause_ends_by_itself_and_nothing_is_made_up_for(service: Service) -> None:
+def test_pause_with_an_end_resumes_without_catching_up(service: Service) -> None:
     _, task = service.call(
         "POST",
         TASKS,
@@ -33,7 +33,7 @@ def test_a_pause_ends_by_itself_and_nothing_is_made_up_for(service: Service) -> 
     wait_for(lambda: not service.call("GET", address)[1]["paused"], seconds=20, why=service.output)
     assert datetime.now(UTC) >= until
     before = service.call("GET", address)[1]
-    # Beat may have had one message in hand when the pause came, and runs again a second after it.
+    # Beat may have published one more run when the pause began, and one a second after its end.
     assert before["total_run_count"] <= task["total_run_count"] + 2
     assert "Resuming Pausing: its pause is over" in service.output()
 

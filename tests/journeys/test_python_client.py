@@ -1,4 +1,4 @@
-"""A Python client is generated from openapi.yaml, and speaks with the running service."""
+"""A generated Python client works with a running service."""
 
 import os
 import re
@@ -19,7 +19,7 @@ GENERATE = (
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Generate the client as `make client` does; return where it is, and what was said."""
+    """Generate the client as `make client` does; return its folder, and the output."""
     programs = Path(sys.executable).parent
     folder = tmp_path_factory.mktemp("client")
     done = subprocess.run(
@@ -37,7 +37,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, done.stdout + done.stderr
 
 
-def test_nothing_is_left_out_but_bodies_in_yaml(generated: tuple[Path, str]) -> None:
+def test_client_lacks_nothing_except_yaml_bodies(generated: tuple[Path, str]) -> None:
     folder, said = generated
     modules = {path.stem for path in folder.glob("scheduler_api_client/api/*/*_*.py")}
 
@@ -51,7 +51,9 @@ def snake(name: str) -> str:
     return re.sub("([A-Z])", r"_\1", name).lower()
 
 
-def test_the_example_does_what_it_says(embedded: Service, generated: tuple[Path, str]) -> None:
+def test_example_of_the_client_prints_the_expected_output(
+    embedded: Service, generated: tuple[Path, str]
+) -> None:
     folder, _ = generated
     failed = embedded.call("GET", "/api/v1/runs/?state=failed,lost")[1]["results"]
 

@@ -1,4 +1,4 @@
-"""Two API processes that share nothing but the database grant one limit together."""
+"""Two API processes that share only the database enforce one rate limit together."""
 
 import copy
 import re
@@ -24,7 +24,7 @@ STANDING = re.compile(r'"account";r=(?P<remaining>\d+);t=(?P<seconds>\d+)')
 
 @pytest.fixture(params=["SQLite", "PostgreSQL"])
 def services(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Service]]:
-    """Run the whole service with one API process, and one more beside it."""
+    """The whole service with one API process, and another API process beside it."""
     urls = {}
     if request.param == "PostgreSQL":
         urls["DATABASE_URL"] = request.getfixturevalue("postgres_database")
@@ -34,7 +34,7 @@ def services(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Se
 
 @contextmanager
 def beside(first: Service) -> Iterator[Service]:
-    """Start another API process on the same database, with an address of its own."""
+    """Start another API process on the same database, on a port of its own."""
     second = copy.copy(first)
     second.port = free_port()
     second.address = f"http://127.0.0.1:{second.port}"
@@ -67,7 +67,7 @@ def seconds_left(answer: Answer) -> int:
     return int(standing["seconds"])
 
 
-def test_together_they_grant_exactly_the_limit(services: list[Service]) -> None:
+def test_two_processes_grant_exactly_the_limit(services: list[Service]) -> None:
     first, second = services
     body = {"name": "hasty", "scopes": [], "requests_per_minute": LIMIT}
     _, account = first.call("POST", ACCOUNTS, body)
@@ -77,7 +77,7 @@ def test_together_they_grant_exactly_the_limit(services: list[Service]) -> None:
     def ask(number: int) -> Answer:
         return services[number % 2].send("GET", INDEX, headers=key)
 
-    # All accounts have the same minutes: what follows is to fit into one.
+    # The window is a calendar minute, the same for all accounts: all requests must fit into one.
     wait_for(
         lambda: seconds_left(first.send("GET", INDEX)) > ENOUGH_SECONDS,
         seconds=ENOUGH_SECONDS + 5,

@@ -1,4 +1,4 @@
-"""README and docs are held to their word: what they tell to paste is pasted, from themselves."""
+"""Run the shell and Python examples of README and docs."""
 
 import json
 import re
@@ -13,14 +13,14 @@ import pytest
 from tests.journeys.service import ROOT, Service, wait_for
 
 README = (ROOT / "README.md").read_text()
-# A comment above a block says what it leads to: a run of a periodic task, by its name, that has
-# succeeded with a result; or what it prints.
+# A comment above a block gives its expected effect: the name of a periodic task and the result of
+# a succeeded run (`runs`), or a part of the output (`shows`).
 RECIPE = re.compile(r"<!-- (runs|shows): (.+?) -->\n```sh\n(.+?)```", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A block of shell, and what shows that it worked."""
+    """A shell block, and its expected effect."""
 
     kind: str
     text: str
@@ -53,18 +53,18 @@ PAGES = [
 [FIRST] = re.findall(r"```sh\n(auth=.+?)```", README, re.DOTALL)
 
 
-def test_there_are_five_recipes_that_end_in_a_run() -> None:
+def test_readme_has_five_recipes_that_end_in_a_run() -> None:
     assert sum(recipe.kind == "runs" for recipe in RECIPES) == 5
 
 
-def test_each_shell_block_but_those_that_start_it_is_tested() -> None:
+def test_each_shell_block_with_a_request_is_tested() -> None:
     blocks = re.findall(r"```sh\n(.+?)```", README, re.DOTALL)
 
     assert {block for block in blocks if "curl" in block} == {recipe.script for recipe in RECIPES}
 
 
 @pytest.mark.parametrize("recipe", RECIPES + PAGES, ids=lambda recipe: recipe.text)
-def test_a_recipe_does_what_it_says(embedded: Service, recipe: Recipe) -> None:
+def test_recipe_has_its_documented_effect(embedded: Service, recipe: Recipe) -> None:
     script = f"{FIRST}{recipe.script}"
     for written, here in (
         ("http://127.0.0.1:8000", embedded.address),
@@ -91,7 +91,7 @@ def test_a_recipe_does_what_it_says(embedded: Service, recipe: Recipe) -> None:
 
 
 def results_of(service: Service, name: str) -> list[Any]:
-    """Return what the last runs of a periodic task have returned."""
+    """Return the results of the last succeeded runs of a periodic task."""
     query = f"periodic_task_name={quote(name)}&state=succeeded&page_size=3"
     _, answer = service.call("GET", f"/api/v1/runs/?{query}")
     return [
@@ -99,7 +99,7 @@ def results_of(service: Service, name: str) -> list[Any]:
     ]
 
 
-def test_the_orm_recipe_is_shown_and_run(embedded: Service) -> None:
+def test_orm_recipe_runs_its_periodic_task(embedded: Service) -> None:
     [recipe] = [
         block
         for block in re.findall(r"```python\n(.+?)```", README, re.DOTALL)

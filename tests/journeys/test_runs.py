@@ -1,4 +1,4 @@
-"""What becomes of runs in real workers, as the API tells it, on each kind of servers."""
+"""Stories of runs in real workers, through the API, on each kind of broker and database."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.timeout(600)  # its deadlines are shorter
 
 SETTINGS = {
     "DJANGO_SETTINGS_MODULE": "tests.journeys.settings",
-    "MISFIRE_GRACE": "60",  # what is judged is not how busy this machine is
+    "MISFIRE_GRACE": "60",  # a busy machine must not make slots late
     "WORKER_CONCURRENCY": str(CONCURRENCY),
 }
 
@@ -93,7 +93,9 @@ def runs_end_at_their_time_limits(service: Service) -> None:
         assert (run["error"]["type"], run["attempts"]) == ("TimeLimitExceeded", 1)
         assert "hard time limit, and its process was killed" in run["reason"]
     later = run_now(service, hourly(service, "add", args=[3, 3]))
-    assert await_run(service, later, "succeeded")["result"] == 6, "others have taken their place"
+    assert await_run(service, later, "succeeded")["result"] == 6, (
+        "new processes have replaced them"
+    )
 
 
 def runs_are_cancelled_before_they_start_and_while_they_run(service: Service) -> None:
@@ -160,7 +162,7 @@ def a_message_that_comes_twice_starts_its_run_once(service: Service) -> None:
 
 
 def taken_from(connection: Connection, queue: str) -> dict[str, Message]:
-    """Take all messages out of a queue; return them by the ids of their runs."""
+    """Take all messages out of a queue; return them by run id."""
     bound, messages = Queue(queue)(connection.default_channel), {}
     while message := bound.get(no_ack=True):
         messages[message.headers["id"]] = message
@@ -168,7 +170,7 @@ def taken_from(connection: Connection, queue: str) -> dict[str, Message]:
 
 
 def send(connection: Connection, message: Message, queue: str) -> None:
-    """Put a message into a queue as it was, by the broker's own client."""
+    """Publish an unchanged copy of a message to a queue, by kombu."""
     Producer(connection).publish(
         message.body,
         routing_key=queue,
@@ -202,7 +204,7 @@ if Path("/proc/self/environ").exists():  # which they find processes by
 def running(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    """Run all stories in one service of each kind."""
+    """One service of each kind, for all stories."""
     queues = [new_queue(), f"{new_queue()}-unread"]
     given = SETTINGS | {"QUEUES": ",".join(queues)}
     with ExitStack() as stack:
@@ -219,5 +221,5 @@ def running(
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
-def test_what_becomes_of(running: Service, story: Callable[[Service], None]) -> None:
+def test_story(running: Service, story: Callable[[Service], None]) -> None:
     story(running)

@@ -1,6 +1,6 @@
-"""A secret among the arguments reaches the worker, and is found nowhere else.
+"""A secret argument reaches the worker, and appears nowhere else.
 
-What is left behind is searched when the service stops: tests/journeys/traces.py.
+tests/journeys/traces.py searches the traces of the service when it stops.
 """
 
 import json
@@ -17,19 +17,19 @@ from tests.journeys.test_define_and_run import TASKS
 from tests.journeys.traces import EVENTS, OWN_HEADER
 
 RUN_SECONDS = 20
-# It tells all that it can.
-TALKATIVE = {"LOG_LEVEL": "DEBUG", "DEBUG": "true"}
+# The most verbose logs.
+VERBOSE = {"LOG_LEVEL": "DEBUG", "DEBUG": "true"}
 
 
 @pytest.fixture
 def unread(queue: str) -> str:
-    """Return the name of a queue that no worker is to read."""
+    """The name of a queue that no worker reads."""
     return f"{queue}-unread"
 
 
 @pytest.fixture
 def on_files(tmp_path: Path, queue: str, unread: str) -> Service:
-    return Service(tmp_path, QUEUES=f"{queue},{unread}", **TALKATIVE)
+    return Service(tmp_path, QUEUES=f"{queue},{unread}", **VERBOSE)
 
 
 @pytest.fixture
@@ -42,19 +42,19 @@ def on_servers(
         DATABASE_URL=postgres_database,
         QUEUES=f"{queue},{unread}",
         LOG_FORMAT="json",
-        **TALKATIVE,
+        **VERBOSE,
     )
     delete_queues(rabbitmq_url, queue, unread)
 
 
 @pytest.fixture(params=["on_files", "on_servers"])
 def service(request: pytest.FixtureRequest) -> Service:
-    """Return a service that has not started yet."""
+    """A service that has not started yet."""
     ready: Service = request.getfixturevalue(request.param)
     return ready
 
 
-def test_a_secret_arrives_and_is_not_shown(
+def test_secret_reaches_the_worker_and_nothing_else(
     service: Service, queue: str, unread: str, canary: str
 ) -> None:
     answers: list[tuple[int, Any]] = []
@@ -66,14 +66,16 @@ def test_a_secret_arrives_and_is_not_shown(
     def has_arrived() -> bool:
         service.traces.collect(unread, EVENTS)
         events = str(service.traces.bodies(EVENTS))
-        is_told = f"['{queue}']" in events and "task-succeeded" in events
-        return fingerprint in service.output() and is_told and bool(service.traces.bodies(unread))
+        is_reported = f"['{queue}']" in events and "task-succeeded" in events
+        return (
+            fingerprint in service.output() and is_reported and bool(service.traces.bodies(unread))
+        )
 
     fingerprint = sha256(canary.encode()).hexdigest()
     body = {
         "task": "project.tasks.sign_in",
         "schedule": {"type": "interval", "every": 1, "period": "seconds"},
-        "args": [queue],  # by which the events of other services are told from ours
+        "args": [queue],  # identifies our events among those of other services
         "kwargs": {"password": canary},
         "headers": {OWN_HEADER: canary},
     }

@@ -1,4 +1,4 @@
-"""The search of what a service leaves behind finds what is planted, wherever that is."""
+"""The search of the traces of a service finds planted secrets, wherever they are."""
 
 import sqlite3
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""From a run that fails in a real worker to a real server that hears of it."""
+"""From a failed run in a real worker to a webhook request at a real server."""
 
 import json
 import os
@@ -28,7 +28,7 @@ SECONDS = 30
 
 
 @pytest.fixture(scope="module")
-def brought_along(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def on_embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with Service(tmp_path_factory.mktemp("webhooks"), **OPEN) as service:
         yield service
 
@@ -52,7 +52,7 @@ def webhook_of(service: Service, url: str, **columns: Any) -> dict[str, Any]:
 
 
 def ping(service: Service, webhook: dict[str, Any]) -> str:
-    """Have a webhook pinged; return the address of the delivery."""
+    """Ping a webhook; return the path of the delivery."""
     status, answer = service.call("POST", f"{WEBHOOKS}{webhook['id']}/ping/")
     assert status == 202, answer
     return f"{DELIVERIES}{answer['id']}/"
@@ -69,7 +69,7 @@ def await_delivery(service: Service, path: str) -> dict[str, Any]:
     return found
 
 
-def tells_of_a_failure_and_of_its_end(service: Service, receiver: Receiver) -> None:
+def a_failure_and_its_recovery_are_delivered(service: Service, receiver: Receiver) -> None:
     webhook = webhook_of(service, receiver.url, label="story=failure")
     task_id = hourly(service, "fail", kwargs={"message": "as asked"}, labels={"story": "failure"})
     failed = run_now(service, task_id)
@@ -111,16 +111,20 @@ def calls_http_on_a_schedule(service: Service, receiver: Receiver) -> None:
     assert request.json == {"month": 3}
 
 
-def test_on_what_it_brings_along(brought_along: Service, receiver: Receiver) -> None:
-    tells_of_a_failure_and_of_its_end(brought_along, receiver)
+def test_failure_and_recovery_are_delivered_on_sqlite_and_files(
+    on_embedded: Service, receiver: Receiver
+) -> None:
+    a_failure_and_its_recovery_are_delivered(on_embedded, receiver)
 
 
-def test_http_is_called(brought_along: Service, receiver: Receiver) -> None:
-    calls_http_on_a_schedule(brought_along, receiver)
+def test_http_request_task_calls_a_server(on_embedded: Service, receiver: Receiver) -> None:
+    calls_http_on_a_schedule(on_embedded, receiver)
 
 
-def test_on_rabbitmq_and_postgresql(on_servers: Service, receiver: Receiver) -> None:
-    tells_of_a_failure_and_of_its_end(on_servers, receiver)
+def test_failure_and_recovery_are_delivered_on_rabbitmq_and_postgresql(
+    on_servers: Service, receiver: Receiver
+) -> None:
+    a_failure_and_its_recovery_are_delivered(on_servers, receiver)
 
 
 # --- A sender that is killed ------------------------------------------------------------------
@@ -151,30 +155,30 @@ def shell(service: Service, script: str) -> None:
 @pytest.mark.skipif(
     not Path("/proc/self/environ").exists(), reason="it finds the process by its environment"
 )
-def test_what_a_killed_sender_had_is_sent_again_under_the_same_id(
-    brought_along: Service, receiver: Receiver
+def test_delivery_of_a_killed_sender_is_repeated_with_the_same_id(
+    on_embedded: Service, receiver: Receiver
 ) -> None:
     receiver.hold = hold = threading.Event()
-    webhook = webhook_of(brought_along, receiver.url)
-    path = ping(brought_along, webhook)
-    wait_for(lambda: bool(receiver.received), seconds=SECONDS, why=brought_along.output)
-    [killed] = senders_of(brought_along)
+    webhook = webhook_of(on_embedded, receiver.url)
+    path = ping(on_embedded, webhook)
+    wait_for(lambda: bool(receiver.received), seconds=SECONDS, why=on_embedded.output)
+    [killed] = senders_of(on_embedded)
 
     os.kill(killed, signal.SIGKILL)
     hold.set()
     wait_for(
-        lambda: bool(senders_of(brought_along)) and killed not in senders_of(brought_along),
+        lambda: bool(senders_of(on_embedded)) and killed not in senders_of(on_embedded),
         seconds=SECONDS,
-        why=brought_along.output,
+        why=on_embedded.output,
     )
-    # The minute after which another takes it.
+    # Instead of waiting for the end of the lease, one minute.
     shell(
-        brought_along,
+        on_embedded,
         "from datetime import *; from scheduler_api.webhooks.models import Delivery; "
         "Delivery.objects.pending().update(next_attempt_at=datetime.now(UTC))",
     )
 
-    assert await_delivery(brought_along, path)["attempts"] == 2
+    assert await_delivery(on_embedded, path)["attempts"] == 2
     first, second = receiver.received
     assert first.id == second.id
     assert second.is_signed_with(webhook["secret"])
@@ -183,10 +187,12 @@ def test_what_a_killed_sender_had_is_sent_again_under_the_same_id(
 # --- What the page shows ----------------------------------------------------------------------
 
 
-def test_the_receiver_that_the_page_shows_receives(brought_along: Service, tmp_path: Path) -> None:
+def test_receiver_of_the_page_verifies_and_deduplicates(
+    on_embedded: Service, tmp_path: Path
+) -> None:
     [example] = re.findall(r"<!-- receives -->\n```python\n(.+?)```", PAGE, re.DOTALL)
     port = free_port()
-    webhook = webhook_of(brought_along, f"http://127.0.0.1:{port}/")
+    webhook = webhook_of(on_embedded, f"http://127.0.0.1:{port}/")
     output = tmp_path / "received.log"
     with output.open("wb") as file:
         process = subprocess.Popen(
@@ -196,24 +202,24 @@ def test_the_receiver_that_the_page_shows_receives(brought_along: Service, tmp_p
             stderr=subprocess.STDOUT,
         )
     try:
-        path = ping(brought_along, webhook)
-        await_delivery(brought_along, path)
-        service_again = brought_along.call("POST", f"{path}redeliver/")
+        path = ping(on_embedded, webhook)
+        await_delivery(on_embedded, path)
+        service_again = on_embedded.call("POST", f"{path}redeliver/")
         assert service_again[0] == 200
-        await_delivery(brought_along, path)
+        await_delivery(on_embedded, path)
     finally:
         process.kill()
         process.wait()
 
-    told = f"webhook.ping {{'webhook': {webhook['id']}}}"
-    assert output.read_text().count(told) == 1, output.read_text()
+    line = f"webhook.ping {{'webhook': {webhook['id']}}}"
+    assert output.read_text().count(line) == 1, output.read_text()
 
 
-def test_the_definition_that_the_page_shows_is_taken(brought_along: Service) -> None:
+def test_definition_of_the_page_is_accepted(on_embedded: Service) -> None:
     [example] = re.findall(r"<!-- asks -->\n```json\n(.+?)```", PAGE, re.DOTALL)
     definition = json.loads(example.replace("https://api.example.com", "http://127.0.0.1"))
     definition["kwargs"]["headers"] = {"Authorization": "Bearer x"}
 
-    status, answer = brought_along.call("POST", TASKS, definition)
+    status, answer = on_embedded.call("POST", TASKS, definition)
 
     assert (status, answer["kwargs"]["headers"]) == (201, {"Authorization": "***"}), answer

@@ -1,4 +1,4 @@
-"""What a service leaves behind, searched for its secrets once it has stopped."""
+"""Search the output, files, database and messages of a stopped service for its secrets."""
 
 import json
 import sqlite3
@@ -17,9 +17,9 @@ from kombu.pidbox import Mailbox
 from tests.canaries import Secrets, found_in_database, secret_part
 
 EVENTS = "events"
-# A periodic task may give its worker a secret in a header of its own, too.
+# A custom header of a periodic task may hold a secret for the worker, too.
 OWN_HEADER = "x-token"
-# Of a queue that a test did not come to delete.
+# Of a queue that a failed test did not delete.
 EXPIRES_SECONDS = 600
 
 
@@ -37,7 +37,7 @@ class Traces:
         self.messages: list[tuple[str, Message]] = []
 
     def found(self) -> list[str]:
-        """Say which secret is where."""
+        """Return a sentence for each secret found."""
         secrets = self.secrets()
         return [
             *self.found_in_output(secrets),
@@ -47,7 +47,7 @@ class Traces:
         ]
 
     def secrets(self) -> Secrets:
-        """Return what is known to be secret: all that the service keeps, or was started with."""
+        """Return the secrets that the service keeps, or was started with."""
         secrets = Secrets()
         secrets.texts[secret_part(self.key_file.read_text().strip())] = "the administrator's key"
         secrets.texts[self.secret_key_file.read_text()] = "SECRET_KEY"
@@ -56,7 +56,7 @@ class Traces:
         return secrets
 
     def found_in_output(self, secrets: Secrets) -> list[str]:
-        """Search all that its processes have written."""
+        """Search the output of its processes."""
         text = self.output_file.read_text(errors="replace")
         return [f"the output has {each}" for each in secrets.found_in(text)]
 
@@ -69,7 +69,7 @@ class Traces:
             return found_in_database(connection.cursor(), "sqlite", secrets)
 
     def found_in_files(self, secrets: Secrets) -> list[str]:
-        """Search the files of DATA_DIR; the two that keep a secret have no other."""
+        """Search the files of DATA_DIR; the two key files may hold their own secret only."""
         found = []
         for path in filter(Path.is_file, self.data_dir.rglob("*")):
             text = path.read_text("latin-1")
@@ -77,7 +77,7 @@ class Traces:
                 text = text.partition("\n")[2]
             if path.suffix == ".msg":
                 text += b64decode(json.loads(text)["body"]).decode("latin-1")
-            # SQLite's file has all that was ever stored, arguments among it.
+            # SQLite's file has everything that was ever stored, arguments included.
             is_database = path.name.startswith("db.sqlite3")
             what = secrets.found_in(text, may_have_canaries=is_database)
             found += [f"{path.name} has {each}" for each in what]
@@ -98,13 +98,13 @@ class Traces:
         return Connection("filesystem://", transport_options=options)
 
     def control(self, command: str, **arguments: str) -> None:
-        """Tell the workers to do something, as a monitor does."""
+        """Send a control command to the workers, as a monitor does."""
         with self.connect() as connection:
             mailbox = Mailbox("celery", type="fanout", accept=["json"])(connection)
             mailbox.abcast(command, arguments)
 
     def keep_events(self) -> None:
-        """Have the workers send events, and the broker keep them for us."""
+        """Enable the events of the workers, and collect them in a queue."""
         with self.connect() as connection:
             name = f"events-{uuid.uuid4().hex[:8]}"
             self.events = Queue(name, event_exchange, routing_key="#", expires=EXPIRES_SECONDS)
@@ -112,7 +112,7 @@ class Traces:
         self.control("enable_events")
 
     def collect(self, *names: str) -> None:
-        """Take all messages out of these queues, for the search."""
+        """Take all messages out of these queues, for `found_in_messages`."""
         with self.connect() as connection:
             for name in names:
                 queue = self.events if name == EVENTS else Queue(name)
@@ -121,11 +121,11 @@ class Traces:
                     self.messages.append((name, message))
 
     def bodies(self, name: str) -> list[Any]:
-        """Return those of the messages that were collected from a queue."""
+        """Return the bodies of the messages collected from a queue."""
         return [message.payload for queue, message in self.messages if queue == name]
 
     def found_in_messages(self, secrets: Secrets) -> list[str]:
-        """Search what is left in the queues: a canary may be in the body of one to a task."""
+        """Search the messages: only the body of a message to a task may hold a canary."""
         self.collect(*self.queues)
         if self.events:
             self.collect(EVENTS)
@@ -143,5 +143,5 @@ class Traces:
 
 
 def without(name: str, members: Mapping[str, object]) -> dict[str, object]:
-    """Return the members but one."""
+    """Return all members except one."""
     return {each: value for each, value in members.items() if each != name}
