@@ -26,8 +26,8 @@ PORTS = {"http": 80, "https": 443}
 VISIBLE_ASCII = re.compile("[!-~]+")  # visible ASCII
 HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 
-# Special networks in addition to Python's ipaddress, whose versions do not all know every network
-# in IANA's registries of special addresses.
+# Special networks in addition to ipaddress: not every Python version knows all networks in
+# IANA's registries of special addresses.
 SPECIAL = [
     ip_network(text)
     for text in (

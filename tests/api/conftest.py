@@ -1,4 +1,4 @@
-"""Fixtures of the tests of the API."""
+"""Fixtures for the tests of the API."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

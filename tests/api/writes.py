@@ -1,4 +1,4 @@
-"""Every operation that writes, and what to send to it."""
+"""Every write operation, with a request for it."""
 
 from collections.abc import Callable
 from functools import partial
@@ -20,7 +20,7 @@ WRITES = [
     for operation in OPERATIONS
     if operation.method != "get" and operation.id not in CHANGES_NOTHING
 ]
-# By collection: the type of its objects, a body, and what to change of it.
+# By collection: the type of its objects, a body, and a change to it.
 OBJECTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "interval-schedules": (
         "interval_schedule",
@@ -58,7 +58,7 @@ OBJECTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 }
 
 
-# By id: what is sent where it is no whole object.
+# By operation id: the body, if it is not a whole object.
 BODIES: dict[str, Any] = {
     "pausePeriodicTask": {"note": "Too loud"},
     "runPeriodicTask": {"args": []},
@@ -72,12 +72,12 @@ QUERIES = {"applyManifest": "?mode=apply"}
 
 
 def object_of(operation: Operation) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """Return the type of what a write is about, a body, and what to change of it."""
+    """Return the object type of a write, a body, and a change to it."""
     return OBJECTS.get(operation.path.split("/")[3], OBJECTS["periodic-tasks"])
 
 
 def prepare(api: ContractClient, operation: Operation) -> Callable[..., Response]:
-    """Make what a write needs, and return what sends it."""
+    """Create the objects that a write needs, and return a function that sends it."""
     collection, (_, body, change) = operation.path.split("/")[3], object_of(operation)
     if collection == "api-keys":
         body = {**body, "service_account": ServiceAccount.objects.get(name="tests").pk}

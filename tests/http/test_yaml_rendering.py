@@ -1,4 +1,4 @@
-"""YAML answers: what is written is read alike, by us and by others."""
+"""YAML responses: our parser and other parsers read the same document."""
 
 import json
 from typing import Any
@@ -68,7 +68,7 @@ def dumper_named(name: str) -> Any:
 
 @pytest.fixture(params=["CSafeDumper", "SafeDumper"], autouse=True)
 def dumper(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let libyaml write, and PyYAML's own emitter where it was built without."""
+    """Render with libyaml, then with PyYAML's emitter in Python."""
     monkeypatch.setattr(yaml_rendering, "DUMPER", dumper_named(request.param))
 
 
@@ -124,7 +124,7 @@ def test_long_key_is_written_as_an_explicit_key(length: int):
     assert yaml.safe_load(to_yaml(document)) == document
 
 
-# What one version of YAML or the other reads as something else, or as no scalar at all.
+# Text that YAML 1.1 or 1.2 reads as another type, or as no scalar.
 TRAPS = [
     *("", "~", "null", "Null", "true", "FALSE", "yes", "No", "ON", "off", "y", "N"),
     *("5", "-5", "012", "0o14", "0x1F", "0b11", "1_000", "1:30", "1e3", "1.5", ".5", "5.", "+1"),
@@ -227,12 +227,12 @@ def test_written_document_is_read_back_unchanged(document: Any):
     for loader in (yaml_parsing.LOADER, restrict(yaml.SafeLoader)):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(yaml_parsing, "LOADER", loader)
-            # JSON tells 1 from 1.0 and from true, and -0.0 from 0.0; == does not.
+            # JSON distinguishes 1, 1.0 and true, and -0.0 from 0.0; == does not.
             assert json.dumps(parse_yaml(written.encode())) == json.dumps(document)
     assert json.dumps(yaml.safe_load(written)) == json.dumps(document)
 
 
 def test_renderer_writes_the_values_of_the_json_renderer():
-    # A dictionary of REST framework's, and a tuple, are written as JSON has them.
+    # REST framework's dictionaries and tuples are rendered as in JSON.
     assert YAMLRenderer().render({"a": (1, "x")}) == b"a:\n- 1\n- x\n"
     assert YAMLRenderer().render(None) == b""

@@ -1,4 +1,4 @@
-"""Where requests of ours may go."""
+"""The address guard: allowed and refused destinations."""
 
 import socket
 import time
@@ -85,7 +85,7 @@ def _as_by_default(settings):
 
 
 def leads_to(monkeypatch, *addresses):
-    """Have each host lead to these addresses."""
+    """Resolve each host to these addresses."""
     asked = []
 
     def look_up(host, port):
@@ -233,7 +233,7 @@ def test_host_with_one_private_address_is_refused(monkeypatch, addresses):
         addresses_of(parse_url("https://intranet.example/"))
 
     assert refused.value.code == "address_not_allowed"
-    # What our resolver knows is not told.
+    # The refusal discloses no resolved address.
     assert not any(address in str(refused.value) for address in addresses)
 
 

@@ -1,4 +1,4 @@
-"""Requests of ours, to a real server."""
+"""The outbound client against a real server."""
 
 import ssl
 import subprocess
@@ -79,11 +79,11 @@ def test_proxies_of_the_environment_are_ignored(receiver, monkeypatch):
     assert not proxy.received
 
 
-# --- To the checked address -------------------------------------------------------------------
+# --- Checked addresses ------------------------------------------------------------------------
 
 
 def test_connection_goes_to_the_checked_address(receiver, monkeypatch, settings):
-    """A name that leads elsewhere the second time is asked for once."""
+    """A host that resolves to another address the second time is resolved once."""
     answers = iter([["127.0.0.1"], ["127.0.0.2"]])
     asked = []
 
@@ -129,7 +129,7 @@ def test_unknown_host_raises_request_not_sent(monkeypatch):
         post("http://nowhere.example/")
 
 
-# --- In time ----------------------------------------------------------------------------------
+# --- Timeouts ---------------------------------------------------------------------------------
 
 
 def test_silent_server_times_out(receiver):
@@ -141,7 +141,7 @@ def test_silent_server_times_out(receiver):
 
 @pytest.mark.parametrize("first", [b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 200 OK\r\n\r\n"])
 def test_server_sending_byte_by_byte_times_out(receiver, first):
-    """In the headers, and in the body: a time limit of the socket is one for each byte."""
+    """Slow headers and slow bodies: a socket's timeout applies to each byte."""
     ended = threading.Event()
 
     def drip(file):
@@ -167,12 +167,12 @@ def test_response_that_is_not_http_raises_request_not_sent(receiver, text):
         post(receiver.url)
 
 
-# --- Over HTTPS -------------------------------------------------------------------------------
+# --- HTTPS ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def certificate(tmp_path):
-    """A certificate of secure.example, signed by itself, and its key."""
+    """A self-signed certificate of secure.example, and its key."""
     paths = tmp_path / "certificate.pem", tmp_path / "key.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
@@ -187,7 +187,7 @@ def certificate(tmp_path):
 
 @pytest.fixture
 def secure(receiver, certificate, monkeypatch):
-    """The receiver behind TLS, whose certificate is trusted."""
+    """The receiver behind TLS, with a trusted certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     server = receiver.server

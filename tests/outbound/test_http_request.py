@@ -1,4 +1,4 @@
-"""The task that calls services without Celery: `scheduler_api.tasks.http_request`."""
+"""The task `scheduler_api.tasks.http_request`, for services without Celery."""
 
 import json
 import threading
@@ -34,7 +34,7 @@ def receiver():
         yield receiver
 
 
-# --- What it does -----------------------------------------------------------------------------
+# --- Requests ---------------------------------------------------------------------------------
 
 
 def test_task_posts_json_and_returns_the_response(receiver):
@@ -139,7 +139,7 @@ def test_redirect_is_not_followed(receiver):
     assert not other.received
 
 
-# --- What it may not do -----------------------------------------------------------------------
+# --- Forbidden requests -----------------------------------------------------------------------
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"url": "https://other.example/"}, "url", "does not name the host other.example"),
@@ -169,7 +169,7 @@ def test_run_with_a_forbidden_request_is_refused(changes, argument, reason, monk
 
 
 def test_run_with_another_method_is_refused(receiver):
-    """Who writes a definition behind the API is not asked for its signature."""
+    """A definition that another program stored has not passed the signature check."""
     with pytest.raises(RequestNotAllowed, match="GET, HEAD, POST"):
         http_request(receiver.url, "TRACE")
 
@@ -202,7 +202,7 @@ def test_host_matches_its_name_or_a_wildcard(receiver, monkeypatch, host):
     assert http_request(f"http://{host}:{receiver.port}/")["status"] == 200
 
 
-# --- In a definition --------------------------------------------------------------------------
+# --- Definitions ------------------------------------------------------------------------------
 
 
 def definition(**columns: Any) -> dict[str, Any]:

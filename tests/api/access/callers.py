@@ -27,23 +27,23 @@ EVERYTHING_BUT_ADMIN = [
 
 
 def service(name: str, **account: Any) -> ContractClient:
-    """A client with an account that may do all that needs no `admin`."""
+    """A client of an account with every scope but `admin`."""
     return caller(name, scopes=EVERYTHING_BUT_ADMIN, **account)
 
 
 def key_of(client: APIClient) -> str:
-    """The key that a client sends."""
+    """Return the key that a client sends."""
     text: str = client._credentials["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
     return text
 
 
 def with_key(text: str, scheme: str = "Bearer") -> APIClient:
-    """A client that sends this key."""
+    """Return a client that sends this key."""
     client = ContractClient()
     client.credentials(HTTP_AUTHORIZATION=f"{scheme} {text}")
     return client
 
 
 def account_of(name: str) -> ServiceAccount:
-    """The account with this name."""
+    """Return the account with this name."""
     return ServiceAccount.objects.get(name=name)

@@ -1,4 +1,4 @@
-"""Keys: made, rotated and revoked by `admin`."""
+"""API keys: created, rotated and revoked by `admin`."""
 
 import re
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Every write over the API leaves one entry in the audit, in the same transaction."""
+"""The audit log: every write over the API adds one entry in the same transaction."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -31,11 +31,11 @@ JSON = "application/json"
 
 
 def name_of(operation: Operation) -> str:
-    """Derive what the audit calls an operation from its id."""
+    """Derive the audit operation from an operation id."""
     if operation.id == "createApiKey":
         return "issue"
     if operation.id in {"batchPeriodicTask", "applyManifest"}:
-        return "create"  # which is all that is sent in it
+        return "create"  # the only operation that the batch contains
     verb = re.split("(?=[A-Z])", operation.id)[0]
     return {"replace": "change", "put": "change", "update": "change"}.get(verb, verb)
 
@@ -48,7 +48,7 @@ def latest() -> AuditEntry:
     return AuditEntry.objects.latest("pk")
 
 
-# --- What is written ------------------------------------------------------------------------
+# --- Entries --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("operation", WRITES)
@@ -196,7 +196,7 @@ def test_entry_keeps_the_name_of_a_deleted_account(api: ContractClient):
     assert latest().service_account is None
 
 
-# --- What is refused, and what cannot be undone ---------------------------------------------
+# --- Refusals and atomicity -----------------------------------------------------------------
 
 
 def in_use(api: ContractClient) -> Response:
@@ -308,12 +308,12 @@ def assert_made_on_the_command_line(account: str, text: str) -> None:
     assert issued.after["prefix"] in text
 
 
-# --- Reading it -----------------------------------------------------------------------------
+# --- Reading --------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def history(api: ContractClient) -> list[AuditEntry]:
-    """Two accounts have made and changed something."""
+    """Create and change objects with two accounts."""
     billing = caller("billing", scopes=["periodic-tasks:write", "audit:read"])
     made = api.post(TASKS, heartbeat(), headers={"X-Request-Id": "first"}).json()
     billing.post(TASKS, heartbeat(name="Bill"), headers={"X-Request-Id": "second"})

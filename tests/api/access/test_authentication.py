@@ -1,4 +1,4 @@
-"""Who is calling: a live key in the Authorization header, and nowhere else."""
+"""Authentication: a live key in the Authorization header, and nowhere else."""
 
 from datetime import UTC, datetime, timedelta
 

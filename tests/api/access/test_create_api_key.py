@@ -1,4 +1,4 @@
-"""`manage.py create_api_key`: the way in for who has no key."""
+"""`manage.py create_api_key`: access without a key."""
 
 import io
 import re
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 
 def create(*arguments: str) -> str:
-    """Run the command, and return what it prints."""
+    """Run the command and return its output."""
     out = io.StringIO()
     call_command("create_api_key", *arguments, stdout=out)
     return out.getvalue()

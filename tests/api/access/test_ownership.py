@@ -1,4 +1,4 @@
-"""An account sees its own periodic tasks: tried on all of openapi.yaml with four principals."""
+"""Ownership of periodic tasks: tested on every operation of openapi.yaml, with four callers."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ from tests.client import ContractClient
 from tests.contract.document import OPERATIONS, Operation
 
 MINE = {"description": "Mine"}
-# By id: what is sent to the address of a periodic task, and how its owner is answered.
+# By operation id: the body for a periodic task, and the status for its owner.
 AT_A_TASK: dict[str, tuple[Any, int]] = {
     "getPeriodicTask": (None, 200),
     "replacePeriodicTask": (heartbeat(**MINE), 200),
@@ -37,24 +37,24 @@ AT_A_TASK: dict[str, tuple[Any, int]] = {
         202,
     ),
 }
-# These have tests of their own below.
+# These operations have their own tests below.
 AT_ALL_TASKS = {
     "listPeriodicTasks",
     "createPeriodicTask",
     "putPeriodicTaskByName",
     "batchPeriodicTask",
-    "listUpcoming",  # tests/api/periodic_tasks/test_upcoming_of_all.py has who may see what
+    "listUpcoming",  # tests/api/periodic_tasks/test_upcoming_of_all.py tests their visibility
 }
 AT_SCHEDULES = {
     operation.id
     for operation in OPERATIONS
     if operation.path.startswith(tuple(path for path, *_ in KINDS.values()))
 }
-# tests/api/runs/ has who may do what: test_ownership.py, test_stats.py, test_cancel_and_retry.py.
+# tests/api/runs/ tests their permissions in several modules, such as test_ownership.py.
 AT_RUNS = {"listRuns", "getRun", "getRunStats", "getPeriodicTaskRuns", "cancelRun", "retryRun"}
-# tests/api/manifest/test_ownership.py has who may see what.
+# tests/api/manifest/test_ownership.py tests their visibility.
 AT_MANIFESTS = {"getManifest", "applyManifest"}
-# tests/api/webhooks/test_ownership.py has who may do what.
+# tests/api/webhooks/test_ownership.py tests their permissions.
 AT_WEBHOOKS = {
     operation.id
     for operation in OPERATIONS
@@ -65,7 +65,7 @@ WITHOUT_TASKS = {
     "previewSchedule",
     "listTasks",
     "getTask",
-    # For admin, who sees all of it; tests/api/access/test_scopes.py keeps others out.
+    # Only admin reads all of these; tests/api/access/test_scopes.py keeps others out.
     "listServiceAccounts",
     "createServiceAccount",
     "listWorkers",
@@ -357,12 +357,12 @@ def test_batch_without_a_key_is_refused(task):
     assert is_unchanged(task)
 
 
-# --- Schedules, which are everybody's ---------------------------------------------------------
+# --- Shared schedules -------------------------------------------------------------------------
 
 
 @pytest.fixture
 def shared(owner, other) -> dict[str, Any]:
-    """A schedule that a periodic task of each of three follows."""
+    """A schedule used by a periodic task of each of three accounts."""
     for name, client in (("owners", owner), ("others", other)):
         client.post(TASKS, heartbeat(name=name))
     return stored(name="nobodys").interval
@@ -459,7 +459,7 @@ def test_task_leaves_a_shared_schedule_unchanged(owner, other, task):
     assert owner.get(address(task)).json()["schedule"]["every"] == 30
 
 
-# --- Which tasks and queues an account may name ---------------------------------------------
+# --- Allowed tasks and queues ---------------------------------------------------------------
 
 
 @pytest.fixture
@@ -469,7 +469,7 @@ def limited(db: None, settings: Any) -> ContractClient:
 
 
 def send(client: ContractClient, method: str, body: dict[str, Any]) -> Any:
-    """Create a periodic task with these fields, or change one that is fine to them."""
+    """Create a periodic task with these fields, or change a valid one to them."""
     whole = heartbeat(queue="fast")
     if method == "post":
         return client.post(TASKS, {**whole, **body})
@@ -546,7 +546,7 @@ def test_task_patterns_limit_an_admin(db):
 
 @pytest.fixture
 def out_of_bounds(owner: ContractClient) -> str:
-    """The address of a disabled task that its owner may not name any more."""
+    """The URL of a disabled task outside the patterns of its owner."""
     created = owner.post(TASKS, heartbeat(enabled=False)).json()
     account = account_of("owner")
     account.task_patterns = ["billing.*"]

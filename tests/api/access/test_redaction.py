@@ -1,4 +1,4 @@
-"""Arguments with a telling name are secrets: they reach the task, and nobody reads them."""
+"""Arguments with a secret name reach the task and are redacted everywhere else."""
 
 import json
 from collections.abc import Iterator
@@ -19,11 +19,11 @@ from tests.client import ContractClient
 
 
 def deliver(**options: Any) -> None:
-    """Take anything by name."""
+    """Accept any keyword arguments."""
 
 
 def exact(*, token: int, options: dict[str, Any] | None = None) -> None:
-    """Take a number as a token."""
+    """Accept a number as a token."""
 
 
 @pytest.fixture(autouse=True)
@@ -42,12 +42,12 @@ def delivery(**kwargs: Any) -> dict[str, Any]:
 
 
 def kwargs_of(task: dict[str, Any]) -> dict[str, Any]:
-    """Return what is stored of a task that was answered."""
+    """Return the stored row of a task in a response."""
     stored_kwargs: dict[str, Any] = json.loads(PeriodicTask.objects.get(pk=task["id"]).kwargs)
     return stored_kwargs
 
 
-# --- The rule -------------------------------------------------------------------------------
+# --- Names of secrets -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_redacted_value_is_restored(value: Any):
     assert restored(redacted(value), value) == value
 
 
-# --- Answers and the audit ------------------------------------------------------------------
+# --- Responses and the audit log ------------------------------------------------------------
 
 
 def test_responses_and_audit_log_are_redacted(api: ContractClient, canary: str):
@@ -301,14 +301,14 @@ def test_worker_reports_redacted_arguments(canary: str, safe: bool):
         task.apply_async(([{"token": canary}],), {"password": canary}, connection=connection)
         message = bound.get()
 
-        # As celery.worker.strategy makes it.
+        # Built as by celery.worker.strategy.
         request = symbol_by_name(task.Request)(message, app=current_app, task=task)
 
-    told = request.info(safe=safe)
+    info = request.info(safe=safe)
     assert (request.args, request.kwargs) == ([[{"token": canary}]], {"password": canary})
-    assert {"id", "name", "type", "hostname", "time_start", "worker_pid"} < told.keys()
-    assert "***" in str(told)
-    assert canary not in str(told)
+    assert {"id", "name", "type", "hostname", "time_start", "worker_pid"} < info.keys()
+    assert "***" in str(info)
+    assert canary not in str(info)
 
 
 @pytest.mark.django_db

@@ -1,4 +1,4 @@
-"""Each operation asks for one scope: tried on all of openapi.yaml with every scope."""
+"""Each operation requires one scope: tested on all of openapi.yaml with every scope."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from tests.conftest import caller
 from tests.contract.document import OPERATIONS, Operation
 
 PAGE = (Path(__file__).parents[3] / "docs" / "access.md").read_text()
-# By the first part of the address: the scope to read, and the scope to write.
+# By the first part of the path: the scopes to read and to write.
 SCOPES = {
     "": ("", ""),
     **dict.fromkeys(
@@ -41,7 +41,7 @@ of_each_operation = pytest.mark.parametrize(
 
 
 def expected_scope(operation: Operation) -> str:
-    """What an operation should ask for, derived from its method and address alone."""
+    """Return the scope that an operation should require, from its method and path."""
     collection, *rest = operation.path.removeprefix("/api/v1/").strip("/").split("/")
     if operation.method == "delete" and collection == "periodic-tasks":
         return "periodic-tasks:delete"
@@ -52,7 +52,7 @@ def expected_scope(operation: Operation) -> str:
 
 
 def ask(client: ContractClient, operation: Operation) -> Any:
-    """Call an operation at an address where nothing is, with nothing."""
+    """Call an operation on an unknown object, without a body."""
     path = operation.path.replace("{id}", "999999").replace("{name}", "nothing")
     return getattr(client, operation.method)(path)
 
@@ -102,7 +102,7 @@ def test_all_other_scopes_do_not_replace_one():
 
 
 def routes(resolver: Any = None, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield each address under the API with the view that answers there."""
+    """Yield each path under the API with its view."""
     for pattern in (resolver or get_resolver()).url_patterns:
         address = prefix + str(pattern.pattern)
         if hasattr(pattern, "url_patterns"):

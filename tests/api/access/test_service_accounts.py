@@ -1,4 +1,4 @@
-"""Service accounts: made, changed and deleted by `admin`."""
+"""Service accounts: created, changed and deleted by `admin`."""
 
 import pytest
 
@@ -42,7 +42,7 @@ def test_account_is_created_with_defaults(api):
 def test_account_lists_are_stored_sorted_without_duplicates(api, settings):
     settings.QUEUES = ["celery", "fast"]
 
-    told = api.post(
+    body = api.post(
         ACCOUNTS,
         {
             "name": "ops@example.org",
@@ -56,13 +56,13 @@ def test_account_lists_are_stored_sorted_without_duplicates(api, settings):
         },
     ).json()
 
-    assert told["scopes"] == ["runs:read", "tasks:read"]
-    assert told["task_patterns"] == ["billing.*", "reports.*"]
-    assert told["queues"] == ["celery", "fast"]
-    assert told["sees_unowned"] is True
-    assert told["requests_per_minute"] == 600
-    assert told["max_periodic_tasks"] == 0
-    assert told["min_interval_seconds"] == 60
+    assert body["scopes"] == ["runs:read", "tasks:read"]
+    assert body["task_patterns"] == ["billing.*", "reports.*"]
+    assert body["queues"] == ["celery", "fast"]
+    assert body["sees_unowned"] is True
+    assert body["requests_per_minute"] == 600
+    assert body["max_periodic_tasks"] == 0
+    assert body["min_interval_seconds"] == 60
 
 
 @pytest.mark.parametrize(
@@ -150,9 +150,9 @@ def test_put_replaces_and_patch_changes(api):
 
 
 def test_account_response_can_be_sent_back(api):
-    told = api.post(ACCOUNTS, BILLING).json()
+    body = api.post(ACCOUNTS, BILLING).json()
 
-    assert api.put(at(told["id"]), told).json() == told
+    assert api.put(at(body["id"]), body).json() == body
 
 
 def test_unconfigured_queue_of_the_account_may_stay(api):
@@ -226,7 +226,7 @@ def test_account_creation_requires_admin(db, scope):
     assert account_of("clever").scopes == [scope]
 
 
-# --- Nobody is locked out by a slip ---------------------------------------------------------
+# --- Lockout --------------------------------------------------------------------------------
 
 
 def lock_out(api, way):

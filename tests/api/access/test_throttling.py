@@ -1,4 +1,4 @@
-"""How many requests may be sent in a minute: by an account, and by an address without a key."""
+"""Rate limits per minute: of an account, and of an address without a valid key."""
 
 import sys
 import time
@@ -36,7 +36,7 @@ CLEARING = 1
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch, time_machine):
-    """Let a test move both clocks that count, the database's and the process's: it is noon."""
+    """A clock at noon that moves both the database's and the process's time."""
 
     def statement() -> str:
         dialect = windows.DIALECTS[connection.vendor]
@@ -50,7 +50,7 @@ def clock(monkeypatch, time_machine):
 
 @pytest.fixture(autouse=True)
 def limiters(monkeypatch):
-    """Begin as a new process, which holds no leases."""
+    """Start without leases, as a new process does."""
     for name in ("ACCOUNTS", "ADDRESSES"):
         monkeypatch.setattr(throttling, name, Limiter(getattr(throttling, name).policy))
 
@@ -71,7 +71,7 @@ def statuses(ask: Callable[[], Response], times: int) -> list[int]:
 
 
 def granted(ask: Callable[[], Response], times: int) -> int:
-    """Send so many requests, and count those that were not one too many."""
+    """Send this many requests, and count the granted ones."""
     return times - statuses(ask, times).count(429)
 
 
@@ -126,7 +126,7 @@ def test_next_minute_grants_the_limit_again(api, settings, clock):
 
 def test_unused_tokens_expire_with_the_minute(api, settings, clock):
     settings.RATE_LIMIT = 100
-    api.get(INDEX)  # of a lease of two
+    api.get(INDEX)  # uses one token of a lease of two
 
     clock.shift(MINUTE)
 
@@ -140,8 +140,8 @@ def test_rate_limit_headers_count_down(api, settings, clock):
     clock.shift(timedelta(seconds=10))
     third = api.get(f"{INTERVALS}999/")
 
-    told = [response.headers["RateLimit"] for response in (first, second, third)]
-    assert told == ['"account";r=5999;t=60', '"account";r=5998;t=60', '"account";r=5997;t=50']
+    headers = [response.headers["RateLimit"] for response in (first, second, third)]
+    assert headers == ['"account";r=5999;t=60', '"account";r=5998;t=60', '"account";r=5997;t=50']
     assert {response.headers["RateLimit-Policy"] for response in (first, second, third)} == {
         '"account";q=6000;w=60'
     }
@@ -166,7 +166,7 @@ def test_every_authenticated_response_has_rate_limit_headers(api, settings, requ
     method, path = request_line.split()
     body = {"schedule": {"type": "interval", **INTERVAL}} if method == "post" else None
 
-    client = APIClient()  # what openapi.yaml does not describe is asked, too
+    client = APIClient()  # openapi.yaml does not describe all of these requests
     client.credentials(**api._credentials)
 
     response = getattr(client, method)(path, body)
@@ -301,7 +301,7 @@ def test_exhausted_minute_is_not_queried_again(api, settings, django_assert_num_
 
 
 def drain(limiters: list[Limiter], *, limit: int, caller: str = "1") -> list[int]:
-    """Ask each process in turn until all of them refuse; return how many each granted."""
+    """Use the limiters in turn until all refuse; return the number that each granted."""
     counts = [0] * len(limiters)
     refusing: set[int] = set()
     while len(refusing) < len(limiters):
@@ -350,7 +350,7 @@ def test_late_statement_takes_from_the_current_minute(clock):
     clock.shift(MINUTE)
     drain([early], limit=10)
 
-    clock.shift(-timedelta(milliseconds=1))  # its statement was sent before, and had to wait
+    clock.shift(-timedelta(milliseconds=1))  # its statement was sent earlier and waited for a lock
 
     assert not late.take("1", limit=10).is_granted
     stored = RateLimitWindow.objects.get()
@@ -366,7 +366,7 @@ def test_remaining_header_includes_other_processes():
 
 
 def granted_at_once(limiters: list[Limiter], *, limit: int) -> int:
-    """Ask each limiter for more than the limit, all at the same time; count what is granted."""
+    """Request more than the limit from each limiter concurrently; count the granted requests."""
     start = Barrier(len(limiters), timeout=10)
 
     def ask(limiter: Limiter) -> int:
@@ -382,15 +382,15 @@ def granted_at_once(limiters: list[Limiter], *, limit: int) -> int:
 
 
 @pytest.fixture
-def impatient_threads() -> Iterator[None]:
-    """Let threads get in between each other's steps."""
+def frequent_thread_switches() -> Iterator[None]:
+    """Make threads switch very often, so that races show."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(interval)
 
 
-@pytest.mark.usefixtures("impatient_threads")
+@pytest.mark.usefixtures("frequent_thread_switches")
 @pytest.mark.django_db(transaction=True)
 def test_threads_of_a_process_share_a_lease():
     if connection.vendor == "sqlite":
@@ -436,7 +436,7 @@ def test_past_windows_are_deleted_a_hundred_at_a_time(api, settings, clock):
 
     api.get(INDEX)
     assert RateLimitWindow.objects.count() == 51
-    api.get(INDEX)  # asks the database, but begins no minute
+    api.get(INDEX)  # queries the database, but begins no minute
     assert RateLimitWindow.objects.count() == 51
     clock.shift(MINUTE)
     api.get(INDEX)
@@ -529,7 +529,7 @@ def test_refused_address_sends_no_query(stranger, settings, django_assert_num_qu
         assert statuses(lambda: stranger.get(INDEX), 3) == [429, 429, 429]
 
 
-# --- Whose address it is --------------------------------------------------------------------
+# --- Client address -------------------------------------------------------------------------
 
 
 def with_addresses(peer: str, forwarded: str | None) -> dict[str, str]:
@@ -537,7 +537,7 @@ def with_addresses(peer: str, forwarded: str | None) -> dict[str, str]:
 
 
 def is_another_address(settings: Any, first: dict[str, str], second: dict[str, str]) -> bool:
-    """Tell whether the second is let in after the first has used up all."""
+    """Return whether the second caller is granted after the first has used the limit."""
     settings.FAILED_AUTHENTICATION_LIMIT = 1
     assert ContractClient().get(INDEX, **first).status_code == 401
     assert ContractClient().get(INDEX, **first).status_code == 429

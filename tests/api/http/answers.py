@@ -1,4 +1,4 @@
-"""Reading answers, in a word or two."""
+"""Short forms of responses for assertions."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from rest_framework.response import Response
 
 
 def mistakes(response: Response) -> list[tuple[str | None, str]]:
-    """Return where each mistake stands, as a JSON pointer or a parameter, and its code."""
+    """Return the place of each mistake, as a JSON pointer or a parameter, and its code."""
     return [
         (error.get("pointer", error.get("parameter")), error["code"])
         for error in response.json()["errors"]
@@ -14,7 +14,7 @@ def mistakes(response: Response) -> list[tuple[str | None, str]]:
 
 
 def refusal(response: Response) -> tuple[int, str]:
-    """Return the status and the code of a problem, which must have all of its members."""
+    """Return the status and code of a problem; assert that it has all members."""
     problem: dict[str, Any] = response.json()
     assert response.headers["Content-Type"] == "application/problem+json"
     assert problem.keys() >= {

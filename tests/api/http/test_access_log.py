@@ -1,4 +1,4 @@
-"""One line of the log per request."""
+"""The access log: one line per request."""
 
 import logging
 
@@ -13,7 +13,7 @@ LOGGER = "scheduler_api.http.middleware"
 
 @pytest.fixture
 def lines(caplog):
-    """Return what was logged of requests so far."""
+    """Return the access log lines so far."""
     caplog.set_level(logging.INFO)
     return lambda: [record for record in caplog.records if record.name == LOGGER]
 

@@ -1,4 +1,4 @@
-"""`?dry_run=true` on every write: all checks, no change, an answer that tells what would be."""
+"""`?dry_run=true` on every write: all checks, no change, the result in the response."""
 
 from typing import Any
 
@@ -97,7 +97,7 @@ def test_post_that_only_reads_refuses_dry_run(api: ContractClient):
     assert mistakes(response) == [("dry_run", "unknown_parameter")]
 
 
-# --- What it answers ------------------------------------------------------------------------
+# --- Responses ------------------------------------------------------------------------------
 
 
 def test_dry_run_of_a_new_periodic_task_returns_its_next_five_slots(api: ContractClient):
@@ -165,7 +165,7 @@ def test_dry_run_issues_no_api_key(api: ContractClient):
     assert b"sk_" not in rehearsed.content
 
 
-# --- What it refuses ------------------------------------------------------------------------
+# --- Refusals -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Conditional requests: a change is made to what was seen, or not at all."""
+"""Conditional requests: a change applies to the revision that was read, or not at all."""
 
 import pytest
 from django_celery_beat.models import PeriodicTask

@@ -1,4 +1,4 @@
-"""What each answer tells browsers and caches: to do as little as possible with it."""
+"""Restrictive headers for browsers and caches on each response."""
 
 import pytest
 from rest_framework.test import APIClient
@@ -10,7 +10,7 @@ PATHS = [INTERVALS, f"{INTERVALS}999/", "/api/nothing/", "/nothing/", "/healthz"
 
 
 def policy_of(response) -> dict[str, str]:
-    """Return what the Content-Security-Policy allows, by directive."""
+    """Return the sources of the Content-Security-Policy, by directive."""
     header = response.headers["Content-Security-Policy"]
     directives = (directive.strip().partition(" ") for directive in header.split(";"))
     return {name: sources for name, _, sources in directives}

@@ -1,4 +1,4 @@
-"""The two addresses that probes ask: is the process alive, can it do its work?"""
+"""Health endpoints for probes: liveness and readiness."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -20,7 +20,7 @@ NOBODY = "amqp://127.0.0.1:1//"
 
 
 class DeadConnection:
-    """A connection to a database that has gone away."""
+    """A connection to a database that is gone."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
@@ -30,7 +30,7 @@ class DeadConnection:
 
 
 class LonelyApp:
-    """A Celery app whose broker listens no more."""
+    """A Celery app with a broker that is gone."""
 
     def connection_for_write(self, **options: object) -> Connection:
         return Connection(NOBODY, **options)
@@ -79,16 +79,16 @@ def test_readiness_reports_beats_state(api):
     beat = Heartbeat()
     beat.write(now - 7 * SECOND, lag=SECOND, publish_error="")
 
-    told = api.get("/readyz").json()
+    reported = api.get("/readyz").json()
 
-    assert told["beat"] == "ok"
-    assert told["heartbeat_age_seconds"] == pytest.approx(7, abs=2)
-    assert told["oldest_overdue_seconds"] == pytest.approx(40, abs=2)
-    assert told["oldest_pending_seconds"] == pytest.approx(20, abs=2)
+    assert reported["beat"] == "ok"
+    assert reported["heartbeat_age_seconds"] == pytest.approx(7, abs=2)
+    assert reported["oldest_overdue_seconds"] == pytest.approx(40, abs=2)
+    assert reported["oldest_pending_seconds"] == pytest.approx(20, abs=2)
 
 
 @pytest.mark.parametrize(
-    ("seconds_ago", "trouble", "told"),
+    ("seconds_ago", "trouble", "reported"),
     [
         (
             1,
@@ -98,7 +98,7 @@ def test_readiness_reports_beats_state(api):
         (60, "", "silent since 2"),
     ],
 )
-def test_beat_in_trouble_is_reported_and_the_api_stays_ready(api, seconds_ago, trouble, told):
+def test_beat_in_trouble_is_reported_and_the_api_stays_ready(api, seconds_ago, trouble, reported):
     Heartbeat().write(
         datetime.now(UTC) - seconds_ago * SECOND, lag=0 * SECOND, publish_error=trouble
     )
@@ -106,7 +106,7 @@ def test_beat_in_trouble_is_reported_and_the_api_stays_ready(api, seconds_ago, t
     response = api.get("/readyz")
 
     assert response.status_code == 200
-    assert response.json()["beat"].startswith(told)
+    assert response.json()["beat"].startswith(reported)
 
 
 def test_process_is_not_ready_without_a_database(api, database_is_gone):

@@ -1,4 +1,4 @@
-"""A POST that is sent again under the same Idempotency-Key has no second effect."""
+"""A repeated POST with the same Idempotency-Key has no second effect."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -49,7 +49,7 @@ def total(api: ContractClient) -> int:
     return len(api.get(INTERVALS).json()["results"])
 
 
-# --- Again ----------------------------------------------------------------------------------
+# --- Repeats --------------------------------------------------------------------------------
 
 
 def test_repeat_gets_the_same_response_without_effect(api: ContractClient):
@@ -156,7 +156,7 @@ def test_post_to_a_get_resource_is_refused_with_a_key(api: ContractClient):
     assert refusal(post(api, path="/api/v1/tasks/")) == (405, "method_not_allowed")
 
 
-# --- Which key, which request ---------------------------------------------------------------
+# --- Keys and requests ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("key", ["a", "!", "~", '"quoted"', "a,b", "x" * 255])
@@ -288,12 +288,12 @@ def test_failed_request_leaves_nothing(api: ContractClient, monkeypatch: pytest.
     assert (response.status_code, is_replay(response), total(api)) == (201, False, 1)
 
 
-# --- At the same time -----------------------------------------------------------------------
+# --- Concurrency ----------------------------------------------------------------------------
 
 
 @pytest.fixture
 def held(api: ContractClient) -> Any:
-    """Hold the key in a transaction of another process, as one that carries out a request."""
+    """Lock the key in another connection, as a process that handles a request does."""
     if connection.vendor != "postgresql":
         pytest.skip("on SQLite a repeat waits: tests/journeys/test_fifty_at_once.py")
     account = ServiceAccount.objects.get(name="tests")
@@ -331,7 +331,7 @@ def test_repeats_do_not_block_each_other(api: ContractClient, held: Any):
     assert is_replay(post(api))
 
 
-# --- For a day ------------------------------------------------------------------------------
+# --- Retention ------------------------------------------------------------------------------
 
 
 def test_response_is_stored_for_24_hours(api: ContractClient):
@@ -348,7 +348,7 @@ def test_response_is_stored_for_24_hours(api: ContractClient):
         assert post(api).content == later.content
 
         clock.shift(timedelta(days=1))
-        assert post(api, HOURLY).status_code == 201  # the key is free for another request, too
+        assert post(api, HOURLY).status_code == 201  # the key may be used for another request
     assert IdempotentResponse.objects.count() == 1
 
 
@@ -373,7 +373,7 @@ def test_expired_responses_are_deleted_a_hundred_at_a_time(api: ContractClient):
 
     post(api)
     assert IdempotentResponse.objects.count() == 51
-    post(api)  # a repeat stores nothing, and clears nothing
+    post(api)  # a repeat stores and deletes nothing
     assert IdempotentResponse.objects.count() == 51
     post(api, **{"Idempotency-Key": "another"})
     assert IdempotentResponse.objects.count() == 2

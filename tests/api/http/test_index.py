@@ -1,4 +1,4 @@
-"""The address of the API itself tells where everything is."""
+"""The index of the API: the URLs of all lists."""
 
 
 def test_index_links_lead_to_lists(api):

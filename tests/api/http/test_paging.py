@@ -1,4 +1,4 @@
-"""Keyset pages: each row once, whatever it is sorted by and whatever happens meanwhile."""
+"""Keyset pagination: each row once, in any ordering and during concurrent changes."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ ORDERINGS = [sign + field for field in FIELDS for sign in ("", "-")]
 
 
 def walk(api, path: str, link: str = "next") -> list[dict]:
-    """Return the pages from this address on, following one link of each."""
+    """Return the pages from this URL on, following one link of each."""
     pages = []
     address = path
     for _ in range(1000):
@@ -51,7 +51,7 @@ def in_order(ordering: str) -> list[int]:
 
 
 def add_tasks(rows: Iterable[dict]) -> None:
-    """Store periodic tasks with these columns, whatever they are."""
+    """Store periodic tasks with these columns, without validation."""
     rows = list(rows)
     every_day, _ = IntervalSchedule.objects.get_or_create(every=1, period="days")
     taken = PeriodicTask.objects.count()
@@ -69,7 +69,7 @@ def add_tasks(rows: Iterable[dict]) -> None:
 
 @pytest.fixture
 def tasks(db) -> None:
-    """Store periodic tasks of which each column has ties, and last_run_at NULLs."""
+    """Store periodic tasks with ties in each column and NULLs in last_run_at."""
     add_tasks(
         {
             "name": f"task {(number * 7) % 11:03}",
@@ -82,7 +82,7 @@ def tasks(db) -> None:
     )
 
 
-# --- Walking --------------------------------------------------------------------------------
+# --- Links ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("page_size", [1, 2, 3, 5, 10, 11, 12, 500])
@@ -169,7 +169,7 @@ def test_any_rows_are_walked_once_forward_and_back(api, rows, ordering, page_siz
     assert ids(forward) == ids(backward) == in_order(ordering)
 
 
-# --- While rows come and go -----------------------------------------------------------------
+# --- Concurrent changes ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("link", ["next", "previous"])
@@ -183,7 +183,7 @@ def test_stable_rows_are_seen_once_while_others_change(api, tasks, ordering, lin
     while address:
         page = api.get(address).json()
         seen += ids([page])
-        # The rows next to where the next page begins go, others come before and after it.
+        # Delete the rows at the start of the next page, and add rows before and after it.
         for pk in ids([page])[:: 2 if link == "next" else -2]:
             PeriodicTask.objects.filter(pk=pk).delete()
             gone.add(pk)
@@ -262,7 +262,7 @@ def test_page_size_can_change_between_pages(api, tasks):
     assert ids([page]) == in_order("id")[2:6]
 
 
-# --- What a page costs ----------------------------------------------------------------------
+# --- Cost of a page -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ordering", ORDERINGS)

@@ -1,4 +1,4 @@
-"""Bodies: what is read, and what is refused before anything else looks at it."""
+"""JSON bodies: accepted documents, and refusals before validation."""
 
 import json
 
@@ -24,7 +24,7 @@ def post(api, body: bytes, path=INTERVALS, content_type="application/json", **he
 
 
 def nested(levels: int) -> bytes:
-    """Return a preview with arrays inside, so many levels deep in all."""
+    """Return a preview with nested arrays, of this total depth."""
     return b'{"schedule":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
 
 

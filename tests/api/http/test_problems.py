@@ -30,7 +30,7 @@ def send(api, method: str, path: str, body: object = None, **headers: str) -> Re
 
 
 def fails_with(monkeypatch, error: Exception) -> None:
-    """Let each view of interval schedules fail."""
+    """Make each view of interval schedules raise an exception."""
 
     def fail(view):
         raise error
@@ -39,7 +39,7 @@ def fails_with(monkeypatch, error: Exception) -> None:
 
 
 def with_the_key_of(api: ContractClient) -> APIClient:
-    """A client that may send what openapi.yaml does not have, such as HEAD."""
+    """A client for requests that openapi.yaml does not describe, such as HEAD."""
     client = APIClient()
     client.credentials(**api._credentials)
     return client

@@ -1,4 +1,4 @@
-"""Query parameters: an unknown, doubled or badly typed one is refused, and named."""
+"""Query parameters: unknown, repeated and badly typed ones are refused by name."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""JSON answers: what REST framework's own renderer writes."""
+"""JSON responses: the same output as REST framework's renderer."""
 
 import json
 

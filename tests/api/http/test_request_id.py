@@ -1,4 +1,4 @@
-"""X-Request-Id: the caller's own if it is a sane one, else a new one; on every answer."""
+"""X-Request-Id on every response: the caller's if well-formed, else a new one."""
 
 import uuid
 

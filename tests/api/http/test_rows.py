@@ -1,4 +1,4 @@
-"""The fast list reader, compared with the rows that Django makes."""
+"""The fast list reader, compared with Django's rows."""
 
 import pytest
 from django.db.models import Count, F, Prefetch
@@ -17,7 +17,7 @@ TASKS = PeriodicTask.objects.order_by("id")
 
 @pytest.fixture(autouse=True)
 def two(db):
-    """A periodic task that has an owner, and one that has no other half."""
+    """A periodic task with an owner, and one without managed settings."""
     account = ServiceAccount.objects.create(name="crm")
     ApiKey.issue(account)
     owned = stored(name="ant", crontab=CrontabSchedule.objects.create(timezone="Europe/Berlin"))
@@ -49,7 +49,7 @@ def test_fast_row_equals_djangos_row(query, joined):
 
 
 def contents(row, joined):
-    """What is in a row, and in those joined to it, without asking the database."""
+    """Return the contents of a row and its joined rows, without a query."""
     found = [row]
     for path in joined:
         start, _, name = path.rpartition(".")

@@ -1,4 +1,4 @@
-"""Each address works with and without its last slash, for every method, without a redirect."""
+"""Each URL works with and without its final slash, for every method, without a redirect."""
 
 import pytest
 from django_celery_beat.models import IntervalSchedule

@@ -1,4 +1,4 @@
-"""A resource that speaks YAML beside JSON, and those that do not."""
+"""YAML beside JSON in one resource, and its refusal in others."""
 
 import json
 from typing import Any, ClassVar
@@ -24,7 +24,7 @@ MAX_BYTES = 8 * 1024 * 1024
 
 
 class EchoViewSet(ApiViewSet):
-    """Answers with what was sent."""
+    """Return the parsed body."""
 
     resource = "echo"
     tag = "Echo"
