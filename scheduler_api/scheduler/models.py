@@ -27,10 +27,7 @@ class BeatHeartbeat(models.Model):
 
 
 class Republication(models.Model):
-    """A run whose message the broker seems to have lost, and beat published again.
-
-    The new message has the same id.
-    """
+    """A message that the broker seems to have lost, and that beat republished under its id."""
 
     run_id = models.UUIDField(primary_key=True)
     queue = models.CharField(max_length=255, help_text="The queue of the message.")

@@ -348,8 +348,8 @@ def test_pause_with_an_end_ends_by_itself(api, beat, hourly):
     assert api.get(hourly).json()["paused"] is True
     assert beat.run(at=NOON + 3.6 * HOUR) == []
 
-    told = api.get(hourly).json()
-    assert (told["paused"], told["next_run_at"]) == (False, "2027-06-01T16:30:00Z")
+    body = api.get(hourly).json()
+    assert (body["paused"], body["next_run_at"]) == (False, "2027-06-01T16:30:00Z")
     assert slots_sent(beat.run(at=NOON + 4.5 * HOUR)) == [NOON + 4.5 * HOUR]
 
 

@@ -1,4 +1,4 @@
-"""Messages that the broker has lost are sent again; those that wait, or are in hands, hardly."""
+"""Lost messages are republished; messages that wait or are held by a worker are not."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -33,7 +33,7 @@ from tests.scheduler.examples import make_app
 pytestmark = pytest.mark.both_databases
 
 LONG_AGO = CHECK_AFTER + SECOND
-LOOK = 10 * SECOND
+CHECK_INTERVAL = 10 * SECOND
 EMPTY = Depth(ready=0, consumers=1)
 
 
@@ -52,7 +52,7 @@ class FakeDepthProbe:
 
 
 class Beat(TestedEngine):
-    """An engine that looks for lost messages, once asked to."""
+    """An engine that checks for lost messages when the test asks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,8 +63,8 @@ class Beat(TestedEngine):
         )
         self.run()
 
-    def look(self, times: int = 1, *, every: timedelta = LOOK) -> list[str]:
-        """Look so often; return the ids of what was sent again."""
+    def check(self, times: int = 1, *, every: timedelta = CHECK_INTERVAL) -> list[str]:
+        """Check `times` times; return the ids of the republished runs."""
         before = len(self.publisher.sent)
         for _ in range(times):
             self.run(at=self.now + every)
@@ -84,10 +84,10 @@ def queued(**columns: Any) -> Run:
     return entered(**{"state": "queued", "queued_at": NOON, "task": REPORT, **columns})
 
 
-def test_a_run_whose_message_is_gone_is_sent_again_under_its_id(beat):
+def test_lost_message_is_republished_under_its_id(beat):
     run = queued()
 
-    sent = beat.look(2)
+    sent = beat.check(2)
 
     assert sent == [str(run.pk)]
     run.refresh_from_db()
@@ -95,9 +95,9 @@ def test_a_run_whose_message_is_gone_is_sent_again_under_its_id(beat):
     assert beat.engine.in_flight == set()
 
 
-def test_the_worker_that_gets_it_starts_it_once(beat):
+def test_republished_message_starts_the_run_once(beat):
     run = queued()
-    beat.look(2)
+    beat.check(2)
 
     moments = (NOON, NOON + SECOND)
     starts = [transitions.start(str(run.pk), at=at, worker="celery@one") for at in moments]
@@ -105,14 +105,14 @@ def test_the_worker_that_gets_it_starts_it_once(beat):
     assert [start.is_to_start for start in starts] == [True, False]
     assert not Run.objects.get().reason
     Run.objects.update(lease_until=NOON + HOUR)
-    assert beat.look(20) == []
+    assert beat.check(20) == []
 
 
-def test_a_long_queue_is_left_alone(beat):
+def test_runs_of_a_queue_with_messages_are_not_republished(beat):
     beat.depth_probe.depths["celery"] = Depth(ready=1, consumers=1)
     queued()
 
-    assert beat.look(30) == []
+    assert beat.check(30) == []
     assert beat.depth_probe.asked
 
 
@@ -132,18 +132,18 @@ def test_a_long_queue_is_left_alone(beat):
     ids=["entered late", "queued late", "unseen", "tried again", "running", "ended", "pending",
          "by a route", "of no worker"],
 )  # fmt: skip
-def test_what_is_not_missed_is_not_sent(beat, columns):
+def test_run_that_is_not_suspect_is_not_republished(beat, columns):
     queued(**columns)
 
-    assert beat.look(2) == []
+    assert beat.check(2) == []
 
 
-def test_it_is_repeated_ever_more_rarely_until_it_is_given_up(beat):
+def test_republication_backs_off_until_the_run_is_given_up(beat):
     run = queued()
     at = []
 
     while Run.objects.get(pk=run.pk).state == "queued":
-        if beat.look(every=MINUTE):
+        if beat.check(every=MINUTE):
             at.append(beat.now)
 
     minutes = [(after - before) / MINUTE for before, after in pairwise(at)]
@@ -152,115 +152,115 @@ def test_it_is_repeated_ever_more_rarely_until_it_is_given_up(beat):
     assert max(CHECK_AFTER * 2**number for number in range(6)) < LONGEST_BACKOFF
 
 
-def test_another_beat_does_not_repeat_it_too(beat):
+def test_two_beats_republish_a_message_once(beat):
     queued()
     other = Beat()
     other.run(at=beat.now)
 
-    sent = beat.look() + other.look() + beat.look() + other.look()
+    sent = beat.check() + other.check() + beat.check() + other.check()
 
     assert len(sent) == 1
 
 
-def test_only_so_many_are_out_at_once(beat, monkeypatch):
+def test_republished_runs_of_a_queue_are_limited(beat, monkeypatch):
     monkeypatch.setattr("scheduler_api.scheduler.lost_messages.MAX_REPUBLISHED_PER_QUEUE", 2)
     runs = [queued(created_at=NOON - number * SECOND) for number in range(3)]
 
-    first = beat.look(3)
+    first = beat.check(3)
     transitions.start(first[0], at=NOON, worker="celery@one")
-    then = beat.look(2)
+    then = beat.check(2)
 
     assert first == [str(runs[2].pk), str(runs[1].pk)]
     assert then == [str(runs[0].pk)]
     assert MAX_REPUBLISHED_PER_QUEUE == 500
 
 
-def test_a_long_queue_does_not_hide_the_others(beat, monkeypatch):
+def test_long_queue_does_not_hide_other_suspects(beat, monkeypatch):
     monkeypatch.setattr("scheduler_api.scheduler.lost_messages.CHECK_BATCH_SIZE", 2)
     lost = queued(created_at=NOON + SECOND)
     for number in range(4):
         queued(created_at=NOON - number * SECOND, options='{"exchange": "long"}')
 
-    assert beat.look(4) == [str(lost.pk)]
+    assert beat.check(4) == [str(lost.pk)]
 
 
-def test_without_a_worker_that_tells_of_runs_nothing_is_sent(beat):
+def test_queue_without_a_recorded_worker_is_not_republished(beat):
     queued()
     kill(Worker.objects.get())
-    assert beat.look(3) == []
+    assert beat.check(3) == []
 
     start_worker(send_report, queues=("other",))
-    assert beat.look(3) == []
+    assert beat.check(3) == []
 
     start_worker(send_report)
-    assert len(beat.look(3)) == 1
+    assert len(beat.check(3)) == 1
 
 
-def test_where_others_take_from_the_queue_nothing_is_sent(beat):
+def test_queue_with_an_unknown_consumer_is_not_republished(beat):
     beat.depth_probe.depths["celery"] = Depth(ready=0, consumers=2)
     queued()
-    assert beat.look(3) == []
+    assert beat.check(3) == []
 
     start_worker(send_report, name="celery@two")
-    assert len(beat.look(3)) == 1
+    assert len(beat.check(3)) == 1
 
 
-def test_a_task_whose_starts_are_not_told_is_not_sent(beat):
+def test_run_of_an_unrecorded_task_is_not_republished(beat):
     TaskSpec.objects.update(is_recorded=False)
     queued()
 
-    assert beat.look(3) == []
+    assert beat.check(3) == []
 
 
-def test_a_run_that_has_started_unseen_is_not_missed(beat):
+def test_run_started_without_a_report_is_not_republished(beat):
     run = queued()
     assert transitions.record_unseen_start(str(run.pk), until=NOON + HOUR)
 
-    assert beat.look(3) == []
+    assert beat.check(3) == []
     assert transitions.end(str(run.pk), at=NOON, state="succeeded")
 
 
-def test_a_message_that_is_too_old_is_not_sent(beat):
+def test_expired_message_is_not_republished(beat):
     queued(options='{"expires": "2027-06-01T12:00:30+00:00"}')
 
-    assert beat.look(3) == []
+    assert beat.check(3) == []
 
 
-def test_a_queue_that_is_not_there_or_not_told_of_is_left_alone(beat):
+def test_missing_or_unmeasured_queue_is_not_republished(beat):
     beat.depth_probe.depths = {}
     queued()
 
-    assert beat.look(3) == []
+    assert beat.check(3) == []
 
 
-def test_while_the_broker_has_not_answered_nobody_asks_again(beat, monkeypatch):
+def test_broker_is_not_asked_again_before_it_answers(beat, monkeypatch):
     monkeypatch.setattr(beat.depth_probe, "take", lambda: None)
     queued()
 
-    assert beat.look(3) == []
+    assert beat.check(3) == []
     assert beat.depth_probe.asked == []
 
 
-def test_while_the_broker_is_away_nobody_looks(beat):
+def test_check_is_skipped_while_the_broker_is_unavailable(beat):
     beat.publisher.is_ready = False
     queued()
 
-    assert beat.look(3) == []
+    assert beat.check(3) == []
     assert Republication.objects.count() == 0
 
 
-def test_what_was_repeated_and_has_started_is_forgotten(beat):
+def test_republication_of_a_started_run_is_deleted(beat):
     run = queued()
-    beat.look(2)
+    beat.check(2)
     transitions.start(str(run.pk), at=NOON, worker="celery@one")
     other = queued()
 
-    beat.look(2)
+    beat.check(2)
 
     assert [repeat.run_id for repeat in Republication.objects.all()] == [other.pk]
 
 
-# --- Where a run goes -------------------------------------------------------------------------
+# --- Queue of a run ---------------------------------------------------------------------------
 
 ROUTED = make_app(
     task_routes={
@@ -286,12 +286,12 @@ ROUTED = make_app(
         ("add", '{"routing_key": "celery.other"}', None),
     ],
 )  # fmt: skip
-def test_the_queue_of_a_run(task, options, queue):
+def test_queue_of_a_run(task, options, queue):
     assert router_of(ROUTED)(task, options) == queue
 
 
 @pytest.mark.filterwarnings("ignore:[\\s\\S]*task attribute is deprecated")
-def test_a_task_class_may_name_its_queue():
+def test_queue_named_by_the_task_class_is_used():
     app = make_app()
 
     @app.task(name="slow", queue="celery.other", shared=False, lazy=False)
@@ -300,13 +300,13 @@ def test_a_task_class_may_name_its_queue():
     assert router_of(app)("slow", "{}") == "celery.other"
 
 
-def test_what_a_router_in_python_says_is_not_known():
+def test_queue_of_a_custom_router_is_unknown():
     app = make_app(task_routes=[lambda *_, **__: {"queue": "celery.other"}])
 
     assert router_of(app)("add", "{}") is None
 
 
-# --- What a broker tells ----------------------------------------------------------------------
+# --- Queue depths -----------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -314,7 +314,7 @@ def queue() -> str:
     return f"lost-{uuid4().hex[:8]}"
 
 
-def test_rabbitmq_tells_how_many_wait_and_who_takes_them(rabbitmq_url: str, queue: str) -> None:
+def test_rabbitmq_reports_messages_and_consumers(rabbitmq_url: str, queue: str) -> None:
     app = make_app(rabbitmq_url, queue=queue)
     with Connection(rabbitmq_url) as connection:
         channel = connection.default_channel
@@ -326,20 +326,20 @@ def test_rabbitmq_tells_how_many_wait_and_who_takes_them(rabbitmq_url: str, queu
                 app.send_task("add", [1], connection=connection)
             tag = channel.basic_consume(f"{queue}.other", callback=lambda _: None)
 
-            told = measure(app, [queue, f"{queue}.none", f"{queue}.other"])
+            depths = measure(app, [queue, f"{queue}.none", f"{queue}.other"])
             channel.basic_cancel(tag)
         finally:
             for name in (queue, f"{queue}.other"):
                 channel.queue_delete(name)
             channel.exchange_delete(queue)
 
-    assert told == {
+    assert depths == {
         queue: Depth(ready=3, consumers=0),
         f"{queue}.other": Depth(ready=0, consumers=1),
     }
 
 
-def test_redis_tells_how_many_wait(redis_url: str, queue: str) -> None:
+def test_redis_reports_messages(redis_url: str, queue: str) -> None:
     app = make_app(redis_url, queue=queue)
     assert measure(app, [queue]) == {queue: Depth(ready=0, consumers=None)}
 
@@ -351,25 +351,25 @@ def test_redis_tells_how_many_wait(redis_url: str, queue: str) -> None:
             connection.default_channel.queue_purge(queue)
 
 
-def test_the_gauge_answers_later_and_once() -> None:
+def test_probe_answers_later_and_once() -> None:
     depth_probe = QueueDepthProbe(make_app("memory://"))
     assert depth_probe.take() == {}
 
     depth_probe.ask(["celery"])
-    told: list[Mapping[str, Depth]] = []
+    depths: list[Mapping[str, Depth]] = []
 
     def has_answered() -> bool:
         answer = depth_probe.take()
         if answer is not None:
-            told.append(answer)
+            depths.append(answer)
         return answer is not None
 
     wait_for(has_answered, seconds=30)
-    assert told == [{"celery": Depth(ready=0, consumers=None)}]
+    assert depths == [{"celery": Depth(ready=0, consumers=None)}]
     assert depth_probe.take() == {}
 
 
-def test_a_broker_that_is_away_tells_nothing() -> None:
+def test_unavailable_broker_reports_no_depth() -> None:
     depth_probe = QueueDepthProbe(make_app("amqp://guest:guest@127.0.0.1:1//"))
 
     depth_probe.ask(["celery"])
@@ -378,7 +378,7 @@ def test_a_broker_that_is_away_tells_nothing() -> None:
     assert depth_probe.take() == {}
 
 
-def test_an_answer_that_comes_late_is_not_used(monkeypatch) -> None:
+def test_late_depth_answer_is_not_used(monkeypatch) -> None:
     monkeypatch.setattr("scheduler_api.broker.queue_depths.MAX_ANSWER_AGE_SECONDS", 0.0)
     depth_probe = QueueDepthProbe(make_app("memory://"))
 
@@ -387,7 +387,7 @@ def test_an_answer_that_comes_late_is_not_used(monkeypatch) -> None:
     assert depth_probe.take() == {}
 
 
-def test_living_workers_are_counted_by_queue(db) -> None:
+def test_alive_workers_are_counted_by_queue(db) -> None:
     start_worker(queues=("celery", "slow"))
     start_worker(name="celery@two")
     kill(start_worker(name="celery@three"))

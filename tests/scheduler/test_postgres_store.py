@@ -1,4 +1,4 @@
-"""How PostgreSQL carries out what beat asks of it."""
+"""Query plans and clock of the store for PostgreSQL."""
 
 import json
 from datetime import UTC, datetime
@@ -14,15 +14,15 @@ from scheduler_api.scheduler.postgres_store import PostgresStore, array
 pytestmark = [
     pytest.mark.django_db,
     pytest.mark.skipif(
-        connection.vendor != "postgresql", reason="asks PostgreSQL: python -m tests.services"
+        connection.vendor != "postgresql", reason="needs PostgreSQL: python -m tests.services"
     ),
 ]
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 
 
-def test_runs_are_looked_up_by_their_ids_in_a_ledger_that_was_empty_a_moment_ago():
-    """A join of what is believed to be one run would compare each of them with each id."""
-    PostgresStore().pending_work()  # sets the session up
+def test_confirmed_runs_are_found_by_id_in_a_ledger_with_stale_statistics():
+    """The planner expects one pending run: a join would compare each run with each id."""
+    PostgresStore().pending_work()  # configures the session
     ids = [str(uuid4()) for _ in range(300)]
     Run.objects.bulk_create(
         Run(id=pk, periodic_task_id=1, due_at=NOON, created_at=NOON, slot_at=NOON) for pk in ids
@@ -32,20 +32,20 @@ def test_runs_are_looked_up_by_their_ids_in_a_ledger_that_was_empty_a_moment_ago
         cursor.execute(
             f"EXPLAIN (FORMAT JSON) {CONFIRM.postgresql}", {"now": NOON, "ids": array(ids)}
         )
-        [(told,)] = cursor.fetchall()
+        [(plan,)] = cursor.fetchall()
 
-    [whole] = json.loads(told) if isinstance(told, str) else told
+    [whole] = json.loads(plan) if isinstance(plan, str) else plan
     [read] = whole["Plan"]["Plans"]
     assert read["Node Type"] in {"Index Scan", "Bitmap Heap Scan"}
     assert "id = ANY" in str(read)
 
 
-def test_all_beats_go_by_the_clock_of_the_database():
+def test_store_uses_the_clock_of_the_database():
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         (before,) = cursor.fetchone()
 
-    told = PostgresStore().now()
+    now = PostgresStore().now()
 
-    assert before < told
+    assert before < now
     assert PostgresStore(clock=lambda: NOON).pending_work().now == NOON

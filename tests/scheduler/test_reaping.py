@@ -1,4 +1,4 @@
-"""Runs of which no worker tells any more."""
+"""Runs that no worker reports on any more."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ LONGER = LEASE + SECOND
 def beat(time_machine: Any) -> TestedEngine:
     time_machine.move_to(NOON, tick=False)
     engine = TestedEngine()
-    engine.run()  # workers have the time to say that they live
+    engine.run()  # the first reap waits, so that workers can renew their leases
     return engine
 
 
@@ -40,7 +40,7 @@ def running(**columns: Any) -> Run:
     )
 
 
-def test_a_run_whose_worker_lives_goes_on(beat):
+def test_run_with_an_alive_worker_continues(beat):
     run = running()
 
     beat.run(at=NOON + LEASE - SECOND)
@@ -49,7 +49,7 @@ def test_a_run_whose_worker_lives_goes_on(beat):
     assert run.state == "running"
 
 
-def test_a_run_whose_worker_is_gone_is_lost(beat):
+def test_run_with_an_expired_lease_is_lost(beat):
     run = running()
 
     beat.run(at=NOON + LONGER)
@@ -60,7 +60,7 @@ def test_a_run_whose_worker_is_gone_is_lost(beat):
     assert beat.publisher.sent == []
 
 
-def test_a_run_that_may_start_again_is_sent_again(beat):
+def test_lost_run_with_attempts_left_is_retried(beat):
     run = running(periodic_task_id=may_start(2))
 
     beat.run(at=NOON + LONGER)
@@ -75,7 +75,7 @@ def test_a_run_that_may_start_again_is_sent_again(beat):
     assert (run.state, run.attempts) == ("queued", 1)
 
 
-def test_a_run_that_has_started_too_often_is_lost(beat):
+def test_lost_run_without_attempts_left_is_lost(beat):
     run = running(periodic_task_id=may_start(3), attempts=3)
 
     beat.run(at=NOON + LONGER)
@@ -85,7 +85,7 @@ def test_a_run_that_has_started_too_often_is_lost(beat):
     assert beat.publisher.sent == []
 
 
-def test_a_run_that_was_to_be_cancelled_does_not_start_again(beat):
+def test_lost_run_with_a_cancel_request_is_not_retried(beat):
     run = running(periodic_task_id=may_start(3), is_cancel_requested=True)
 
     beat.run(at=NOON + LONGER)
@@ -100,7 +100,7 @@ def may_start(times: int) -> int:
     return int(task.pk)
 
 
-def test_a_retry_that_never_comes_is_lost(beat):
+def test_retry_that_never_starts_is_lost(beat):
     run = running(state="queued", lease_until=NOON + 2 * HOUR)
 
     beat.run(at=NOON + 2 * HOUR)
@@ -112,7 +112,7 @@ def test_a_retry_that_never_comes_is_lost(beat):
     assert (run.state, run.reason) == ("lost", reaping.RETRY_NOT_STARTED)
 
 
-def test_a_run_of_which_no_worker_tells_is_lost_after_its_time(beat):
+def test_unreported_run_is_lost_after_its_maximum_runtime(beat):
     impatient = stored(name="impatient", enabled=False)
     ManagedTask.objects.create(periodic_task=impatient, max_runtime_seconds=120)
     soon = queued(periodic_task_id=impatient.pk)
@@ -125,11 +125,11 @@ def test_a_run_of_which_no_worker_tells_is_lost_after_its_time(beat):
     assert states(soon, late, waiting) == ["lost", "queued", "pending"]
     beat.run(at=NOON + HOUR + 10 * SECOND)
     assert states(soon, late, waiting) == ["lost", "lost", "pending"]
-    told = RunEvent.objects.filter(kind="run.lost").order_by("pk")
-    assert [event.run_id for event in told] == [soon.pk, late.pk]
+    events = RunEvent.objects.filter(kind="run.lost").order_by("pk")
+    assert [event.run_id for event in events] == [soon.pk, late.pk]
 
 
-def test_a_run_of_which_no_worker_tells_is_sent_again_as_often_as_it_may_start(beat):
+def test_unreported_run_is_retried_up_to_its_attempts(beat):
     run = queued(periodic_task_id=may_start(2))
 
     beat.run(at=NOON + HOUR + 10 * SECOND)
@@ -148,7 +148,7 @@ def states(*runs: Run) -> list[str]:
     return [Run.objects.get(pk=run.pk).state for run in runs]
 
 
-def test_after_its_start_beat_gives_workers_the_time_to_tell(time_machine):
+def test_started_beat_gives_workers_time_to_renew_leases(time_machine):
     time_machine.move_to(NOON, tick=False)
     run = running(lease_until=NOON - HOUR)
     beat = TestedEngine()
@@ -163,7 +163,7 @@ def test_after_its_start_beat_gives_workers_the_time_to_tell(time_machine):
     assert run.state == "lost"
 
 
-def test_a_lost_run_frees_the_next(beat):
+def test_lost_run_releases_the_buffered_run(beat):
     task = stored(name="one at a time")  # every 30 seconds
     ManagedTask.objects.create(periodic_task=task, overlap="skip")
     beat.run()
