@@ -10,29 +10,37 @@ import psycopg
 
 from tests.faults import clock, definitions
 from tests.faults.checker import Report, judge_effects, judge_ledger
-from tests.faults.evidence import Definition, Effect, Misfire, Row, Stretch, Tolerance, every
+from tests.faults.evidence import (
+    Definition,
+    Effect,
+    Misfire,
+    Period,
+    Row,
+    Tolerance,
+    interval_slots,
+)
 from tests.faults.processes import Process, beat, wait_until
 from tests.faults.site import Site
 
 SECOND = timedelta(seconds=1)
-START_SECONDS = 40
+START_TIMEOUT_SECONDS = 40
 # Longer than a fault takes: slots that beat may serve before it is stopped.
-LONG = timedelta(minutes=30)
-UP = "beat: Starting..."
+HORIZON = timedelta(minutes=30)
+UP_MESSAGE = "beat: Starting..."
 # Stock beat may be this much too early, and knows nothing of it.
-STOCK_EARLY = SECOND / 10
-IS_BEING_SENT = ("pending", "queued")
-NONE: Mapping[str, object] = MappingProxyType({})
+STOCK_EARLY_TOLERANCE = SECOND / 10
+SENT_STATES = ("pending", "queued")
+NO_POLICIES: Mapping[str, object] = MappingProxyType({})
 
 
 class Arm:
     """`ours` or `stock`: its database, its beats, its definitions and what came of them."""
 
-    def __init__(self, site: Site, name: str, *, mark: str) -> None:
+    def __init__(self, site: Site, name: str, *, label: str) -> None:
         self.site, self.name = site, name
         # Of the names of all its periodic tasks.
-        self.prefix = f"{mark}-{name}-"
-        self.folder = site.folder / f"{mark}-{name}"
+        self.prefix = f"{label}-{name}-"
+        self.folder = site.folder / f"{label}-{name}"
         self.folder.mkdir()
         self.database = site.new_database()
         self.url = site.postgres.url_of(self.database)
@@ -40,23 +48,23 @@ class Arm:
         self.clock_steps: list[tuple[datetime, timedelta]] = []
         self.beats: list[Process] = []
         self.definitions: list[Definition] = []
-        self.outages: list[Stretch] = []
-        self.horizon = LONG
+        self.outages: list[Period] = []
+        self.horizon = HORIZON
         with self.connect() as connection:
             # Of the first change that it sees, stock beat takes only the time.
-            definitions.tell(connection)
+            definitions.mark_changed(connection)
 
     # --- Beats ----------------------------------------------------------------------------------
 
     def add_beat(self, **environ: str) -> Process:
         """Return one more beat, which is not yet up."""
-        given = {"DATABASE_URL": self.url} | environ
+        variables = {"DATABASE_URL": self.url} | environ
         if self.clock.exists():
-            given["FAULTS_CLOCK"] = str(self.clock)
+            variables["FAULTS_CLOCK"] = str(self.clock)
         added = beat(
             arm=self.name,
             log=self.folder / f"beat-{len(self.beats)}.log",
-            environ=self.site.environ(**given),
+            environ=self.site.environ(**variables),
         )
         self.beats.append(added)
         return added
@@ -66,10 +74,10 @@ class Arm:
         return self.beats[0]
 
     def is_up(self) -> bool:
-        return all(UP in each.output() for each in self.beats)
+        return all(UP_MESSAGE in each.output() for each in self.beats)
 
     def wait_until_up(self) -> None:
-        wait_until(self.is_up, within=START_SECONDS, why=self.output)
+        wait_until(self.is_up, timeout_seconds=START_TIMEOUT_SECONDS, details=self.output)
 
     def output(self) -> str:
         return "\n".join(f"{self.name}: {each.output()[-4000:]}" for each in self.beats)
@@ -80,7 +88,7 @@ class Arm:
         """Have its beats and its database be so much ahead; those to come, where it is new."""
         with self.connect() as connection:
             if not self.clock.exists():
-                definitions.make_clock(connection, self.database)
+                definitions.create_clock(connection, self.database)
             definitions.step_clock(connection, ahead)
         self.step_host(ahead)
         self.clock_steps.append((datetime.now(UTC), ahead))
@@ -89,13 +97,13 @@ class Arm:
         """Have its beats be so much ahead, and nobody else."""
         clock.step(self.clock, ahead.total_seconds())
 
-    def by_its_clock(self, moment: datetime) -> datetime:
+    def at_arm_clock(self, moment: datetime) -> datetime:
         """Return what its clock said at a moment of ours."""
-        aheads = [ahead for at, ahead in self.clock_steps if at <= moment]
-        return moment + (aheads[-1] if aheads else timedelta(0))
+        offsets = [ahead for at, ahead in self.clock_steps if at <= moment]
+        return moment + (offsets[-1] if offsets else timedelta(0))
 
     def now(self) -> datetime:
-        return self.by_its_clock(datetime.now(UTC))
+        return self.at_arm_clock(datetime.now(UTC))
 
     # --- Definitions ----------------------------------------------------------------------------
 
@@ -108,19 +116,19 @@ class Arm:
         *,
         start_at: datetime,
         count: int = 1,
-        length: timedelta = SECOND,
+        interval: timedelta = SECOND,
         misfire: Misfire = Misfire.RUN_ALL,
         catchup_window: timedelta = timedelta(hours=1),
         is_routable: bool = True,
-        may_come_again: bool = False,
-        policies: Mapping[str, object] = NONE,
+        is_clock_set_back: bool = False,
+        policies: Mapping[str, object] = NO_POLICIES,
         **columns: object,
     ) -> list[Definition]:
-        """Write so many periodic tasks with a slot every `length` from `start_at`."""
-        slots = every(length, start_at=start_at, end_at=start_at + self.horizon)
+        """Write so many periodic tasks with a slot every `interval` from `start_at`."""
+        slots = interval_slots(interval, start_at=start_at, end_at=start_at + self.horizon)
         if self.name == "stock":
             # Its start_time would be up to a second late.
-            columns = {"last_run_at": start_at - length} | columns
+            columns = {"last_run_at": start_at - interval} | columns
         elif "last_run_at" not in columns:
             columns = {"start_time": start_at} | columns
         defined = [
@@ -131,17 +139,17 @@ class Arm:
                 misfire=misfire,
                 catchup_window=catchup_window,
                 is_routable=is_routable,
-                may_come_again=may_come_again,
+                is_clock_set_back=is_clock_set_back,
             )
             for number in range(count)
         ]
         with psycopg.connect(self.url) as connection:
-            columns["interval_id"] = definitions.insert_interval(connection, length)
+            columns["interval_id"] = definitions.insert_interval(connection, interval)
             for each in defined:
                 definitions.insert_definition(
-                    connection, each, changed_at=start_at - length, policies=policies, **columns
+                    connection, each, changed_at=start_at - interval, policies=policies, **columns
                 )
-            definitions.tell(connection)
+            definitions.mark_changed(connection)
         self.definitions += defined
         return defined
 
@@ -160,11 +168,11 @@ class Arm:
                 connection,
                 defined,
                 changed_at=before,
-                policies=NONE,
+                policies=NO_POLICIES,
                 last_run_at=before,
                 **columns,
             )
-            definitions.tell(connection)
+            definitions.mark_changed(connection)
         self.definitions.append(defined)
         return defined
 
@@ -175,7 +183,7 @@ class Arm:
         """Note that something is broken meanwhile."""
         start_at = self.now()
         yield
-        self.outages.append(Stretch(start_at=start_at, end_at=self.now()))
+        self.outages.append(Period(start_at=start_at, end_at=self.now()))
 
     def rows(self) -> list[Row]:
         with self.connect() as connection:
@@ -185,7 +193,7 @@ class Arm:
     def effects(self) -> list[Effect]:
         """Return what the worker has started of its own, told by its own clock."""
         return [
-            replace(each, started_at=self.by_its_clock(each.started_at))
+            replace(each, started_at=self.at_arm_clock(each.started_at))
             for each in self.site.effects()
             if each.name.startswith(self.prefix)
         ]
@@ -195,14 +203,14 @@ class Arm:
         if self.name == "stock":
             return True
         started = {each.id for each in self.site.effects()}
-        sent = (row for row in self.rows() if row.state in IS_BEING_SENT and row.slot_at < until)
+        sent = (row for row in self.rows() if row.state in SENT_STATES and row.slot_at < until)
         return all(row.id in started for row in sent)
 
     def judge(self, until: datetime) -> Report:
         """Judge all slots until then."""
         judged = [replace(each, until=min(each.until, until)) for each in self.definitions]
         if self.name == "stock":
-            tolerance = Tolerance(early=STOCK_EARLY, outages=self.outages)
+            tolerance = Tolerance(early=STOCK_EARLY_TOLERANCE, outages=self.outages)
             return judge_effects(judged, self.effects(), tolerance)
         return judge_ledger(judged, self.rows(), self.effects(), Tolerance(outages=self.outages))
 

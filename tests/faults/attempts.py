@@ -16,7 +16,7 @@ SUCCEEDED, LOST, MISSED = "succeeded", "lost", "missed"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attempted:
+class AttemptedRun:
     """A row of the ledger: a run of one slot, and how often it has started."""
 
     id: str
@@ -38,7 +38,7 @@ class Mark:
 
 
 @dataclass
-class Marks:
+class RunMarks:
     """Those of one run."""
 
     begun: list[datetime] = field(default_factory=list)
@@ -47,61 +47,61 @@ class Marks:
 
 def judge_attempts(
     definitions: Sequence[Definition],
-    rows: Iterable[Attempted],
+    rows: Iterable[AttemptedRun],
     marks: Iterable[Mark],
     *,
     max_attempts: Mapping[str, int],
 ) -> Report:
     """Judge runs that are recorded; `max_attempts` is by the name of the periodic task."""
     report = Report()
-    of_run = by_run(marks)
-    of_slot: dict[tuple[str, datetime], list[Attempted]] = defaultdict(list)
+    marks_of_run = marks_by_run(marks)
+    rows_of_slot: dict[tuple[str, datetime], list[AttemptedRun]] = defaultdict(list)
     for row in rows:
-        of_slot[row.name, row.slot_at].append(row)
+        rows_of_slot[row.name, row.slot_at].append(row)
     for definition in definitions:
         for slot in definition.slots:
-            found = of_slot.pop((definition.name, slot), [])
+            found = rows_of_slot.pop((definition.name, slot), [])
             if slot >= definition.until and not found:
                 break
             report.slots += 1
-            of_slots_runs = [of_run.pop(row.id, Marks()) for row in found]
+            slot_marks = [marks_of_run.pop(row.id, RunMarks()) for row in found]
             about = f"{definition.name} of {slot}"
             if len(found) != 1:
                 verdict = Verdict.DOUBLED if found else Verdict.LOST
-                report.give(verdict, f"{about}: {len(found)} rows")
+                report.record(verdict, f"{about}: {len(found)} rows")
                 continue
-            most = max_attempts[definition.name]
-            verdict, why = verdict_of(found[0], of_slots_runs[0], most=most)
-            report.give(verdict, f"{about}: {why}: {found[0]}, {of_slots_runs[0]}")
+            allowed = max_attempts[definition.name]
+            verdict, reason = verdict_of(found[0], slot_marks[0], allowed=allowed)
+            report.record(verdict, f"{about}: {reason}: {found[0]}, {slot_marks[0]}")
             report.repeated += max(0, found[0].attempts - 1)
-    for name, slot in of_slot:
-        report.give(Verdict.SPURIOUS, f"a row of {name} of {slot}")
-    for run_id in of_run:
-        report.give(Verdict.SPURIOUS, f"{run_id} ran, and has no row")
+    for name, slot in rows_of_slot:
+        report.record(Verdict.SPURIOUS, f"a row of {name} of {slot}")
+    for run_id in marks_of_run:
+        report.record(Verdict.SPURIOUS, f"{run_id} ran, and has no row")
     return report
 
 
 def verdict_of(  # noqa: PLR0911 - a table of cases
-    row: Attempted, marks: Marks, *, most: int
+    row: AttemptedRun, marks: RunMarks, *, allowed: int
 ) -> tuple[Verdict, str]:
     """Return what became of a run that may start so often, and why it is so."""
     if row.state in NOT_ENDED:
         return Verdict.LOST, "it has not ended"
     if row.state == MISSED and row.reason and not marks.begun:
         return Verdict.MISSED, ""
-    if len(marks.begun) > min(most, row.attempts):
+    if len(marks.begun) > min(allowed, row.attempts):
         return Verdict.DOUBLED, f"started {len(marks.begun)} times"
-    if ran_beside_itself(marks):
+    if attempts_overlap(marks):
         return Verdict.DOUBLED, "it started again while it ran"
     if row.state == SUCCEEDED:
         return (Verdict.RIGHT, "") if marks.ended else (Verdict.SPURIOUS, "it did not end")
     # One that may start once is not sent again where nobody knows whether it has.
-    if row.state == LOST and row.reason and max(row.attempts, 1) >= most:
+    if row.state == LOST and row.reason and max(row.attempts, 1) >= allowed:
         return Verdict.GIVEN_UP, ""
-    return Verdict.LOST, f"after {row.attempts} attempts of {most}"
+    return Verdict.LOST, f"after {row.attempts} attempts of {allowed}"
 
 
-def ran_beside_itself(marks: Marks) -> bool:
+def attempts_overlap(marks: RunMarks) -> bool:
     """Tell whether an attempt began before the one before it had come to its end.
 
     Of one that was killed nobody knows when: only where all have come to their ends.
@@ -115,19 +115,19 @@ def ran_beside_itself(marks: Marks) -> bool:
 def judge_marks(marks: Iterable[Mark]) -> Report:
     """Judge runs that nobody records: each is to begin once, and to come to its end."""
     report = Report()
-    for run_id, found in by_run(marks).items():
+    for run_id, found in marks_by_run(marks).items():
         report.slots += 1
         if len(found.begun) > 1:
-            report.give(Verdict.DOUBLED, f"{run_id} began {len(found.begun)} times")
+            report.record(Verdict.DOUBLED, f"{run_id} began {len(found.begun)} times")
         elif not found.ended:
-            report.give(Verdict.LOST, f"{run_id} did not come to its end")
+            report.record(Verdict.LOST, f"{run_id} did not come to its end")
         else:
-            report.give(Verdict.RIGHT)
+            report.record(Verdict.RIGHT)
     return report
 
 
-def by_run(marks: Iterable[Mark]) -> dict[str, Marks]:
-    found: dict[str, Marks] = defaultdict(Marks)
+def marks_by_run(marks: Iterable[Mark]) -> dict[str, RunMarks]:
+    found: dict[str, RunMarks] = defaultdict(RunMarks)
     for mark in marks:
         (found[mark.id].ended if mark.is_end else found[mark.id].begun).append(mark.at)
     return found

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from tests.faults.evidence import UNROUTABLE, Definition, Effect, Row, Tolerance
-from tests.faults.policies import covered, may_miss, may_send
+from tests.faults.policies import covered_slots, may_miss, may_send
 
-MOST_COMPLAINTS = 40
+MAX_FAILURES = 40
 
 
 class Verdict(Enum):
@@ -30,7 +30,7 @@ class Verdict(Enum):
     SPURIOUS = "spurious"
 
 
-GOOD = {Verdict.RIGHT, Verdict.MISSED, Verdict.GIVEN_UP, Verdict.UNROUTABLE}
+ACCEPTABLE = {Verdict.RIGHT, Verdict.MISSED, Verdict.GIVEN_UP, Verdict.UNROUTABLE}
 
 
 @dataclass
@@ -41,21 +41,21 @@ class Report:
     slots: int = 0
     repeated: int = 0
     max_lateness: timedelta = timedelta(0)
-    complaints: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
-    def give(self, verdict: Verdict, about: str = "", *, times: int = 1) -> None:
+    def record(self, verdict: Verdict, about: str = "", *, times: int = 1) -> None:
         self.counts[verdict] += times
-        if verdict not in GOOD and len(self.complaints) < MOST_COMPLAINTS:
-            self.complaints.append(f"{verdict.value}: {about}")
+        if verdict not in ACCEPTABLE and len(self.failures) < MAX_FAILURES:
+            self.failures.append(f"{verdict.value}: {about}")
 
-    def bad(self, *verdicts: Verdict) -> int:
+    def bad_count(self, *verdicts: Verdict) -> int:
         """Count the bad verdicts, or those of these."""
-        asked = set(verdicts) or set(Verdict) - GOOD
-        return sum(count for verdict, count in self.counts.items() if verdict in asked)
+        selected = set(verdicts) or set(Verdict) - ACCEPTABLE
+        return sum(count for verdict, count in self.counts.items() if verdict in selected)
 
 
 @dataclass
-class Served:
+class SlotEvidence:
     """What is known of one slot."""
 
     rows: list[Row] = field(default_factory=list)
@@ -66,9 +66,9 @@ class Served:
         """When the broker had it, as far as we know: workers have their own pace."""
         [start] = self.starts
         known = [start.started_at, start.sent_at, *(row.queued_at for row in self.rows)]
-        return min(moment for moment in known if moment)
+        return min(at for at in known if at)
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Say when it was claimed, sent and started."""
         rows = [f"claimed at {row.created_at}, queued at {row.queued_at}" for row in self.rows]
         return ", ".join([*rows, f"started at {self.starts[0].started_at}"])
@@ -84,22 +84,22 @@ def judge_ledger(
     report = Report()
     started, report.repeated = starts_by_id(effects)
     known = {definition.name: definition for definition in definitions}
-    served: dict[tuple[str, datetime], Served] = defaultdict(Served)
+    evidence: dict[tuple[str, datetime], SlotEvidence] = defaultdict(SlotEvidence)
     for row in rows:
         starts = started.pop(row.id, [])
         if not (definition := known.get(row.name)):
-            report.give(Verdict.SPURIOUS, f"a row of {row.name}, {row.slot_at}: {row.state}")
+            report.record(Verdict.SPURIOUS, f"a row of {row.name}, {row.slot_at}: {row.state}")
             continue
-        slots = covered(definition, row)
+        slots = covered_slots(definition, row)
         if row.slot_at < definition.until and len(slots) != row.slot_count:
             about = f"{row.name} has {len(slots)} slots from {row.slot_at} to {row.last_slot_at}"
-            report.give(Verdict.SPURIOUS, f"{about}, and the row counts {row.slot_count}")
+            report.record(Verdict.SPURIOUS, f"{about}, and the row counts {row.slot_count}")
         for slot in slots:
-            served[row.name, slot].rows.append(row)
-            served[row.name, slot].starts += starts
+            evidence[row.name, slot].rows.append(row)
+            evidence[row.name, slot].starts += starts
     for effect in (effect for left in started.values() for effect in left):
-        report.give(Verdict.SPURIOUS, f"{effect.name} ran at {effect.started_at}: no such row")
-    judge_slots(report, definitions, served, tolerance, has_ledger=True)
+        report.record(Verdict.SPURIOUS, f"{effect.name} ran at {effect.started_at}: no such row")
+    judge_slots(report, definitions, evidence, tolerance, has_ledger=True)
     return report
 
 
@@ -110,23 +110,23 @@ def judge_effects(
     report = Report()
     started, report.repeated = starts_by_id(effects)
     known = {definition.name: definition for definition in definitions}
-    served: dict[tuple[str, datetime], Served] = defaultdict(Served)
+    evidence: dict[tuple[str, datetime], SlotEvidence] = defaultdict(SlotEvidence)
     for effect in (effect for starts in started.values() for effect in starts):
         definition = known.get(effect.name)
         sent_at = (effect.sent_at or effect.started_at) + tolerance.early
         number = bisect_right(definition.slots, sent_at) if definition else 0
         if definition and number:
-            served[effect.name, definition.slots[number - 1]].starts.append(effect)
+            evidence[effect.name, definition.slots[number - 1]].starts.append(effect)
         else:
-            report.give(Verdict.SPURIOUS, f"{effect.name} ran at {effect.started_at}")
-    judge_slots(report, definitions, served, tolerance, has_ledger=False)
+            report.record(Verdict.SPURIOUS, f"{effect.name} ran at {effect.started_at}")
+    judge_slots(report, definitions, evidence, tolerance, has_ledger=False)
     return report
 
 
 def judge_slots(
     report: Report,
     definitions: Sequence[Definition],
-    served: Mapping[tuple[str, datetime], Served],
+    evidence: Mapping[tuple[str, datetime], SlotEvidence],
     tolerance: Tolerance,
     *,
     has_ledger: bool,
@@ -136,57 +136,62 @@ def judge_slots(
         for slot in definition.slots:
             if slot >= definition.until:
                 break
-            what = served.get((definition.name, slot), Served())
-            if definition.may_come_again:
-                what.rows = [row for row in what.rows if row.is_sent] or what.rows[-1:]
-            is_served = bool(what.rows or what.starts)
+            found = evidence.get((definition.name, slot), SlotEvidence())
+            if definition.is_clock_set_back:
+                found.rows = [row for row in found.rows if row.is_sent] or found.rows[-1:]
+            is_served = bool(found.rows or found.starts)
             about = f"{definition.name} of {slot}"
-            if definition.is_off(slot):
+            if definition.is_disabled(slot):
                 if is_served:
-                    report.give(Verdict.SPURIOUS, f"{about}: it was off")
+                    report.record(Verdict.SPURIOUS, f"{about}: it was off")
                 continue
-            if definition.is_unsure(slot) and not is_served:
+            if definition.is_uncertain(slot) and not is_served:
                 continue
             report.slots += 1
-            verdict, why = verdict_of(definition, slot, what, tolerance, has_ledger=has_ledger)
-            report.give(verdict, f"{about}: {why}")
-            if len(what.starts) == 1:
-                report.max_lateness = max(report.max_lateness, what.sent_at - slot)
+            verdict, reason = verdict_of(definition, slot, found, tolerance, has_ledger=has_ledger)
+            report.record(verdict, f"{about}: {reason}")
+            if len(found.starts) == 1:
+                report.max_lateness = max(report.max_lateness, found.sent_at - slot)
 
 
 def verdict_of(  # noqa: PLR0911 - a table of cases
-    definition: Definition, slot: datetime, what: Served, tolerance: Tolerance, *, has_ledger: bool
+    definition: Definition,
+    slot: datetime,
+    found: SlotEvidence,
+    tolerance: Tolerance,
+    *,
+    has_ledger: bool,
 ) -> tuple[Verdict, str]:
     """Return what became of a slot, and why it is so."""
-    if len(what.rows) > 1 or len(what.starts) > 1:
-        return Verdict.DOUBLED, f"{len(what.rows)} rows, started {len(what.starts)} times"
-    row = what.rows[0] if what.rows else None
+    if len(found.rows) > 1 or len(found.starts) > 1:
+        return Verdict.DOUBLED, f"{len(found.rows)} rows, started {len(found.starts)} times"
+    row = found.rows[0] if found.rows else None
     if has_ledger and row is None:
         return Verdict.LOST, "no row"
     if row and (answer := verdict_of_row(definition, slot, row)):
         return answer
-    if not what.starts:
+    if not found.starts:
         return Verdict.LOST, f"never started; its row is {row.state}" if row else "never sent"
-    if what.sent_at < slot - tolerance.early:
-        return Verdict.EARLY, what.told()
-    if what.sent_at > tolerance.deadline(slot):
-        return Verdict.LATE, what.told()
+    if found.sent_at < slot - tolerance.early:
+        return Verdict.EARLY, found.describe()
+    if found.sent_at > tolerance.deadline(slot):
+        return Verdict.LATE, found.describe()
     return Verdict.RIGHT, ""
 
 
 def verdict_of_row(definition: Definition, slot: datetime, row: Row) -> tuple[Verdict, str] | None:
     """Return the verdict where the row alone gives it: its slot was not sent, or not to be."""
-    when = f"decided at {row.created_at}, {definition.misfire.value}"
+    decision = f"decided at {row.created_at}, {definition.misfire.value}"
     if not row.is_sent:
         if may_miss(definition, row, slot):
             return Verdict.MISSED, ""
-        return Verdict.LOST, f"{row.state} against its policy: {when}"
+        return Verdict.LOST, f"{row.state} against its policy: {decision}"
     if row.state == UNROUTABLE:
         if definition.is_routable:
             return Verdict.LOST, "unroutable, and it was not"
         return Verdict.UNROUTABLE, ""
     if not may_send(definition, row):
-        return Verdict.SPURIOUS, f"sent against its policy: {when}"
+        return Verdict.SPURIOUS, f"sent against its policy: {decision}"
     return None
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import time_machine
 
-LOOK_SECONDS = 0.02
+POLL_SECONDS = 0.02
 
 
 def follow(file: Path) -> None:
@@ -18,15 +18,15 @@ def follow(file: Path) -> None:
     ahead = read(file)
     traveller = time_machine.travel(time.time() + ahead, tick=True).start()
 
-    def look() -> None:
+    def poll() -> None:
         nonlocal ahead
         while True:
             if (new := read(file)) != ahead:
                 traveller.shift(new - ahead)
                 ahead = new
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
-    threading.Thread(target=look, daemon=True).start()
+    threading.Thread(target=poll, daemon=True).start()
 
 
 def read(file: Path) -> float:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from tests.distribution import group_of
-from tests.faults.overlapping import Make, Overlapping, arms_of, trials
-from tests.faults.servers import Missing
+from tests.faults.overlapping import Overlapping, TrialFactory, arms_of, trials
+from tests.faults.servers import ServerNotInstalled
 from tests.faults.site import Site
-from tests.faults.table import rows, table
-from tests.faults.trial import OUTCOMES
+from tests.faults.table import render_table, result_rows
+from tests.faults.trial import TRIAL_RESULTS
 from tests.services import skip_or_fail
 
 TIMEOUT_SECONDS = 3600
@@ -32,11 +32,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     One process runs all calm tests, which overlap, and another one those that harm the servers:
     each process has servers of its own.
     """
-    mine = [number for number, item in enumerate(items) if HERE in item.path.parents]
+    indexes = [number for number, item in enumerate(items) if HERE in item.path.parents]
     ordered = sorted(
-        (items[number] for number in mine), key=lambda item: not item.get_closest_marker("calm")
+        (items[number] for number in indexes), key=lambda item: not item.get_closest_marker("calm")
     )
-    for number, item in zip(mine, ordered, strict=True):
+    for number, item in zip(indexes, ordered, strict=True):
         items[number] = item
         item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
         assert is_calm(item) == (group_of(item.nodeid) == "calm faults"), item
@@ -63,7 +63,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Servers of our own, and a worker on them."""
     try:
         site = Site(tmp_path_factory.mktemp("faults"))
-    except Missing as missing:
+    except ServerNotInstalled as missing:
         skip_or_fail(str(missing))
     try:
         site.start()
@@ -85,13 +85,13 @@ def seed(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture
-def chance(seed: int) -> random.Random:
+def rng(seed: int) -> random.Random:
     """What is left to chance: the same for the same seed."""
     return random.Random(seed)
 
 
 @pytest.fixture
-def trial(site: Site, seed: int, request: pytest.FixtureRequest) -> Iterator[Make]:
+def make_trial(site: Site, seed: int, request: pytest.FixtureRequest) -> Iterator[TrialFactory]:
     """A function that makes a trial, which ends with the test."""
     with trials(site, seed, arms=arms_of(request.node)) as make:
         yield make
@@ -100,20 +100,20 @@ def trial(site: Site, seed: int, request: pytest.FixtureRequest) -> Iterator[Mak
 # --- The table --------------------------------------------------------------------------------
 
 # The rows of processes of xdist, which print nothing themselves.
-ROWS_OF_PROCESSES: list[list[str]] = []
+XDIST_ROWS: list[list[str]] = []
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if (output := getattr(session.config, "workeroutput", None)) is not None:
-        output["outcomes"] = rows(OUTCOMES)
+        output["results"] = result_rows(TRIAL_RESULTS)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    ROWS_OF_PROCESSES.extend(getattr(node, "workeroutput", {}).get("outcomes", []))
+    XDIST_ROWS.extend(getattr(node, "workeroutput", {}).get("results", []))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if found := rows(OUTCOMES) + ROWS_OF_PROCESSES:
+    if found := result_rows(TRIAL_RESULTS) + XDIST_ROWS:
         terminalreporter.section("faults")
-        terminalreporter.write_line(table(found))
+        terminalreporter.write_line(render_table(found))

@@ -15,31 +15,33 @@ from typing import Any
 Function = Callable[..., Any]
 
 
-def arm(place: str) -> None:
-    """Replace the function by one that does as `place` says."""
-    module, path, when, number, name_of_signal = place.split(":")
+def inject(crash_point: str) -> None:
+    """Replace the function by one that does as `crash_point` says."""
+    module, path, when, number, signal_name = crash_point.split(":")
     *owners, name = path.split(".")
     owner: Any = importlib.import_module(module)
     for each in owners:
         owner = getattr(owner, each)
     function = getattr(owner, name)
-    number_of_signal = signal.Signals[f"SIG{name_of_signal}"]
-    armed = ending(function, when=when, number=int(number), by=number_of_signal)
-    setattr(owner, name, armed)
+    signal_number = signal.Signals[f"SIG{signal_name}"]
+    replacement = send_signal_at_call(function, when=when, number=int(number), by=signal_number)
+    setattr(owner, name, replacement)
 
 
-def ending(function: Function, *, when: str, number: int, by: signal.Signals) -> Function:
+def send_signal_at_call(
+    function: Function, *, when: str, number: int, by: signal.Signals
+) -> Function:
     """Return a function that does the same, and at the call of this number sends a signal."""
     calls = itertools.count(1)
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        is_last = next(calls) == number
-        if is_last and when == "before":
+        is_chosen = next(calls) == number
+        if is_chosen and when == "before":
             os.kill(os.getpid(), by)
-        answer = function(*args, **kwargs)
-        if is_last and when == "after":
+        result = function(*args, **kwargs)
+        if is_chosen and when == "after":
             os.kill(os.getpid(), by)
-        return answer
+        return result
 
     return call

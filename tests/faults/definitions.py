@@ -8,11 +8,11 @@ from psycopg import sql
 
 from tests.faults.evidence import Definition, Row
 
-TASK = "tests.faults.tasks.leave_effect"
+TASK = "tests.faults.tasks.record_effect"
 TASKS = "django_celery_beat_periodictask"
-MANAGED = "scheduler_api_managedtask"
+MANAGED_TASKS = "scheduler_api_managedtask"
 
-NEW_TASK = {
+TASK_DEFAULTS = {
     "task": TASK,
     "args": "[]",
     "kwargs": "{}",
@@ -22,7 +22,7 @@ NEW_TASK = {
     "one_off": False,
     "total_run_count": 0,
 }
-NEW_HALF = {
+MANAGED_DEFAULTS = {
     "managed_by": "admin",
     "labels": "{}",
     "revision": 1,
@@ -37,12 +37,12 @@ NEW_HALF = {
     "overlap": "allow",
 }
 # What stock beat looks at each time it looks at all.
-CHANGED = """
+MARK_CHANGED = """
 INSERT INTO django_celery_beat_periodictasks (ident, last_update) VALUES (1, clock_timestamp())
 ON CONFLICT (ident) DO UPDATE SET last_update = EXCLUDED.last_update
 """
 # In front of PostgreSQL's own: a clock that can be stepped, for one database.
-CLOCK = """
+CREATE_CLOCK = """
 CREATE SCHEMA faults;
 CREATE TABLE faults.clock (ahead interval NOT NULL);
 INSERT INTO faults.clock VALUES ('0');
@@ -50,7 +50,7 @@ CREATE FUNCTION faults.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATI
     'SELECT pg_catalog.clock_timestamp() + ahead FROM faults.clock';
 ALTER DATABASE {database} SET search_path = faults, pg_catalog, public
 """
-ROWS = """
+LEDGER_ROWS = """
 SELECT id, periodic_task_name, state, slot_at, created_at, queued_at, slot_count, last_slot_at
 FROM scheduler_api_run WHERE slot_at IS NOT NULL
 """
@@ -68,8 +68,8 @@ def insert(connection: psycopg.Connection, table: str, **columns: object) -> int
     return row[0]
 
 
-def insert_interval(connection: psycopg.Connection, length: timedelta) -> int:
-    every = round(length.total_seconds() * 10**6)
+def insert_interval(connection: psycopg.Connection, interval: timedelta) -> int:
+    every = round(interval.total_seconds() * 10**6)
     if every % 10**6 == 0:
         return insert(
             connection,
@@ -92,7 +92,7 @@ def insert_task(
     connection: psycopg.Connection, name: str, *, changed_at: datetime, **columns: object
 ) -> int:
     """Insert a periodic task with these columns, and what the others are by default."""
-    columns = NEW_TASK | {"name": name, "date_changed": changed_at} | columns
+    columns = TASK_DEFAULTS | {"name": name, "date_changed": changed_at} | columns
     return insert(connection, TASKS, **columns)
 
 
@@ -107,18 +107,21 @@ def insert_definition(
     """Insert a periodic task, and its other half: what our scheduler knows, and stock does not."""
     task = insert_task(connection, definition.name, changed_at=changed_at, **columns)
     window = int(definition.catchup_window.total_seconds())
-    half = NEW_HALF | {"misfire": definition.misfire.value, "catchup_window_seconds": window}
-    insert(connection, MANAGED, periodic_task_id=task, **(half | policies))
+    settings = MANAGED_DEFAULTS | {
+        "misfire": definition.misfire.value,
+        "catchup_window_seconds": window,
+    }
+    insert(connection, MANAGED_TASKS, periodic_task_id=task, **(settings | policies))
 
 
-def tell(connection: psycopg.Connection) -> None:
+def mark_changed(connection: psycopg.Connection) -> None:
     """Tell stock beat that something has changed, as the ORM's signals do."""
-    connection.execute(CHANGED)
+    connection.execute(MARK_CHANGED)
 
 
-def make_clock(connection: psycopg.Connection, database: str) -> None:
+def create_clock(connection: psycopg.Connection, database: str) -> None:
     """Give a database a clock that can be stepped: for all that connect from now on."""
-    connection.execute(CLOCK.format(database=database))
+    connection.execute(CREATE_CLOCK.format(database=database))
 
 
 def step_clock(connection: psycopg.Connection, ahead: timedelta) -> None:
@@ -130,7 +133,7 @@ def rows_of(connection: psycopg.Connection) -> list[Row]:
     """Read the ledger."""
     names = ["id", "name", "state", "slot_at", "created_at", "queued_at"]
     names += ["slot_count", "last_slot_at"]
-    found = [dict(zip(names, row, strict=True)) for row in connection.execute(ROWS)]
+    found = [dict(zip(names, row, strict=True)) for row in connection.execute(LEDGER_ROWS)]
     return [Row(**(row | {"id": str(row["id"])})) for row in found]
 
 

@@ -19,7 +19,7 @@ class Misfire(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stretch:
+class Period:
     """A stretch of time, its end not included."""
 
     start_at: datetime
@@ -35,7 +35,7 @@ class Definition:
 
     `slots` are in order, and go on for as long as beat did; those from `until` on are not judged,
     since nobody waited for them. In `off` it is disabled: nothing may run. In `unsure` a slot may
-    run or not: an edit is on its way. With `may_come_again` the clock was set back: slots that
+    run or not: an edit is on its way. With `is_clock_set_back` the clock was set back: slots that
     were missed by then may be served after all.
     """
 
@@ -45,15 +45,15 @@ class Definition:
     misfire: Misfire = Misfire.RUN_ALL
     catchup_window: timedelta = timedelta(hours=1)
     is_routable: bool = True
-    may_come_again: bool = False
-    off: Sequence[Stretch] = ()
-    unsure: Sequence[Stretch] = ()
+    is_clock_set_back: bool = False
+    disabled_periods: Sequence[Period] = ()
+    uncertain_periods: Sequence[Period] = ()
 
-    def is_off(self, slot: datetime) -> bool:
-        return any(slot in stretch for stretch in self.off)
+    def is_disabled(self, slot: datetime) -> bool:
+        return any(slot in period for period in self.disabled_periods)
 
-    def is_unsure(self, slot: datetime) -> bool:
-        return any(slot in stretch for stretch in self.unsure)
+    def is_uncertain(self, slot: datetime) -> bool:
+        return any(slot in period for period in self.uncertain_periods)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ class Tolerance:
     early: timedelta = timedelta(0)
     late: timedelta = timedelta(seconds=2)
     after_outage: timedelta = timedelta(seconds=15)
-    outages: Sequence[Stretch] = ()
+    outages: Sequence[Period] = ()
 
     def deadline(self, slot: datetime) -> datetime:
         """Return until when a slot may be served."""
@@ -105,14 +105,16 @@ class Tolerance:
         return deadline
 
 
-def every(length: timedelta, *, start_at: datetime, end_at: datetime) -> list[datetime]:
+def interval_slots(interval: timedelta, *, start_at: datetime, end_at: datetime) -> list[datetime]:
     """Return the slots of an interval."""
-    return list(moments(length, start_at, end_at))
+    return list(generate_slots(interval, start_at, end_at))
 
 
-def moments(length: timedelta, start_at: datetime, end_at: datetime) -> Iterator[datetime]:
+def generate_slots(
+    interval: timedelta, start_at: datetime, end_at: datetime
+) -> Iterator[datetime]:
     slot, number = start_at, 0
     while slot < end_at:
         yield slot
         number += 1
-        slot = start_at + number * length
+        slot = start_at + number * interval

@@ -23,15 +23,15 @@ def main() -> None:
     from project.celery import app  # noqa: PLC0415 - the clock comes first
 
     app.loader.import_default_modules()
-    for place in os.environ.get("FAULTS_CRASH", "").split():
-        crash.arm(place)
+    for crash_point in os.environ.get("FAULTS_CRASH", "").split():
+        crash.inject(crash_point)
     if os.environ.get("FAULTS_ARM") == "stock":
-        signals.before_task_publish.connect(say_when, weak=False)
+        signals.before_task_publish.connect(add_sent_at, weak=False)
     sys.argv[1:1] = ["-A", "project"]
     celery()
 
 
-def say_when(headers: dict[str, Any], **_: object) -> None:
+def add_sent_at(headers: dict[str, Any], **_: object) -> None:
     """Tell when stock beat sent a message, since it keeps no ledger that would."""
     headers["sent_at"] = time.time()
 

@@ -17,9 +17,9 @@ from tests.faults.site import Site
 from tests.faults.trial import SCALE, Trial
 
 # With more to do, they would only be in each other's way.
-AT_ONCE = int(os.environ.get("FAULTS_AT_ONCE") or (2 if SCALE <= 1 else 1))
+MAX_CONCURRENT_TESTS = int(os.environ.get("FAULTS_AT_ONCE") or (2 if SCALE <= 1 else 1))
 
-Make = Callable[[str], Trial]
+TrialFactory = Callable[[str], Trial]
 
 
 class Overlapping:
@@ -27,7 +27,7 @@ class Overlapping:
 
     def __init__(self, site: Site, items: list[pytest.Item]) -> None:
         self.site = site
-        self.pool = ThreadPoolExecutor(AT_ONCE)
+        self.pool = ThreadPoolExecutor(MAX_CONCURRENT_TESTS)
         self.futures: dict[str, Future[None]] = {
             item.nodeid: self.pool.submit(self.run, item)
             for item in items
@@ -36,11 +36,11 @@ class Overlapping:
 
     def run(self, item: pytest.Function) -> None:
         """Call a test with what fixtures would give it."""
-        given = dict(item.callspec.params)
-        with trials(self.site, given["seed"], arms=arms_of(item)) as make:
-            given |= {"trial": make, "chance": random.Random(given["seed"])}
+        arguments = dict(item.callspec.params)
+        with trials(self.site, arguments["seed"], arms=arms_of(item)) as make:
+            arguments |= {"make_trial": make, "rng": random.Random(arguments["seed"])}
             names = inspect.signature(item.obj).parameters
-            item.obj(**{name: given[name] for name in names})
+            item.obj(**{name: arguments[name] for name in names})
 
     def wait_for(self, item: pytest.Item) -> None:
         """Return when the test has passed, or raise why it has not."""
@@ -63,16 +63,16 @@ def arms_of(item: pytest.Item) -> list[str]:
 
 
 @contextmanager
-def trials(site: Site, seed: int, *, arms: list[str]) -> Iterator[Make]:
+def trials(site: Site, seed: int, *, arms: list[str]) -> Iterator[TrialFactory]:
     """Yield a function that makes trials, and end these trials afterwards."""
-    made: list[Trial] = []
+    trials_made: list[Trial] = []
 
     def make(fault: str) -> Trial:
-        made.append(Trial(site, fault, seed, arms=arms))
-        return made[-1]
+        trials_made.append(Trial(site, fault, seed, arms=arms))
+        return trials_made[-1]
 
     try:
         yield make
     finally:
-        for each in made:
+        for each in trials_made:
             each.close()

@@ -13,44 +13,46 @@ from datetime import datetime, timedelta
 from tests.faults.evidence import Definition, Misfire, Row
 
 GRACE = timedelta(seconds=10)
-MOST_CAUGHT_UP = 100
+MAX_CAUGHT_UP = 100
 # Beat reads its clock, then writes the row.
-BLUR = timedelta(seconds=1)
+CLOCK_MARGIN = timedelta(seconds=1)
 
 
 def may_send(definition: Definition, row: Row) -> bool:
     """Tell whether its policy sends this slot when it did."""
     lateness = row.created_at - row.slot_at
-    if lateness <= GRACE + BLUR:
+    if lateness <= GRACE + CLOCK_MARGIN:
         return True
-    if definition.misfire is Misfire.SKIP or lateness > definition.catchup_window + BLUR:
+    if definition.misfire is Misfire.SKIP or lateness > definition.catchup_window + CLOCK_MARGIN:
         return False
     if definition.misfire is Misfire.RUN_ONCE:
-        return not passed(definition.slots, after=row.slot_at, until=row.created_at - BLUR)
-    late_at = row.created_at - GRACE - BLUR
-    return passed(definition.slots, after=row.slot_at, until=late_at) < MOST_CAUGHT_UP
+        return not count_slots(
+            definition.slots, after=row.slot_at, until=row.created_at - CLOCK_MARGIN
+        )
+    late_at = row.created_at - GRACE - CLOCK_MARGIN
+    return count_slots(definition.slots, after=row.slot_at, until=late_at) < MAX_CAUGHT_UP
 
 
 def may_miss(definition: Definition, row: Row, slot: datetime) -> bool:
     """Tell whether its policy gives this slot up when the row of its stretch did."""
     lateness = row.created_at - slot
-    if lateness > definition.catchup_window - BLUR:
+    if lateness > definition.catchup_window - CLOCK_MARGIN:
         return True
     if definition.misfire is Misfire.SKIP:
-        return lateness > GRACE - BLUR
+        return lateness > GRACE - CLOCK_MARGIN
     if definition.misfire is Misfire.RUN_ONCE:
-        newer = passed(definition.slots, after=slot, until=row.created_at)
-        return newer > 0 and row.created_at - row.slot_at > GRACE - BLUR
-    late_at = row.created_at - GRACE + BLUR
-    return passed(definition.slots, after=slot, until=late_at) >= MOST_CAUGHT_UP
+        newer = count_slots(definition.slots, after=slot, until=row.created_at)
+        return newer > 0 and row.created_at - row.slot_at > GRACE - CLOCK_MARGIN
+    late_at = row.created_at - GRACE + CLOCK_MARGIN
+    return count_slots(definition.slots, after=slot, until=late_at) >= MAX_CAUGHT_UP
 
 
-def passed(slots: Sequence[datetime], *, after: datetime, until: datetime) -> int:
+def count_slots(slots: Sequence[datetime], *, after: datetime, until: datetime) -> int:
     """Count the slots after one moment, up to and with another."""
     return max(0, bisect_right(slots, until) - bisect_right(slots, after))
 
 
-def covered(definition: Definition, row: Row) -> Sequence[datetime]:
+def covered_slots(definition: Definition, row: Row) -> Sequence[datetime]:
     """Return the slots that a row stands for."""
     first = bisect_left(definition.slots, row.slot_at)
     return definition.slots[

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-STOP_SECONDS = 10
+STOP_TIMEOUT_SECONDS = 10
 SCHEDULERS = {
     "ours": "scheduler_api.beat:DatabaseScheduler",
     "stock": "django_celery_beat.schedulers:DatabaseScheduler",
@@ -54,12 +54,12 @@ class Process:
         self.send(signal.SIGKILL)
         self.popen.wait()
 
-    def stop(self, *, within: float = STOP_SECONDS) -> bool:
+    def stop(self, *, timeout_seconds: float = STOP_TIMEOUT_SECONDS) -> bool:
         """Ask it to end, and kill it when it has not done so; return whether it has."""
         assert self.popen
         self.send(signal.SIGTERM)
         try:
-            self.popen.wait(timeout=within)
+            self.popen.wait(timeout=timeout_seconds)
         except subprocess.TimeoutExpired:
             self.kill()
             return False
@@ -74,7 +74,7 @@ class Process:
         state = Path(f"/proc/{self.popen.pid}/stat").read_text().rpartition(") ")[2]
         return state.startswith("T")
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         self.send(signal.SIGCONT)
 
     def children(self) -> list[int]:
@@ -117,22 +117,25 @@ def beat(*, arm: str, log: Path, environ: dict[str, str]) -> Process:
 
 def worker(*, log: Path, environ: dict[str, str]) -> Process:
     """Return a worker, not started."""
-    quiet = ["--without-gossip", "--without-mingle", "--pool=solo"]
-    return Process("worker", *quiet, log=log, environ=environ)
+    options = ["--without-gossip", "--without-mingle", "--pool=solo"]
+    return Process("worker", *options, log=log, environ=environ)
 
 
-def busy_worker(*, name: str, log: Path, environ: dict[str, str]) -> Process:
+def prefork_worker(*, name: str, log: Path, environ: dict[str, str]) -> Process:
     """Return a worker with three processes that run tasks, not started; it may be harmed."""
-    quiet = ["--without-gossip", "--without-mingle", f"--hostname={name}@%h"]
+    options = ["--without-gossip", "--without-mingle", f"--hostname={name}@%h"]
     pool = ["--pool=prefork", "--concurrency=3"]
-    return Process("worker", *quiet, *pool, log=log, environ=environ)
+    return Process("worker", *options, *pool, log=log, environ=environ)
 
 
 def wait_until(
-    condition: Callable[[], object], *, within: float, why: Callable[[], str] = lambda: ""
+    condition: Callable[[], object],
+    *,
+    timeout_seconds: float,
+    details: Callable[[], str] = lambda: "",
 ) -> None:
     """Return when the condition holds; fail when it does not in so many seconds."""
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + timeout_seconds
     while not condition():
-        assert time.monotonic() < deadline, f"Not within {within} s: {why()}"
+        assert time.monotonic() < deadline, f"Not within {timeout_seconds} s: {details()}"
         time.sleep(0.1)

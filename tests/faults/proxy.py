@@ -11,7 +11,7 @@ from typing import Self
 CHUNK_BYTES = 65536
 POLL_SECONDS = 0.05
 # On close, a reset rather than a goodbye: SO_LINGER, for no time.
-AT_ONCE = struct.pack("ii", 1, 0)
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Proxy:
@@ -25,8 +25,8 @@ class Proxy:
         self.to_port = to_port
         self.delay_seconds = 0.0
         self.sockets: set[socket.socket] = set()
-        self.flows = threading.Event()
-        self.flows.set()
+        self.is_flowing = threading.Event()
+        self.is_flowing.set()
         self.is_cut = self.is_closed = False
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]
@@ -45,10 +45,10 @@ class Proxy:
         self.close()
 
     def freeze(self) -> None:
-        self.flows.clear()
+        self.is_flowing.clear()
 
     def thaw(self) -> None:
-        self.flows.set()
+        self.is_flowing.set()
 
     def cut(self) -> None:
         """Reset all connections; what was not passed on by now is lost."""
@@ -56,9 +56,9 @@ class Proxy:
         for each in list(self.sockets):
             reset(each)
         self.sockets.clear()
-        self.flows.set()
+        self.is_flowing.set()
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         self.is_cut = False
 
     def close(self) -> None:
@@ -71,34 +71,34 @@ class Proxy:
         self.listener.settimeout(POLL_SECONDS)
         while not self.is_closed:
             try:
-                inner, _ = self.listener.accept()
+                client, _ = self.listener.accept()
             except TimeoutError:
                 continue
             except OSError:
                 return
-            threading.Thread(target=self.connect, args=[inner], daemon=True).start()
+            threading.Thread(target=self.connect, args=[client], daemon=True).start()
 
-    def connect(self, inner: socket.socket) -> None:
-        while not self.flows.wait(POLL_SECONDS):
+    def connect(self, client: socket.socket) -> None:
+        while not self.is_flowing.wait(POLL_SECONDS):
             if self.is_closed:
-                return reset(inner)
+                return reset(client)
         try:
-            outer = socket.create_connection(("127.0.0.1", self.to_port))
+            upstream = socket.create_connection(("127.0.0.1", self.to_port))
         except OSError:
-            return reset(inner)
-        self.sockets |= {inner, outer}
+            return reset(client)
+        self.sockets |= {client, upstream}
         if self.is_cut:
-            reset(inner)
-            return reset(outer)
-        for source, sink in ((inner, outer), (outer, inner)):
-            threading.Thread(target=self.pass_on, args=[source, sink], daemon=True).start()
+            reset(client)
+            return reset(upstream)
+        for source, sink in ((client, upstream), (upstream, client)):
+            threading.Thread(target=self.forward, args=[source, sink], daemon=True).start()
         return None
 
-    def pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+    def forward(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(CHUNK_BYTES):
                 time.sleep(self.delay_seconds)
-                self.flows.wait()
+                self.is_flowing.wait()
                 sink.sendall(data)
         for each in (source, sink):
             with contextlib.suppress(OSError):
@@ -109,7 +109,7 @@ class Proxy:
 
 def reset(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         # Which wakes the thread that reads from it; closing alone does not.
         connection.shutdown(socket.SHUT_RDWR)
     connection.close()

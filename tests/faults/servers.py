@@ -17,31 +17,33 @@ from pathlib import Path
 from tests.ports import free_port
 from tests.services import connect_to_broker, connect_to_postgres
 
-START_SECONDS = 180  # on a machine that has much else to do
+START_TIMEOUT_SECONDS = 180  # on a machine that has much else to do
 # PostgreSQL does not run as root.
 UNPRIVILEGED = ("postgres", "nobody")
 
 
-class Missing(Exception):
+class ServerNotInstalled(Exception):
     """A server that is not installed here."""
 
 
-def find(name: str, *patterns: str) -> Path:
-    """Return the newest of the programs that match; raise Missing."""
+def find_program(name: str, *patterns: str) -> Path:
+    """Return the newest of the programs that match; raise ServerNotInstalled."""
     found = [path for pattern in patterns for path in Path("/").glob(pattern)]
     on_path = shutil.which(name)
     if found:
         return max(found, key=lambda path: [int(n) for n in path.parts if n.isdigit()])
     if on_path:
         return Path(on_path).resolve()
-    raise Missing(f"{name} is not installed (looked in {', '.join(patterns)} and in PATH)")
+    raise ServerNotInstalled(
+        f"{name} is not installed (looked in {', '.join(patterns)} and in PATH)"
+    )
 
 
 class Server:
     """A server as a process of ours, which a test may treat badly."""
 
     name: str
-    ask: Callable[[str], None]
+    connect: Callable[[str], None]
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"faults-{self.name}-"))
@@ -62,7 +64,7 @@ class Server:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         self.process = self.spawn()
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while not self.answers():
             assert self.process.poll() is None, f"{self.name} ended: {self.log.read_text()}"
             assert time.monotonic() < deadline, f"{self.name}: {self.log.read_text()}"
@@ -70,7 +72,7 @@ class Server:
 
     def answers(self) -> bool:
         try:
-            type(self).ask(self.url)
+            type(self).connect(self.url)
         except ConnectionError:
             return False
         return True
@@ -89,7 +91,7 @@ class Server:
     def end(self, number: signal.Signals) -> None:
         if self.process and self.is_alive():
             self.send(number)
-            self.process.wait(timeout=START_SECONDS)
+            self.process.wait(timeout=START_TIMEOUT_SECONDS)
 
     def close(self) -> None:
         """End it, whatever state it is in, and remove its folder."""
@@ -103,10 +105,10 @@ class Postgres(Server):
     """A PostgreSQL with one user, `postgres`, whom it trusts."""
 
     name = "postgres"
-    ask = staticmethod(connect_to_postgres)
+    connect = staticmethod(connect_to_postgres)
 
     def __init__(self) -> None:
-        self.bin = find("initdb", "usr/lib/postgresql/*/bin/initdb").parent
+        self.bin = find_program("initdb", "usr/lib/postgresql/*/bin/initdb").parent
         self.user = next(filter(is_user, UNPRIVILEGED)) if os.geteuid() == 0 else None
         super().__init__()
         if self.user:
@@ -128,10 +130,10 @@ class Postgres(Server):
 
     def run(self, program: str, *arguments: str) -> None:
         command = [self.bin / program, *arguments]
-        done = subprocess.run(
+        completed = subprocess.run(
             command, user=self.user, cwd=self.folder, capture_output=True, text=True, check=False
         )
-        assert done.returncode == 0, done.stderr
+        assert completed.returncode == 0, completed.stderr
 
     def spawn(self) -> subprocess.Popen[bytes]:
         (self.data / "postmaster.pid").unlink(missing_ok=True)  # of one that was killed
@@ -168,11 +170,13 @@ class RabbitMQ(Server):
     """A RabbitMQ node of our own, with its own name server of Erlang."""
 
     name = "rabbitmq"
-    ask = staticmethod(connect_to_broker)
+    connect = staticmethod(connect_to_broker)
 
     def __init__(self) -> None:
-        self.bin = find("rabbitmq-server", "usr/lib/rabbitmq/bin/rabbitmq-server").parent
-        self.epmd = find("epmd", "usr/lib/erlang/bin/epmd", "usr/lib/erlang/erts-*/bin/epmd")
+        self.bin = find_program("rabbitmq-server", "usr/lib/rabbitmq/bin/rabbitmq-server").parent
+        self.epmd = find_program(
+            "epmd", "usr/lib/erlang/bin/epmd", "usr/lib/erlang/erts-*/bin/epmd"
+        )
         super().__init__()
         self.epmd_port, self.distribution_port = free_port(), free_port()
         (self.folder / "enabled_plugins").write_text("[].")
@@ -237,10 +241,10 @@ class RabbitMQ(Server):
     def control(self, *arguments: str) -> None:
         """Tell the node something, as an operator does."""
         command = [self.bin / "rabbitmqctl", "-n", self.environ["RABBITMQ_NODENAME"], *arguments]
-        done = subprocess.run(
+        completed = subprocess.run(
             command, env=self.environ, cwd=self.folder, capture_output=True, text=True, check=False
         )
-        assert done.returncode == 0, done.stderr + done.stdout
+        assert completed.returncode == 0, completed.stderr + completed.stdout
 
     def block(self) -> None:
         """Raise its memory alarm: it takes no message until `unblock`."""

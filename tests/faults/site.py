@@ -18,11 +18,11 @@ from tests.faults.tasks import REPEATED
 TEMPLATE = "template"
 CONNECTED = "Connected to amqp"
 SEQUENCE = "django_celery_beat_periodictask_id_seq"
-IDS = 1_000_000  # of periodic tasks, for each database
+ID_RANGE = 1_000_000  # of periodic tasks, for each database
 
 
 class Site:
-    """Servers of our own, and a worker that is never harmed: it counts what reaches it."""
+    """Servers of our own, and a worker that is never harmed: it counts kind reaches it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -30,56 +30,56 @@ class Site:
         self.postgres, self.rabbitmq = Postgres(), RabbitMQ()
         self.worker = worker(log=self.folder / "worker.log", environ=self.environ())
         self.databases = 0
-        self.copying = threading.Lock()
+        self.copy_lock = threading.Lock()
 
     def environ(self, **variables: str) -> dict[str, str]:
-        given = {
+        defaults = {
             "BROKER_URL": self.rabbitmq.url,
             "DATABASE_URL": self.postgres.url_of("worker"),
             "FAULTS_EFFECTS": str(self.folder),
         }
-        return environment(self.folder, **given | variables)
+        return environment(self.folder, **defaults | variables)
 
     def start(self) -> None:
         self.postgres.start()
-        self.create("CREATE DATABASE template")
+        self.execute("CREATE DATABASE template")
         self.migrate(self.postgres.url_of(TEMPLATE))
-        self.create(f"CREATE DATABASE worker TEMPLATE {TEMPLATE}")
+        self.execute(f"CREATE DATABASE worker TEMPLATE {TEMPLATE}")
         self.rabbitmq.start()
         self.worker.start()
-        wait_until(self.worker_is_ready, within=60, why=self.worker.output)
+        wait_until(self.worker_is_ready, timeout_seconds=60, details=self.worker.output)
 
     def worker_is_ready(self) -> bool:
         return " ready." in self.worker.output()
 
     @contextmanager
-    def worker_reconnects(self) -> Iterator[None]:
+    def wait_for_worker_to_reconnect(self) -> Iterator[None]:
         """Wait in the end until the worker has found the broker again: it is not on trial."""
         before = self.worker.output().count(CONNECTED)
         yield
         wait_until(
             lambda: self.worker.output().count(CONNECTED) > before,
-            within=60,
-            why=self.worker.output,
+            timeout_seconds=60,
+            details=self.worker.output,
         )
 
     def migrate(self, url: str) -> None:
         command = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
         subprocess.run(command, cwd=ROOT, env=self.environ(DATABASE_URL=url), check=True)
 
-    def create(self, statement: str) -> None:
+    def execute(self, statement: str) -> None:
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:
             connection.execute(statement)  # type: ignore[arg-type]
 
     def new_database(self) -> str:
         """Return the name of an empty database with all tables."""
-        with self.copying:  # one at a time, or PostgreSQL refuses
+        with self.copy_lock:  # one at a time, or PostgreSQL refuses
             self.databases += 1
             number, name = self.databases, f"arm_{self.databases}"
-            self.create(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+            self.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
         # One worker keeps all apart by the ids of their runs: where two databases had a periodic
         # task with the same id, and the same clock, it would take their runs for the same.
-        first = number * IDS
+        first = number * ID_RANGE
         with psycopg.connect(self.postgres.url_of(name), autocommit=True) as connection:
             connection.execute(f"ALTER SEQUENCE {SEQUENCE} RESTART WITH {first}")  # type: ignore[arg-type]
         return name
@@ -103,16 +103,16 @@ def whole_lines(file: Path) -> list[str]:
 
 
 def effect_of(line: str) -> Effect:
-    what, run, name, sent, started, note = line.split("\t")
+    kind, run, name, sent, started, note = line.split("\t")
     return Effect(
         id=run,
         name=name,
-        started_at=moment(float(started)),
-        sent_at=moment(float(sent)) if sent else None,
-        is_repeated=what == REPEATED,
+        started_at=from_timestamp(float(started)),
+        sent_at=from_timestamp(float(sent)) if sent else None,
+        is_repeated=kind == REPEATED,
         note=note,
     )
 
 
-def moment(seconds: float) -> datetime:
+def from_timestamp(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)

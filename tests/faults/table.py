@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from tests.faults.checker import Verdict
-from tests.faults.trial import Outcome
+from tests.faults.trial import TrialResult
 
 COLUMNS = [
     Verdict.RIGHT,
@@ -16,7 +16,7 @@ COLUMNS = [
     Verdict.LATE,
     Verdict.SPURIOUS,
 ]
-HEAD = [
+HEADER = [
     "fault",
     "seed",
     "arm",
@@ -27,28 +27,28 @@ HEAD = [
 ]
 
 
-def table(rows: list[list[str]]) -> str:
+def render_table(rows: list[list[str]]) -> str:
     """Return a table in Markdown, a line per fault, seed and arm."""
-    lines = [HEAD, ["--"] * 3 + ["--:"] * (len(HEAD) - 3), *sorted(rows)]
-    widths = [max(len(line[number]) for line in lines) for number in range(len(HEAD))]
+    lines = [HEADER, ["--"] * 3 + ["--:"] * (len(HEADER) - 3), *sorted(rows)]
+    widths = [max(len(line[number]) for line in lines) for number in range(len(HEADER))]
     return "\n".join(
-        f"| {' | '.join(word.ljust(width) for word, width in zip(line, widths, strict=True))} |"
+        f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |"
         for line in lines
     )
 
 
-def rows(outcomes: Iterable[Outcome]) -> list[list[str]]:
-    return [row(outcome) for outcome in outcomes]
+def result_rows(results: Iterable[TrialResult]) -> list[list[str]]:
+    return [result_row(result) for result in results]
 
 
-def row(outcome: Outcome) -> list[str]:
-    report = outcome.report
+def result_row(result: TrialResult) -> list[str]:
+    report = result.report
     counts = [str(report.counts[verdict]) for verdict in COLUMNS]
     lateness = f"{report.max_lateness.total_seconds():.2f}"
     return [
-        outcome.fault,
-        str(outcome.seed),
-        outcome.arm,
+        result.fault,
+        str(result.seed),
+        result.arm,
         str(report.slots),
         *counts,
         str(report.repeated),

@@ -29,8 +29,8 @@ class Unguarded(Task[..., None]):
 
 
 @shared_task(bind=True, base=Unguarded)
-def leave_effect(self: Task[..., None], note: str = "") -> None:
-    """Append a line to the file of effects: what, id, periodic task, sent at, started at, note.
+def record_effect(self: Task[..., None], note: str = "") -> None:
+    """Append a line to the file of effects: kind, id, periodic task, sent at, started at, note.
 
     A message may come twice; a run must not start twice. So the first one makes a file of the
     run's id, and the second one sees it.
@@ -39,18 +39,18 @@ def leave_effect(self: Task[..., None], note: str = "") -> None:
     request: Any = self.request
     try:
         (folder / "started" / str(request.id)).touch(exist_ok=False)
-        what = STARTED
+        kind = STARTED
     except FileExistsError:
-        what = REPEATED
+        kind = REPEATED
     name = request.get("periodic_task_name") or ""
-    words = [what, request.id, name, request.get("sent_at") or "", time.time(), note]
-    append(folder / "effects", "\t".join(map(str, words)))
+    fields = [kind, request.id, name, request.get("sent_at") or "", time.time(), note]
+    append(folder / "effects", "\t".join(map(str, fields)))
 
 
 # Of a worker that keeps the ledger, or of one that knows nothing of it.
 @shared_task(bind=True, base=Task if IS_RECORDED else Unguarded)
-def leave_marks(self: Task[..., None], seconds: float) -> None:
-    """Append a line when it starts, and one when it ends: what, id, periodic task, when."""
+def record_marks(self: Task[..., None], seconds: float) -> None:
+    """Append a line when it starts, and one when it ends: kind, id, periodic task, when."""
     file = Path(os.environ["FAULTS_EFFECTS"]) / "marks"
     request: Any = self.request
     name = request.get("periodic_task_name") or ""
@@ -60,7 +60,7 @@ def leave_marks(self: Task[..., None], seconds: float) -> None:
 
 
 @shared_task
-def leave_no_effect() -> None:
+def record_nothing() -> None:
     """Do nothing: what a message must not be turned into."""
 
 

@@ -5,14 +5,14 @@ import random
 import pytest
 
 from tests.faults.arm import Arm
-from tests.faults.overlapping import Make
+from tests.faults.overlapping import TrialFactory
 from tests.faults.processes import wait_until
 from tests.faults.trial import scaled
 
 pytestmark = pytest.mark.calm
 
 # What is between a slot that is due and a row that says it was sent.
-PLACES = {
+CRASH_POINTS = {
     "ours": [
         "scheduler_api.scheduler.postgres_store:PostgresStore.write_claim:before:2:KILL",
         # Before the commit, and after it.
@@ -34,43 +34,45 @@ PLACES = {
 
 
 @pytest.mark.control
-def test_at_random(trial: Make, chance: random.Random) -> None:
-    killed = trial("01 kill -9 at random")
+def test_at_random(make_trial: TrialFactory, rng: random.Random) -> None:
+    killed = make_trial("01 kill -9 at random")
     killed.start()
     killed.define(count=max(40, scaled(20)))
     killed.run_for(4)
     for _ in range(scaled(6)):
-        killed.run_for(chance.uniform(0.1, 2))
+        killed.run_for(rng.uniform(0.1, 2))
         with killed.outage():
-            killed.each(lambda arm: arm.beat.kill())
+            killed.for_each_arm(lambda arm: arm.beat.kill())
             killed.restart()
     killed.run_for(2)
 
     killed.judge()
 
 
-def test_at_each_step(trial: Make) -> None:
-    killed = trial("01 kill -9 at each step")
+def test_at_each_step(make_trial: TrialFactory) -> None:
+    killed = make_trial("01 kill -9 at each step")
     killed.start()
     killed.define(count=10)
     killed.run_for(3)
     with killed.outage():
-        killed.each(lambda arm: arm.beat.kill())
-        for number in range(max(map(len, PLACES.values()))):
-            killed.each(lambda arm, number=number: die_at(arm, number))
-            killed.each(wait_until_dead)
+        killed.for_each_arm(lambda arm: arm.beat.kill())
+        for number in range(max(map(len, CRASH_POINTS.values()))):
+            killed.for_each_arm(
+                lambda arm, number=number: start_beat_with_crash_point(arm, number)
+            )
+            killed.for_each_arm(wait_until_dead)
         killed.restart()
     killed.run_for(2)
 
     killed.judge()
 
 
-def die_at(arm: Arm, number: int) -> None:
+def start_beat_with_crash_point(arm: Arm, number: int) -> None:
     """Start a beat that is to die at one of the places; none where there are no more."""
-    for place in PLACES[arm.name][number : number + 1]:
-        arm.beat.start(FAULTS_CRASH=place)
+    for crash_point in CRASH_POINTS[arm.name][number : number + 1]:
+        arm.beat.start(FAULTS_CRASH=crash_point)
 
 
 def wait_until_dead(arm: Arm) -> None:
-    wait_until(lambda: not arm.beat.is_alive(), within=30, why=arm.output)
+    wait_until(lambda: not arm.beat.is_alive(), timeout_seconds=30, details=arm.output)
     assert arm.beat.was_killed(), f"It ended by itself:\n{arm.output()}"

@@ -2,43 +2,43 @@
 
 import pytest
 
-from tests.faults.overlapping import Make
+from tests.faults.overlapping import TrialFactory
 from tests.faults.processes import wait_until
 from tests.faults.trial import SCALE, Trial, scaled
 
 pytestmark = [pytest.mark.calm, pytest.mark.control]
 
 # In a claim that is not committed; between a commit and the messages.
-IN_A_CLAIM = "scheduler_api.scheduler.postgres_store:PostgresStore.write_claim:after:1:STOP"
+IN_CLAIM = "scheduler_api.scheduler.postgres_store:PostgresStore.write_claim:after:1:STOP"
 BEFORE_PUBLISHING = "scheduler_api.broker.publisher:Publisher.submit:before:2:STOP"
 # Longer than a slot may be late; longer than others leave a batch alone.
 PAUSES_SECONDS = [12, 17] if SCALE <= 1 else [20, 20]
 
 
 @pytest.mark.parametrize("beats", [3] if SCALE <= 1 else [2, 3])
-def test_one_of_several_beats_hangs(trial: Make, beats: int) -> None:
-    several = trial(f"02 {beats} beats, one stopped for a while")
+def test_one_of_several_beats_hangs(make_trial: TrialFactory, beats: int) -> None:
+    several = make_trial(f"02 {beats} beats, one stopped for a while")
     for arm in several.arms:
-        arm.add_beat(FAULTS_CRASH=f"{IN_A_CLAIM} {BEFORE_PUBLISHING}" * (arm.name == "ours"))
+        arm.add_beat(FAULTS_CRASH=f"{IN_CLAIM} {BEFORE_PUBLISHING}" * (arm.name == "ours"))
         for _ in range(beats - 1):
             arm.add_beat()
     several.restart()
     several.define(count=scaled(20))
     for pause in PAUSES_SECONDS:
-        wait_until_one_stands_still(several)
+        pause_one_beat(several)
         with several.outage():
             several.run_for(pause)
-            several.each(lambda arm: arm.beat.go_on())
+            several.for_each_arm(lambda arm: arm.beat.resume())
     several.run_for(2)
 
     several.judge()
 
 
-def wait_until_one_stands_still(several: Trial) -> None:
+def pause_one_beat(several: Trial) -> None:
     """Wait until ours is where it is to stop, then stop the stock one, too."""
     several.run_for(3)
     for arm in several.arms:
         if arm.name == "ours":
-            wait_until(arm.beat.is_paused, within=60, why=arm.output)
+            wait_until(arm.beat.is_paused, timeout_seconds=60, details=arm.output)
         else:
             arm.beat.pause()

@@ -2,21 +2,21 @@
 
 import pytest
 
-from tests.faults.overlapping import Make
+from tests.faults.overlapping import TrialFactory
 from tests.faults.trial import scaled
 
 
 @pytest.mark.control
-def test_the_broker_is_restarted_and_killed(trial: Make) -> None:
-    restarted = trial("03 RabbitMQ restarted, and killed")
+def test_the_broker_is_restarted_and_killed(make_trial: TrialFactory) -> None:
+    restarted = make_trial("03 RabbitMQ restarted, and killed")
     restarted.start()
     restarted.define(count=scaled(20))
     restarted.run_for(4)
-    with restarted.outage(), restarted.site.worker_reconnects():
+    with restarted.outage(), restarted.site.wait_for_worker_to_reconnect():
         restarted.site.rabbitmq.stop()
         restarted.site.rabbitmq.start()
     restarted.run_for(3)
-    with restarted.outage(), restarted.site.worker_reconnects():
+    with restarted.outage(), restarted.site.wait_for_worker_to_reconnect():
         restarted.site.rabbitmq.kill()
         restarted.site.rabbitmq.start()
     restarted.run_for(5)

@@ -1,11 +1,11 @@
 """RabbitMQ takes no messages: its memory is full. Somebody restarts beat meanwhile."""
 
-from tests.faults.overlapping import Make
+from tests.faults.overlapping import TrialFactory
 from tests.faults.trial import scaled
 
 
-def test_the_broker_takes_nothing_for_a_while(trial: Make) -> None:
-    blocked = trial("04 RabbitMQ blocked by its memory alarm")
+def test_the_broker_takes_nothing_for_a_while(make_trial: TrialFactory) -> None:
+    blocked = make_trial("04 RabbitMQ blocked by its memory alarm")
     blocked.start()
     blocked.define(count=scaled(20))
     blocked.run_for(4)
@@ -14,7 +14,7 @@ def test_the_broker_takes_nothing_for_a_while(trial: Make) -> None:
         blocked.run_for(6)
         for arm in blocked.arms:
             is_stock = arm.name == "stock"
-            assert arm.beat.stop(within=2 if is_stock else 15) or is_stock, arm.output()
+            assert arm.beat.stop(timeout_seconds=2 if is_stock else 15) or is_stock, arm.output()
         blocked.restart()
         blocked.run_for(2)
         blocked.site.rabbitmq.unblock()

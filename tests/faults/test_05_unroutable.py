@@ -2,16 +2,16 @@
 
 import pytest
 
-from tests.faults.overlapping import Make
+from tests.faults.overlapping import TrialFactory
 from tests.faults.trial import scaled
 
 pytestmark = pytest.mark.calm
 
 
 def test_messages_without_a_way_do_not_touch_their_neighbours(
-    trial: Make,
+    make_trial: TrialFactory,
 ) -> None:
-    routed = trial("05 no route, no exchange")
+    routed = make_trial("05 no route, no exchange")
     routed.start()
     routed.define("neighbour", count=scaled(98))
     nowhere = {"is_routable": False, "routing_key": "nowhere"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults.overlapping import Make
+from tests.faults.overlapping import TrialFactory
 from tests.faults.proxy import Proxy
 from tests.faults.trial import SCALE, scaled
 
@@ -12,8 +12,8 @@ pytestmark = pytest.mark.calm
 FREEZE_SECONDS = 4 if SCALE <= 1 else 75
 
 
-def test_the_links_freeze_and_are_cut(trial: Make) -> None:
-    linked = trial("06 links frozen, and cut")
+def test_the_links_freeze_and_are_cut(make_trial: TrialFactory) -> None:
+    linked = make_trial("06 links frozen, and cut")
     site = linked.site
     with Proxy(site.rabbitmq.port) as to_broker, Proxy(site.postgres.port) as to_database:
         for arm in linked.arms:
@@ -34,7 +34,7 @@ def test_the_links_freeze_and_are_cut(trial: Make) -> None:
                 link.freeze()
                 linked.run_for(3)
                 link.cut()
-                link.mend()
+                link.restore()
             linked.run_for(2)
 
         linked.judge()

@@ -9,12 +9,12 @@ from psycopg.errors import SerializationFailure
 
 from tests.faults import definitions
 from tests.faults.arm import Arm
-from tests.faults.overlapping import Make
+from tests.faults.overlapping import TrialFactory
 from tests.faults.trial import SCALE, SECOND, scaled
 
 # In so many of a hundred transactions, as PostgreSQL does where two are serializable: at once, or
 # not before the commit.
-REFUSE = """
+CREATE_REFUSE_FUNCTION = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF random() < {percent} / 100.0 THEN
@@ -23,22 +23,24 @@ BEGIN
     RETURN NULL;
 END $$;
 """
-AT_ONCE = "CREATE TRIGGER refuse_{what} BEFORE {what} ON {table} EXECUTE FUNCTION refuse()"
-AT_COMMIT = """
-CREATE CONSTRAINT TRIGGER refuse_{what} AFTER {what} ON {table} DEFERRABLE INITIALLY DEFERRED
-FOR EACH ROW EXECUTE FUNCTION refuse()
+REFUSE_AT_ONCE = (
+    "CREATE TRIGGER refuse_{statement} BEFORE {statement} ON {table} EXECUTE FUNCTION refuse()"
+)
+REFUSE_AT_COMMIT = """
+CREATE CONSTRAINT TRIGGER refuse_{statement} AFTER {statement} ON {table}
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()
 """
-REFUSED = [
-    (AT_ONCE, "INSERT", "scheduler_api_run"),
-    (AT_ONCE, "UPDATE", "scheduler_api_agenda"),
-    (AT_ONCE, "UPDATE", "scheduler_api_run"),
-    (AT_COMMIT, "INSERT", "scheduler_api_outbox"),
-    (AT_COMMIT, "DELETE", "scheduler_api_outbox"),
+REFUSED_STATEMENTS = [
+    (REFUSE_AT_ONCE, "INSERT", "scheduler_api_run"),
+    (REFUSE_AT_ONCE, "UPDATE", "scheduler_api_agenda"),
+    (REFUSE_AT_ONCE, "UPDATE", "scheduler_api_run"),
+    (REFUSE_AT_COMMIT, "INSERT", "scheduler_api_outbox"),
+    (REFUSE_AT_COMMIT, "DELETE", "scheduler_api_outbox"),
 ]
 
 
-def test_the_database_stops_and_comes_back(trial: Make) -> None:
-    stopped = trial("07 PostgreSQL stopped immediately")
+def test_the_database_stops_and_comes_back(make_trial: TrialFactory) -> None:
+    stopped = make_trial("07 PostgreSQL stopped immediately")
     stopped.start()
     stopped.define(count=scaled(20))
     stopped.run_for(4)
@@ -46,13 +48,13 @@ def test_the_database_stops_and_comes_back(trial: Make) -> None:
         stopped.site.postgres.stop_immediately()
         stopped.run_for(6 if SCALE <= 1 else 20)
         stopped.site.postgres.start()
-    stopped.each(edit)
+    stopped.for_each_arm(edit_unrelated_task)
     stopped.run_for(4)
     with stopped.outage():
         stopped.site.postgres.stop_immediately()
         # A beat that starts meanwhile waits, too.
-        stopped.each(lambda arm: arm.beat.kill())
-        stopped.each(lambda arm: arm.beat.start())
+        stopped.for_each_arm(lambda arm: arm.beat.kill())
+        stopped.for_each_arm(lambda arm: arm.beat.start())
         stopped.run_for(4)
         stopped.site.postgres.start()
         ours_is_alive = all(arm.beat.is_alive() for arm in stopped.arms if arm.name == "ours")
@@ -64,16 +66,16 @@ def test_the_database_stops_and_comes_back(trial: Make) -> None:
 
 
 @pytest.mark.calm
-def test_the_database_refuses_transactions(trial: Make) -> None:
-    refused = trial("07 serialization failures")
+def test_the_database_refuses_transactions(make_trial: TrialFactory) -> None:
+    refused = make_trial("07 serialization failures")
     refused.start()
-    refused.define(count=scaled(60), length=3 * SECOND)
+    refused.define(count=scaled(60), interval=3 * SECOND)
     refused.run_for(4)
     with refused.outage():
-        refused.each(lambda arm: refuse_transactions(arm, percent=10))
+        refused.for_each_arm(lambda arm: refuse_transactions(arm, percent=10))
         for _ in range(8):
             refused.run_for(1.3)
-            refused.each(edit)
+            refused.for_each_arm(edit_unrelated_task)
     refused.run_for(1)
 
     refused.judge()
@@ -81,14 +83,18 @@ def test_the_database_refuses_transactions(trial: Make) -> None:
 
 def refuse_transactions(arm: Arm, *, percent: int) -> None:
     """Have the database refuse so many of the transactions of beat."""
-    tables = REFUSED if arm.name == "ours" else [(AT_ONCE, "UPDATE", definitions.TASKS)]
+    tables = (
+        REFUSED_STATEMENTS
+        if arm.name == "ours"
+        else [(REFUSE_AT_ONCE, "UPDATE", definitions.TASKS)]
+    )
     with arm.connect() as connection:
-        connection.execute(REFUSE.format(percent=percent))
-        for template, what, table in tables:
-            connection.execute(template.format(what=what, table=table))
+        connection.execute(CREATE_REFUSE_FUNCTION.format(percent=percent))
+        for template, statement, table in tables:
+            connection.execute(template.format(statement=statement, table=table))
 
 
-def edit(arm: Arm) -> None:
+def edit_unrelated_task(arm: Arm) -> None:
     """Change something that no slot depends on, and say so; again, when it is refused."""
     with arm.connect() as connection:
         for _ in range(20):
@@ -96,6 +102,6 @@ def edit(arm: Arm) -> None:
                 definitions.insert_task(
                     connection, str(uuid.uuid4()), changed_at=datetime.now(UTC), enabled=False
                 )
-                definitions.tell(connection)
+                definitions.mark_changed(connection)
                 return
     pytest.fail("It was refused each time.")

@@ -5,40 +5,40 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.faults.arm import Arm
-from tests.faults.evidence import Misfire, every
-from tests.faults.overlapping import Make
+from tests.faults.evidence import Misfire, interval_slots
+from tests.faults.overlapping import TrialFactory
 from tests.faults.trial import SECOND, Trial
 
 pytestmark = pytest.mark.calm
 
 HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
-LENGTH = 4 * SECOND
+INTERVAL = 4 * SECOND
 
 
 def step(trial: Trial, ahead: timedelta) -> None:
     """Set the clocks between two slots: what was sent is started before."""
     slots = trial.arms[0].definitions[0].slots
     now = trial.arms[0].now()
-    since = (now - slots[0]) % LENGTH
-    trial.run_for(((LENGTH / 2 - since) % LENGTH).total_seconds())
+    since = (now - slots[0]) % INTERVAL
+    trial.run_for(((INTERVAL / 2 - since) % INTERVAL).total_seconds())
     # What is served by the new clock may have been due by the old one.
-    trial.each(lambda arm: arm.step_clock(ahead))
+    trial.for_each_arm(lambda arm: arm.step_clock(ahead))
 
 
-def test_the_clock_is_set_forth_and_back(trial: Make) -> None:
-    stepped = trial("08 clock ± 1 h, ± 1 day")
+def test_the_clock_is_set_forth_and_back(make_trial: TrialFactory) -> None:
+    stepped = make_trial("08 clock ± 1 h, ± 1 day")
     for arm in stepped.arms:
         arm.horizon = DAY + HOUR
         arm.step_clock(timedelta(0))
     stepped.start()
     for misfire in Misfire:
-        stepped.define(misfire.value, length=LENGTH, misfire=misfire, may_come_again=True)
+        stepped.define(misfire.value, interval=INTERVAL, misfire=misfire, is_clock_set_back=True)
     stepped.run_for(7)
     for ahead in (HOUR, timedelta(0), DAY):
         with stepped.outage():
             step(stepped, ahead)
         if not ahead:
-            stepped.define("after-it-was-set-back", length=LENGTH)
+            stepped.define("after-it-was-set-back", interval=INTERVAL)
         stepped.run_for(8)
     for arm in stepped.arms:
         if arm.name == "ours":
@@ -59,17 +59,17 @@ BERLIN = "Europe/Berlin"
 def set_clock(trial: Trial, moment: datetime) -> None:
     ahead = moment - datetime.now(UTC)
     with trial.outage():
-        trial.each(lambda arm: arm.step_clock(ahead))
+        trial.for_each_arm(lambda arm: arm.step_clock(ahead))
 
 
-def test_the_clocks_of_a_zone_change(trial: Make) -> None:
-    spring, autumn = trial("08 zone, in spring"), trial("08 zone, in autumn")
+def test_the_clocks_of_a_zone_change(make_trial: TrialFactory) -> None:
+    spring, autumn = make_trial("08 zone, in spring"), make_trial("08 zone, in autumn")
     set_clock(spring, SPRING - 20 * SECOND)
     set_clock(autumn, AUTUMN - 30 * MINUTE - 20 * SECOND)
     spring.start()
     autumn.start()
-    spring.each(define_for_spring)
-    autumn.each(define_for_autumn)
+    spring.for_each_arm(define_for_spring)
+    autumn.for_each_arm(define_for_autumn)
     spring.run_for(16)
     # Once more half past two, an hour after the first time.
     set_clock(autumn, AUTUMN + 30 * MINUTE - 4 * SECOND)
@@ -78,10 +78,10 @@ def test_the_clocks_of_a_zone_change(trial: Make) -> None:
     spring.finish()
     autumn.finish()
 
-    spring.ours_is_right()
-    autumn.ours_is_right()
+    spring.assert_ours_is_right()
+    autumn.assert_ours_is_right()
     if "stock" in spring.reports:
-        assert spring.reports["stock"].bad() + autumn.reports["stock"].bad()
+        assert spring.reports["stock"].bad_count() + autumn.reports["stock"].bad_count()
 
 
 def define_for_spring(arm: Arm) -> None:
@@ -99,4 +99,4 @@ def define_for_autumn(arm: Arm) -> None:
 
 
 def minutes(first: datetime, last: datetime) -> list[datetime]:
-    return every(MINUTE, start_at=first, end_at=last + MINUTE)
+    return interval_slots(MINUTE, start_at=first, end_at=last + MINUTE)

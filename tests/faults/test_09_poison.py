@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults import definitions
 from tests.faults.arm import Arm
-from tests.faults.overlapping import Make
+from tests.faults.overlapping import TrialFactory
 from tests.faults.processes import wait_until
 
 pytestmark = [pytest.mark.calm, pytest.mark.control]
@@ -30,7 +30,7 @@ POISON: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "headers of Celery: task": (
         "interval",
         SECONDLY,
-        {"headers": '{"task": "tests.faults.tasks.leave_no_effect"}'},
+        {"headers": '{"task": "tests.faults.tasks.record_nothing"}'},
     ),
     "headers of Celery: id": ("interval", SECONDLY, {"headers": '{"id": "another"}'}),
     "args an object": ("interval", SECONDLY, {"args": '{"a": 1}'}),
@@ -49,45 +49,50 @@ POISON: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "no such sun": ("solar", {"event": "moonrise", "latitude": 52, "longitude": 13}, {}),
 }
 # Rows that can be read, and never come: stock beat does not say so.
-NEVER = {"31 February": ("crontab", CRONTAB | {"day_of_month": "31", "month_of_year": "2"}, {})}
+NEVER_DUE = {
+    "31 February": ("crontab", CRONTAB | {"day_of_month": "31", "month_of_year": "2"}, {})
+}
 
 
-def test_rows_that_cannot_be_run(trial: Make) -> None:
-    poisoned = trial("09 poison rows")
+def test_rows_that_cannot_be_run(make_trial: TrialFactory) -> None:
+    poisoned = make_trial("09 poison rows")
     poisoned.start()
     poisoned.define("neighbour", count=20)
     poisoned.run_for(5)
 
-    poisoned.each(poison)
+    poisoned.for_each_arm(insert_poison_rows)
 
     poisoned.run_for(7)
     for arm in poisoned.arms:
         if arm.name == "ours":
-            wait_until(lambda arm=arm: set(errors(arm)) >= set(POISON | NEVER), within=5)
+            wait_until(
+                lambda arm=arm: set(errors_by_name(arm)) >= set(POISON | NEVER_DUE),
+                timeout_seconds=5,
+            )
             assert arm.beat.is_alive()
-            assert all(errors(arm).values())
-            assert all("would never run" in errors(arm)[name] for name in NEVER)
+            assert all(errors_by_name(arm).values())
+            assert all("would never run" in errors_by_name(arm)[name] for name in NEVER_DUE)
         else:
             assert not arm.beat.is_alive()
     poisoned.judge()
 
 
-def errors(arm: Arm) -> dict[str, str]:
+def errors_by_name(arm: Arm) -> dict[str, str]:
     """Return why rows could not be run, by their name."""
     with arm.connect() as connection:
         found = definitions.errors_of(connection)
     prefix = prefix_of(arm)
     assert all(name.startswith(prefix) for name in found), found
-    return {name.removeprefix(prefix): why for name, why in found.items()}
+    return {name.removeprefix(prefix): reason for name, reason in found.items()}
 
 
 def prefix_of(arm: Arm) -> str:
     return f"{arm.prefix}poison-"
 
 
-def poison(arm: Arm) -> None:
+def insert_poison_rows(arm: Arm) -> None:
     with psycopg.connect(arm.url) as connection:
-        for name, (kind, schedule, columns) in (POISON | NEVER).items():
+        for name, (kind, schedule, columns) in (POISON | NEVER_DUE).items():
             reference = {}
             if kind:
                 table = f"django_celery_beat_{kind}schedule"
@@ -98,4 +103,4 @@ def poison(arm: Arm) -> None:
                 changed_at=datetime.now(UTC),
                 **(reference | columns),
             )
-        definitions.tell(connection)
+        definitions.mark_changed(connection)

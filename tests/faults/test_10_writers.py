@@ -13,7 +13,7 @@ import pytest
 
 from tests.faults import definitions
 from tests.faults.arm import Arm
-from tests.faults.overlapping import Make
+from tests.faults.overlapping import TrialFactory
 from tests.faults.trial import scaled
 
 pytestmark = pytest.mark.calm
@@ -25,33 +25,33 @@ TASKS = definitions.TASKS
 SET_NOTE = f"""UPDATE {TASKS} SET kwargs = json_build_object('note', %(number)s::text)::text,
     date_changed = clock_timestamp() WHERE name = %(name)s"""
 # Of a task that is judged: what changes nothing of when it is due.
-HARMLESS = [
+HARMLESS_EDITS = [
     SET_NOTE,
     SET_NOTE,
     f"UPDATE {TASKS} SET description = %(number)s::text WHERE name = %(name)s",
     f"UPDATE {TASKS} SET priority = %(number)s %% 5 WHERE name = %(name)s",
 ]
 # Of others.
-DECOY = f"(SELECT id FROM {TASKS} WHERE name = %(decoy)s)"
-INTERVAL = f"(SELECT interval_id FROM {TASKS} WHERE name = %(decoy)s)"
-INTERVALS = "django_celery_beat_intervalschedule"
-DECOYS = [
+DECOY_ID = f"(SELECT id FROM {TASKS} WHERE name = %(decoy)s)"
+DECOY_INTERVAL_ID = f"(SELECT interval_id FROM {TASKS} WHERE name = %(decoy)s)"
+INTERVAL_TABLE = "django_celery_beat_intervalschedule"
+DECOY_EDITS = [
     f"UPDATE {TASKS} SET enabled = NOT enabled WHERE name = %(decoy)s",
-    f"UPDATE {INTERVALS} SET every = 1 + %(number)s %% 5 WHERE id IN {INTERVAL}",
-    f"DELETE FROM {TASKS} WHERE id IN {DECOY}",
+    f"UPDATE {INTERVAL_TABLE} SET every = 1 + %(number)s %% 5 WHERE id IN {DECOY_INTERVAL_ID}",
+    f"DELETE FROM {TASKS} WHERE id IN {DECOY_ID}",
 ]
 
 # By name of the task: when a note was committed, and which one.
 Notes = dict[str, list[tuple[datetime, int]]]
 
 
-def test_eight_writers(trial: Make, seed: int) -> None:
-    edited = trial("10 eight writers")
+def test_eight_writers(make_trial: TrialFactory, seed: int) -> None:
+    edited = make_trial("10 eight writers")
     edited.start()
     edited.define(count=scaled(40))
     edited.run_for(2)
     notes: dict[str, Notes] = {}
-    with written(edited.arms, seed, notes):
+    with concurrent_writers(edited.arms, seed, notes):
         edited.run_for(scaled(9))
 
     edited.judge()
@@ -61,23 +61,23 @@ def test_eight_writers(trial: Make, seed: int) -> None:
 
 
 @contextmanager
-def written(arms: Sequence[Arm], seed: int, notes: dict[str, Notes]) -> Iterator[None]:
+def concurrent_writers(arms: Sequence[Arm], seed: int, notes: dict[str, Notes]) -> Iterator[None]:
     """Let eight writers write to each arm meanwhile."""
-    is_over = threading.Event()
+    is_finished = threading.Event()
     threads = []
     for arm in arms:
         notes[arm.name] = defaultdict(list)
         names = [each.name for each in arm.definitions]
         for number in range(WRITERS):
             # A task has one writer: the notes of two would overtake each other.
-            mine = names[number::WRITERS]
-            chance = random.Random(f"{seed} {number}")
-            arguments = [arm, number, mine, chance, notes[arm.name], is_over]
+            own_names = names[number::WRITERS]
+            rng = random.Random(f"{seed} {number}")
+            arguments = [arm, number, own_names, rng, notes[arm.name], is_finished]
             threads.append(threading.Thread(target=write, args=arguments))
     for thread in threads:
         thread.start()
     yield
-    is_over.set()
+    is_finished.set()
     for thread in threads:
         thread.join()
 
@@ -86,21 +86,21 @@ def write(  # noqa: PLR0917 - of a thread
     arm: Arm,
     writer: int,
     names: Sequence[str],
-    chance: random.Random,
+    rng: random.Random,
     notes: Notes,
-    is_over: threading.Event,
+    is_finished: threading.Event,
 ) -> None:
     number = 0
     with psycopg.connect(arm.url, autocommit=True) as connection:
-        while not is_over.is_set():
+        while not is_finished.is_set():
             number += 1
-            name, decoy = chance.choice(names), f"decoy-{writer}-{chance.randrange(5)}"
-            statement = chance.choice(HARMLESS + DECOYS)
+            name, decoy = rng.choice(names), f"decoy-{writer}-{rng.randrange(5)}"
+            statement = rng.choice(HARMLESS_EDITS + DECOY_EDITS)
             with connection.transaction():
                 add_decoy(connection, decoy)
                 connection.execute(statement, {"name": name, "decoy": decoy, "number": number})
             with connection.transaction():
-                definitions.tell(connection)
+                definitions.mark_changed(connection)
             if statement is SET_NOTE:
                 notes[name].append((datetime.now(UTC), number))
             time.sleep(PAUSE_SECONDS)

@@ -5,28 +5,30 @@ from datetime import timedelta
 
 import pytest
 
-from tests.faults.overlapping import Make
+from tests.faults.overlapping import TrialFactory
 from tests.faults.trial import SECOND, scaled
 
 pytestmark = pytest.mark.calm
 
-LENGTH = timedelta(seconds=3)
+INTERVAL = timedelta(seconds=3)
 
 
-def test_beat_stops_in_a_batch(trial: Make, chance: random.Random) -> None:
-    stopped = trial("12 SIGTERM in a batch")
+def test_beat_stops_in_a_batch(make_trial: TrialFactory, rng: random.Random) -> None:
+    stopped = make_trial("12 SIGTERM in a batch")
     stopped.start()
-    [first, *_] = stopped.define(count=scaled(300), length=LENGTH)
+    [first, *_] = stopped.define(count=scaled(300), interval=INTERVAL)
     stopped.run_for(4)
     for _ in range(3):
         now = stopped.arms[0].now()
-        to_slot = LENGTH - (now - first.slots[0]) % LENGTH
-        stopped.run_for(to_slot / SECOND + chance.uniform(0, 0.15))
+        to_slot = INTERVAL - (now - first.slots[0]) % INTERVAL
+        stopped.run_for(to_slot / SECOND + rng.uniform(0, 0.15))
         with stopped.outage():
             for arm in stopped.arms:
                 # Stock beat does not always stop.
                 is_stock = arm.name == "stock"
-                assert arm.beat.stop(within=2 if is_stock else 10) or is_stock, arm.output()
+                assert arm.beat.stop(timeout_seconds=2 if is_stock else 10) or is_stock, (
+                    arm.output()
+                )
             stopped.restart()
     stopped.run_for(3)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.faults.arm import Arm
-from tests.faults.overlapping import Make
+from tests.faults.overlapping import TrialFactory
 from tests.faults.proxy import Proxy
 from tests.faults.trial import SCALE, Trial, scaled
 
@@ -22,14 +22,14 @@ Fault = Callable[[], object]
 class Nemesis:
     """Breaks something, and mends it."""
 
-    def __init__(self, trial: Trial, chance: random.Random, links: list[Proxy]) -> None:
-        self.trial, self.chance, self.links = trial, chance, links
+    def __init__(self, trial: Trial, rng: random.Random, links: list[Proxy]) -> None:
+        self.trial, self.rng, self.links = trial, rng, links
 
     def strike(self) -> None:
         """Do one thing, or two at once."""
-        faults = self.chance.sample(self.faults(), self.chance.choice([1, 1, 2]))
+        faults = self.rng.sample(self.faults(), self.rng.choice([1, 1, 2]))
         broken = [breaks() for breaks in faults]
-        self.trial.run_for(self.chance.uniform(0.2, 6))
+        self.trial.run_for(self.rng.uniform(0.2, 6))
         for mends in reversed(broken):
             mends()
         self.trial.restart()
@@ -47,29 +47,29 @@ class Nemesis:
         ]
 
     def kill_beat(self) -> Fault:
-        number = self.chance.randrange(BEATS)
-        self.trial.each(lambda arm: arm.beats[number].kill())
+        number = self.rng.randrange(BEATS)
+        self.trial.for_each_arm(lambda arm: arm.beats[number].kill())
         return lambda: None
 
     def stop_beat(self) -> Fault:
-        number = self.chance.randrange(BEATS)
-        self.trial.each(lambda arm: arm.beats[number].stop(within=1))
+        number = self.rng.randrange(BEATS)
+        self.trial.for_each_arm(lambda arm: arm.beats[number].stop(timeout_seconds=1))
         return lambda: None
 
     def pause_beat(self) -> Fault:
-        number = self.chance.randrange(BEATS)
-        self.trial.each(lambda arm: arm.beats[number].pause())
-        return lambda: self.trial.each(lambda arm: arm.beats[number].go_on())
+        number = self.rng.randrange(BEATS)
+        self.trial.for_each_arm(lambda arm: arm.beats[number].pause())
+        return lambda: self.trial.for_each_arm(lambda arm: arm.beats[number].resume())
 
     def freeze_link(self) -> Fault:
-        link = self.chance.choice(self.links)
+        link = self.rng.choice(self.links)
         link.freeze()
         return link.thaw
 
     def cut_link(self) -> Fault:
-        link = self.chance.choice(self.links)
+        link = self.rng.choice(self.links)
         link.cut()
-        return link.mend
+        return link.restore
 
     def stop_database(self) -> Fault:
         self.trial.site.postgres.stop_immediately()
@@ -87,8 +87,8 @@ class Nemesis:
         return lambda: rabbitmq.is_alive() and rabbitmq.unblock()
 
 
-def test_anything_at_any_time(trial: Make, chance: random.Random) -> None:
-    random_faults = trial("13 at random")
+def test_anything_at_any_time(make_trial: TrialFactory, rng: random.Random) -> None:
+    random_faults = make_trial("13 at random")
     site = random_faults.site
     with Proxy(site.rabbitmq.port) as to_broker, Proxy(site.postgres.port) as to_database:
         for arm in random_faults.arms:
@@ -96,11 +96,11 @@ def test_anything_at_any_time(trial: Make, chance: random.Random) -> None:
         random_faults.restart()
         random_faults.define(count=scaled(3))
         random_faults.run_for(4)
-        nemesis = Nemesis(random_faults, chance, [to_broker, to_database])
+        nemesis = Nemesis(random_faults, rng, [to_broker, to_database])
         # All of it is one outage: what is asked is whether a slot is lost, or doubled.
         with random_faults.outage():
             for _ in range(scaled(4)):
-                random_faults.run_for(chance.uniform(0, 3))
+                random_faults.run_for(rng.uniform(0, 3))
                 nemesis.strike()
         random_faults.run_for(20)
 

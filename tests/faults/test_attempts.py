@@ -4,19 +4,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.faults.attempts import Attempted, Mark, judge_attempts, judge_marks
+from tests.faults.attempts import AttemptedRun, Mark, judge_attempts, judge_marks
 from tests.faults.checker import Report, Verdict
-from tests.faults.evidence import Definition, every
+from tests.faults.evidence import Definition, interval_slots
 
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-SLOTS = every(SECOND, start_at=NOON, end_at=NOON + 400 * SECOND)
+SLOTS = interval_slots(SECOND, start_at=NOON, end_at=NOON + 400 * SECOND)
 DEFINITION = Definition(name="task", slots=SLOTS, until=NOON + SECOND)
 
 
-def row(**changes: object) -> Attempted:
+def row(**changes: object) -> AttemptedRun:
     given = {"id": "run", "name": "task", "state": "succeeded", "slot_at": NOON, "attempts": 1}
-    return Attempted(**(given | changes))
+    return AttemptedRun(**(given | changes))
 
 
 def marks(*moments: float) -> list[Mark]:
@@ -27,15 +27,15 @@ def marks(*moments: float) -> list[Mark]:
     ]
 
 
-def judged(rows: list[Attempted], found: list[Mark], *, most: int = 1) -> Report:
-    return judge_attempts([DEFINITION], rows, found, max_attempts={"task": most})
+def judged(rows: list[AttemptedRun], run_marks: list[Mark], *, allowed: int = 1) -> Report:
+    return judge_attempts([DEFINITION], rows, run_marks, max_attempts={"task": allowed})
 
 
 LOST = {"state": "lost", "reason": "gone"}
 
 
 @pytest.mark.parametrize(
-    ("changes", "moments", "most", "verdict"),
+    ("changes", "moments", "allowed", "verdict"),
     [
         ({}, (1, -2), 1, Verdict.RIGHT),
         ({"attempts": 2}, (1, 3, -4), 9, Verdict.RIGHT),  # the first was killed
@@ -43,7 +43,7 @@ LOST = {"state": "lost", "reason": "gone"}
         ({"attempts": 2}, (3, -4), 9, Verdict.RIGHT),  # killed before its first line
         (LOST, (1,), 1, Verdict.GIVEN_UP),
         (LOST | {"attempts": 9}, (1, 2), 9, Verdict.GIVEN_UP),
-        (LOST | {"reason": ""}, (1,), 1, Verdict.LOST),  # nobody says why
+        (LOST | {"reason": ""}, (1,), 1, Verdict.LOST),  # nobody says reason
         (LOST, (1,), 9, Verdict.LOST),  # it might have started again
         (LOST | {"attempts": 0}, (), 1, Verdict.GIVEN_UP),  # nobody knows whether it has started
         (LOST | {"attempts": 0}, (), 9, Verdict.LOST),
@@ -58,9 +58,9 @@ LOST = {"state": "lost", "reason": "gone"}
     ],
 )
 def test_a_run(
-    changes: dict[str, object], moments: tuple[float, ...], most: int, verdict: Verdict
+    changes: dict[str, object], moments: tuple[float, ...], allowed: int, verdict: Verdict
 ) -> None:
-    report = judged([row(**changes)], marks(*moments), most=most)
+    report = judged([row(**changes)], marks(*moments), allowed=allowed)
 
     assert report.counts == {verdict: 1}
     assert report.slots == 1

@@ -10,16 +10,16 @@ from tests.faults.evidence import (
     Definition,
     Effect,
     Misfire,
+    Period,
     Row,
-    Stretch,
     Tolerance,
-    every,
+    interval_slots,
 )
 
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
-SLOTS = every(SECOND, start_at=NOON, end_at=NOON + 400 * SECOND)
+SLOTS = interval_slots(SECOND, start_at=NOON, end_at=NOON + 400 * SECOND)
 STOCK = Tolerance(early=SECOND / 10)
 
 
@@ -52,30 +52,30 @@ ROWS = [row(number) for number in range(5)]
 EFFECTS = [effect(number) for number in range(5)]
 
 
-def verdicts(report: Report) -> dict[str, int]:
+def counted_verdicts(report: Report) -> dict[str, int]:
     return {verdict.value: count for verdict, count in report.counts.items() if count}
 
 
-def of_ledger(
+def ledger_verdicts(
     rows: Sequence[Row] = ROWS,
     effects: Sequence[Effect] = EFFECTS,
     tolerance: Tolerance | None = None,
     **changes: object,
 ) -> dict[str, int]:
     report = judge_ledger([definition(**changes)], rows, effects, tolerance or Tolerance())
-    assert bool(report.complaints) == bool(report.bad())
-    return verdicts(report)
+    assert bool(report.failures) == bool(report.bad_count())
+    return counted_verdicts(report)
 
 
-def of_effects(effects: Sequence[Effect] = EFFECTS) -> dict[str, int]:
-    return verdicts(judge_effects([definition()], effects, STOCK))
+def effect_verdicts(effects: Sequence[Effect] = EFFECTS) -> dict[str, int]:
+    return counted_verdicts(judge_effects([definition()], effects, STOCK))
 
 
 # --- By the ledger ----------------------------------------------------------------------------
 
 
 def test_all_is_right() -> None:
-    assert of_ledger() == {"right": 5}
+    assert ledger_verdicts() == {"right": 5}
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_all_is_right() -> None:
 def test_a_slot_that_is_not_right(
     rows: list[Row], effects: list[Effect], bad: dict[str, int]
 ) -> None:
-    assert of_ledger(rows, effects) == {"right": 4} | bad
+    assert ledger_verdicts(rows, effects) == {"right": 4} | bad
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_slot_that_is_not_right(
     ids=["no row", "no definition", "no slot"],
 )
 def test_a_run_that_is_of_no_slot(rows: list[Row], effects: list[Effect]) -> None:
-    assert of_ledger(rows, effects) == {"right": 5, "spurious": 1}
+    assert ledger_verdicts(rows, effects) == {"right": 5, "spurious": 1}
 
 
 def test_a_repeated_message_is_counted_and_not_held_against_anybody() -> None:
@@ -127,13 +127,13 @@ def test_a_repeated_message_is_counted_and_not_held_against_anybody() -> None:
 
     report = judge_ledger([definition()], ROWS, effects, Tolerance())
 
-    assert (verdicts(report), report.repeated) == ({"right": 5}, 1)
+    assert (counted_verdicts(report), report.repeated) == ({"right": 5}, 1)
 
 
 def test_a_run_that_waits_for_a_worker_is_not_late() -> None:
     rows = [row(number, queued_at=SLOTS[number]) for number in range(5)]
 
-    assert of_ledger(rows, [effect(0, late=9), *EFFECTS[1:]]) == {"right": 5}
+    assert ledger_verdicts(rows, [effect(0, late=9), *EFFECTS[1:]]) == {"right": 5}
 
 
 def test_lateness_is_told() -> None:
@@ -143,50 +143,50 @@ def test_lateness_is_told() -> None:
 
 
 def test_what_nobody_waited_for_is_not_judged() -> None:
-    assert of_ledger([*ROWS, row(5), row(6)], [*EFFECTS, effect(5)]) == {"right": 5}
+    assert ledger_verdicts([*ROWS, row(5), row(6)], [*EFFECTS, effect(5)]) == {"right": 5}
 
 
 @pytest.mark.parametrize(("late", "verdict"), [(15.9, "right"), (16.1, "late")])
 def test_after_an_outage_a_slot_may_be_later(late: float, verdict: str) -> None:
-    outage = Stretch(start_at=NOON - SECOND, end_at=NOON + SECOND)
+    outage = Period(start_at=NOON - SECOND, end_at=NOON + SECOND)
 
     effects = [effect(0, late=late), *EFFECTS[1:]]
 
-    assert of_ledger(effects=effects, tolerance=Tolerance(outages=[outage]))[verdict] >= 1
+    assert ledger_verdicts(effects=effects, tolerance=Tolerance(outages=[outage]))[verdict] >= 1
 
 
 def test_an_outage_that_is_over_excuses_nothing() -> None:
-    outage = Stretch(start_at=NOON - 29 * SECOND, end_at=NOON - 16 * SECOND)
+    outage = Period(start_at=NOON - 29 * SECOND, end_at=NOON - 16 * SECOND)
 
     effects = [effect(0, late=2.01), *EFFECTS[1:]]
 
-    assert of_ledger(effects=effects, tolerance=Tolerance(outages=[outage]))["late"] == 1
+    assert ledger_verdicts(effects=effects, tolerance=Tolerance(outages=[outage]))["late"] == 1
 
 
 def test_what_no_queue_takes_says_so() -> None:
     rows = [row(number, state="unroutable") for number in range(5)]
 
-    assert of_ledger(rows, [], is_routable=False) == {"unroutable": 5}
-    assert of_ledger(ROWS, [], is_routable=False) == {"lost": 5}
+    assert ledger_verdicts(rows, [], is_routable=False) == {"unroutable": 5}
+    assert ledger_verdicts(ROWS, [], is_routable=False) == {"lost": 5}
 
 
 def test_what_is_off_must_not_run() -> None:
-    off = [Stretch(start_at=NOON + 3 * SECOND, end_at=NOON + 5 * SECOND)]
+    disabled = [Period(start_at=NOON + 3 * SECOND, end_at=NOON + 5 * SECOND)]
 
-    assert of_ledger(ROWS[:3], EFFECTS[:3], off=off) == {"right": 3}
-    assert of_ledger(off=off) == {"right": 3, "spurious": 2}
+    assert ledger_verdicts(ROWS[:3], EFFECTS[:3], disabled_periods=disabled) == {"right": 3}
+    assert ledger_verdicts(disabled_periods=disabled) == {"right": 3, "spurious": 2}
 
 
 def test_what_an_edit_is_on_its_way_to_may_run_or_not() -> None:
-    unsure = [Stretch(start_at=NOON + 3 * SECOND, end_at=NOON + 5 * SECOND)]
+    uncertain = [Period(start_at=NOON + 3 * SECOND, end_at=NOON + 5 * SECOND)]
 
-    assert of_ledger(ROWS[:4], EFFECTS[:4], unsure=unsure) == {"right": 4}
+    assert ledger_verdicts(ROWS[:4], EFFECTS[:4], uncertain_periods=uncertain) == {"right": 4}
 
 
 # --- Policies: slots that beat took up late ---------------------------------------------------
 
 
-def stretch(first: int, last: int, *, decided: float, **changes: object) -> Row:
+def missed_row(first: int, last: int, *, decided_after: float, **changes: object) -> Row:
     """Return the row of slots that were missed, decided so many seconds after noon."""
     return row(
         first,
@@ -195,63 +195,69 @@ def stretch(first: int, last: int, *, decided: float, **changes: object) -> Row:
             "state": "missed",
             "last_slot_at": SLOTS[last],
             "slot_count": last - first + 1,
-            "created_at": NOON + decided * SECOND,
+            "created_at": NOON + decided_after * SECOND,
         }
         | changes,
     )
 
 
-def decided(after: float, policy: Misfire, rows: list[Row], **changes: object) -> dict[str, int]:
+def judge_policy(
+    after: float, policy: Misfire, rows: list[Row], **changes: object
+) -> dict[str, int]:
     """Judge what was decided so many seconds after noon of the slots that had passed by then."""
     moment = NOON + after * SECOND
     rows = [row(int(each.id[4:]), created_at=moment) if each.is_sent else each for each in rows]
     effects = [effect(0, id=each.id, started_at=moment) for each in rows if each.is_sent]
-    outage = Stretch(start_at=NOON, end_at=moment)
+    outage = Period(start_at=NOON, end_at=moment)
     changes = {"misfire": policy, "until": moment + SECOND / 2} | changes
-    return of_ledger(rows, effects, Tolerance(outages=[outage]), **changes)
+    return ledger_verdicts(rows, effects, Tolerance(outages=[outage]), **changes)
 
 
-MISSED = [stretch(0, 19, decided=20)]
+MISSED_ROWS = [missed_row(0, 19, decided_after=20)]
 
 
-def sent(first: int, last: int) -> list[Row]:
+def sent_rows(first: int, last: int) -> list[Row]:
     return [row(number) for number in range(first, last + 1)]
 
 
 @pytest.mark.parametrize(
     ("policy", "rows", "verdict"),
     [
-        (Misfire.SKIP, [stretch(0, 9, decided=20), *sent(10, 20)], {"missed": 10, "right": 11}),
-        (Misfire.SKIP, sent(0, 20), {"spurious": 9, "right": 12}),
-        (Misfire.SKIP, [stretch(0, 20, decided=20)], {"missed": 11, "lost": 10}),
+        (
+            Misfire.SKIP,
+            [missed_row(0, 9, decided_after=20), *sent_rows(10, 20)],
+            {"missed": 10, "right": 11},
+        ),
+        (Misfire.SKIP, sent_rows(0, 20), {"spurious": 9, "right": 12}),
+        (Misfire.SKIP, [missed_row(0, 20, decided_after=20)], {"missed": 11, "lost": 10}),
         (
             Misfire.RUN_ONCE,
-            [*MISSED, *sent(20, 20)],
+            [*MISSED_ROWS, *sent_rows(20, 20)],
             {"missed": 20, "right": 1},
         ),
-        (Misfire.RUN_ONCE, [stretch(0, 20, decided=20)], {"missed": 20, "lost": 1}),
-        (Misfire.RUN_ONCE, sent(0, 20), {"spurious": 9, "right": 12}),
-        (Misfire.RUN_ALL, sent(0, 20), {"right": 21}),
-        (Misfire.RUN_ALL, [*MISSED, *sent(20, 20)], {"lost": 20, "right": 1}),
+        (Misfire.RUN_ONCE, [missed_row(0, 20, decided_after=20)], {"missed": 20, "lost": 1}),
+        (Misfire.RUN_ONCE, sent_rows(0, 20), {"spurious": 9, "right": 12}),
+        (Misfire.RUN_ALL, sent_rows(0, 20), {"right": 21}),
+        (Misfire.RUN_ALL, [*MISSED_ROWS, *sent_rows(20, 20)], {"lost": 20, "right": 1}),
     ],
 )
 def test_a_policy(policy: Misfire, rows: list[Row], verdict: dict[str, int]) -> None:
-    assert decided(20, policy, rows) == verdict
+    assert judge_policy(20, policy, rows) == verdict
 
 
 def test_run_once_runs_all_that_is_not_late() -> None:
-    assert decided(9, Misfire.RUN_ONCE, sent(0, 9)) == {"right": 10}
+    assert judge_policy(9, Misfire.RUN_ONCE, sent_rows(0, 9)) == {"right": 10}
     assert (
-        decided(
+        judge_policy(
             9,
             Misfire.RUN_ONCE,
             [
-                stretch(
+                missed_row(
                     0,
                     8,
-                    decided=9,
+                    decided_after=9,
                 ),
-                *sent(9, 9),
+                *sent_rows(9, 9),
             ],
         )["right"]
         == 1
@@ -260,40 +266,40 @@ def test_run_once_runs_all_that_is_not_late() -> None:
 
 def test_nothing_is_sent_that_is_older_than_the_window() -> None:
     window = {"catchup_window": 15 * SECOND}
-    rows = [stretch(0, 4, decided=20), *sent(5, 20)]
+    rows = [missed_row(0, 4, decided_after=20), *sent_rows(5, 20)]
 
-    assert decided(20, Misfire.RUN_ALL, rows, **window) == {"missed": 5, "right": 16}
-    assert decided(20, Misfire.RUN_ALL, sent(0, 20), **window)["spurious"] == 4
+    assert judge_policy(20, Misfire.RUN_ALL, rows, **window) == {"missed": 5, "right": 16}
+    assert judge_policy(20, Misfire.RUN_ALL, sent_rows(0, 20), **window)["spurious"] == 4
 
 
 def test_a_hundred_are_caught_up() -> None:
-    rows = [stretch(0, 189, decided=300), *sent(190, 300)]
-    too_many = [stretch(0, 184, decided=300), *sent(185, 300)]
-    too_few = [stretch(0, 194, decided=300), *sent(195, 300)]
+    rows = [missed_row(0, 189, decided_after=300), *sent_rows(190, 300)]
+    too_many = [missed_row(0, 184, decided_after=300), *sent_rows(185, 300)]
+    too_few = [missed_row(0, 194, decided_after=300), *sent_rows(195, 300)]
 
-    assert decided(300, Misfire.RUN_ALL, rows) == {"missed": 190, "right": 111}
-    assert decided(300, Misfire.RUN_ALL, too_many)["spurious"] > 0
-    assert decided(300, Misfire.RUN_ALL, too_few)["lost"] > 0
+    assert judge_policy(300, Misfire.RUN_ALL, rows) == {"missed": 190, "right": 111}
+    assert judge_policy(300, Misfire.RUN_ALL, too_many)["spurious"] > 0
+    assert judge_policy(300, Misfire.RUN_ALL, too_few)["lost"] > 0
 
 
 def test_what_was_given_up_comes_again_when_the_clock_is_set_back() -> None:
-    rows = [stretch(0, 9, decided=20), *sent(0, 20)]
+    rows = [missed_row(0, 9, decided_after=20), *sent_rows(0, 20)]
 
-    assert decided(20, Misfire.RUN_ALL, rows)["doubled"] == 10
-    assert decided(20, Misfire.RUN_ALL, rows, may_come_again=True) == {"right": 21}
+    assert judge_policy(20, Misfire.RUN_ALL, rows)["doubled"] == 10
+    assert judge_policy(20, Misfire.RUN_ALL, rows, is_clock_set_back=True) == {"right": 21}
 
 
 def test_a_stretch_counts_its_slots() -> None:
-    rows = [stretch(0, 19, decided=20, slot_count=19), *sent(20, 20)]
+    rows = [missed_row(0, 19, decided_after=20, slot_count=19), *sent_rows(20, 20)]
 
-    assert decided(20, Misfire.RUN_ONCE, rows)["spurious"] == 1
+    assert judge_policy(20, Misfire.RUN_ONCE, rows)["spurious"] == 1
 
 
 # --- Without a ledger -------------------------------------------------------------------------
 
 
 def test_all_is_right_without_a_ledger() -> None:
-    assert of_effects() == {"right": 5}
+    assert effect_verdicts() == {"right": 5}
 
 
 @pytest.mark.parametrize(
@@ -307,10 +313,10 @@ def test_all_is_right_without_a_ledger() -> None:
     ids=["lost", "doubled", "before its start", "unknown"],
 )
 def test_what_is_wrong_without_a_ledger(effects: list[Effect], verdict: dict[str, int]) -> None:
-    assert of_effects(effects) == verdict
+    assert effect_verdicts(effects) == verdict
 
 
 def test_when_it_was_sent_says_which_slot_it_is_of() -> None:
     queued = effect(0, late=3, sent_at=NOON)
 
-    assert of_effects([queued, *EFFECTS[1:]]) == {"right": 5}
+    assert effect_verdicts([queued, *EFFECTS[1:]]) == {"right": 5}

@@ -76,7 +76,7 @@ def test_nobody_connects_over_a_cut_link_until_it_is_mended(proxy: Proxy) -> Non
     proxy.cut()
     assert is_refused(proxy)
 
-    proxy.mend()
+    proxy.restore()
 
     assert not is_refused(proxy)
 
@@ -85,7 +85,7 @@ def test_what_was_frozen_when_the_link_was_cut_is_lost(proxy: Proxy, link: socke
     proxy.freeze()
     link.sendall(b"lost")
     proxy.cut()
-    proxy.mend()
+    proxy.restore()
 
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=2) as another:
         assert echo(another) == b"hello"

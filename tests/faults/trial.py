@@ -16,13 +16,13 @@ from tests.faults.site import Site
 SECOND = timedelta(seconds=1)
 # How much more of everything `make faults` does.
 SCALE = float(os.environ.get("FAULT_SCALE") or 1)
-LEAD = 2.5 * SECOND
-PATIENCE_SECONDS = 25
-QUIET_SECONDS = 1.5
+LEAD_TIME = 2.5 * SECOND
+SETTLE_TIMEOUT_SECONDS = 25
+QUIET_PERIOD_SECONDS = 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class TrialResult:
     """What was said of one arm."""
 
     fault: str
@@ -31,9 +31,9 @@ class Outcome:
     report: Report
 
 
-NUMBERS = itertools.count(1)
+trial_numbers = itertools.count(1)
 # Of this run of the tests, for the table.
-OUTCOMES: list[Outcome] = []
+TRIAL_RESULTS: list[TrialResult] = []
 
 
 def scaled(number: int) -> int:
@@ -46,11 +46,11 @@ class Trial:
 
     def __init__(self, site: Site, fault: str, seed: int, *, arms: Iterable[str]) -> None:
         self.site, self.fault, self.seed = site, fault, seed
-        mark = f"{fault[:2]}-{next(NUMBERS)}"
-        self.arms = [Arm(site, name, mark=mark) for name in arms]
+        label = f"{fault[:2]}-{next(trial_numbers)}"
+        self.arms = [Arm(site, name, label=label) for name in arms]
         self.reports: dict[str, Report] = {}
 
-    def each(self, do: Callable[[Arm], object]) -> None:
+    def for_each_arm(self, do: Callable[[Arm], object]) -> None:
         for arm in self.arms:
             do(arm)
 
@@ -62,15 +62,15 @@ class Trial:
         self.restart()
 
     def wait_until_up(self) -> None:
-        self.each(Arm.wait_until_up)
+        self.for_each_arm(Arm.wait_until_up)
 
-    def define(self, name: str = "task", **given: object) -> list[Definition]:
+    def define(self, name: str = "task", **options: object) -> list[Definition]:
         """Write the same periodic tasks to both; their first slots are in a moment."""
-        start_at = datetime.now(UTC) + LEAD
+        start_at = datetime.now(UTC) + LEAD_TIME
         defined = []
         for arm in self.arms:
-            at = arm.by_its_clock(start_at)
-            defined += arm.define(name, **{"start_at": at} | given)
+            at = arm.at_arm_clock(start_at)
+            defined += arm.define(name, **{"start_at": at} | options)
         return defined
 
     def restart(self) -> None:
@@ -97,8 +97,10 @@ class Trial:
         until = until or datetime.now(UTC)
         self.settle(until)
         for arm in self.arms:
-            report = self.reports[arm.name] = arm.judge(arm.by_its_clock(until))
-            OUTCOMES.append(Outcome(fault=self.fault, seed=self.seed, arm=arm.name, report=report))
+            report = self.reports[arm.name] = arm.judge(arm.at_arm_clock(until))
+            TRIAL_RESULTS.append(
+                TrialResult(fault=self.fault, seed=self.seed, arm=arm.name, report=report)
+            )
 
     def settle(self, until: datetime) -> None:
         """Wait until the runs of all slots until then have started, and end all beats.
@@ -106,39 +108,39 @@ class Trial:
         Give up when nothing has started for longer than the relay takes.
         """
         started, progress_at = -1, time.monotonic()
-        while time.monotonic() < progress_at + PATIENCE_SECONDS:
-            if all(arm.is_settled(arm.by_its_clock(until)) for arm in self.arms):
+        while time.monotonic() < progress_at + SETTLE_TIMEOUT_SECONDS:
+            if all(arm.is_settled(arm.at_arm_clock(until)) for arm in self.arms):
                 break
             if (count := self.started()) != started:
                 started, progress_at = count, time.monotonic()
             time.sleep(0.5)
-        self.each(Arm.close)
+        self.for_each_arm(Arm.close)
         # What stock beat has sent is known to nobody: until nothing more comes.
         started = -1
         while (count := self.started()) != started:
             started = count
-            time.sleep(QUIET_SECONDS)
+            time.sleep(QUIET_PERIOD_SECONDS)
 
     def started(self) -> int:
         return sum(len(arm.effects()) for arm in self.arms)
 
-    def ours_is_right(self) -> None:
+    def assert_ours_is_right(self) -> None:
         """Fail unless each slot of ours was served as it had to be."""
         if report := self.reports.get("ours"):
             log = next(arm.output() for arm in self.arms if arm.name == "ours")
-            assert not report.bad(), "\n".join([*report.complaints, log])
+            assert not report.bad_count(), "\n".join([*report.failures, log])
             assert report.slots
 
-    def stock_fails(self) -> None:
+    def assert_stock_fails(self) -> None:
         """Fail unless stock beat was found failing: or else the checker is blind."""
         if report := self.reports.get("stock"):
-            assert report.bad(Verdict.LOST, Verdict.DOUBLED, Verdict.SPURIOUS), report
+            assert report.bad_count(Verdict.LOST, Verdict.DOUBLED, Verdict.SPURIOUS), report
 
     def judge(self) -> None:
         """Finish, and hold ours to its promise, and stock to its failure."""
         self.finish()
-        self.ours_is_right()
-        self.stock_fails()
+        self.assert_ours_is_right()
+        self.assert_stock_fails()
 
     def close(self) -> None:
-        self.each(Arm.close)
+        self.for_each_arm(Arm.close)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.servers import Missing, RabbitMQ
+from tests.faults.servers import RabbitMQ, ServerNotInstalled
 from tests.journeys.ledger import await_run, hourly, run_now, runs_of
 from tests.journeys.service import Service
 from tests.services import skip_or_fail
@@ -19,7 +19,7 @@ def rabbitmq() -> Iterator[RabbitMQ]:
     """A running RabbitMQ of the test's own."""
     try:
         server = RabbitMQ()
-    except Missing as missing:
+    except ServerNotInstalled as missing:
         skip_or_fail(str(missing))
     with closing(server):
         server.start()

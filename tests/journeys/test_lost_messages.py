@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from kombu import Connection
 
-from tests.faults.servers import Missing, RabbitMQ
+from tests.faults.servers import RabbitMQ, ServerNotInstalled
 from tests.journeys.service import START_SECONDS, Api, wait_for
 from tests.journeys.test_workers import await_workers, celery, kill, logged
 from tests.services import skip_or_fail
@@ -114,7 +114,7 @@ def rabbitmq() -> Iterator[RabbitMQ]:
     """A RabbitMQ node of the test's own."""
     try:
         node = RabbitMQ()
-    except Missing as reason:
+    except ServerNotInstalled as reason:
         skip_or_fail(str(reason))
     try:
         node.start()
