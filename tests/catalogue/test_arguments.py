@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from time import perf_counter
+from time import process_time
 from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
 
@@ -351,16 +351,16 @@ def test_argument_nested_100_000_levels_deep_is_refused():
     assert (pointer, code) == ("/args/0", "invalid_argument")
 
 
-def test_a_typical_call_is_checked_in_less_than_50_microseconds():
+def test_check_of_a_typical_call_takes_less_than_50_microseconds_of_cpu():
     def task(x: int, name: str, be_careful: bool = False) -> None: ...
 
     signature = signature_of(task)
     rounds = []
     for _ in range(20):
-        start = perf_counter()
+        start = process_time()
         for _ in range(100):
             check_arguments(signature, [1], {"name": "report", "be_careful": True})
-        rounds.append(perf_counter() - start)
+        rounds.append(process_time() - start)
 
     assert min(rounds) / 100 < 50e-6
 
