@@ -1,7 +1,7 @@
-"""What callers do with runs: ask for one, end one, have one again. Each in one transaction.
+"""The actions of callers on runs: request, cancel and repeat. Each is one transaction.
 
-A run that is asked for goes into the ledger and the outbox: beat sends it, when the broker takes
-it, and its id is known before.
+A requested run goes into the ledger and the outbox, so the response has its id. Beat publishes it
+as soon as the broker is available.
 """
 
 import json
@@ -17,18 +17,18 @@ from scheduler_api.http.problems import Problem
 from scheduler_api.runs import message_options, transitions
 from scheduler_api.runs.creation import Definition, definition_of, new_run
 from scheduler_api.runs.models import Run
-from scheduler_api.runs.outbox import put_out, wake_beat
+from scheduler_api.runs.outbox import enqueue, wake_beat
 
 State = Run.State
 A_RUN = "/api/v1/runs/0b0f6a0e-6a5c-5d5e-9a3b-0d9f5b8f7c11/"
 CANCELLED = "It was cancelled over the API before it started."
-TO_BE_ENDED = "Its worker was asked over the API to end its process."
-# What never had arguments: a stretch of slots.
+CANCEL_REQUESTED = "Its worker was asked over the API to end its process."
+# States of runs that never had arguments.
 WITHOUT_ARGUMENTS = {State.MISSED}
 
 
 class NotSendable(Problem):
-    """A message of this periodic task would not be sent."""
+    """The periodic task cannot be sent."""
 
     status_code = 409
     code = "not_sendable"
@@ -51,7 +51,7 @@ class HasEnded(Problem):
 
 
 class CannotRetry(Problem):
-    """The run has not ended, or was never to run."""
+    """The run has not ended, or never had a message."""
 
     status_code = 409
     code = "cannot_retry"
@@ -63,9 +63,9 @@ class CannotRetry(Problem):
 
 @transaction.atomic
 def run_now(task: PeriodicTask, *, args: str, kwargs: str, now: datetime, by: Caller) -> Run:
-    """Have a periodic task run once, whatever its schedule says, and whether it is enabled.
+    """Run a periodic task once, regardless of its schedule and of whether it is enabled.
 
-    `args` and `kwargs` are JSON that has been checked.
+    `args` and `kwargs` are validated JSON.
     """
     refuse_unsendable(task, args=args, kwargs=kwargs)
     run = new_run(
@@ -79,13 +79,13 @@ def run_now(task: PeriodicTask, *, args: str, kwargs: str, now: datetime, by: Ca
     )
     run.save(force_insert=True)
     send(run, now=now)
-    note_of(Operation.RUN, run, by=by, args=json.loads(args), kwargs=json.loads(kwargs))
+    audit_run(Operation.RUN, run, by=by, args=json.loads(args), kwargs=json.loads(kwargs))
     return run
 
 
 def refuse_unsendable(task: PeriodicTask, *, args: str, kwargs: str) -> None:
-    """Raise NotSendable for a message that beat would not send."""
-    announced_names.invalidate()  # a worker may just have told of the task
+    """Raise NotSendable for a message that beat would refuse to send."""
+    announced_names.invalidate()  # a worker may just have announced the task
     problem = message_options.problem_with(task, args=args, kwargs=kwargs)
     if problem:
         raise NotSendable(problem)
@@ -93,13 +93,13 @@ def refuse_unsendable(task: PeriodicTask, *, args: str, kwargs: str) -> None:
 
 @transaction.atomic
 def retry(run: Run, *, now: datetime, by: Caller) -> Run:
-    """Have what a run was, again: a new run, with the same arguments and options."""
+    """Create a new run with the arguments and options of one that has ended."""
     if run.state in Run.ACTIVE:
         raise CannotRetry(f"It is {run.state}: cancel it, or wait until it has ended.")
     if run.state in WITHOUT_ARGUMENTS:
-        raise CannotRetry("It stands for slots that were not served: run the task now instead.")
+        raise CannotRetry("It stands for missed slots: run the periodic task now instead.")
     options = json.loads(run.options)
-    options.pop("expires", None)  # that of the other message
+    options.pop("expires", None)  # of the first message
     again = new_run(
         Definition(
             periodic_task_id=run.periodic_task_id,
@@ -118,29 +118,29 @@ def retry(run: Run, *, now: datetime, by: Caller) -> Run:
     )
     again.save(force_insert=True)
     send(again, now=now)
-    note_of(Operation.RETRY, again, by=by, retry_of=str(run.pk))
+    audit_run(Operation.RETRY, again, by=by, retry_of=str(run.pk))
     return again
 
 
 def send(run: Run, *, now: datetime) -> None:
-    """Have beat publish a run at once."""
-    put_out([str(run.pk)], now=now, retry_at=now)
+    """Let beat publish a run at once."""
+    enqueue([str(run.pk)], now=now, retry_at=now)
     wake_beat()
 
 
 @transaction.atomic
 def cancel(run: Run, *, now: datetime, by: Caller) -> None:
-    """End a run before it starts; of one that runs, ask its worker to end its process."""
+    """Cancel a run before it starts; ask the worker of a running one to end its process."""
     if not (
         transitions.cancel(run.pk, at=now, reason=CANCELLED)
-        or transitions.request_cancel(run.pk, reason=TO_BE_ENDED)
+        or transitions.request_cancel(run.pk, reason=CANCEL_REQUESTED)
     ):
         run.refresh_from_db()
         raise HasEnded(f"It is {run.state}: there is nothing to cancel.")
-    note_of(Operation.CANCEL, run, by=by)
+    audit_run(Operation.CANCEL, run, by=by)
 
 
-def note_of(operation: Operation, run: Run, *, by: Caller, **told: object) -> None:
-    """Leave an entry in the audit: of the periodic task, which may be deleted since."""
+def audit_run(operation: Operation, run: Run, *, by: Caller, **details: object) -> None:
+    """Record an action in the audit, for the periodic task even if it was deleted."""
     task = PeriodicTask(pk=run.periodic_task_id, name=run.periodic_task_name)
-    record_entry(operation, task, by=by, after={"run": str(run.pk), **told})
+    record_entry(operation, task, by=by, after={"run": str(run.pk), **details})

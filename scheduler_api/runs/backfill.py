@@ -1,8 +1,8 @@
-"""Runs of slots that have passed without one: which slots, under which ids, and in which order.
+"""Backfill: runs of past slots that have none.
 
-A backfilled run has the id of its slot's run, so that the database itself refuses a second one.
-Where a row says that the slot was missed, that id is taken, and it has another one, as certain.
-Slots that beat has yet to decide about are left to it.
+A backfilled run has the id of its slot, so that the database refuses a second run of the slot. If
+a row records the slot as missed, that id is taken: the run has a second id, derived in the same
+way. Slots that beat has yet to handle are left to beat.
 """
 
 from collections.abc import Sequence
@@ -34,15 +34,15 @@ from scheduler_api.schedules.kinds import Interval, Schedule
 from scheduler_api.schedules.slots import ONE_MICROSECOND
 from scheduler_api.schedules.tables import KINDS
 
-# The run of a slot that was missed, and has a row which says so.
+# Suffix of the id for a slot with a row that records it as missed.
 OF_A_MISSED_SLOT = b":backfill"
-WAITS = "It waits for its turn: runs of slots that come now go first."
+WAITS = "Waiting for its turn: runs of current slots go first."
 ADDED_AT_ONCE = 500
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backfill:
-    """What becomes of the slots of a range."""
+    """The result of a backfill: its runs, and the slots left out."""
 
     runs: Sequence[Run]
     in_ledger: int
@@ -50,9 +50,9 @@ class Backfill:
 
 
 def locked(tasks: QuerySet[Any], pk: object) -> PeriodicTask:
-    """Return a periodic task that neither beat nor a caller moves on until the transaction ends.
+    """Return a periodic task, locked against beat and callers until the transaction ends.
 
-    Raise Http404 without one. Its row is locked first, as by all who write it.
+    Raise Http404 without one. Its row is locked before its agenda entry, as by every writer.
     """
     get_object_or_404(tasks.select_for_update(of=("self",), no_key=True), pk=pk)
     Agenda.objects.select_for_update(no_key=True).filter(pk=pk).first()
@@ -64,9 +64,9 @@ def locked(tasks: QuerySet[Any], pk: object) -> PeriodicTask:
 def backfill(
     task: PeriodicTask, *, start: datetime, end: datetime, now: datetime, by: Caller
 ) -> Backfill:
-    """Enter a run for each slot from `start` on and before `end` that has none in the ledger.
+    """Create a run for each slot in [start, end) that has none in the ledger.
 
-    The periodic task is locked. Beat sends the runs a few at a time, the oldest slots first.
+    The periodic task is locked. Beat sends the runs a few at a time, oldest slot first.
     """
     refuse_unsendable(task, args=task.args, kwargs=task.kwargs)
     try:
@@ -80,8 +80,8 @@ def backfill(
     runs = [backfilled_run(task, pk, slot_at, now=now) for pk, slot_at in free_of(task.pk, passed)]
     Run.objects.bulk_create(runs, batch_size=ADDED_AT_ONCE)
     if runs:
-        told = {"from": start, "until": end, "count": len(runs)}
-        record_entry(Operation.BACKFILL, task, by=by, after=told)
+        details = {"from": start, "until": end, "count": len(runs)}
+        record_entry(Operation.BACKFILL, task, by=by, after=details)
         wake_beat()
     return Backfill(
         runs=runs,
@@ -91,22 +91,22 @@ def backfill(
 
 
 def too_many(next_slot: datetime) -> Mistake:
-    """Return the refusal of a range with more slots than are taken at once."""
+    """Return the refusal of a range with more than MAX_BACKFILL slots."""
     most = settings.MAX_BACKFILL
     return Mistake(
         pointer="/until",
         code="too_many_slots",
-        detail=f"There are more than {most:,} slots in this range: take it in parts. "
-        f"Until {in_utc(next_slot)} there are {most:,}.",
+        detail=f"This range has more than {most:,} slots: split it. "
+        f"Until {in_utc(next_slot)} it has {most:,}.",
     )
 
 
 def slots_between(
     task: PeriodicTask, *, start: datetime, end: datetime, most: int
 ) -> list[datetime]:
-    """Return the slots from one moment on and before another, as the definition has them now.
+    """Return the slots in [start, end) by the current definition, those before its creation too.
 
-    Also those from before it was. One more than `most` at most; raise InvalidSchedule.
+    At most one more than `most`. Raise InvalidSchedule.
     """
     schedule = back_to(start, schedule_of_task(task))
     slots: list[datetime] = []
@@ -122,7 +122,7 @@ def slots_between(
 
 
 def back_to(start: datetime, schedule: Schedule) -> Schedule:
-    """Return a schedule with its slots from a moment on: an interval begins at its anchor."""
+    """Return a schedule that has slots from `start` on: an interval begins only at its anchor."""
     if not isinstance(schedule, Interval) or schedule.anchor < start:
         return schedule
     lengths = (schedule.anchor - start) // schedule.every + 1
@@ -130,10 +130,10 @@ def back_to(start: datetime, schedule: Schedule) -> Schedule:
 
 
 def free_of(task_id: int, slots: Sequence[datetime]) -> list[tuple[str, datetime]]:
-    """Return the slots that have not been run, each with the id that its run is to have.
+    """Return the slots without a run, each with the id of its new run.
 
-    A row that says that a slot was missed stands for a slot that was not run, and may be the
-    first of a stretch: those behind it have no rows of their own, and so their ids are free.
+    A row that records a missed slot is not a run. It may stand for several slots in a row: the
+    later ones have no rows, so their ids are free.
     """
     ids = [
         (run_id(task_id, slot), run_id(task_id, slot, suffix=OF_A_MISSED_SLOT)) for slot in slots
@@ -154,7 +154,7 @@ def free_of(task_id: int, slots: Sequence[datetime]) -> list[tuple[str, datetime
 def backfilled_run(task: PeriodicTask, pk: str, slot_at: datetime, *, now: datetime) -> Run:
     """Return the run of a slot, not stored yet.
 
-    Its message does not expire: nobody knows when its turn comes.
+    Its message does not expire, because the time of its turn is unknown.
     """
     jitter_seconds = managed_settings(task).jitter_seconds
     return new_run(

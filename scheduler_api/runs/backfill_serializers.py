@@ -13,8 +13,8 @@ from scheduler_api.periodic_tasks.validation import beyond_account, wrong_argume
 from scheduler_api.runs.models import Run
 from scheduler_api.schedules.slots import EPOCH
 
-# The ids of so many runs are told.
-MAX_TOLD = 1000
+# Runs that a response lists.
+MAX_LISTED = 1000
 RANGE = {"from": "2026-03-28T01:00:00Z", "until": "2026-03-28T01:01:00Z"}
 ANSWER: dict[str, Any] = {
     "count": 2,
@@ -29,17 +29,17 @@ ANSWER: dict[str, Any] = {
 
 @extend_schema_serializer(examples=[OpenApiExample("A minute", RANGE, request_only=True)])
 class BackfillSerializer(StrictSerializer):
-    """Of which range the slots are to be run."""
+    """The time range with the slots are to be run."""
 
     def get_fields(self) -> dict[str, Any]:
-        """Return the fields, of which one has a name that Python has taken."""
+        """Return the fields; `from` is a keyword of Python and cannot be an attribute."""
         return {
-            "from": fields.Instant(help_text="The slots at this moment or later."),
-            "until": fields.Instant(help_text="The slots before this moment, which has passed."),
+            "from": fields.Instant(help_text="Start of the range, inclusive."),
+            "until": fields.Instant(help_text="End of the range, exclusive; not in the future."),
         }
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Return the range; raise ValidationFailed for what may not be run, or cannot."""
+        """Return the range; raise ValidationFailed if the task may not or cannot run."""
         start, end = attrs["from"], attrs["until"]
         if end > datetime.now(UTC):
             detail = (
@@ -61,10 +61,10 @@ class BackfillSerializer(StrictSerializer):
 
 
 class BackfilledRunSerializer(serializers.Serializer[Run]):
-    """A run that was entered for a slot."""
+    """A run that was created for a slot."""
 
-    id = serializers.UUIDField(read_only=True, help_text="The id of the run.")
-    slot_at = fields.Instant(read_only=True, help_text="The slot.")
+    id = serializers.UUIDField(read_only=True, help_text="ID of the run.")
+    slot_at = fields.Instant(read_only=True, help_text="Scheduled time.")
 
 
 @extend_schema_serializer(
@@ -73,18 +73,18 @@ class BackfilledRunSerializer(serializers.Serializer[Run]):
     ]
 )
 class BackfillAnswerSerializer(serializers.Serializer[Any]):
-    """What becomes of the slots of a range."""
+    """The result of a backfill."""
 
-    count = fields.WholeNumber(read_only=True, help_text="How many runs were entered.")
+    count = fields.WholeNumber(read_only=True, help_text="Number of runs created.")
     in_ledger = fields.WholeNumber(
-        read_only=True, help_text="How many slots were left out, since the ledger has their runs."
+        read_only=True, help_text="Number of slots left out because they have a run."
     )
     left_to_beat = fields.WholeNumber(
         read_only=True,
-        help_text="How many were left out, since beat has yet to decide about them.",
+        help_text="Number of slots left out because beat has yet to handle them.",
     )
     runs = serializers.ListField(
         child=BackfilledRunSerializer(),
         read_only=True,
-        help_text=f"The runs, the oldest slot first; the first {MAX_TOLD:,} of them.",
+        help_text=f"The runs, oldest slot first, at most {MAX_LISTED:,}.",
     )

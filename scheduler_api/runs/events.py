@@ -1,4 +1,4 @@
-"""What others may want to hear of runs, kept until they were told."""
+"""Events of runs, kept until the webhooks have them, and the failures in a row of each task."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -7,24 +7,24 @@ from django.db import models
 
 from scheduler_api.runs.models import Run
 
-# For so long an event waits for somebody to tell others.
-PATIENCE = timedelta(days=3)
+# If no webhook sender runs for this long, an event is deleted.
+EVENT_RETENTION = timedelta(days=3)
 
 
 class RunEvent(models.Model):
-    """Something that came of a run, written in the transaction that made it so.
+    """An event of a run, written in the transaction that caused it.
 
-    It waits here for whoever tells others. Like the run, it outlives the periodic task.
+    The webhook sender reads and deletes it. Like the run, it outlives the periodic task.
     """
 
     class Kind(models.TextChoices):
-        """What has happened."""
+        """The kind of an event."""
 
         FAILED = "run.failed"
         RECOVERED = "run.recovered"  # the first success after failures
         MISSED = "run.missed"
         LOST = "run.lost"
-        PAUSED = "periodic_task.paused"  # after so many failures in a row
+        PAUSED = "periodic_task.paused"  # by `pause_after_failures`
 
     kind = models.CharField(max_length=32, choices=Kind)
     run_id = models.UUIDField(help_text="The run of which it tells.")
@@ -39,7 +39,7 @@ class RunEvent(models.Model):
 
 
 class FailureStreak(models.Model):
-    """A periodic task whose latest runs have failed or were lost; it goes with a success."""
+    """A periodic task with failed or lost runs in a row; a success deletes the row."""
 
     periodic_task_id = models.IntegerField(primary_key=True)
     failures = models.PositiveIntegerField(
@@ -53,8 +53,8 @@ class FailureStreak(models.Model):
         return f"{self.failures} failures of {self.periodic_task_id} since {self.first_failed_at}"
 
 
-def tell(kind: RunEvent.Kind, runs: Iterable[Run], *, at: datetime) -> None:
-    """Note that something came of runs, in the transaction that has made it so."""
+def record_event(kind: RunEvent.Kind, runs: Iterable[Run], *, at: datetime) -> None:
+    """Record an event of each run, in the transaction that caused it."""
     RunEvent.objects.bulk_create(
         RunEvent(
             kind=kind,
@@ -68,5 +68,5 @@ def tell(kind: RunEvent.Kind, runs: Iterable[Run], *, at: datetime) -> None:
 
 
 def forget(*, at: datetime) -> None:
-    """Delete what nobody has told others in time."""
-    RunEvent.objects.filter(at__lt=at - PATIENCE).delete()
+    """Delete events that no webhook sender took in time."""
+    RunEvent.objects.filter(at__lt=at - EVENT_RETENTION).delete()

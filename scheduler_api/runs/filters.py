@@ -1,4 +1,4 @@
-"""By what runs are found."""
+"""Filters of runs."""
 
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -13,17 +13,17 @@ from scheduler_api.periodic_tasks.labels import FILTER_HELP, filter_by_labels
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs.models import Run
 
-# So many ids are given to the database, which then knows how few or how many runs they select.
+# Up to this many, the database gets the ids themselves and can estimate how many runs they select.
 MAX_IDS = 1000
-# A worker's clock is behind the database's by less.
+# The most by which a worker's clock may be behind the database's.
 CLOCKS_DIFFER = timedelta(hours=1)
 
 
 class StateFilter(ChoicesFilter):
-    """Selects runs by where they stand: those that have ended, by the index of how."""
+    """Selects runs by state; final states by the index on `ended_as`."""
 
     def filter(self, qs: QuerySet[Run], value: list[str] | None) -> QuerySet[Run]:
-        """Return the runs in one of some states; without a value, all."""
+        """Return the runs in one of the states; all without a value."""
         if value and not set(value) & set(Run.ACTIVE):
             return qs.filter(ended_as__in=value)
         if value and set(value) <= set(Run.ACTIVE):
@@ -33,13 +33,13 @@ class StateFilter(ChoicesFilter):
 
 
 class BeforeFilter(InstantFilter):
-    """Selects runs to which something happened before a moment; they were entered before, too.
+    """Selects runs by a time before a moment.
 
-    That is said as well: it is what has an index.
+    It adds that they were created before that too, because only `created_at` has an index.
     """
 
     def filter(self, qs: QuerySet[Run], value: datetime | None) -> QuerySet[Run]:
-        """Return the runs; without a value, all."""
+        """Return the selected runs; all without a value."""
         if value and value < datetime.max.replace(tzinfo=value.tzinfo) - CLOCKS_DIFFER:
             qs = qs.filter(created_at__lt=value + CLOCKS_DIFFER)
         selected: QuerySet[Run] = super().filter(qs, value)
@@ -47,50 +47,51 @@ class BeforeFilter(InstantFilter):
 
 
 class RunsOfPeriodicTaskFilter(django_filters.FilterSet):
-    """Filters of the runs of one periodic task; several narrow them down together."""
+    """Filters of the runs of one periodic task; a run must match all of them."""
 
     periodic_task_name = TextFilter(
-        help_text="The exact name that the periodic task had at that time."
+        help_text="Exact name of the periodic task when the run was created."
     )
-    task = TextFilter(help_text="The exact name of the task.")
+    task = TextFilter(help_text="Exact name of the Celery task.")
     state = StateFilter(
         choices=Run.State.choices,
-        help_text="Where it stands; several with commas between, or each by itself.",
+        help_text="State; several states separated by commas, or as repeated parameters.",
     )
     trigger = django_filters.ChoiceFilter(
-        choices=Run.Trigger.choices, help_text="Who asked for it."
+        choices=Run.Trigger.choices, help_text="Cause of the run."
     )
     label = TextFilter(
-        method="has_labels", help_text=f"{FILTER_HELP} Those that the periodic task has now."
+        method="has_labels",
+        help_text=f"{FILTER_HELP} The current labels of the periodic task count.",
     )
-    worker = TextFilter(help_text="The exact name of the Celery worker that took it up last.")
+    worker = TextFilter(help_text="Exact name of the Celery worker that started the last attempt.")
     slot_at_after = InstantFilter(
-        field_name="slot_at", lookup_expr="gte", help_text="Of this slot or a later one."
+        field_name="slot_at", lookup_expr="gte", help_text="Slot at or after this time."
     )
     slot_at_before = InstantFilter(
-        field_name="slot_at", lookup_expr="lt", help_text="Of a slot before this moment."
+        field_name="slot_at", lookup_expr="lt", help_text="Slot before this time."
     )
     created_at_after = InstantFilter(
-        field_name="created_at", lookup_expr="gte", help_text="Entered at this moment or later."
+        field_name="created_at", lookup_expr="gte", help_text="Created at or after this time."
     )
     created_at_before = InstantFilter(
-        field_name="created_at", lookup_expr="lt", help_text="Entered before this moment."
+        field_name="created_at", lookup_expr="lt", help_text="Created before this time."
     )
     started_at_after = InstantFilter(
         field_name="started_at",
         lookup_expr="gte",
-        help_text="Taken up by a worker, the last time, at this moment or later.",
+        help_text="Last attempt started at or after this time.",
     )
     started_at_before = BeforeFilter(
         field_name="started_at",
         lookup_expr="lt",
-        help_text="Taken up by a worker, the last time, before this moment.",
+        help_text="Last attempt started before this time.",
     )
     finished_at_after = InstantFilter(
-        field_name="finished_at", lookup_expr="gte", help_text="Ended at this moment or later."
+        field_name="finished_at", lookup_expr="gte", help_text="Ended at or after this time."
     )
     finished_at_before = BeforeFilter(
-        field_name="finished_at", lookup_expr="lt", help_text="Ended before this moment."
+        field_name="finished_at", lookup_expr="lt", help_text="Ended before this time."
     )
 
     class Meta:
@@ -98,7 +99,7 @@ class RunsOfPeriodicTaskFilter(django_filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
     def has_labels(self, rows: QuerySet[Run], name: str, value: str) -> QuerySet[Run]:
-        """Select those whose periodic task has these labels now, and is the caller's to see."""
+        """Select runs of the caller's periodic tasks that have these labels now."""
         tasks = ManagedTask.objects.filter(visible_to(account_of(self.request), owner="owner_id"))
         ids = filter_by_labels(tasks, value).values_list("pk", flat=True)
         few: list[Any] = list(ids[: MAX_IDS + 1])
@@ -111,19 +112,19 @@ class RunFilter(RunsOfPeriodicTaskFilter):
     periodic_task = IdFilter(
         field_name="periodic_task_id",
         lookup_expr="exact",
-        help_text="The id of the periodic task, which may be deleted since.",
+        help_text="ID of the periodic task, which may have been deleted.",
     )
 
 
 class RunStatsFilter(RunFilter):
-    """Filters of the runs of which there are statistics; their range is no filter."""
+    """Filters of the statistics; their time range is a parameter of its own."""
 
     created_at_after: Any = None
     created_at_before: Any = None
 
 
 class IndexedFilter(django_filters.FilterSet):
-    """Those of the filters that have an index with the time."""
+    """The filters that have an index together with the time."""
 
     periodic_task = RunFilter.base_filters["periodic_task"]
     state = RunFilter.base_filters["state"]

@@ -1,4 +1,4 @@
-"""The ledger: what was to be sent, and what came of it."""
+"""The ledger: one row per run."""
 
 from datetime import timedelta
 
@@ -12,14 +12,15 @@ LEASE = timedelta(seconds=settings.RUN_LEASE_SECONDS)
 
 
 class Run(models.Model):
-    """One execution of a periodic task, or a stretch of slots that had none.
+    """One execution of a periodic task, or the record of slots in a row that were missed.
 
-    What the worker gets is frozen here: a later change of the definition does not reach it. The
-    periodic task, its owner and its name are plain columns: they outlive what they name.
+    It freezes the arguments and options of the message: a later change of the definition does not
+    reach it. The periodic task, its owner and its name are plain columns, because the run outlives
+    them.
     """
 
     class Trigger(models.TextChoices):
-        """Who asked for it."""
+        """The cause of a run."""
 
         SCHEDULE = "schedule"
         MANUAL = "manual"
@@ -27,7 +28,7 @@ class Run(models.Model):
         RETRY = "retry"
 
     class State(models.TextChoices):
-        """Where it stands; the first three are not the end."""
+        """The state of a run; see `runs.transitions`. The first three are not final."""
 
         PENDING = "pending"
         QUEUED = "queued"
@@ -128,5 +129,5 @@ class Run(models.Model):
 
     @classmethod
     def active(cls) -> QuerySet["Run"]:
-        """Select the runs that have not ended."""
+        """Select the runs whose state is not final."""
         return cls.objects.filter(state__in=cls.ACTIVE)

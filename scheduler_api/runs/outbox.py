@@ -1,4 +1,4 @@
-"""What is to be published: beat takes it from here, and what a crash leaves stays here."""
+"""The outbox: batches of runs to publish, which beat takes and which survive a crash."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,10 +9,11 @@ from scheduler_api.periodic_tasks.triggers.postgresql import CHANNEL
 
 
 class Outbox(models.Model):
-    """A batch of runs that are to be published, or are being published.
+    """A batch of runs to publish, or being published.
 
-    It goes when the broker has answered for each. What a crash leaves here is published again,
-    under the same ids. One row for many runs: the ledger needs no index of what is pending.
+    It is deleted when the broker has answered for each run. A batch that a crash leaves here is
+    published again, under the same ids. It is one row for many runs, so that the ledger needs no
+    index of pending runs.
     """
 
     run_ids = models.JSONField(help_text="The ids of the runs, in the order of their claim.")
@@ -25,14 +26,14 @@ class Outbox(models.Model):
         return f"{len(self.run_ids)} runs since {self.created_at}"
 
 
-def put_out(run_ids: Sequence[str], *, now: datetime, retry_at: datetime) -> int:
-    """Note that runs are to be published, by `retry_at` at the latest; return the batch's id."""
+def enqueue(run_ids: Sequence[str], *, now: datetime, retry_at: datetime) -> int:
+    """Add a batch, to be published at `retry_at` at the latest; return its id."""
     batch = Outbox.objects.create(run_ids=list(run_ids), created_at=now, retry_at=retry_at)
     return batch.pk
 
 
 def wake_beat() -> None:
-    """Let beat look at once when this transaction is over; elsewhere it looks each second."""
+    """Wake beat after this transaction; databases without NOTIFY are polled each second."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(f"NOTIFY {CHANNEL}")

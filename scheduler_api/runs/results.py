@@ -1,4 +1,4 @@
-"""What a run has left behind, as the ledger keeps it: a result or an error, of bounded length."""
+"""The result or the error of a run as columns of the ledger, bounded in length."""
 
 import json
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from django.core.serializers.json import DjangoJSONEncoder
 from scheduler_api.access.redaction import MASK, is_secret, redacted
 
 MAX_CHARACTERS = 64 * 1024
-SHORTEST_SECRET = 4  # characters: what is shorter is in many a word
+SHORTEST_SECRET = 4  # characters: a shorter text occurs inside words
 
 
 def result_columns(value: Any, *, arguments: Any = ()) -> dict[str, Any]:
-    """Return a result as JSON; what is no JSON as text, as Celery's log has it.
+    """Return a result as JSON; as the text of Celery's log if it is not JSON.
 
-    What is too long becomes the text of its beginning.
+    A result that is too long becomes the text of its beginning.
     """
     try:
         text = json.dumps(redacted(value), cls=DjangoJSONEncoder, allow_nan=False)
@@ -30,7 +30,7 @@ def result_columns(value: Any, *, arguments: Any = ()) -> dict[str, Any]:
 
 
 def error_columns(error: BaseException, traceback: Any, *, arguments: Any = ()) -> dict[str, Any]:
-    """Return an exception: its class, its message, and where it came from."""
+    """Return an exception: its class, message and traceback."""
     return {
         "error_type": type(error).__qualname__[:200],
         "error_message": within(hide(str(error), arguments)),
@@ -39,7 +39,7 @@ def error_columns(error: BaseException, traceback: Any, *, arguments: Any = ()) 
 
 
 def within(text: str, *, keep_end: bool = False) -> str:
-    """Return a text that PostgreSQL can store, cut where it is too long."""
+    """Return a text that PostgreSQL can store, cut to MAX_CHARACTERS."""
     text = text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
     if len(text) <= MAX_CHARACTERS:
         return text
@@ -47,14 +47,14 @@ def within(text: str, *, keep_end: bool = False) -> str:
 
 
 def hide(text: str, arguments: Any) -> str:
-    """Return a text with stars in the place of each secret among the arguments."""
+    """Return a text in which each secret of the arguments is replaced by stars."""
     for secret in sorted(secrets_in(arguments), key=len, reverse=True):
         text = text.replace(secret, MASK).replace(json.dumps(secret)[1:-1], MASK)
     return text
 
 
 def secrets_in(value: Any) -> Iterator[str]:
-    """Yield the texts that have a telling name, at any depth."""
+    """Yield the texts with the name of a secret, at any depth."""
     match value:
         case dict():
             for name, inner in value.items():

@@ -1,7 +1,7 @@
-"""How long runs are kept: they leave the ledger by age, and by count per periodic task.
+"""Retention: runs are deleted by age, and by count per periodic task.
 
-They are deleted in short transactions, and no call deletes more than so many: neither beat nor
-a caller waits for it, and what is left is for the next call.
+The transactions are short, and one call deletes a bounded number of runs, so that neither beat nor
+a caller waits for it. The next call continues.
 """
 
 import random
@@ -14,18 +14,18 @@ from django.db.models import Max, QuerySet
 from scheduler_api.runs.models import Run
 
 BATCH = 5_000
-# 2,000,000 runs: called every ten minutes, that is as much as 3,300 runs a second bring in.
+# 2,000,000 runs: called every ten minutes, that keeps up with 3,300 runs a second.
 MAX_BATCHES = 400
 MAX_TASKS = 10_000
-# What is younger stays, however many there are: by its row beat knows that a slot was served when
-# the clock steps back, and a message that waits for a worker so long is rare.
+# Younger runs stay, however many there are: if the clock steps back, their rows show beat that
+# their slots were handled, and few messages wait for a worker longer than that.
 YOUNGEST = timedelta(days=1)
-# What waits to be sent is named in the outbox; what runs is yet to be told of.
+# The outbox names the pending runs, and workers still report on the running ones.
 UNFINISHED = (Run.State.PENDING, Run.State.RUNNING)
 
-# Goes from one periodic task to the next by the index, and for each to the row that is one too
-# many: it reads no more of the index than so many rows of each. To group the whole ledger by
-# periodic task would read all of it.
+# Steps from one periodic task to the next by the index, and for each to its first row beyond the
+# limit: it reads only that many entries of the index for each. Grouping by periodic task would
+# read the whole ledger.
 WITH_TOO_MANY = """
 WITH RECURSIVE task (id) AS (
     SELECT MIN(periodic_task_id) FROM scheduler_api_run
@@ -47,10 +47,10 @@ WHERE EXISTS (
 def prune(
     *, at: datetime, older_than: timedelta, kept_per_task: int, max_batches: int = MAX_BATCHES
 ) -> int:
-    """Delete the runs that are too old, and of each periodic task those that are too many.
+    """Delete runs that are too old, and the oldest beyond a count per periodic task.
 
-    Return how many. Those that wait to be sent or that run stay, and so do, of what is too many,
-    those of the last day and those that were entered at the same moment as the last one kept.
+    Return the number deleted. Pending and running runs stay. The count also spares runs of the
+    last day, and runs created at the same time as the last one kept.
     """
     removed = 0
     for doomed in doomed_at(at, older_than=older_than, kept_per_task=kept_per_task):
@@ -67,22 +67,22 @@ def prune(
 def doomed_at(
     at: datetime, *, older_than: timedelta, kept_per_task: int
 ) -> Iterator[QuerySet[Run]]:
-    """Yield the runs that are to go: what is too old, then what is too many, task by task."""
+    """Yield the runs to delete: first by age, then by count, task by task."""
     finished = Run.objects.exclude(state__in=UNFINISHED)
     yield finished.filter(created_at__lt=at - older_than).order_by("created_at", "pk")
     for task_id in with_too_many(kept_per_task):
         newest_first = Run.objects.filter(periodic_task_id=task_id).order_by("-created_at", "-pk")
         last_kept = newest_first.values_list("created_at", flat=True)[kept_per_task - 1 :]
-        for created_at in last_kept[:1]:  # none where another call was quicker
+        for created_at in last_kept[:1]:  # none if another call was faster
             yield finished.filter(
                 periodic_task_id=task_id, created_at__lt=min(created_at, at - YOUNGEST)
             )
 
 
 def with_too_many(kept: int) -> list[int]:
-    """Return the periodic tasks, deleted ones too, of which there are more runs than so many.
+    """Return the periodic tasks, deleted ones too, with more runs than `kept`.
 
-    Where there are more tasks than one call looks at, it looks at others each time.
+    One call looks at MAX_TASKS of them from a random start, so that each has its turn.
     """
     last = Run.objects.aggregate(last=Max("periodic_task_id"))["last"] or 0
     start = random.randint(0, last)  # noqa: S311 - no secret
@@ -97,7 +97,7 @@ def with_too_many(kept: int) -> list[int]:
 
 @transaction.atomic
 def delete_batch(doomed: QuerySet[Run]) -> int:
-    """Delete some of these runs, and return how many; what another call deletes is passed over."""
+    """Delete a batch of these runs and return its size; skip rows that another call deletes."""
     batch = doomed.select_for_update(skip_locked=True).values("pk")[:BATCH]
     count, _ = Run.objects.filter(pk__in=batch).delete()
     return count

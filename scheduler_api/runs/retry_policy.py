@@ -1,6 +1,6 @@
-"""What becomes of a run that has failed or was lost: another attempt, or its end.
+"""The policy for a run that failed or was lost: another attempt, or its end.
 
-An end is told to those who listen, and counts towards the pause of its periodic task.
+An end is recorded as an event, and counts towards the automatic pause of its periodic task.
 """
 
 import random
@@ -16,9 +16,9 @@ from scheduler_api.backoff import backoff
 from scheduler_api.periodic_tasks.actions import pause_by_policy
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs import transitions
-from scheduler_api.runs.events import FailureStreak, RunEvent, tell
+from scheduler_api.runs.events import FailureStreak, RunEvent, record_event
 from scheduler_api.runs.models import Run
-from scheduler_api.runs.outbox import put_out
+from scheduler_api.runs.outbox import enqueue
 
 State = Run.State
 Kind = RunEvent.Kind
@@ -27,9 +27,9 @@ LONGEST_DELAY = timedelta(hours=6)
 # The share of a delay by which it may be longer: runs that failed together come back apart.
 JITTER = 0.25
 KINDS = {State.FAILED: Kind.FAILED, State.LOST: Kind.LOST}
-# Nothing is known of these, so that a periodic task without its other half has them.
+# The policies of a periodic task that has no managed settings.
 DEFAULTS = ManagedTask()
-GROW = """
+ADD_FAILURES = """
 INSERT INTO scheduler_api_failurestreak AS streak (periodic_task_id, failures, first_failed_at)
 VALUES (%s, %s, %s)
 ON CONFLICT (periodic_task_id) DO UPDATE SET failures = streak.failures + excluded.failures
@@ -41,17 +41,17 @@ RETURNING failures
 def fail(
     run_id: str, *, at: datetime, state: str, started_at: datetime | None = None, **columns: Any
 ) -> bool:
-    """Note that a run has failed or was lost, unless it has ended; let it start again or end so.
+    """Record that a run failed or was lost, unless it has ended: it starts again, or ends.
 
-    Of a certain start alone, where that is given. Return whether it has moved.
+    With `started_at`, only of that start. Return whether it moved.
     """
     try:
         run = transitions.endable(run_id, started_at=started_at).select_for_update().first()
-    except ValidationError:  # no id of ours
+    except ValidationError:  # not the id of a run
         return False
     if run is None:
         return False
-    if run.state == State.LOST:  # which has been told; only now is it known how it ended
+    if run.state == State.LOST:  # an event says so already; now its real end is known
         return transitions.end(run_id, at=at, state=state, started_at=started_at, **columns)
     for name, value in columns.items():
         setattr(run, name, value)
@@ -62,9 +62,9 @@ def fail(
 def give_up(
     runs: Sequence[Run], *, at: datetime, state: str, columns: Mapping[str, Any] | None = None
 ) -> bool:
-    """End runs that are locked, or send again those that may start again; tell whether some are.
+    """End locked runs, or start them again if they have attempts left; return whether any has.
 
-    `columns` are those that have changed; each run has its own `reason`.
+    `columns` names the changed columns; each run has its own `reason`.
     """
     policies = ManagedTask.objects.in_bulk({run.periodic_task_id for run in runs})
     again: list[Run] = []
@@ -77,35 +77,34 @@ def give_up(
         (again if may_start else ended).append(run)
     for run in again:
         run.attempts = attempts_of(run, state)
-        try_again(run, policies[run.periodic_task_id], at=at)
+        prepare_retry(run, policies[run.periodic_task_id], at=at)
     changed = {"reason", *(columns or ())}
     if ended:
         transitions.end_locked(ended, state=state, at=at, columns=changed)
-        note_failures(ended, policies, at=at, kind=KINDS[State(state)])
+        record_failures(ended, policies, at=at, kind=KINDS[State(state)])
     if again:
         transitions.retry_locked(again, columns={"attempts", *changed})
     return bool(again)
 
 
 def attempts_of(run: Run, state: str) -> int:
-    """Return how often a run has started, also where nobody has told of it.
+    """Return the number of starts of a run, an unreported one included.
 
-    A message that is gone may have been taken by a process that was killed before it told of the
-    start. It is sent again as often as if it had: what only waits in a long queue must not be sent
-    for ever.
+    A process that was killed before it recorded the start may have taken a missing message. That
+    counts as a start: a message that only waits in a long queue must not be sent for ever.
     """
     return run.attempts + (state == State.LOST and run.started_at is None)
 
 
-def try_again(run: Run, policy: ManagedTask, *, at: datetime) -> None:
-    """Have a run start again, in memory but for the outbox."""
+def prepare_retry(run: Run, policy: ManagedTask, *, at: datetime) -> None:
+    """Prepare the next attempt of a run in memory, and add it to the outbox."""
     rng = random.Random(f"{run.pk}")  # noqa: S311 - no secret
     wait = retry_delay(run.attempts, seconds=policy.retry_backoff_seconds, rng=rng)
-    told = (run.reason or f"{run.error_type}: {run.error_message}").rstrip(".")
+    cause = (run.reason or f"{run.error_type}: {run.error_message}").rstrip(".")
     run.reason = (
-        f"Attempt {run.attempts} of {policy.max_attempts}: {told[:1000]}. It starts again."
+        f"Attempt {run.attempts} of {policy.max_attempts}: {cause[:1000]}. It starts again."
     )
-    put_out([str(run.pk)], now=at, retry_at=at + wait)
+    enqueue([str(run.pk)], now=at, retry_at=at + wait)
 
 
 def retry_delay(attempts: int, *, seconds: float, rng: random.Random) -> timedelta:
@@ -117,43 +116,43 @@ def retry_delay(attempts: int, *, seconds: float, rng: random.Random) -> timedel
 # --- Streaks ----------------------------------------------------------------------------------
 
 
-def note_failures(
+def record_failures(
     runs: Sequence[Run], policies: Mapping[int, ManagedTask], *, at: datetime, kind: RunEvent.Kind
 ) -> None:
-    """Tell of runs that have failed or were lost; pause what fails too often in a row."""
-    tell(kind, runs, at=at)
+    """Record events of failed or lost runs; pause periodic tasks that fail too often in a row."""
+    record_event(kind, runs, at=at)
     latest = {run.periodic_task_id: run for run in runs}
     for task_id, more in Counter(run.periodic_task_id for run in runs).items():
-        failures = grow(task_id, more, at=at)
+        failures = add_failures(task_id, more, at=at)
         limit = policies.get(task_id, DEFAULTS).pause_after_failures
         if limit and failures >= limit:
             pause(latest[task_id], failures, at=at)
 
 
-def grow(periodic_task_id: int, more: int, *, at: datetime) -> int:
-    """Add to the failures in a row of a periodic task, and return how many there are."""
+def add_failures(periodic_task_id: int, more: int, *, at: datetime) -> int:
+    """Add to the failures in a row of a periodic task, and return their number."""
     with connection.cursor() as cursor:
         first_failed_at = connection.ops.adapt_datetimefield_value(at)
-        cursor.execute(GROW, [periodic_task_id, more, first_failed_at])
+        cursor.execute(ADD_FAILURES, [periodic_task_id, more, first_failed_at])
         [failures] = cursor.fetchone()
     return int(failures)
 
 
 def pause(run: Run, failures: int, *, at: datetime) -> None:
-    """Pause a periodic task after the last of its failures; when it is resumed, it counts anew."""
+    """Pause a periodic task after too many failures; after it resumes, the count starts at 0."""
     why = f"{failures} runs in a row have failed or were lost."
     if pause_by_policy(run.periodic_task_id, reason=why, at=at):
         FailureStreak.objects.filter(pk=run.periodic_task_id).update(failures=0)
-        tell(Kind.PAUSED, [run], at=at)
+        record_event(Kind.PAUSED, [run], at=at)
 
 
 @transaction.atomic
 def recover(run_id: str, *, at: datetime, **values: Any) -> bool:
-    """Record a success that ends a streak of failures; see transitions.succeed."""
+    """Record a success that ends failures in a row; see `transitions.succeed`."""
     if not transitions.succeed(run_id, at=at, **values):
         return False
     run = Run.objects.only("periodic_task_id", "owner_id").get(pk=run_id)
     ended, _ = FailureStreak.objects.filter(pk=run.periodic_task_id).delete()
     if ended:
-        tell(Kind.RECOVERED, [run], at=at)
+        record_event(Kind.RECOVERED, [run], at=at)
     return True

@@ -57,7 +57,7 @@ SECONDS = {"type": ["number", "null"], "minimum": 0}
 
 
 def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
-    """Return how long it took, to the millisecond; null where one of both is not known."""
+    """Return the seconds between two times, to the millisecond; None if either is unknown."""
     if start is None or end is None:
         return None
     return round(max((end - start).total_seconds(), 0.0), 3)
@@ -80,25 +80,25 @@ ASKED_FOR: dict[str, Any] = {
 
 
 def names_of(choices: type[TextChoices]) -> str:
-    """Return the values of some choices, for a sentence."""
+    """Return the values of choices as a list in a sentence."""
     *others, last = (f"`{value}`" for value in choices.values)
     return f"{', '.join(others)} or {last}"
 
 
 @extend_schema_serializer(examples=[OpenApiExample("A run", ANSWER, response_only=True)])
 class RunSerializer(StrictModelSerializer):
-    """One execution of a periodic task, or a stretch of slots that had none."""
+    """One execution of a periodic task, or slots in a row that were missed."""
 
     periodic_task = fields.WholeNumber(
         source="periodic_task_id",
         read_only=True,
-        help_text="The id of the periodic task, which may be deleted since.",
+        help_text="ID of the periodic task. It stays when the task is deleted.",
     )
     queue_seconds = serializers.SerializerMethodField(
-        help_text="How long its message waited for a worker; null where it was tried again."
+        help_text="Seconds from `queued_at` to `started_at`; null after more than one attempt."
     )
     duration_seconds = serializers.SerializerMethodField(
-        help_text="How long it ran, the last time; null before its end."
+        help_text="Seconds from `started_at` to `finished_at`; null until the run has ended."
     )
 
     class Meta:
@@ -126,51 +126,62 @@ class RunSerializer(StrictModelSerializer):
         )
         read_only_fields = fields
         extra_kwargs: ClassVar[dict[str, Any]] = {
-            "periodic_task_name": {"help_text": "The name of the periodic task at that time."},
-            "task": {"help_text": "The name of the task."},
-            "trigger": {"help_text": f"Who asked for it: {names_of(Run.Trigger)}."},
-            "slot_at": {
-                "help_text": "The slot; of a stretch, the first one; null for one that "
-                "somebody asked for."
+            "periodic_task_name": {
+                "help_text": "Name of the periodic task when the run was created."
             },
-            "due_at": {"help_text": "When it was to be sent: the slot and its jitter."},
-            "last_slot_at": {"help_text": "Of a stretch, the last slot; null for one slot."},
-            "state": {"help_text": f"Where it stands: {names_of(Run.State)}."},
-            "reason": {"help_text": "Why it stands so, for people; empty where that is plain."},
-            "created_at": {"help_text": "When it was entered: beat took its slot up."},
-            "queued_at": {"help_text": "When the broker confirmed its message; null before."},
-            "started_at": {"help_text": "When a worker took it up, the last time; null before."},
-            "finished_at": {"help_text": "When it ended; null before, and for what never ran."},
-            "worker": {"help_text": "The Celery worker that took it up last."},
-            "attempts": {"help_text": "How often it has started: once, and again for each retry."},
+            "task": {"help_text": "Name of the Celery task."},
+            "trigger": {"help_text": f"Cause of the run: {names_of(Run.Trigger)}."},
+            "slot_at": {
+                "help_text": "Scheduled time; the first one of several missed slots. Null for a "
+                "run that was requested without a slot."
+            },
+            "due_at": {"help_text": "Time at which the run was due: its slot plus jitter."},
+            "slot_count": {
+                "help_text": "Number of slots; more than one only for missed slots in a row."
+            },
+            "last_slot_at": {"help_text": "Last of several missed slots; null for one slot."},
+            "state": {"help_text": f"State of the run: {names_of(Run.State)}."},
+            "reason": {"help_text": "Reason for the state, for people; may be empty."},
+            "created_at": {"help_text": "Time at which beat or a caller created the run."},
+            "queued_at": {
+                "help_text": "Time at which the broker confirmed the message; null until then."
+            },
+            "started_at": {"help_text": "Start of the last attempt; null until then."},
+            "finished_at": {
+                "help_text": "Time at which the run ended; null until then, and if it never ran."
+            },
+            "worker": {"help_text": "Name of the Celery worker that started the last attempt."},
+            "attempts": {"help_text": "Number of starts: one, plus one for each retry."},
         }
 
     @extend_schema_field(SECONDS)
     def get_queue_seconds(self, run: Run) -> float | None:
-        """How long its message waited for a worker; null where it was tried again."""
+        """Seconds from `queued_at` to `started_at`; null after more than one attempt."""
         return seconds_between(run.queued_at, run.started_at) if run.attempts == 1 else None
 
     @extend_schema_field(SECONDS)
     def get_duration_seconds(self, run: Run) -> float | None:
-        """How long it ran, the last time."""
+        """Return the duration of the last attempt."""
         return seconds_between(run.started_at, run.finished_at)
 
 
 class RunNowSerializer(StrictSerializer):
-    """With which arguments a periodic task is to run now; its own, where none are sent."""
+    """The arguments of a run that is requested now; by default those of the periodic task."""
 
     args = StoredArguments(
-        json_type=list, required=False, help_text="The arguments given by position, instead."
+        json_type=list,
+        required=False,
+        help_text="Positional arguments, in place of those of the periodic task.",
     )
     kwargs = StoredArguments(
         json_type=dict,
         required=False,
-        help_text="The arguments given by name, instead; `***` stands for the secret that the "
-        "periodic task has under this name.",
+        help_text="Keyword arguments, in place of those of the periodic task; `***` stands for "
+        "its secret of the same name.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Return both as JSON; raise ValidationFailed for what the task cannot be called with."""
+        """Return both as JSON; raise ValidationFailed if the task cannot be called with them."""
         account, task = self.context["account"], copy.copy(self.context["task"])
         mistakes = []
         for name in attrs.keys() & self.initial_data.keys():
@@ -185,29 +196,31 @@ class RunNowSerializer(StrictSerializer):
 
 
 class WaitQuery(StrictSerializer):
-    """How long to wait for the end of a run."""
+    """The time to wait for the end of a run."""
 
     wait = fields.Digits(
         min_value=0,
         max_value=MAX_SECONDS,
         default=0,
-        help_text="Answer when it has ended, or after so many seconds.",
+        help_text="Seconds to wait for the end of the run before the response is sent.",
     )
 
 
 class RunErrorSerializer(StrictSerializer):
-    """The exception that a run has ended with."""
+    """The exception that ended a run."""
 
-    type = fields.Text(read_only=True, help_text="The class of the exception.")
-    message = fields.Text(read_only=True, help_text="What it says, at most 65,536 characters.")
+    type = fields.Text(read_only=True, help_text="Class of the exception.")
+    message = fields.Text(
+        read_only=True, help_text="Message of the exception, at most 65,536 characters."
+    )
     traceback = fields.Text(
-        read_only=True, help_text="Where it came from: the last 65,536 characters."
+        read_only=True, help_text="Traceback of the exception: its last 65,536 characters."
     )
 
 
 @extend_schema_field({})
 class StoredResult(serializers.ReadOnlyField):
-    """A JSON value of any type, which the database keeps as text."""
+    """A JSON value of any type, stored as text."""
 
     def to_representation(self, value: str) -> Any:
         """Read the stored text."""
@@ -220,21 +233,19 @@ class StoredResult(serializers.ReadOnlyField):
     ]
 )
 class WholeRunSerializer(RunSerializer):
-    """One execution of a periodic task, with what went in and what came out."""
+    """One execution of a periodic task, with its arguments, result and error."""
 
-    args = StoredArguments(
-        json_type=list, read_only=True, help_text="The arguments given by position."
-    )
+    args = StoredArguments(json_type=list, read_only=True, help_text="Positional arguments.")
     kwargs = StoredArguments(
         json_type=dict,
         read_only=True,
-        help_text="The arguments given by name; a secret is answered as `***`.",
+        help_text="Keyword arguments; a secret is shown as `***`.",
     )
     result = StoredResult(
-        help_text="What the task returned; what is no JSON, as text. Null without a result."
+        help_text="Return value of the task, as text if it is not JSON; null without a result."
     )
     error = serializers.SerializerMethodField(
-        help_text="The exception that it ended with; null without one."
+        help_text="Exception that ended the run; null without one."
     )
 
     class Meta(RunSerializer.Meta):
@@ -250,8 +261,8 @@ class WholeRunSerializer(RunSerializer):
         extra_kwargs: ClassVar[dict[str, Any]] = {
             **RunSerializer.Meta.extra_kwargs,
             "is_result_truncated": {
-                "help_text": "Whether the result was longer than 65,536 characters as JSON, and "
-                "is the text of its beginning."
+                "help_text": "Whether the result was longer than 65,536 characters of JSON and is "
+                "the text of its beginning."
             },
         }
 

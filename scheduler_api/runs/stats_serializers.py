@@ -39,30 +39,30 @@ ANSWER: dict[str, Any] = {
 
 
 class RunStatsQuery(StrictSerializer):
-    """Of which time, and by what the runs are put together."""
+    """The time range and the grouping of the statistics."""
 
     created_at_after = fields.Instant(
         required=False,
-        help_text="Entered at this moment or later; by default, one day before the end.",
+        help_text="Start of the range, inclusive; by default one day before its end.",
     )
     created_at_before = fields.Instant(
         required=False,
-        help_text="Entered before this moment; by default, now. It is "
-        f"{MAX_RANGE.days} days after the beginning at most.",
+        help_text="End of the range, exclusive; by default now. At most "
+        f"{MAX_RANGE.days} days after its start.",
     )
     group_by = fields.Choice(
         choices=[each.value for each in GroupBy],
         required=False,
-        help_text="By what they are put together; without it, all are.",
+        help_text="Grouping of the runs; one group without it.",
     )
     bucket = fields.Choice(
         choices=[each.value for each in Bucket],
         required=False,
-        help_text="Those of an hour or a day, in UTC, are told apart from others.",
+        help_text="Also group by hour or day of creation, in UTC.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Return the whole range; refuse one that is empty or too long."""
+        """Return the full range; refuse one that is empty or too long."""
         before = attrs.get("created_at_before") or datetime.now(UTC)
         after = attrs.get("created_at_after") or before - min(
             DEFAULT_RANGE, before - datetime.min.replace(tzinfo=UTC)
@@ -86,66 +86,69 @@ class RunStatsQuery(StrictSerializer):
 
 
 class RunStatesSerializer(serializers.Serializer[Any]):
-    """How many stand so."""
+    """Number of runs in each state."""
 
     def get_fields(self) -> dict[str, Any]:
         """Return a number for each state."""
         return {
-            state: fields.WholeNumber(read_only=True, help_text=f"How many are `{state}`.")
+            state: fields.WholeNumber(
+                read_only=True, help_text=f"Number of runs that are `{state}`."
+            )
             for state in Run.State.values
         }
 
 
 class PercentilesSerializer(serializers.Serializer[Any]):
-    """What so many of a hundred do not exceed."""
+    """Percentiles of a number of seconds."""
 
     def get_fields(self) -> dict[str, Any]:
-        """Return a number of seconds for each."""
+        """Return a field for each percentile."""
         return {
             f"p{percent}": serializers.FloatField(
                 read_only=True,
                 allow_null=True,
                 min_value=0,
-                help_text=f"The smallest that {percent} % do not exceed; null without any.",
+                help_text=f"{percent}th percentile in seconds; null without a value.",
             )
             for percent in PERCENTILES
         }
 
 
 class RunGroupSerializer(serializers.Serializer[Any]):
-    """What came of the runs of a group."""
+    """Statistics of a group of runs."""
 
     bucket_at = fields.Instant(
         read_only=True,
         allow_null=True,
-        help_text="When its hour or day begins; null without `bucket`.",
+        help_text="Start of the hour or day; null without `bucket`.",
     )
     periodic_task = fields.WholeNumber(
         read_only=True,
         allow_null=True,
-        help_text="The id of the periodic task; null unless they are put together by it.",
+        help_text="ID of the periodic task; null unless the groups are by periodic task.",
     )
     periodic_task_name = fields.Text(
         read_only=True,
         allow_null=True,
-        help_text="A name that it had then; null unless they are put together by it.",
+        help_text="A name of the periodic task in this range; null unless the groups are by it.",
     )
     task = fields.Text(
         read_only=True,
         allow_null=True,
-        help_text="The name of the task; null unless they are put together by it.",
+        help_text="Name of the Celery task; null unless the groups are by task.",
     )
     count = fields.WholeNumber(
-        read_only=True, help_text="How many; a stretch of slots counts as so many."
+        read_only=True,
+        help_text="Number of runs; a run of several missed slots counts once for each slot.",
     )
-    states = RunStatesSerializer(read_only=True, help_text="How many stand so.")
+    states = RunStatesSerializer(read_only=True, help_text="Number of runs in each state.")
     duration_seconds = PercentilesSerializer(
-        read_only=True, help_text="How long they ran: from `started_at` to `finished_at`."
+        read_only=True, help_text="Duration from `started_at` to `finished_at`."
     )
     lateness_seconds = PercentilesSerializer(
         read_only=True,
-        help_text="How much later than due they started: from `due_at` to `started_at`, of those "
-        "that have started once and are not backfilled.",
+        help_text="Delay from `due_at` to `started_at`, of runs that started once and are not "
+        "backfilled.",
     )
 
 
@@ -153,20 +156,16 @@ class RunGroupSerializer(serializers.Serializer[Any]):
     examples=[OpenApiExample("By periodic task and day", ANSWER, response_only=True)]
 )
 class RunStatsSerializer(serializers.Serializer[Any]):
-    """What came of many runs."""
+    """Statistics of the runs in a time range."""
 
-    created_at_after = fields.Instant(
-        read_only=True, help_text="They were entered at this moment or later."
-    )
-    created_at_before = fields.Instant(
-        read_only=True, help_text="They were entered before this moment."
-    )
+    created_at_after = fields.Instant(read_only=True, help_text="Start of the range, inclusive.")
+    created_at_before = fields.Instant(read_only=True, help_text="End of the range, exclusive.")
     is_complete = fields.Flag(
         read_only=True,
-        help_text=f"Whether these are all groups, of which {MAX_GROUPS} are told at most.",
+        help_text=f"Whether these are all groups; at most {MAX_GROUPS} are returned.",
     )
     results = RunGroupSerializer(
         many=True,
         read_only=True,
-        help_text="The groups: the latest buckets first, and in each the largest groups.",
+        help_text="The groups: latest bucket first, then largest group first.",
     )

@@ -1,4 +1,4 @@
-"""The ledger over HTTP: what was sent, when, and what came of it."""
+"""The ledger over HTTP: runs, requests for runs, backfills and statistics."""
 
 import json
 from dataclasses import replace
@@ -26,7 +26,7 @@ from scheduler_api.http.viewsets import ApiViewSet, ListRetrieveViewSet
 from scheduler_api.periodic_tasks.validation import beyond_account
 from scheduler_api.runs import actions, backfill
 from scheduler_api.runs.backfill_serializers import (
-    MAX_TOLD,
+    MAX_LISTED,
     BackfillAnswerSerializer,
     BackfillSerializer,
 )
@@ -54,7 +54,7 @@ LONG = ("args", "kwargs", "options", "result", "error_message", "traceback")
 
 
 class ReadsRuns(ApiViewSet):
-    """What the views of runs have in common."""
+    """The common base of the views of runs."""
 
     tag = "Runs"
     queryset = Run.objects.all()
@@ -63,9 +63,9 @@ class ReadsRuns(ApiViewSet):
     ordering_fields = ("-created_at",)
 
     def get_queryset(self) -> QuerySet[Any]:
-        """Return the runs that the caller may see, also of what is deleted since.
+        """Return the runs that the caller may see, those of deleted periodic tasks too.
 
-        What went in and what came out may be long: only a run by itself has it.
+        Arguments and results may be long: a list leaves them in the database.
         """
         account = account_of(self.request)
         runs = super().get_queryset().filter(visible_to(account, owner="owner_id"))
@@ -73,7 +73,7 @@ class ReadsRuns(ApiViewSet):
 
 
 class RunViewSet(ReadsRuns, ListRetrieveViewSet):
-    """The runs of all periodic tasks, the newest first."""
+    """The runs of all periodic tasks, newest first."""
 
     resource = "run"
     filterset_class = RunFilter
@@ -87,28 +87,29 @@ class RunViewSet(ReadsRuns, ListRetrieveViewSet):
     }
     queries: ClassVar = {"retrieve": WaitQuery}
     id_schema: ClassVar = {"type": "string", "format": "uuid"}
-    lookup_value_regex = "[0-9A-Fa-f-]{1,36}"  # of which those that are no UUID are not there
+    lookup_value_regex = "[0-9A-Fa-f-]{1,36}"  # other than a UUID: 404
 
     def get_serializer_class(self) -> type[RunSerializer]:
-        """Return what a run by itself tells, or one in a list."""
+        """Return the serializer of a list, or of one run with its arguments and result."""
         return RunSerializer if self.action == "list" else WholeRunSerializer
 
     def retrieve(self, request: Request, **address: str) -> Response:
-        """Answer with the whole of a run; with `wait`, when it has ended.
+        """Return a run with its arguments and result; with `wait`, after its end.
 
-        After so many seconds, and when too many wait already, it is answered as it is: ask again.
+        If it has not ended after `wait` seconds, or if too many callers wait already, the response
+        shows it as it is: repeat the request.
         """
-        run = when_ended(self.get_object, within=self.read_query()["wait"])
+        run = when_ended(self.get_object, timeout_seconds=self.read_query()["wait"])
         return self.read(self.get_serializer(run).data)
 
     @extend_schema(request=None, responses=WholeRunSerializer)
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, **address: str) -> Response:
-        """End a run.
+        """Cancel a run.
 
-        One that waits does not start: it is `cancelled`. Of one that runs, the worker is asked to
-        end the process: it is `running` until the worker has told, some seconds later, that it is
-        `cancelled`, and its `reason` says so.
+        A run that has not started becomes `cancelled`. For a run that has started, the worker is
+        asked to end the process: the run stays `running`, with the request in `reason`, until the
+        worker records a few seconds later that it is `cancelled`.
         """
         actions.cancel(self.get_object(), now=datetime.now(UTC), by=caller_of(request))
         return Response(self.get_serializer(self.get_object()).data)
@@ -116,10 +117,10 @@ class RunViewSet(ReadsRuns, ListRetrieveViewSet):
     @extend_schema(request=None, responses={202: WholeRunSerializer})
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, **address: str) -> Response:
-        """Have a run that has ended once more.
+        """Repeat a run that has ended.
 
-        It is a new run, with the arguments and options of the other, whatever has become of its
-        periodic task.
+        Creates a new run with the arguments and options of the first one, even if its periodic
+        task was changed or deleted.
         """
         run = self.get_object()
         refuse_beyond(run, account_of(request))
@@ -128,7 +129,7 @@ class RunViewSet(ReadsRuns, ListRetrieveViewSet):
 
 
 def refuse_beyond(run: Run, account: ServiceAccount) -> None:
-    """Raise ValidationFailed for what an account may not have run."""
+    """Raise ValidationFailed if an account may not run this task or use its queue."""
     options = json.loads(run.options)
     names = ("queue", "exchange", "routing_key")
     task = PeriodicTask(task=run.task, **{name: options.get(name) for name in names})
@@ -137,7 +138,7 @@ def refuse_beyond(run: Run, account: ServiceAccount) -> None:
 
 
 def answer_accepted(view: ApiViewSet, run: Run) -> Response:
-    """Answer with a run that is to be sent, and its address; a dry run has neither."""
+    """Respond with a new run and its URL; a dry run has no id and no URL."""
     data = WholeRunSerializer(run).data
     if view.is_dry_run:
         return Response({**data, "id": None})
@@ -146,7 +147,7 @@ def answer_accepted(view: ApiViewSet, run: Run) -> Response:
 
 
 class RunsOfPeriodicTaskViewSet(ReadsRuns):
-    """The runs of one periodic task, the newest first."""
+    """The runs of one periodic task, newest first."""
 
     resource = "periodic task"
     filterset_class = RunsOfPeriodicTaskFilter
@@ -170,7 +171,7 @@ class RunsOfPeriodicTaskViewSet(ReadsRuns):
     def runs(self, request: Request, **address: str) -> Response:
         """List the runs of a periodic task.
 
-        Those of one that is deleted are on `/api/v1/runs/?periodic_task=`, with its id.
+        For a deleted periodic task, use `/api/v1/runs/?periodic_task=` with its id.
         """
         return self.answer_page()
 
@@ -186,9 +187,8 @@ class RunsOfPeriodicTaskViewSet(ReadsRuns):
     def run_now(self, request: Request, **address: str) -> Response:
         """Run a periodic task now.
 
-        Also while it is paused or disabled, and whatever else of it runs: its slots, its
-        `overlap` and its `last_run_at` have nothing to do with it. While the broker is away, it
-        waits.
+        It runs even if the task is paused, disabled or running. Its slots, `overlap` and
+        `last_run_at` are neither used nor changed. The run waits while the broker is unavailable.
         """
         task = self.get_task()
         context = {"task": task, "account": account_of(request)}
@@ -201,7 +201,7 @@ class RunsOfPeriodicTaskViewSet(ReadsRuns):
 
 
 class BackfillViewSet(ApiViewSet):
-    """Runs of slots that have passed without one."""
+    """Backfills: runs of past slots that have none."""
 
     resource = "periodic task"
     tag = "Runs"
@@ -212,17 +212,17 @@ class BackfillViewSet(ApiViewSet):
     fields_of_stored_rows: ClassVar[tuple[str, ...]] = ()
 
     def get_queryset(self) -> QuerySet[Any]:
-        """Return the periodic tasks that the caller may see; others are not there."""
+        """Return the periodic tasks that the caller may see."""
         return super().get_queryset().filter(visible_to(account_of(self.request)))
 
     @extend_schema(request=BackfillSerializer, responses={202: BackfillAnswerSerializer})
     @transaction.atomic
     def backfill(self, request: Request, **address: str) -> Response:
-        """Run the slots of a range that have passed without a run.
+        """Run the past slots of a range that have no run.
 
-        Those that were missed, and those from before the periodic task was, as its schedule has
-        them now; those that the ledger has are not run twice. They wait for their turn: a few are
-        sent at a time, the oldest first, and those of slots that come now go before them.
+        These are slots that were missed and slots from before the periodic task existed, computed
+        from its current schedule. A slot that has a run is not run twice. The runs wait for their
+        turn: beat sends a few at a time, oldest first, and runs of current slots go first.
         """
         task = backfill.locked(self.get_queryset(), self.kwargs["pk"])
         context = {"task": task, "account": account_of(request)}
@@ -235,7 +235,7 @@ class BackfillViewSet(ApiViewSet):
             "count": len(filled.runs),
             "in_ledger": filled.in_ledger,
             "left_to_beat": filled.left_to_beat,
-            "runs": filled.runs[:MAX_TOLD],
+            "runs": filled.runs[:MAX_LISTED],
         }
         data = BackfillAnswerSerializer(answer).data
         if self.is_dry_run:
@@ -246,7 +246,7 @@ class BackfillViewSet(ApiViewSet):
 
 
 class RunStatsViewSet(ReadsRuns):
-    """What came of many runs."""
+    """Statistics of runs."""
 
     resource = "run"
     filterset_class = RunStatsFilter
@@ -256,10 +256,10 @@ class RunStatsViewSet(ReadsRuns):
 
     @extend_schema(filters=True, responses=RunStatsSerializer)
     def stats(self, request: Request, **address: str) -> Response:
-        """Tell what came of many runs.
+        """Return statistics of the runs created in a time range.
 
-        How many stand so, how long they ran, and how late they were, of those entered in a range
-        of time: of all together, or by task or periodic task, and by hour or day.
+        Counts by state, durations and lateness: of all runs together, or grouped by task or
+        periodic task, and by hour or day.
         """
         query = self.read_query()
         after, before = query["created_at_after"], query["created_at_before"]
@@ -274,9 +274,9 @@ class RunStatsViewSet(ReadsRuns):
 
 
 def refuse_too_many(runs: QuerySet[Run]) -> None:
-    """Raise InvalidQuery where an answer would have to read too much of the ledger.
+    """Raise InvalidQuery if the response would have to read too much of the ledger.
 
-    What has no index leaves out nothing that need not be read.
+    Only filters with an index count: with any other, the database reads the rows all the same.
     """
     if runs.order_by()[: MAX_RUNS + 1].count() > MAX_RUNS:
         raise invalid_parameter(

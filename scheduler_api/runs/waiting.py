@@ -1,4 +1,4 @@
-"""Callers who wait for the end of a run: each takes a thread of the API meanwhile."""
+"""Waiting for the end of a run: each waiting caller occupies a thread of the API."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -12,17 +12,17 @@ from scheduler_api.runs.models import Run
 
 MAX_SECONDS = 60
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = timedelta(seconds=0.05), timedelta(seconds=1), 1.5
-# The other half of a process's threads goes on answering.
+# Half of a process's threads may wait, so that the other half still serves requests.
 seats = BoundedSemaphore(max(settings.API_THREADS // 2, 1))
 
 
-def when_ended(read: Callable[[], Run], *, within: float) -> Run:
-    """Return a run when it has ended, or as it is after so many seconds.
+def when_ended(read: Callable[[], Run], *, timeout_seconds: float) -> Run:
+    """Return a run when it has ended, or as it is after `timeout_seconds`.
 
-    At once, too, when as many wait as there are seats: the caller asks again.
+    It does not wait if too many callers wait already: the caller repeats the request.
     """
-    run, end = read(), monotonic() + within
-    if run.state not in Run.ACTIVE or not within or not seats.acquire(blocking=False):
+    run, end = read(), monotonic() + timeout_seconds
+    if run.state not in Run.ACTIVE or not timeout_seconds or not seats.acquire(blocking=False):
         return run
     try:
         reads = 1

@@ -65,7 +65,7 @@ def release_buffered(store: Store, now: datetime) -> None:
     ]
     released = Run.objects.filter(pk__in=free, is_buffered=True)
     if released.update(is_buffered=False, reason="", created_at=now):
-        store.put_out(free, now=now, retry_at=now)
+        store.enqueue(free, now=now, retry_at=now)
 
 
 @transaction.atomic
@@ -100,7 +100,7 @@ def release_backfilled(store: Store, now: datetime, *, at_once: int) -> bool:
     released = waiting.filter(pk__in=turn)
     if not released.update(is_buffered=False, reason="", created_at=now):
         return False
-    store.put_out(turn, now=now, retry_at=now)
+    store.enqueue(turn, now=now, retry_at=now)
     return True
 
 

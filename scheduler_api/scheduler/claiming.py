@@ -12,7 +12,7 @@ from scheduler_api.periodic_tasks.models import MAX_RUNTIME_SECONDS
 from scheduler_api.periodic_tasks.run_ids import run_id
 from scheduler_api.runs import message_options
 from scheduler_api.runs.creation import new_missed_run
-from scheduler_api.runs.events import RunEvent, tell
+from scheduler_api.runs.events import RunEvent, record_event
 from scheduler_api.runs.models import Run
 from scheduler_api.scheduler.buffered_runs import active_of
 from scheduler_api.scheduler.due_slots import (
@@ -103,7 +103,7 @@ def claim(
         store.add_others(writes.others)
         missed = [run for run in writes.others if run.state == Run.State.MISSED]
         if missed:
-            tell(RunEvent.Kind.MISSED, missed, at=now)
+            record_event(RunEvent.Kind.MISSED, missed, at=now)
         store.quarantine(writes.quarantined)
         store.replace(writes.cancelled, reason=REPLACED, now=now)
     runs = [outgoing(scheduled) for scheduled in writes.scheduled if scheduled.id in added]

@@ -364,7 +364,7 @@ class Engine:
     def write_heartbeat(self, now: datetime) -> None:
         """Write the heartbeat, and extend the timeout of this beat's batches in the outbox."""
         self.heartbeat.write(now, lag=self.lag, publish_error=self.publisher.trouble)
-        self.store.keep_out(self.in_flight, now=now)
+        self.store.keep_enqueued(self.in_flight, now=now)
         self.lag = ZERO
 
     def stop(self, *, timeout_seconds: float) -> None:

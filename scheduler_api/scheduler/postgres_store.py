@@ -51,12 +51,12 @@ WITH added AS ({INSERT_SCHEDULED.postgresql}), counted AS (
     SET last_run_at = %(now)s, total_run_count = total_run_count + new.runs
     FROM (SELECT periodic_task_id, count(*) AS runs FROM added GROUP BY 1) AS new
     WHERE task.id = new.periodic_task_id
-), put_out AS (
+), enqueue AS (
     INSERT INTO scheduler_api_outbox (run_ids, created_at, retry_at)
     SELECT jsonb_agg(id), %(now)s, %(retry_at)s FROM added HAVING count(*) > 0
     RETURNING id
 )
-SELECT id::text, (SELECT id FROM put_out) FROM added
+SELECT id::text, (SELECT id FROM enqueue) FROM added
 """  # noqa: S608 - of constants alone
 DISABLE = """
 UPDATE django_celery_beat_periodictask SET enabled = false

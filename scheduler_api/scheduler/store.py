@@ -12,7 +12,7 @@ from scheduler_api.broker.outgoing import Outgoing
 from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.runs import transitions
 from scheduler_api.runs.models import Run
-from scheduler_api.runs.outbox import Outbox, put_out
+from scheduler_api.runs.outbox import Outbox, enqueue
 from scheduler_api.scheduler.due_slots import DueTask, ScheduledRun
 from scheduler_api.scheduler.store_values import (
     AGENDA_COLUMNS,
@@ -138,7 +138,7 @@ class Store:
         """
         added = self.add_scheduled(scheduled, now=now)
         self.advance(advances)
-        batch_id = self.put_out([each.id for each in scheduled if each.id in added], now=now)
+        batch_id = self.enqueue([each.id for each in scheduled if each.id in added], now=now)
         return added, batch_id
 
     def add_scheduled(self, runs: Sequence[ScheduledRun], *, now: datetime) -> set[str]:
@@ -194,15 +194,15 @@ class Store:
 
     # --- The outbox ---------------------------------------------------------------------------
 
-    def put_out(
+    def enqueue(
         self, run_ids: Sequence[str], *, now: datetime, retry_at: datetime | None = None
     ) -> int:
         """Enqueue runs as a batch in the outbox; return the batch's id, 0 without runs."""
         if not run_ids:
             return 0
-        return put_out(run_ids, now=now, retry_at=retry_at or now + self.batch_timeout)
+        return enqueue(run_ids, now=now, retry_at=retry_at or now + self.batch_timeout)
 
-    def keep_out(self, batch_ids: Iterable[int], *, now: datetime) -> None:
+    def keep_enqueued(self, batch_ids: Iterable[int], *, now: datetime) -> None:
         """Extend the timeout of batches that are still being published."""
         Outbox.objects.filter(pk__in=batch_ids).update(retry_at=now + self.batch_timeout)
 

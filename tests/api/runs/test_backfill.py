@@ -91,7 +91,7 @@ def test_each_slot_of_the_range_gets_a_run(api, task):
     assert {run["trigger"] for run in listed} == {"backfill"}
     assert {run["state"] for run in listed} == {"pending"}
     assert {run["reason"] for run in listed} == {
-        "It waits for its turn: runs of slots that come now go first."
+        "Waiting for its turn: runs of current slots go first."
     }
     assert not Outbox.objects.exists(), "beat takes them one after the other"
 
