@@ -1,9 +1,9 @@
-"""What came of many runs together: how many stand so, how long they ran, and how late they were.
+"""Statistics of runs: counts by state, durations and lateness.
 
-A percentile is the nearest rank, which is one of the values: of n in ascending order the one at
-n * p, rounded up. It is the same on every database, since PostgreSQL's own functions are not used
-and nothing is rounded before the end. The database sorts, in its memory or on its disk; from it
-comes a row for each group.
+A percentile is the nearest rank, which is one of the values: the one at n * p, rounded up, of n in
+ascending order. It is the same on every database, because PostgreSQL's own functions are not used
+and nothing is rounded before the end. The database sorts, in memory or on disk, and returns a row
+per group.
 """
 
 from collections.abc import Iterator
@@ -32,21 +32,21 @@ from scheduler_api.runs.models import Run
 
 DEFAULT_RANGE = timedelta(days=1)
 MAX_RANGE = timedelta(days=31)
-# More are not sorted for one answer.
+# The most that are sorted for one response.
 MAX_RUNS = 500_000
 MAX_GROUPS = 2000
 PERCENTILES = (50, 95)
 
 
 class GroupBy(Enum):
-    """What the runs of a group have in common."""
+    """The common property of the runs of a group."""
 
     PERIODIC_TASK = "periodic_task"
     TASK = "task"
 
 
 class Bucket(Enum):
-    """How long the time is in which the runs of a group were entered."""
+    """The length of time in which the runs of a group were created."""
 
     HOUR = "hour"
     DAY = "day"
@@ -54,7 +54,7 @@ class Bucket(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """What came of some runs; a stretch of slots counts as so many."""
+    """Statistics of a group of runs; missed slots in a row count each."""
 
     bucket_at: datetime | None
     periodic_task: int | None
@@ -66,8 +66,8 @@ class Group:
     lateness_seconds: dict[str, float | None]
 
 
-# With the runs as `picked`. What is null is told to come last: to SQLite it is less than all else,
-# and to PostgreSQL greater.
+# With the runs as `picked`. Nulls are sorted last explicitly: SQLite sorts them first, PostgreSQL
+# last.
 STATEMENT = """
 WITH picked (bucket, what, name, state, slots, duration, lateness) AS ({picked}),
 ranked AS (
@@ -94,13 +94,13 @@ NOTHING = Value(None, output_field=CharField())
 def stats_of(
     runs: QuerySet[Run], *, group_by: GroupBy | None, bucket: Bucket | None
 ) -> tuple[list[Group], bool]:
-    """Return the groups of some runs, and whether these are all: MAX_GROUPS at most.
+    """Return at most MAX_GROUPS groups of runs, and whether these are all.
 
-    The latest buckets come first, and in each the largest groups.
+    The latest bucket comes first, and in each the largest group.
     """
     try:
         picked, params = picked_from(runs, group_by, bucket).query.sql_with_params()
-    except EmptyResultSet:  # a filter that nothing can pass
+    except EmptyResultSet:  # a filter that no run can pass
         return [], True
     statement = STATEMENT.format(
         picked=picked,
@@ -115,7 +115,7 @@ def stats_of(
 
 
 def percentiles_of(value: str) -> str:
-    """Return the columns that have the percentiles of another."""
+    """Return the columns with the percentiles of a value."""
     count = {"duration": "durations", "lateness": "latenesses"}[value]
     return ", ".join(
         A_PERCENTILE.format(value=value, value_count=count, percent=percent)
@@ -184,7 +184,7 @@ def in_seconds(duration: timedelta | int | None) -> float | None:
 
 
 def in_utc(bucket: datetime | str | None) -> datetime | None:
-    """Return the beginning of a bucket, which a database without zones tells as text."""
+    """Return the start of a bucket; a database without time zones returns it as text."""
     if isinstance(bucket, str):
         bucket = datetime.fromisoformat(bucket)
     return None if bucket is None else bucket.replace(tzinfo=UTC)

@@ -117,7 +117,7 @@ LISTS = [
 ]
 
 
-def test_a_page_reads_one_index_and_begins_in_it(clients):
+def test_page_of_runs_reads_one_index(clients):
     first_pages, further_pages = [], []
     for who, query, index in LISTS:
         plan, page = plan_of_page(clients[who], RUNS, query)
@@ -147,7 +147,7 @@ def indexes_of(plan: list[dict[str, Any]]) -> set[str]:
     return {step["Index Name"] for step in plan if "Index Name" in step}
 
 
-def test_what_happened_before_a_moment_is_looked_for_from_then_on(clients):
+def test_filter_before_a_time_begins_there_in_the_index(clients):
     for name in ("started_at_before", "finished_at_before"):
         plan, _ = plan_of_page(clients["admin"], RUNS, {name: MIDDLE})
 
@@ -156,7 +156,7 @@ def test_what_happened_before_a_moment_is_looked_for_from_then_on(clients):
         assert "created_at" in step["Index Cond"], "it does not begin at the newest run"
 
 
-def test_a_label_reads_those_of_its_periodic_tasks_or_the_newest(clients):
+def test_label_filter_reads_runs_of_its_periodic_tasks_or_the_newest(clients):
     """Where few have it, all of theirs are sorted: of each, no more than retention keeps."""
     half = ManagedTask.objects.get()
     half.labels = {"team": "billing"}
@@ -182,7 +182,7 @@ STATS = [
 ]
 
 
-def test_statistics_read_the_runs_of_their_range_by_an_index(clients):
+def test_statistics_read_their_range_by_an_index(clients):
     a_day = {
         "created_at_after": "2027-05-15T12:00:00Z",
         "created_at_before": "2027-05-16T12:00:00Z",
@@ -202,7 +202,7 @@ def test_statistics_read_the_runs_of_their_range_by_an_index(clients):
             assert all("created_at" in each for each in conditions), (who, query, plan)
 
 
-def test_those_that_are_deleted_are_found_by_an_index(clients):
+def test_retention_finds_runs_by_an_index(clients):
     old, *too_many = retention.doomed_at(NOW, older_than=timedelta(days=20), kept_per_task=299)
     bounds = {"low": 0, "high": 101, "kept": 299, "most": retention.MAX_TASKS}
 

@@ -13,7 +13,7 @@ NUMBER = UUID("0b0f6a0e-6a5c-5d5e-9a3b-0d9f5b8f7c11")
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "stored"),
     [
         (None, None),
         ([1, "two", {"three": 3.5}], [1, "two", {"three": 3.5}]),
@@ -26,28 +26,28 @@ NUMBER = UUID("0b0f6a0e-6a5c-5d5e-9a3b-0d9f5b8f7c11")
         ("half a pair \ud800, and \0", "half a pair \ud800, and \0"),
     ],
 )
-def test_a_result_is_json_or_else_text(value, told):
+def test_result_is_json_or_else_text(value, stored):
     columns = result_columns(value)
 
-    assert json.loads(columns["result"]) == told
+    assert json.loads(columns["result"]) == stored
     assert columns["is_result_truncated"] is False
 
 
-def test_a_result_that_contains_itself_is_text():
+def test_result_that_contains_itself_is_text():
     value: list = []
     value.append(value)
 
     assert json.loads(result_columns(value)["result"]).startswith("[")
 
 
-def test_a_long_result_is_the_text_of_its_beginning():
+def test_long_result_is_the_text_of_its_beginning():
     columns = result_columns(["x" * MAX_CHARACTERS])
 
     assert columns["is_result_truncated"] is True
     assert json.loads(columns["result"]) == f'["{"x" * (MAX_CHARACTERS - 2)}'
 
 
-def test_secrets_of_the_arguments_are_hidden_in_what_comes_out():
+def test_secrets_of_arguments_are_hidden_in_results_and_errors():
     arguments = ((), {"deep": [{"api_key": 'with "quotes"'}], "password": "abc"})
 
     result = result_columns('got with "quotes", abc', arguments=arguments)
@@ -62,7 +62,7 @@ def test_secrets_of_the_arguments_are_hidden_in_what_comes_out():
     }
 
 
-def test_an_error_is_what_postgresql_can_store():
+def test_error_is_text_that_postgresql_can_store():
     long = "a" * MAX_CHARACTERS
 
     error = error_columns(ValueError(f"\0 \ud800 {long}"), f"{long} the end")

@@ -26,12 +26,12 @@ def prune(*, days=30, kept=1_000_000, **bounds):
 
 
 def left():
-    """The reasons of the runs that are left, by which tests tell them apart."""
+    """Return the reasons of the remaining runs, which identify them."""
     return sorted(Run.objects.values_list("reason", flat=True))
 
 
 def entered_at(*ages, **columns):
-    """Runs that were entered so long before noon, told apart by their number."""
+    """Store numbered runs, created this long before noon."""
     columns = {"state": "queued", "periodic_task_id": 7, **columns}
     for number, age in enumerate(ages):
         entered(**{"reason": str(number), "created_at": NOON - age, **columns})
@@ -45,7 +45,7 @@ def _on_a_database(db):
 # --- By age -----------------------------------------------------------------------------------
 
 
-def test_those_too_old_go_and_the_others_stay():
+def test_prune_deletes_only_runs_that_are_too_old():
     entered_at(30 * DAY, 30 * DAY + SECOND, 31 * DAY, DAY, timedelta(0))
 
     assert prune() == 2
@@ -54,7 +54,7 @@ def test_those_too_old_go_and_the_others_stay():
 
 
 @pytest.mark.parametrize("state", Run.State.values)
-def test_whatever_became_of_it_an_old_one_goes_but_those_yet_to_be_sent_or_told_of(state):
+def test_prune_deletes_old_runs_in_each_state_but_pending_and_running(state):
     entered_at(400 * DAY, state=state)
 
     assert prune() == (0 if state in UNFINISHED else 1)
@@ -62,7 +62,7 @@ def test_whatever_became_of_it_an_old_one_goes_but_those_yet_to_be_sent_or_told_
     assert Run.objects.exists() is (state in UNFINISHED)
 
 
-def test_what_the_outbox_names_stays():
+def test_prune_keeps_runs_in_the_outbox():
     waiting = entered(state="pending", created_at=NOON - 400 * DAY)
     entered_at(400 * DAY)
     Outbox.objects.create(run_ids=[str(waiting.pk)], created_at=NOON, retry_at=NOON)
@@ -74,7 +74,7 @@ def test_what_the_outbox_names_stays():
 # --- By count ---------------------------------------------------------------------------------
 
 
-def test_of_each_periodic_task_the_newest_stay():
+def test_prune_keeps_the_newest_runs_of_each_periodic_task():
     for task in (7, 8):
         for age in (2, 3, 4, 5):
             entered_at(age * DAY, periodic_task_id=task, reason=f"{task} {age}")
@@ -86,21 +86,21 @@ def test_of_each_periodic_task_the_newest_stay():
 
 
 @pytest.mark.parametrize(("kept", "names"), [(1, "0"), (3, "012"), (4, "0123"), (5, "0123")])
-def test_as_many_stay_as_are_to(kept, names):
+def test_prune_keeps_the_set_number_of_runs(kept, names):
     entered_at(2 * DAY, 3 * DAY, 4 * DAY, 5 * DAY)
 
     assert prune(kept=kept) == 4 - len(names)
     assert left() == list(names)
 
 
-def test_those_of_the_last_day_stay_however_many_there_are():
+def test_prune_by_count_keeps_runs_of_the_last_day():
     entered_at(SECOND, 2 * SECOND, DAY - SECOND, DAY, DAY + SECOND)
 
     assert prune(kept=1) == 1
     assert left() == ["0", "1", "2", "3"]
 
 
-def test_those_entered_at_the_same_moment_stay_or_go_together():
+def test_prune_by_count_keeps_or_deletes_runs_of_one_moment_together():
     entered_at(2 * DAY, 2 * DAY, 2 * DAY, 3 * DAY, 3 * DAY)
 
     assert prune(kept=2) == 2
@@ -108,7 +108,7 @@ def test_those_entered_at_the_same_moment_stay_or_go_together():
 
 
 @pytest.mark.parametrize("state", sorted(UNFINISHED))
-def test_those_yet_to_be_sent_or_told_of_stay_though_they_are_too_many(state):
+def test_prune_by_count_keeps_pending_and_running_runs(state):
     entered_at(2 * DAY)
     entered_at(3 * DAY, state=state, reason="unfinished")
     entered_at(4 * DAY, reason="finished")
@@ -120,7 +120,7 @@ def test_those_yet_to_be_sent_or_told_of_stay_though_they_are_too_many(state):
 # --- In bounded batches -----------------------------------------------------------------------
 
 
-def test_a_call_deletes_no_more_than_so_many(monkeypatch):
+def test_prune_deletes_a_bounded_number_of_runs(monkeypatch):
     monkeypatch.setattr(retention, "BATCH", 2)
     entered_at(*(31 * DAY + number * SECOND for number in range(5)))
     entered_at(2 * DAY, 3 * DAY, 4 * DAY, reason="young", periodic_task_id=8)
@@ -131,7 +131,7 @@ def test_a_call_deletes_no_more_than_so_many(monkeypatch):
     assert left() == ["young"]
 
 
-def test_a_batch_is_a_statement_of_so_many_rows(monkeypatch, django_assert_num_queries):
+def test_prune_deletes_each_batch_by_one_statement(monkeypatch, django_assert_num_queries):
     monkeypatch.setattr(retention, "BATCH", 2)
     entered_at(*(31 * DAY for _ in range(5)))
     doomed = next(retention.doomed_at(NOON, older_than=30 * DAY, kept_per_task=1))
@@ -140,7 +140,7 @@ def test_a_batch_is_a_statement_of_so_many_rows(monkeypatch, django_assert_num_q
         assert retention.delete_batch(doomed) == 2
 
 
-def test_where_there_are_more_tasks_than_it_looks_at_it_looks_at_others_each_time(monkeypatch):
+def test_prune_of_many_periodic_tasks_looks_at_others_each_time(monkeypatch):
     monkeypatch.setattr(retention, "MAX_TASKS", 1)
     for task in (3, 5, 9):
         entered_at(2 * DAY, 3 * DAY, periodic_task_id=task)
@@ -150,13 +150,13 @@ def test_where_there_are_more_tasks_than_it_looks_at_it_looks_at_others_each_tim
     assert [retention.with_too_many(1) for _ in range(4)] == [[5, 3], [9, 3], [3], [9, 3]]
 
 
-def test_a_ledger_without_runs_has_nothing_to_delete():
+def test_prune_of_an_empty_ledger_deletes_nothing():
     assert retention.with_too_many(1) == []
     assert prune() == 0
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_another_call_is_about_to_delete_is_passed_over():
+def test_prune_skips_runs_that_another_call_deletes():
     if connection.vendor == "sqlite":
         pytest.skip("SQLite has one writer at a time")
     entered_at(31 * DAY, 32 * DAY)
@@ -177,7 +177,7 @@ def test_what_another_call_is_about_to_delete_is_passed_over():
 # --- By a periodic task of our own ------------------------------------------------------------
 
 
-def test_the_task_does_what_the_settings_say(settings, time_machine):
+def test_prune_task_follows_the_settings(settings, time_machine):
     time_machine.move_to(NOON, tick=False)
     settings.RUN_RETENTION_DAYS, settings.RUNS_KEPT_PER_TASK = 10, 2
     entered_at(*(days * DAY for days in (2, 3, 4, 9)))
@@ -188,15 +188,15 @@ def test_the_task_does_what_the_settings_say(settings, time_machine):
     assert left() == ["0", "1", "other"]
 
 
-def test_beat_has_it_run():
+def test_beat_runs_the_prune_task():
     entry = project.CELERY_BEAT_SCHEDULE["prune-runs"]
 
     assert current_app.tasks[entry["task"]].run is prune_runs.run
     assert entry["schedule"] == timedelta(minutes=10)
 
 
-def test_callers_find_it_among_the_tasks(api):
-    told = api.get("/api/v1/tasks/scheduler_api.tasks.prune_runs/").json()
+def test_prune_task_is_listed(api):
+    listed = api.get("/api/v1/tasks/scheduler_api.tasks.prune_runs/").json()
 
-    assert "RUN_RETENTION_DAYS" in told["doc"]
-    assert api.get("/api/v1/tasks/").json()["results"][-1] == without(told, "workers")
+    assert "RUN_RETENTION_DAYS" in listed["doc"]
+    assert api.get("/api/v1/tasks/").json()["results"][-1] == without(listed, "workers")

@@ -48,7 +48,7 @@ def succeed(run_id: str) -> bool:
     return retry_policy.recover(run_id, at=NOON, started_at=NOON, **result)
 
 
-def told() -> list[tuple[str, str]]:
+def recorded_events() -> list[tuple[str, str]]:
     events = RunEvent.objects.order_by("pk").values_list("kind", "run_id")
     return [(kind, str(run_id)) for kind, run_id in events]
 
@@ -56,7 +56,7 @@ def told() -> list[tuple[str, str]]:
 # --- Attempts ---------------------------------------------------------------------------------
 
 
-def test_a_run_that_has_failed_ends_unless_its_policy_has_it_start_again():
+def test_failed_run_without_attempts_left_ends():
     run_id = running()
 
     assert fail(run_id)
@@ -65,14 +65,14 @@ def test_a_run_that_has_failed_ends_unless_its_policy_has_it_start_again():
     assert (run.state, run.finished_at, run.lease_until) == ("failed", NOON, None)
     assert (run.error_type, run.error_message, run.traceback) == ("ValueError", "no", "in line 1")
     assert not Outbox.objects.exists()
-    assert told() == [("run.failed", run_id)]
+    assert recorded_events() == [("run.failed", run_id)]
 
 
 @pytest.mark.parametrize(
     ("before", "max_attempts", "state", "attempts"),
     [(0, 1, "lost", 0), (0, 2, "pending", 1), (1, 2, "lost", 1), (1, 3, "pending", 2)],
 )
-def test_a_process_that_was_killed_before_it_told_of_its_start_has_had_it(
+def test_unreported_start_of_a_lost_run_counts_as_an_attempt(
     before, max_attempts, state, attempts
 ):
     waiting = {"state": "queued", "started_at": None, "lease_until": None}
@@ -85,7 +85,7 @@ def test_a_process_that_was_killed_before_it_told_of_its_start_has_had_it(
 
 
 @pytest.mark.parametrize("state", ["failed", "lost"])
-def test_a_run_may_start_again(state):
+def test_run_with_attempts_left_starts_again(state):
     run_id = running(task(max_attempts=3, retry_backoff_seconds=60), attempts=2)
 
     assert fail(run_id, state=state)
@@ -97,10 +97,10 @@ def test_a_run_may_start_again(state):
     assert run.error_type == "ValueError"
     assert batch.run_ids == [run_id]
     assert 120 * SECOND <= batch.retry_at - NOON <= 150 * SECOND
-    assert told() == []
+    assert recorded_events() == []
 
 
-def test_a_run_that_starts_again_and_succeeds_has_no_error():
+def test_retried_run_that_succeeds_has_no_error():
     run_id = running(task(max_attempts=2))
     fail(run_id)
 
@@ -122,7 +122,7 @@ def test_a_run_that_starts_again_and_succeeds_has_no_error():
         {"attempts": 0, "state": "queued", "started_at": None},  # no worker could start it
     ],
 )
-def test_a_run_that_is_not_to_start_again(columns):
+def test_run_that_must_not_start_again_ends(columns):
     run_id = running(task(max_attempts=3), **columns)
 
     assert fail(run_id)
@@ -132,7 +132,7 @@ def test_a_run_that_is_not_to_start_again(columns):
 
 
 @pytest.mark.parametrize("state", ["succeeded", "cancelled", "failed"])
-def test_what_has_ended_does_not_fail(state):
+def test_ended_run_does_not_fail(state):
     run_id = running(task(max_attempts=3), state=state)
 
     assert not fail(run_id)
@@ -140,16 +140,16 @@ def test_what_has_ended_does_not_fail(state):
     assert not fail("an-id-of-somebody-else")
 
     assert Run.objects.get().state == state
-    assert told() == []
+    assert recorded_events() == []
 
 
-def test_what_was_given_up_and_fails_after_all_is_told_once():
+def test_lost_run_that_fails_later_has_one_event():
     run_id = running(state="lost")
 
     assert fail(run_id, started_at=NOON)
 
     assert Run.objects.get().state == "failed"
-    assert told() == []
+    assert recorded_events() == []
 
 
 def test_retry_delay_doubles_up_to_six_hours_and_a_quarter():
@@ -170,7 +170,7 @@ def test_retry_delays_of_runs_that_failed_together_differ():
 # --- Streaks ----------------------------------------------------------------------------------
 
 
-def test_after_so_many_failures_in_a_row_it_is_paused():
+def test_task_is_paused_after_failures_in_a_row():
     periodic_task = task(pause_after_failures=2)
     first, second = running(periodic_task), running(periodic_task)
 
@@ -183,14 +183,14 @@ def test_after_so_many_failures_in_a_row_it_is_paused():
     assert (paused.managed.paused_at, paused.managed.paused_until) == (NOON + SECOND, None)
     assert paused.managed.enabled_on_resume
     assert paused.managed.pause_note == "2 runs in a row have failed or were lost."
-    assert told() == [
+    assert recorded_events() == [
         ("run.failed", first),
         ("run.lost", second),
         ("periodic_task.paused", second),
     ]
 
 
-def test_a_success_between_them_begins_a_new_count():
+def test_success_resets_the_failures_in_a_row():
     periodic_task = task(pause_after_failures=2)
     first, second, third = (running(periodic_task) for _ in range(3))
 
@@ -203,13 +203,17 @@ def test_a_success_between_them_begins_a_new_count():
     fail(third)
 
     assert PeriodicTask.objects.get().enabled
-    assert told() == [("run.failed", first), ("run.recovered", second), ("run.failed", third)]
+    assert recorded_events() == [
+        ("run.failed", first),
+        ("run.recovered", second),
+        ("run.failed", third),
+    ]
 
 
 NOW = {"at": NOON, "worker": "celery@here"}
 
 
-def test_when_it_is_resumed_it_counts_anew():
+def test_resumed_task_counts_its_failures_anew():
     periodic_task = task(pause_after_failures=2)
     fail(running(periodic_task))
     fail(running(periodic_task))
@@ -222,17 +226,17 @@ def test_when_it_is_resumed_it_counts_anew():
     assert not PeriodicTask.objects.get().enabled
 
 
-def test_one_that_is_paused_already_stays_as_it_is():
+def test_paused_task_keeps_its_pause():
     periodic_task = task(pause_after_failures=1, pause_note="by hand")
     PeriodicTask.objects.update(enabled=False)
 
     fail(running(periodic_task))
 
     assert ManagedTask.objects.get().pause_note == "by hand"
-    assert [kind for kind, _ in told()] == ["run.failed"]
+    assert [kind for kind, _ in recorded_events()] == ["run.failed"]
 
 
-def test_what_has_recovered_is_told_once():
+def test_recovery_is_recorded_once():
     periodic_task = task()
     fail(running(periodic_task))
     first, second = running(periodic_task), running(periodic_task)
@@ -241,10 +245,10 @@ def test_what_has_recovered_is_told_once():
     assert succeed(second)
     assert not succeed(second)
 
-    assert [kind for kind, _ in told()] == ["run.failed", "run.recovered"]
+    assert [kind for kind, _ in recorded_events()] == ["run.failed", "run.recovered"]
 
 
-def test_events_that_nobody_tells_are_forgotten():
+def test_old_events_are_deleted():
     fail(running())
 
     forget(at=NOON + timedelta(days=3))

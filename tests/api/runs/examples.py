@@ -1,4 +1,4 @@
-"""What the tests of runs store and read."""
+"""Runs for tests."""
 
 import uuid
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 
 
 def entered(**columns: Any) -> Run:
-    """A run in the ledger, as beat enters it."""
+    """Store a run, as beat does."""
     defaults: dict[str, Any] = {
         "id": columns.pop("pk", None) or uuid.uuid4(),
         "periodic_task_id": 7,
@@ -28,22 +28,22 @@ def entered(**columns: Any) -> Run:
 
 
 def run_of(task: PeriodicTask, **columns: Any) -> Run:
-    """A run of a periodic task that is stored."""
+    """Store a run of a stored periodic task."""
     owner_id = getattr(getattr(task, "managed", None), "owner_id", None)
     named = {"periodic_task_id": task.pk, "periodic_task_name": task.name, "task": task.task}
     return entered(**{**named, "owner_id": owner_id, **columns})
 
 
 def of(task: PeriodicTask) -> str:
-    """Where the runs of a periodic task are found."""
+    """Return the URL of the runs of a periodic task."""
     return f"/api/v1/periodic-tasks/{task.pk}/runs/"
 
 
 def address(run: Run) -> str:
-    """Where a run is found."""
+    """Return the URL of a run."""
     return f"{RUNS}{run.pk}/"
 
 
 def reasons(response: Response) -> list[str]:
-    """The reasons on a page, in its order: tests of lists tell runs apart by them."""
+    """Return the reasons on a page, which identify the runs in tests of lists."""
     return [run["reason"] for run in response.json()["results"]]

@@ -79,7 +79,7 @@ def slots_of(answer) -> list[datetime]:
     return [datetime.fromisoformat(run["slot_at"]) for run in answer["runs"]]
 
 
-def test_each_slot_of_the_range_gets_a_run(api, task):
+def test_backfill_creates_a_run_for_each_slot_of_the_range(api, task):
     response = api.post(where(task), between(NOON - HOUR, NOON - HOUR + 3 * MINUTE))
 
     assert response.status_code == 202
@@ -96,7 +96,7 @@ def test_each_slot_of_the_range_gets_a_run(api, task):
     assert not Outbox.objects.exists(), "beat takes them one after the other"
 
 
-def test_with_what_the_periodic_task_has_now(api):
+def test_backfilled_run_has_the_current_arguments_and_options(api):
     task = stored_import(expire_seconds=60, priority=4)
     ManagedTask.objects.create(periodic_task=task, jitter_seconds=20, owner=None)
 
@@ -111,7 +111,7 @@ def test_with_what_the_periodic_task_has_now(api):
     assert run.due_at == due_at(task.pk, run.slot_at, 20) > run.slot_at
 
 
-def test_what_the_ledger_has_is_not_run_twice(api, task):
+def test_slot_with_a_run_is_not_backfilled(api, task):
     range_ = (NOON - 5 * MINUTE, NOON)
     for number, state in enumerate(("succeeded", "failed", "skipped", "queued"), start=1):
         slot_at = NOON - number * MINUTE
@@ -126,7 +126,7 @@ def test_what_the_ledger_has_is_not_run_twice(api, task):
     assert Run.objects.count() == 5
 
 
-def test_missed_slots_are_run_once(api, task):
+def test_missed_slots_are_backfilled_once(api, task):
     """A stretch has a row, under the id of its first slot."""
     first_at = NOON - 10 * MINUTE
     stretch = run_of(
@@ -145,11 +145,13 @@ def test_missed_slots_are_run_once(api, task):
     assert [numbers(answer) for answer in answers] == [(6, 0, 0), (0, 6, 0)]
     assert slots_of(answers[0]) == [NOON - number * MINUTE for number in (10, 9, 8, 7, 6, 5)]
     stretch.refresh_from_db()
-    assert (stretch.state, stretch.slot_count) == ("missed", 3), "what happened stays told"
+    assert (stretch.state, stretch.slot_count) == ("missed", 3), (
+        "the record of the missed slots stays"
+    )
     assert Run.objects.filter(trigger="backfill").count() == 6
 
 
-def test_slots_that_beat_has_yet_to_decide_about_are_its_own(api, task):
+def test_slots_that_beat_has_yet_to_handle_are_left_to_beat(api, task):
     update_agenda(task, slot_at=NOON - 3 * MINUTE, due_at=NOON - 3 * MINUTE)
 
     answer = fill(api, task, NOON - 5 * MINUTE, NOON)
@@ -167,7 +169,7 @@ def test_slots_that_beat_has_yet_to_decide_about_are_its_own(api, task):
         ({"expires": NOON - 2 * MINUTE}, {}),
     ],
 )
-def test_also_while_it_does_not_run(api, columns, half):
+def test_backfill_of_a_disabled_or_paused_task_creates_runs(api, columns, half):
     task = every_minute(**columns)
     ManagedTask.objects.create(periodic_task=task, **half)
 
@@ -175,7 +177,7 @@ def test_also_while_it_does_not_run(api, columns, half):
     assert fill(api, task, NOON - 4 * MINUTE, NOON)["count"] == (2 if "expires" in columns else 4)
 
 
-def test_none_is_before_the_start(api):
+def test_backfill_leaves_out_slots_before_the_start_time(api):
     task = every_minute(start_time=NOON - 2 * MINUTE, enabled=False)
 
     assert len(slots_of(fill(api, task, NOON - HOUR, NOON))) == 2
@@ -203,13 +205,13 @@ def once(at: datetime) -> dict[str, Any]:
     ],
     ids=["crontab", "clocked", "clocked elsewhere"],
 )
-def test_every_kind_of_schedule_as_it_is_now(api, schedule, slots):
+def test_backfill_computes_the_slots_of_each_kind_of_schedule(api, schedule, slots):
     task = stored(**schedule(), enabled=False)
 
     assert slots_of(fill(api, task, NOON - 2 * DAY, NOON - DAY)) == slots
 
 
-def test_of_one_that_runs_once_the_first_slot(api):
+def test_backfill_of_a_one_off_task_creates_its_first_run(api):
     task = every_minute(one_off=True, enabled=False)
 
     assert slots_of(fill(api, task, NOON - HOUR, NOON)) == [NOON - HOUR]
@@ -232,7 +234,7 @@ def test_of_one_that_runs_once_the_first_slot(api):
         ({**between(NOON - HOUR, NOON), "pace": 3}, ("/pace", "unknown_field")),
     ],
 )
-def test_a_range_is_refused(api, task, body, mistake):
+def test_backfill_of_an_invalid_range_is_refused(api, task, body, mistake):
     response = api.post(where(task), body)
 
     assert refusal(response) == (400, "validation_failed")
@@ -240,18 +242,18 @@ def test_a_range_is_refused(api, task, body, mistake):
     assert not Run.objects.exists()
 
 
-def test_too_many_slots_are_refused_and_where_to_end_is_told(api, task, settings):
+def test_backfill_of_too_many_slots_is_refused_with_a_possible_end(api, task, settings):
     settings.MAX_BACKFILL = 5
 
     refused = api.post(where(task), between(NOON - HOUR, NOON))
 
     assert refusal(refused) == (400, "validation_failed")
     assert mistakes(refused) == [("/until", "too_many_slots")]
-    assert "Until 2027-06-01T11:05:00Z there are 5." in refused.json()["detail"]
+    assert "Until 2027-06-01T11:05:00Z it has 5." in refused.json()["detail"]
     assert fill(api, task, NOON - HOUR, NOON - 55 * MINUTE)["count"] == 5
 
 
-def test_what_beat_would_not_send_is_refused(api, task):
+def test_backfill_of_an_unsendable_task_is_refused(api, task):
     update_row(task, queue="nowhere")
 
     response = api.post(where(task), between(NOON - HOUR, NOON))
@@ -260,7 +262,7 @@ def test_what_beat_would_not_send_is_refused(api, task):
     assert not Run.objects.exists()
 
 
-def test_a_schedule_that_cannot_be_read_is_refused(api):
+def test_backfill_of_an_invalid_schedule_is_refused(api):
     spoilt, _ = IntervalSchedule.objects.get_or_create(every=5, period="fortnights")
     response = api.post(where(every_minute(interval=spoilt)), between(NOON - HOUR, NOON))
 
@@ -268,7 +270,7 @@ def test_a_schedule_that_cannot_be_read_is_refused(api):
     assert "fortnights" in response.json()["detail"]
 
 
-def test_arguments_that_do_not_fit_are_refused(api):
+def test_backfill_with_invalid_arguments_is_refused(api):
     task = stored_import(kwargs='{"be_carefull": true}')
 
     response = api.post(where(task), between(NOON - HOUR, NOON))
@@ -280,7 +282,7 @@ def test_arguments_that_do_not_fit_are_refused(api):
 # --- As every write ---------------------------------------------------------------------------
 
 
-def test_a_dry_run_tells_the_same_and_enters_nothing(api, task):
+def test_dry_run_of_a_backfill_responds_alike_and_creates_nothing(api, task):
     body = between(NOON - HOUR, NOON - HOUR + 3 * MINUTE)
 
     rehearsed = api.post(f"{where(task)}?dry_run=true", body)
@@ -290,7 +292,7 @@ def test_a_dry_run_tells_the_same_and_enters_nothing(api, task):
     assert rehearsed.json() == api.post(where(task), body).json()
 
 
-def test_the_same_key_is_answered_as_before(api, task):
+def test_backfill_with_the_same_idempotency_key_is_replayed(api, task):
     body = between(NOON - HOUR, NOON - HOUR + 3 * MINUTE)
 
     answers = [api.post(where(task), body, headers={"Idempotency-Key": "one"}) for _ in range(2)]
@@ -298,7 +300,7 @@ def test_the_same_key_is_answered_as_before(api, task):
     assert [numbers(answer.json()) for answer in answers] == [(3, 0, 0)] * 2
 
 
-def test_the_audit_tells_who_and_of_which_range(api, task):
+def test_backfill_is_audited_with_caller_and_range(api, task):
     fill(api, task, NOON - HOUR, NOON - HOUR + 3 * MINUTE)
     fill(api, task, NOON - HOUR, NOON - HOUR + 3 * MINUTE)
 
@@ -315,7 +317,7 @@ def test_the_audit_tells_who_and_of_which_range(api, task):
     }
 
 
-def test_they_belong_to_whom_the_periodic_task_belongs_to():
+def test_backfilled_runs_belong_to_the_owner_of_the_task():
     owner, other = service("owner"), service("other")
     task_id = owner.post(TASKS, heartbeat()).json()["id"]
     address, body = f"{TASKS}{task_id}/backfill/", between(NOON - MINUTE, NOON)
@@ -325,7 +327,7 @@ def test_they_belong_to_whom_the_periodic_task_belongs_to():
     assert set(Run.objects.values_list("owner_id", flat=True)) == {account_of("owner").pk}
 
 
-def test_an_account_runs_what_it_may_name(task):
+def test_backfill_needs_the_right_to_the_task_name(task):
     narrow = service("narrow", sees_unowned=True, task_patterns=["project.tasks.add"])
 
     response = narrow.post(where(task), between(NOON - HOUR, NOON))
@@ -333,14 +335,14 @@ def test_an_account_runs_what_it_may_name(task):
     assert mistakes(response) == [("/task", "not_allowed")]
 
 
-def test_who_may_only_read_may_not_backfill(task):
+def test_backfill_without_the_write_scope_is_refused(task):
     reader = caller("reader", sees_unowned=True, scopes=["runs:read", "periodic-tasks:write"])
 
     assert reader.post(where(task), between(NOON - HOUR, NOON)).status_code == 403
     assert ContractClient().post(where(task), {}).status_code == 401
 
 
-def test_one_that_waits_is_cancelled(api, task):
+def test_buffered_run_is_cancelled(api, task):
     first, second = fill(api, task, NOON - HOUR, NOON - HOUR + 2 * MINUTE)["runs"]
 
     assert api.post(f"{RUNS}{first['id']}/cancel/").json()["state"] == "cancelled"
@@ -349,7 +351,7 @@ def test_one_that_waits_is_cancelled(api, task):
     assert [run["id"] for run in waiting] == [second["id"]]
 
 
-def test_two_at_once_enter_each_slot_once(two_at_once):
+def test_two_backfills_at_once_create_one_run_per_slot(two_at_once):
     start = datetime.now(UTC) - DAY
     task = every_minute(enabled=False)
 

@@ -38,7 +38,7 @@ def retry(api, run, query=""):
 
 
 @pytest.mark.parametrize("columns", WAITING)
-def test_a_run_that_waits_does_not_start(api, columns):
+def test_cancelled_run_does_not_start(api, columns):
     run = entered(**columns)
     began_at = datetime.now(UTC)
 
@@ -54,7 +54,7 @@ def test_a_run_that_waits_does_not_start(api, columns):
     assert run.finished_at >= began_at
 
 
-def test_of_a_run_that_runs_the_worker_is_asked_to_end_it(api):
+def test_cancel_of_a_running_run_asks_its_worker_to_end_it(api):
     run = entered(state="running", started_at=NOON, attempts=1)
 
     response = cancel(api, run)
@@ -64,12 +64,12 @@ def test_of_a_run_that_runs_the_worker_is_asked_to_end_it(api):
     assert run.is_cancel_requested
     assert (response.json()["state"], response.json()["reason"]) == (
         "running",
-        actions.TO_BE_ENDED,
+        actions.CANCEL_REQUESTED,
     )
 
 
 @pytest.mark.parametrize("state", ENDS)
-def test_a_run_that_has_ended_is_not_cancelled(api, state):
+def test_cancel_of_an_ended_run_is_refused(api, state):
     run = entered(state=state)
 
     response = cancel(api, run)
@@ -81,7 +81,7 @@ def test_a_run_that_has_ended_is_not_cancelled(api, state):
 
 
 @pytest.mark.parametrize("state", ["queued", "running"])
-def test_a_dry_run_cancels_nothing(api, state):
+def test_dry_run_of_a_cancel_changes_nothing(api, state):
     run = entered(state=state)
 
     assert cancel(api, run, "?dry_run=true").status_code == 200
@@ -90,7 +90,7 @@ def test_a_dry_run_cancels_nothing(api, state):
     assert (run.state, run.reason, run.is_cancel_requested) == (state, "", False)
 
 
-def test_the_audit_tells_who_has_cancelled(api):
+def test_cancel_is_audited_with_the_caller(api):
     run = entered(state="queued")
 
     cancel(api, run)
@@ -103,7 +103,7 @@ def test_the_audit_tells_who_has_cancelled(api):
 
 
 @pytest.mark.parametrize("state", sorted(set(ENDS) - {"missed"}))
-def test_a_run_that_has_ended_is_had_again(api, state):
+def test_retry_of_an_ended_run_creates_a_run(api, state):
     run = entered(
         state=state,
         args="[1]",
@@ -126,14 +126,14 @@ def test_a_run_that_has_ended_is_had_again(api, state):
 
 
 @pytest.mark.parametrize("state", [*Run.ACTIVE, "missed"])
-def test_a_run_that_has_not_ended_or_had_no_arguments_is_not(api, state):
+def test_retry_of_an_active_or_missed_run_is_refused(api, state):
     run = entered(state=state)
 
     assert refusal(retry(api, run)) == (409, "cannot_retry")
     assert Run.objects.count() == 1
 
 
-def test_a_dry_run_has_nothing_again(api):
+def test_dry_run_of_a_retry_creates_nothing(api):
     run = entered(state="failed")
 
     response = retry(api, run, "?dry_run=true")
@@ -142,7 +142,7 @@ def test_a_dry_run_has_nothing_again(api):
     assert Run.objects.count() == 1
 
 
-def test_an_account_has_again_what_it_may_name(db):
+def test_retry_needs_the_right_to_the_task_name(db):
     narrow = service("narrow", sees_unowned=True, task_patterns=["project.tasks.add"])
 
     response = retry(narrow, entered(state="failed"))
@@ -154,7 +154,7 @@ def test_an_account_has_again_what_it_may_name(db):
 
 
 @pytest.mark.parametrize("act", [cancel, retry])
-def test_whose_it_is_not_does_not_find_it(db, act):
+def test_run_of_another_owner_is_not_found(db, act):
     service("owner")
     run = entered(state="failed", owner_id=account_of("owner").pk)
 
@@ -162,7 +162,7 @@ def test_whose_it_is_not_does_not_find_it(db, act):
 
 
 @pytest.mark.parametrize("act", [cancel, retry])
-def test_who_may_only_read_may_not(db, act):
+def test_action_without_the_write_scope_is_refused(db, act):
     reader = caller("reader", sees_unowned=True, scopes=["runs:read"])
 
     assert refusal(act(reader, entered(state="failed"))) == (403, "forbidden")

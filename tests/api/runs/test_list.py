@@ -23,7 +23,7 @@ OF_ONE = {"args", "kwargs", "result", "is_result_truncated", "error"}
 
 @pytest.fixture
 def task(db):
-    """A periodic task, whose runs are on both lists."""
+    """Store a periodic task with runs on both lists."""
     return stored(pk=7)
 
 
@@ -60,25 +60,25 @@ def four(task):
     ]
 
 
-def test_an_empty_list(api, task):
+def test_list_without_runs_is_empty(api, task):
     nothing = {"next": None, "previous": None, "results": []}
 
     assert api.get(RUNS).json() == api.get(of(task)).json() == nothing
 
 
-def test_each_is_told_as_by_itself_the_newest_first(api, four):
+def test_list_shows_each_run_as_by_itself_newest_first(api, four):
     results = api.get(RUNS).json()["results"]
 
     assert results == [in_a_list(api, run) for run in reversed(four)]
 
 
 def in_a_list(api, run):
-    """What is told of a run by itself, without what may be long."""
+    """Return a run as by itself, without its long fields."""
     whole = api.get(address(run)).json()
     return {name: whole[name] for name in whole.keys() - OF_ONE}
 
 
-def test_those_of_one_periodic_task(api, task, four):
+def test_list_of_a_periodic_task_has_its_runs(api, task, four):
     results = api.get(of(task)).json()["results"]
 
     assert results == [in_a_list(api, run) for run in reversed(four[:3])]
@@ -86,14 +86,14 @@ def test_those_of_one_periodic_task(api, task, four):
 
 
 @pytest.mark.parametrize("number", ["1", "0", "99999999999999999999", "x", "-1"])
-def test_there_are_none_of_what_is_not_there(api, four, number):
+def test_list_of_an_unknown_periodic_task_is_not_found(api, four, number):
     response = api.get(f"{TASKS}{number}/runs/")
 
     assert response.status_code == 404
     assert response.json()["code"] == "not_found"
 
 
-def test_those_of_a_deleted_periodic_task_stay_on_the_list_of_all(api, task, four):
+def test_runs_of_a_deleted_periodic_task_stay_on_the_full_list(api, task, four):
     task.delete()
 
     assert api.get(of(task)).status_code == 404
@@ -146,7 +146,7 @@ def test_those_of_a_deleted_periodic_task_stay_on_the_list_of_all(api, task, fou
         ({"ordering": "created_at"}, ["ant", "bee", "cat", "dog"]),
     ],
 )
-def test_a_filter_selects(api, task, four, query, found):
+def test_filter_selects_runs(api, task, four, query, found):
     assert reasons(api.get(RUNS, query)) == found
 
     if "periodic_task" not in query:
@@ -186,7 +186,7 @@ def test_a_filter_selects(api, task, four, query, found):
         ({"search": "heart"}, ("search", "unknown_parameter")),
     ],
 )
-def test_a_filter_is_refused(api, task, four, query, mistake):
+def test_invalid_filter_is_refused(api, task, four, query, mistake):
     for path in (RUNS, of(task)):
         response = api.get(path, query)
 
@@ -195,7 +195,7 @@ def test_a_filter_is_refused(api, task, four, query, mistake):
         assert mistakes(response) == [mistake]
 
 
-def test_the_periodic_task_is_named_by_the_address_alone(api, task, four):
+def test_list_of_a_periodic_task_has_no_filter_by_periodic_task(api, task, four):
     assert mistakes(api.get(RUNS, {"periodic_task": "seven"})) == [("periodic_task", "invalid")]
     assert mistakes(api.get(of(task), {"periodic_task": "7"})) == [
         ("periodic_task", "unknown_parameter")
@@ -203,7 +203,7 @@ def test_the_periodic_task_is_named_by_the_address_alone(api, task, four):
 
 
 @pytest.mark.parametrize("name", RunFilter.base_filters)
-def test_a_filter_without_a_value_does_not_select_everything(api, task, four, name):
+def test_filter_without_a_value_is_refused(api, task, four, name):
     paths = [RUNS, of(task)] if name in RunsOfPeriodicTaskFilter.base_filters else [RUNS]
     for path in paths:
         response = api.get(path, {name: ""})
@@ -212,7 +212,7 @@ def test_a_filter_without_a_value_does_not_select_everything(api, task, four, na
         assert mistakes(response) == [(name, "blank")]
 
 
-def test_a_dry_run_is_for_writes(api, task):
+def test_dry_run_of_a_list_is_refused(api, task):
     assert mistakes(api.get(of(task), {"dry_run": "true"})) == [("dry_run", "unknown_parameter")]
 
 
@@ -249,13 +249,13 @@ def most_ids(request, monkeypatch):
         ("nothing", []),
     ],
 )
-def test_a_label_selects_the_runs_of_those_that_have_it(api, labelled, most_ids, label, found):
+def test_label_selects_the_runs_of_labelled_periodic_tasks(api, labelled, most_ids, label, found):
     assert reasons(api.get(RUNS, {"label": label})) == found
     of_one = [name for name in found if name == "billing"]
     assert reasons(api.get(of(labelled), {"label": label})) == of_one
 
 
-def test_the_labels_are_those_of_now(api, labelled):
+def test_label_filter_uses_current_labels(api, labelled):
     ManagedTask.objects.filter(pk=labelled.pk).update(labels={"team": "sales"})
     assert reasons(api.get(RUNS, {"label": "team=sales"})) == ["sales", "billing"]
 
@@ -263,7 +263,7 @@ def test_the_labels_are_those_of_now(api, labelled):
     assert reasons(api.get(RUNS, {"label": "team=sales"})) == ["sales"]
 
 
-def test_labels_of_others_select_nothing(labelled):
+def test_label_of_another_owner_selects_nothing(labelled):
     """Of a periodic task that has gone to another account, the run is still its former owner's."""
     service("other")
     owner = service("owner")
@@ -300,9 +300,7 @@ def ids(pages):
 
 @pytest.mark.parametrize("page_size", [1, 2, 3, 5, 11, 12])
 @pytest.mark.parametrize("ordering", ["-created_at", "created_at"])
-def test_the_links_lead_through_all_runs_once_forward_and_back(
-    api, task, eleven, ordering, page_size
-):
+def test_page_links_visit_each_run_once_in_both_directions(api, task, eleven, ordering, page_size):
     expected = [
         str(run.pk)
         for run in sorted(
@@ -322,7 +320,7 @@ def test_the_links_lead_through_all_runs_once_forward_and_back(
             assert api.get(following["previous"]).json()["results"] == page["results"]
 
 
-def test_where_all_further_runs_are_gone_a_link_leads_back(api, eleven):
+def test_page_after_the_last_run_links_back(api, eleven):
     first = api.get(RUNS, {"page_size": 5}).json()
     second = api.get(first["next"]).json()
     Run.objects.exclude(pk__in=ids([first])).delete()
@@ -336,7 +334,7 @@ def test_where_all_further_runs_are_gone_a_link_leads_back(api, eleven):
     assert ids([and_back]) == ids([back])
 
 
-def test_new_runs_do_not_move_the_pages(api, task, eleven):
+def test_new_runs_do_not_shift_pages(api, task, eleven):
     first = api.get(RUNS, {"page_size": 5}).json()
     expected = ids(walk(api, first["next"]))
 
@@ -346,7 +344,7 @@ def test_new_runs_do_not_move_the_pages(api, task, eleven):
     assert ids(walk(api, first["next"])) == expected
 
 
-def test_the_number_of_queries_does_not_grow(api, task, django_assert_num_queries):
+def test_list_has_a_fixed_number_of_queries(api, task, django_assert_num_queries):
     for number in range(50):
         run_of(task, id=uuid.uuid4(), created_at=NOON + number * MINUTE)
 

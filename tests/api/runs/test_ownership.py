@@ -73,7 +73,7 @@ def task(owner):
         {"page_size": "1"},
     ],
 )
-def test_a_list_has_what_the_caller_may_see(request, everybodys, principal, query):
+def test_list_has_the_runs_that_the_caller_may_see(request, everybodys, principal, query):
     client = request.getfixturevalue(principal)
     page = client.get(RUNS, query)
 
@@ -86,14 +86,14 @@ def test_a_list_has_what_the_caller_may_see(request, everybodys, principal, quer
 
 
 @pytest.mark.parametrize(("principal", "name"), MAY)
-def test_one_of_its_own_is_there(request, everybodys, principal, name):
+def test_run_of_the_caller_is_found(request, everybodys, principal, name):
     client = request.getfixturevalue(principal)
 
     assert client.get(address(everybodys[name])).json()["reason"] == name
 
 
 @pytest.mark.parametrize(("principal", "name"), MAY_NOT)
-def test_one_of_others_is_not_there(request, everybodys, principal, name):
+def test_run_of_another_account_is_not_found(request, everybodys, principal, name):
     client = request.getfixturevalue(principal)
     nothing = client.get(f"{RUNS}00000000-0000-0000-0000-000000000000/")
 
@@ -103,14 +103,14 @@ def test_one_of_others_is_not_there(request, everybodys, principal, name):
     assert response.json()["detail"] == nothing.json()["detail"]
 
 
-def test_the_runs_of_a_periodic_task_are_there_for_its_owner_and_admin(owner, api, task):
+def test_runs_of_a_periodic_task_are_found_by_its_owner_and_admin(owner, api, task):
     run_of(task, reason="run")
 
     for client in (owner, api):
         assert reasons(client.get(of(task))) == ["run"]
 
 
-def test_for_others_the_periodic_task_is_not_there(other, seer, task):
+def test_runs_of_a_periodic_task_are_not_found_by_others(other, seer, task):
     run_of(task)
 
     for client in (other, seer):
@@ -121,7 +121,7 @@ def test_for_others_the_periodic_task_is_not_there(other, seer, task):
 
 
 @pytest.mark.both_databases
-def test_when_it_is_deleted_its_runs_are_still_its_owners(owner, other, task):
+def test_runs_of_a_deleted_periodic_task_stay_with_its_owner(owner, other, task):
     run = run_of(task, reason="run")
     query = {"periodic_task": str(task.pk)}
     assert owner.delete(f"{TASKS}{task.pk}/").status_code == 204
@@ -132,7 +132,7 @@ def test_when_it_is_deleted_its_runs_are_still_its_owners(owner, other, task):
     assert other.get(address(run)).status_code == 404
 
 
-def test_a_cursor_of_one_account_shows_nothing_of_it_to_another(owner, other):
+def test_cursor_of_another_account_shows_none_of_its_runs(owner, other):
     for name in ("owner", "other") * 3:
         entered(reason=name, owner_id=account_of(name).pk)
     first = owner.get(RUNS, {"page_size": 1}).json()
@@ -142,6 +142,6 @@ def test_a_cursor_of_one_account_shows_nothing_of_it_to_another(owner, other):
         assert set(reasons(other.get(link))) <= {"other"}
 
 
-def test_nobody_reads_them_without_a_key(everybodys, task):
+def test_runs_without_a_key_are_refused(everybodys, task):
     for path in (RUNS, address(everybodys["nobodys"]), of(task)):
         assert refusal(ContractClient().get(path)) == (401, "not_authenticated")

@@ -20,7 +20,7 @@ ENDED = {
 }
 
 
-def test_one_that_was_sent(api):
+def test_queued_run_is_shown(api):
     run = entered(
         state=Run.State.QUEUED,
         due_at=NOON + SECOND,
@@ -59,24 +59,24 @@ def test_one_that_was_sent(api):
     }
 
 
-def test_one_that_has_succeeded(api):
+def test_succeeded_run_is_shown_with_its_result(api):
     run = entered(
         **ENDED, state=Run.State.SUCCEEDED, result='{"rows": 3}', args="[1]", kwargs='{"a": 2}'
     )
 
-    told = api.get(address(run)).json()
+    shown = api.get(address(run)).json()
 
-    assert (told["started_at"], told["finished_at"]) == (
+    assert (shown["started_at"], shown["finished_at"]) == (
         "2027-06-01T12:00:04.250000Z",
         "2027-06-01T12:00:06.500000Z",
     )
-    assert (told["queue_seconds"], told["duration_seconds"]) == (1.25, 2.25)
-    assert (told["worker"], told["attempts"]) == ("celery@here", 1)
-    assert (told["args"], told["kwargs"], told["result"]) == ([1], {"a": 2}, {"rows": 3})
-    assert told["error"] is None
+    assert (shown["queue_seconds"], shown["duration_seconds"]) == (1.25, 2.25)
+    assert (shown["worker"], shown["attempts"]) == ("celery@here", 1)
+    assert (shown["args"], shown["kwargs"], shown["result"]) == ([1], {"a": 2}, {"rows": 3})
+    assert shown["error"] is None
 
 
-def test_one_that_has_failed_the_second_time(api):
+def test_run_that_failed_twice_is_shown_with_its_error(api):
     run = entered(
         **{**ENDED, "attempts": 2},
         state=Run.State.FAILED,
@@ -85,68 +85,71 @@ def test_one_that_has_failed_the_second_time(api):
         traceback="Traceback: …",
     )
 
-    told = api.get(address(run)).json()
+    shown = api.get(address(run)).json()
 
-    assert told["error"] == {
+    assert shown["error"] == {
         "type": "ValueError",
         "message": "no such file",
         "traceback": "Traceback: …",
     }
-    assert told["result"] is None
-    assert (told["queue_seconds"], told["duration_seconds"]) == (None, 2.25)
+    assert shown["result"] is None
+    assert (shown["queue_seconds"], shown["duration_seconds"]) == (None, 2.25)
 
 
-def test_a_worker_that_was_quicker_than_the_broker_did_not_wait(api):
+def test_run_started_before_its_confirmation_has_no_queue_time(api):
     run = entered(**{**ENDED, "queued_at": NOON + 5 * SECOND}, state=Run.State.SUCCEEDED)
 
     assert api.get(address(run)).json()["queue_seconds"] == 0
 
 
-def test_a_result_of_which_the_rest_is_left_out(api):
+def test_truncated_result_is_marked(api):
     run = entered(**ENDED, result='"[1, 2, "', is_result_truncated=True)
 
-    told = api.get(address(run)).json()
+    shown = api.get(address(run)).json()
 
-    assert (told["result"], told["is_result_truncated"]) == ("[1, 2, ", True)
+    assert (shown["result"], shown["is_result_truncated"]) == ("[1, 2, ", True)
 
 
-def test_a_stretch_of_slots_that_nobody_served(api):
+def test_missed_slots_in_a_row_are_one_run(api):
     run = entered(
         state=Run.State.MISSED, slot_count=60, last_slot_at=NOON + 59 * SECOND, reason="Too late."
     )
 
-    told = api.get(address(run)).json()
+    shown = api.get(address(run)).json()
 
-    assert (told["state"], told["reason"], told["slot_count"]) == ("missed", "Too late.", 60)
-    assert told["last_slot_at"] == "2027-06-01T12:00:59Z"
-    assert told["queued_at"] is None
+    assert (shown["state"], shown["reason"], shown["slot_count"]) == ("missed", "Too late.", 60)
+    assert shown["last_slot_at"] == "2027-06-01T12:00:59Z"
+    assert shown["queued_at"] is None
 
 
 @pytest.mark.parametrize("state", Run.State.values)
-def test_each_state(api, state):
+def test_run_in_each_state_is_shown(api, state):
     assert api.get(address(entered(state=state))).json()["state"] == state
 
 
 @pytest.mark.parametrize("trigger", Run.Trigger.values)
-def test_each_trigger(api, trigger):
+def test_run_of_each_trigger_is_shown(api, trigger):
     run = entered(trigger=trigger, slot_at=None, due_at=NOON)
 
-    told = api.get(address(run)).json()
+    shown = api.get(address(run)).json()
 
-    assert (told["trigger"], told["slot_at"]) == (trigger, None)
+    assert (shown["trigger"], shown["slot_at"]) == (trigger, None)
 
 
-def test_it_outlives_its_periodic_task(api):
+def test_run_outlives_its_periodic_task(api):
     task = stored()
     run = run_of(task)
     task.delete()
 
-    told = api.get(address(run)).json()
+    shown = api.get(address(run)).json()
 
-    assert (told["periodic_task"], told["periodic_task_name"]) == (run.periodic_task_id, task.name)
+    assert (shown["periodic_task"], shown["periodic_task_name"]) == (
+        run.periodic_task_id,
+        task.name,
+    )
 
 
-def test_it_keeps_the_name_that_its_periodic_task_had(api):
+def test_run_keeps_the_former_name_of_its_periodic_task(api):
     task = stored(name="Old")
     run = run_of(task)
     api.patch(f"/api/v1/periodic-tasks/{task.pk}/", {"name": "New"})
@@ -154,7 +157,7 @@ def test_it_keeps_the_name_that_its_periodic_task_had(api):
     assert api.get(address(run)).json()["periodic_task_name"] == "Old"
 
 
-def test_who_has_it_already_is_told_so_until_it_moves(api):
+def test_run_with_a_current_etag_is_not_modified(api):
     run = entered()
     tag = api.get(address(run)).headers["ETag"]
 
@@ -166,7 +169,7 @@ def test_who_has_it_already_is_told_so_until_it_moves(api):
     assert (moved.status_code, moved.json()["state"]) == (200, "queued")
 
 
-def test_secrets_that_the_worker_gets_are_not_told(api, canary):
+def test_secrets_of_a_run_are_redacted(api, canary):
     run = entered(args='["seen"]', kwargs=f'{{"password": "{canary}"}}')
 
     response = api.get(address(run))
@@ -179,7 +182,7 @@ def test_secrets_that_the_worker_gets_are_not_told(api, canary):
     "unknown",
     ["00000000-0000-0000-0000-000000000000", "0", "7" * 36, "7" * 37, "-", "run", "abc%20def"],
 )
-def test_there_is_nothing(api, unknown):
+def test_unknown_run_is_not_found(api, unknown):
     entered()
 
     response = api.get(f"{RUNS}{unknown}/")
@@ -188,7 +191,7 @@ def test_there_is_nothing(api, unknown):
     assert response.json()["code"] == "not_found"
 
 
-def test_an_unknown_parameter_is_refused(api):
+def test_run_with_an_unknown_parameter_is_refused(api):
     response = api.get(address(entered()), {"expand": "periodic_task"})
 
     assert response.status_code == 400
@@ -196,7 +199,7 @@ def test_an_unknown_parameter_is_refused(api):
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
-def test_nobody_writes_the_ledger(api, method):
+def test_write_to_a_run_is_refused(api, method):
     run = entered()
 
     at_one = getattr(api, method)(address(run), {"state": "succeeded"})

@@ -26,7 +26,7 @@ def payload(run: Run) -> tuple[object, object, object]:
     return json.loads(run.args), json.loads(run.kwargs), json.loads(run.options)
 
 
-def test_it_is_sent_at_once_with_the_arguments_of_its_periodic_task(api, task):
+def test_requested_run_is_sent_at_once_with_the_task_arguments(api, task):
     update_row(task, queue="celery", priority=3)
     began_at = datetime.now(UTC)
 
@@ -34,11 +34,11 @@ def test_it_is_sent_at_once_with_the_arguments_of_its_periodic_task(api, task):
 
     assert response.status_code == 202
     run = Run.objects.get()
-    told = response.json()
+    shown = response.json()
     assert response.headers["Location"].endswith(f"{RUNS}{run.pk}/")
-    assert told == api.get(response.headers["Location"]).json()
-    assert (told["trigger"], told["state"], told["slot_at"]) == ("manual", "pending", None)
-    assert (told["args"], told["kwargs"]) == (["arg1", "arg2"], {"be_careful": True})
+    assert shown == api.get(response.headers["Location"]).json()
+    assert (shown["trigger"], shown["state"], shown["slot_at"]) == ("manual", "pending", None)
+    assert (shown["args"], shown["kwargs"]) == (["arg1", "arg2"], {"be_careful": True})
     assert payload(run) == (
         ["arg1", "arg2"],
         {"be_careful": True},
@@ -49,7 +49,7 @@ def test_it_is_sent_at_once_with_the_arguments_of_its_periodic_task(api, task):
     assert began_at <= batch.retry_at <= datetime.now(UTC)
 
 
-def test_with_other_arguments(api, task):
+def test_requested_run_takes_other_arguments(api, task):
     response = api.post(of(task), {"args": ["x", "y"], "kwargs": {"be_careful": False}})
 
     assert (response.status_code, payload(Run.objects.get())[:2]) == (
@@ -60,7 +60,7 @@ def test_with_other_arguments(api, task):
     assert json.loads(task.args) == ["arg1", "arg2"], "only this run has them"
 
 
-def test_no_arguments_are_arguments_too(api, task):
+def test_requested_run_takes_empty_arguments(api, task):
     response = api.post(of(task), {"args": [], "kwargs": {"arg1": 1, "arg2": 2}})
 
     assert response.status_code == 400
@@ -79,7 +79,7 @@ def test_no_arguments_are_arguments_too(api, task):
         ({"kwargs": {"password": "***"}}, "/kwargs/password"),
     ],
 )
-def test_arguments_that_do_not_fit_are_refused(api, task, sent, where):
+def test_requested_run_with_invalid_arguments_is_refused(api, task, sent, where):
     response = api.post(of(task), sent)
 
     assert response.status_code == 400
@@ -89,11 +89,11 @@ def test_arguments_that_do_not_fit_are_refused(api, task, sent, where):
 
 
 @pytest.mark.parametrize("body", [[], "text", 7])
-def test_what_is_no_object_is_refused(api, task, body):
+def test_requested_run_with_a_body_other_than_an_object_is_refused(api, task, body):
     assert api.post(of(task), body).status_code == 400
 
 
-def test_a_secret_is_that_of_the_periodic_task(api, canary):
+def test_requested_run_keeps_the_secret_behind_stars(api, canary):
     task = stored_import(
         task="project.tasks.sign_in", args='["anna"]', kwargs=json.dumps({"password": canary})
     )
@@ -108,7 +108,7 @@ def test_a_secret_is_that_of_the_periodic_task(api, canary):
 
 
 @pytest.mark.parametrize("columns", [{"enabled": False}, {"total_run_count": 3, "one_off": True}])
-def test_it_asks_for_no_slot(api, task, columns):
+def test_requested_run_needs_no_slot(api, task, columns):
     update_row(task, **columns)
 
     assert api.post(of(task)).status_code == 202
@@ -117,14 +117,14 @@ def test_it_asks_for_no_slot(api, task, columns):
     assert (task.last_run_at, task.total_run_count) == (None, columns.get("total_run_count", 0))
 
 
-def test_also_while_it_is_paused(api):
+def test_paused_task_runs_on_request(api):
     task = api.post(TASKS, heartbeat()).json()
     api.post(f"{TASKS}{task['id']}/pause/")
 
     assert api.post(f"{TASKS}{task['id']}/runs/").status_code == 202
 
 
-def test_its_message_lives_as_long_as_that_of_a_slot(api, task):
+def test_requested_run_expires_as_a_scheduled_one(api, task):
     update_row(task, expire_seconds=60)
 
     api.post(of(task))
@@ -133,7 +133,7 @@ def test_its_message_lives_as_long_as_that_of_a_slot(api, task):
     assert timedelta(seconds=50) < expires - datetime.now(UTC) <= timedelta(seconds=60)
 
 
-def test_what_beat_would_not_send_is_refused(api, task):
+def test_requested_run_of_an_unsendable_task_is_refused(api, task):
     update_row(task, queue="nowhere")
 
     response = api.post(of(task))
@@ -143,7 +143,7 @@ def test_what_beat_would_not_send_is_refused(api, task):
     assert not Run.objects.exists()
 
 
-def test_a_dry_run_sends_nothing(api, task):
+def test_dry_run_of_a_request_sends_nothing(api, task):
     response = api.post(f"{of(task)}?dry_run=true")
 
     assert (response.status_code, response.json()["id"]) == (200, None)
@@ -151,14 +151,14 @@ def test_a_dry_run_sends_nothing(api, task):
     assert not Run.objects.exists()
 
 
-def test_the_same_key_runs_it_once(api, task):
+def test_request_with_the_same_idempotency_key_runs_once(api, task):
     first, second = (api.post(of(task), headers={"Idempotency-Key": "one"}) for _ in range(2))
 
     assert first.json() == second.json()
     assert Run.objects.count() == 1
 
 
-def test_the_audit_tells_who(api, task):
+def test_requested_run_is_audited_with_the_caller(api, task):
     api.post(of(task), {"args": ["x", "y"]})
 
     entry = AuditEntry.objects.latest("pk")
@@ -171,7 +171,7 @@ def test_the_audit_tells_who(api, task):
     assert entry.after["args"] == ["x", "y"]
 
 
-def test_it_belongs_to_whom_its_periodic_task_belongs_to(api):
+def test_requested_run_belongs_to_the_owner_of_the_task(api):
     owner = service("owner")
     task_id = owner.post(TASKS, heartbeat()).json()["id"]
 
@@ -182,7 +182,7 @@ def test_it_belongs_to_whom_its_periodic_task_belongs_to(api):
     assert set(Run.objects.values_list("owner_id", flat=True)) == {owner_id}
 
 
-def test_an_account_runs_what_it_may_name(task):
+def test_request_needs_the_right_to_the_task_name(task):
     narrow = service("narrow", sees_unowned=True, task_patterns=["project.tasks.add"])
 
     response = narrow.post(of(task))
@@ -191,7 +191,7 @@ def test_an_account_runs_what_it_may_name(task):
     assert mistakes(response) == [("/task", "not_allowed")]
 
 
-def test_who_may_only_read_may_not_run(task):
+def test_request_without_the_write_scope_is_refused(task):
     reader = caller("reader", sees_unowned=True, scopes=["runs:read"])
 
     assert reader.post(of(task)).status_code == 403

@@ -50,13 +50,13 @@ def the_group(api, **query):
     return group
 
 
-def test_there_are_none(api):
+def test_stats_without_runs_are_empty(api):
     answer = api.get(STATS, AROUND).json()
 
     assert answer == {**AROUND, "is_complete": True, "results": []}
 
 
-def test_all_together(api):
+def test_stats_of_all_runs_are_one_group(api):
     took(4, late=1)
     took(2, late=0.5)
     took(9.0625, late=2, state="failed")
@@ -75,7 +75,7 @@ def test_all_together(api):
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 19, 20, 21, 40, 100])
-def test_a_percentile_is_the_nearest_rank(api, count):
+def test_percentile_is_the_nearest_rank(api, count):
     """As on every database: the value at n * p, rounded up."""
     durations = [Random(seed).uniform(0.001, 90) for seed in range(count)]  # in no order
     for duration in durations:
@@ -90,7 +90,7 @@ def test_a_percentile_is_the_nearest_rank(api, count):
         assert group["lateness_seconds"][f"p{percent}"] == pytest.approx(2 * expected, abs=0.001)
 
 
-def test_what_has_no_duration_counts_for_none(api):
+def test_percentiles_leave_out_runs_without_a_duration(api):
     for state in ("pending", "running", "missed", "skipped"):
         entered(state=state)
     took(3)
@@ -99,7 +99,7 @@ def test_what_has_no_duration_counts_for_none(api):
     assert the_group(api, state="missed")["duration_seconds"] == {"p50": None, "p95": None}
 
 
-def test_clocks_that_differ_make_nothing_early(api):
+def test_lateness_is_never_negative(api):
     took(-2, late=-1)
 
     group = the_group(api)
@@ -107,7 +107,7 @@ def test_clocks_that_differ_make_nothing_early(api):
     assert group["duration_seconds"] == group["lateness_seconds"] == {"p50": 0.0, "p95": 0.0}
 
 
-def test_only_a_first_start_was_late(api):
+def test_lateness_leaves_out_repeated_starts(api):
     took(1, late=5)
     took(1, late=500, attempts=2)
     took(1, late=50_000, trigger="backfill")
@@ -115,7 +115,7 @@ def test_only_a_first_start_was_late(api):
     assert the_group(api)["lateness_seconds"] == {"p50": 5.0, "p95": 5.0}
 
 
-def test_a_stretch_counts_as_so_many(api):
+def test_missed_slots_in_a_row_count_each(api):
     entered(state="missed", slot_count=59, last_slot_at=NOON + HOUR)
     took(1)
 
@@ -144,38 +144,40 @@ def three_days(db):
     took(1, periodic_task_id=8, periodic_task_name="Number 8", created_at=NOON)
 
 
-def told(group, *names):
+def values_of(group, *names):
     return tuple(group[name] for name in names)
 
 
-def test_by_task(api, three_days):
+def test_stats_are_grouped_by_task(api, three_days):
     found = groups(api, group_by="task")
 
-    assert [told(group, "task", "count", "periodic_task", "bucket_at") for group in found] == [
+    assert [
+        values_of(group, "task", "count", "periodic_task", "bucket_at") for group in found
+    ] == [
         ("project.tasks.heartbeat", 13, None, None),
         ("project.tasks.add", 6, None, None),
     ]
     assert [group["duration_seconds"]["p95"] for group in found] == [8.0, 9.0]
 
 
-def test_by_periodic_task(api, three_days):
+def test_stats_are_grouped_by_periodic_task(api, three_days):
     found = groups(api, group_by="periodic_task")
 
     assert [
-        told(group, "periodic_task", "periodic_task_name", "count", "task") for group in found
+        values_of(group, "periodic_task", "periodic_task_name", "count", "task") for group in found
     ] == [(8, "Number 8", 7, None), (7, "Number 7", 6, None), (9, "Number 9", 6, None)]
     assert [group["duration_seconds"]["p50"] for group in found] == [8.0, 7.0, 9.0]
 
 
-def test_by_day_the_latest_first(api, three_days):
-    assert [told(group, "bucket_at", "count") for group in groups(api, bucket="day")] == [
+def test_stats_are_grouped_by_day_latest_first(api, three_days):
+    assert [values_of(group, "bucket_at", "count") for group in groups(api, bucket="day")] == [
         ("2027-06-03T00:00:00Z", 6),
         ("2027-06-02T00:00:00Z", 6),
         ("2027-06-01T00:00:00Z", 7),
     ]
 
 
-def test_by_hour_and_periodic_task(api, three_days):
+def test_stats_are_grouped_by_hour_and_periodic_task(api, three_days):
     found = groups(
         api,
         bucket="hour",
@@ -184,7 +186,7 @@ def test_by_hour_and_periodic_task(api, three_days):
         created_at_before="2027-06-02T14:00:00Z",
     )
 
-    assert [told(group, "bucket_at", "periodic_task", "count") for group in found] == [
+    assert [values_of(group, "bucket_at", "periodic_task", "count") for group in found] == [
         ("2027-06-02T13:00:00Z", 8, 1),
         ("2027-06-01T14:00:00Z", 8, 1),
         ("2027-06-01T13:00:00Z", 8, 1),
@@ -192,7 +194,7 @@ def test_by_hour_and_periodic_task(api, three_days):
     ]
 
 
-def test_it_tells_when_there_are_more_groups(api, three_days, monkeypatch):
+def test_stats_with_more_groups_are_marked_incomplete(api, three_days, monkeypatch):
     monkeypatch.setattr(stats, "MAX_GROUPS", 3)
 
     whole = api.get(STATS, {**AROUND, "bucket": "day"}).json()
@@ -205,7 +207,7 @@ def test_it_tells_when_there_are_more_groups(api, three_days, monkeypatch):
 # --- Which runs -------------------------------------------------------------------------------
 
 
-def test_those_of_the_last_day_unless_a_range_is_named(api):
+def test_stats_without_a_range_are_of_the_last_day(api):
     for hours in (1, 23, 25, 47):
         took(hours, created_at=NOON - hours * HOUR)
 
@@ -234,7 +236,7 @@ def test_those_of_the_last_day_unless_a_range_is_named(api):
         ({"periodic_task": "99999999999999999999999"}, 0),
     ],
 )
-def test_the_filters_are_those_of_the_list(api, query, count):
+def test_stats_have_the_filters_of_the_list(api, query, count):
     billing = stored()
     ManagedTask.objects.create(periodic_task=billing, labels={"team": "billing"})
     run_of(billing, state="failed")
@@ -245,7 +247,7 @@ def test_the_filters_are_those_of_the_list(api, query, count):
 
 
 @pytest.mark.parametrize("name", RunStatsFilter.base_filters)
-def test_a_filter_without_a_value_is_refused(api, name):
+def test_stats_filter_without_a_value_is_refused(api, name):
     assert mistakes(api.get(STATS, {name: ""})) == [(name, "blank")]
 
 
@@ -270,18 +272,18 @@ def test_a_filter_without_a_value_is_refused(api, name):
         ({"dry_run": "true"}, ("dry_run", "unknown_parameter")),
     ],
 )
-def test_it_is_refused(api, query, mistake):
+def test_stats_with_an_invalid_query_are_refused(api, query, mistake):
     response = api.get(STATS, query)
 
     assert refusal(response) == (400, "invalid_query")
     assert mistakes(response) == [mistake]
 
 
-def test_a_year_one_has_no_day_before(api):
+def test_stats_until_the_first_day_of_year_one_are_empty(api):
     assert api.get(STATS, {"created_at_before": "0001-01-01T00:00:01Z"}).status_code == 200
 
 
-def test_what_would_read_too_much_is_refused(api, three_days, monkeypatch):
+def test_stats_of_too_many_runs_are_refused(api, three_days, monkeypatch):
     monkeypatch.setattr("scheduler_api.runs.views.MAX_RUNS", 18)
 
     refused = api.get(STATS, AROUND)
@@ -293,7 +295,7 @@ def test_what_would_read_too_much_is_refused(api, three_days, monkeypatch):
     assert groups(api, state="failed") == []
 
 
-def test_it_takes_two_queries(api, three_days, django_assert_num_queries):
+def test_stats_take_two_queries(api, three_days, django_assert_num_queries):
     with django_assert_num_queries(KEY_QUERIES + 2):
         groups(api, bucket="hour", group_by="periodic_task")
 
@@ -301,7 +303,7 @@ def test_it_takes_two_queries(api, three_days, django_assert_num_queries):
 # --- Whose ------------------------------------------------------------------------------------
 
 
-def test_it_counts_what_the_caller_may_see(api):
+def test_stats_count_the_runs_that_the_caller_may_see(api):
     owner, other, seer = service("owner"), service("other"), service("seer", sees_unowned=True)
     for name in ("owner", "owner", "other", None, None, None):
         took(1, owner_id=account_of(name).pk if name else None)
@@ -311,5 +313,5 @@ def test_it_counts_what_the_caller_may_see(api):
     assert counts == [2, 1, 3, 6]
 
 
-def test_nobody_reads_them_without_a_key(db):
+def test_stats_without_a_key_are_refused(db):
     assert refusal(ContractClient().get(STATS)) == (401, "not_authenticated")

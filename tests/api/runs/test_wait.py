@@ -28,7 +28,7 @@ def pauses(monkeypatch):
 
 
 @pytest.mark.parametrize("state", Run.ACTIVE)
-def test_it_is_answered_when_it_has_ended(api, pauses, state):
+def test_wait_returns_when_the_run_has_ended(api, pauses, state):
     response = api.get(address(entered(state=state)), {"wait": "30"})
 
     assert (response.status_code, response.json()["state"]) == (200, "succeeded")
@@ -36,12 +36,12 @@ def test_it_is_answered_when_it_has_ended(api, pauses, state):
     assert len(pauses) == 3
 
 
-def test_one_that_has_ended_is_answered_at_once(api, pauses):
+def test_wait_for_an_ended_run_returns_at_once(api, pauses):
     assert api.get(address(entered(state="failed")), {"wait": "30"}).json()["state"] == "failed"
     assert pauses == []
 
 
-def test_after_so_many_seconds_it_is_answered_as_it_is(api):
+def test_wait_returns_an_active_run_after_its_seconds(api):
     began = monotonic()
 
     response = api.get(address(entered(state="running")), {"wait": "1"})
@@ -50,7 +50,7 @@ def test_after_so_many_seconds_it_is_answered_as_it_is(api):
     assert 1 <= monotonic() - began < 5
 
 
-def test_when_too_many_wait_others_are_answered_at_once(api, pauses, monkeypatch):
+def test_wait_returns_at_once_if_too_many_callers_wait(api, pauses, monkeypatch):
     monkeypatch.setattr(waiting, "seats", threading.BoundedSemaphore(1))
     run = entered(state="queued")
 
@@ -62,5 +62,5 @@ def test_when_too_many_wait_others_are_answered_at_once(api, pauses, monkeypatch
 
 
 @pytest.mark.parametrize("seconds", ["-1", "61", "1.5", "long", ""])
-def test_what_is_no_number_of_seconds_is_refused(api, seconds):
+def test_wait_with_invalid_seconds_is_refused(api, seconds):
     assert refusal(api.get(address(entered()), {"wait": seconds})) == (400, "invalid_query")
