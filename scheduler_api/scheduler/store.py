@@ -46,7 +46,7 @@ class Store:
     # Tasks per claim. SQLite has one writer at a time: the API waits for the claim.
     batch_size = 100
     # After this time, a batch in the outbox counts as left by a crash and is republished. A
-    # running beat extends it (`keep_out`).
+    # running beat extends it (`keep_enqueued`).
     batch_timeout = timedelta(seconds=15)
 
     def __init__(self, *, clock: Callable[[], datetime] | None = None) -> None:
