@@ -1,7 +1,7 @@
-"""All tables, in the place of the migrations of the days before the first release.
+"""Create all tables. This squashes nine migrations from before the first release.
 
-A database that has those counts as having this one. No release has it yet: until the first one,
-the text of a `help_text` is changed here, too, and needs no migration of its own.
+A database with those migrations counts as having this one. Until the first release, a changed
+`help_text` is changed here as well, and needs no migration of its own.
 """
 
 import django.db.models.deletion
