@@ -1,4 +1,4 @@
-"""Secrets that tests make up, and the search for them wherever none may be.
+"""Fake secrets of tests, and the search for them where none may be.
 
 A canary stands for a secret argument: it may be where the arguments of a periodic task are kept,
 and nowhere else. The text of a key may be nowhere. Each test that has the database is followed by
@@ -18,7 +18,7 @@ from django.db import connection
 
 from project.logs import JSONFormatter
 
-# A piece of one is as bad as the whole.
+# A part of a secret is as bad as the whole.
 CANARY = re.compile("canary-[0-9a-f]{4,}")
 KEY = re.compile(r"sk_[0-9a-f]{8}_[\w-]{4,}")
 # Where the worker's arguments are, and have to be.
@@ -124,7 +124,7 @@ class LogSearch(logging.Handler):
         ]
 
     def attach(self) -> None:
-        """Hear all levels of all loggers; the other handlers hear what they have heard so far."""
+        """Receive all levels of all loggers, and keep the levels of the other handlers."""
         root = logging.getLogger()
         if self in root.handlers and root.level == logging.NOTSET:
             return

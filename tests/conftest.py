@@ -42,7 +42,7 @@ def caller(name: str, **account: Any) -> ContractClient:
 
 @pytest.fixture(autouse=True)
 def _nothing_is_remembered_of_workers() -> None:
-    """Forget what workers told in the test before."""
+    """Forget the workers and tasks that an earlier test has announced."""
     from scheduler_api.catalogue.task_lookup import announced_names  # noqa: PLC0415 - after setup()
 
     announced_names.invalidate()
@@ -74,22 +74,22 @@ def _static_files_are_scanned_once() -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> None:
-    """Hear the log of each test, also where the one before it has configured the logs."""
+    """Search the log of each test, even if an earlier test has configured logging."""
     LOGS.attach()
 
 
 @pytest.fixture
 def canary() -> str:
-    """Return the text of a secret, which is in nothing else."""
+    """A unique text that stands for a secret."""
     return make_canary()
 
 
 @pytest.fixture(autouse=True)
 def secrets(request: pytest.FixtureRequest) -> Iterator[Secrets]:
-    """Fail a test that has stored or logged a secret; what it adds here is one, too."""
+    """Fail a test that has stored or logged a secret; a test may add more secrets."""
     has_database = "db" in request.fixturenames or request.node.get_closest_marker("django_db")
     if has_database:
-        request.getfixturevalue("db")  # which is to be rolled back after this
+        request.getfixturevalue("db")  # set up first, so that it is rolled back after the search
     LOGS.secrets = Secrets(texts={settings.SECRET_KEY: "SECRET_KEY"})
     LOGS.secrets.add_password_of("DATABASE_URL", os.environ.get("DATABASE_URL", ""))
     yield LOGS.secrets

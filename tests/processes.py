@@ -122,7 +122,7 @@ def wait_until(
     within: float = 20,
     why: Callable[[], str] = lambda: "",
 ) -> None:
-    """Return when the condition holds; fail when it does not in so many seconds."""
+    """Return as soon as a condition holds; fail if it does not in time."""
     deadline = time.monotonic() + within
     while not condition():
         assert time.monotonic() < deadline, f"Not within {within} s: {why()}"
@@ -141,6 +141,6 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
     for process in processes.started:
         process.wait()
     for log in tmp_path.glob("*.log"):
-        told = log.read_text(errors="replace")
-        is_new_key = KEY.fullmatch(told.strip())  # from `manage.py create_api_key`
-        assert is_new_key or not Secrets().found_in(told), told
+        output = log.read_text(errors="replace")
+        is_new_key = KEY.fullmatch(output.strip())  # from `manage.py create_api_key`
+        assert is_new_key or not Secrets().found_in(output), output

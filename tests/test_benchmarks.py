@@ -1,6 +1,6 @@
 """The benchmarks of beat in small: they stop where a slot is lost or sent twice.
 
-How fast it all is, is not looked at here: `make bench` tells.
+They do not check speeds, which `make bench` measures.
 """
 
 import os

@@ -128,7 +128,7 @@ def test_every_table_is_searched():
 # --- The log ----------------------------------------------------------------------------------
 
 
-TOLD = {
+LOG_CALLS = {
     "a message": lambda text: logging.getLogger("a.logger").error(text),
     "an argument": lambda text: logging.getLogger("a.logger").info("%r", {"a": [text]}),
     "a member": lambda text: logging.getLogger("a").info("", extra={"members": {"a": text}}),
@@ -137,9 +137,9 @@ TOLD = {
 }
 
 
-@pytest.mark.parametrize("told", TOLD)
+@pytest.mark.parametrize("call", LOG_CALLS)
 @pytest.mark.parametrize("what", ["canary", "key", "SECRET_KEY", "known"])
-def test_a_secret_is_found_in_the_log(told: str, what: str, secrets: Secrets, canary: str):
+def test_a_secret_is_found_in_the_log(call: str, what: str, secrets: Secrets, canary: str):
     secrets.texts["hunter2"] = "known"
     text, name = {
         "canary": (canary, canary),
@@ -148,7 +148,7 @@ def test_a_secret_is_found_in_the_log(told: str, what: str, secrets: Secrets, ca
         "known": ("hunter2", "known"),
     }[what]
 
-    TOLD[told](f"It is {text}.")
+    LOG_CALLS[call](f"It is {text}.")
 
     [found] = LOGS.take()
     assert f" logged {name}: " in found

@@ -22,7 +22,7 @@ def record(message: str, *args: object, **more: object) -> logging.LogRecord:
 
 
 def failed_record() -> logging.LogRecord:
-    """Return a record with an exception, and its cause, that tell a password."""
+    """Return a record with an exception, and its cause, that hold a password."""
     error = RuntimeError(f"still {URL}")
     error.__cause__ = ConnectionError(URL)
     return record("It failed", exc_info=(RuntimeError, error, None))

@@ -21,13 +21,13 @@ app.send_task(sys.argv[1], kwargs=json.loads(sys.argv[2]))
 """
 
 # Celery's command line, with a worker that ends when it has set its logs up.
-TELL = """
+EXIT_WITH_LEVEL = """
 import logging, sys
 from celery.__main__ import main
 from celery.signals import celeryd_after_setup
 
 @celeryd_after_setup.connect
-def tell(**_):
+def exit_with_level(**_):
     sys.exit("at " + logging.getLevelName(logging.getLogger().level))
 
 main()
@@ -103,7 +103,9 @@ def test_a_killed_child_of_the_worker_is_logged(processes):
 def test_the_level_is_that_of_the_setting_unless_the_command_names_one(
     processes, level, arguments, taken
 ):
-    started = processes.start("-c", TELL, "-A", "project", "worker", *arguments, LOG_LEVEL=level)
+    started = processes.start(
+        "-c", EXIT_WITH_LEVEL, "-A", "project", "worker", *arguments, LOG_LEVEL=level
+    )
 
     started.exit_code()
     assert started.output().splitlines()[-1] == f"at {taken}"
