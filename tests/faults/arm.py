@@ -1,4 +1,4 @@
-"""One side of a fault: beats of one kind, and a database that they share."""
+"""One side of a trial: beats with the same scheduler, and the database they share."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,21 +24,21 @@ from tests.faults.site import Site
 
 SECOND = timedelta(seconds=1)
 START_TIMEOUT_SECONDS = 40
-# Longer than a fault takes: slots that beat may serve before it is stopped.
+# Slots are computed this far ahead: longer than a trial takes, so that they never run out.
 HORIZON = timedelta(minutes=30)
 UP_MESSAGE = "beat: Starting..."
-# Stock beat may be this much too early, and knows nothing of it.
+# Stock beat may send this much too early, and does not record it.
 STOCK_EARLY_TOLERANCE = SECOND / 10
 SENT_STATES = ("pending", "queued")
 NO_POLICIES: Mapping[str, object] = MappingProxyType({})
 
 
 class Arm:
-    """`ours` or `stock`: its database, its beats, its definitions and what came of them."""
+    """`ours` or `stock`: its database, beats, definitions, and their results."""
 
     def __init__(self, site: Site, name: str, *, label: str) -> None:
         self.site, self.name = site, name
-        # Of the names of all its periodic tasks.
+        # Starts the name of each periodic task of this arm.
         self.prefix = f"{label}-{name}-"
         self.folder = site.folder / f"{label}-{name}"
         self.folder.mkdir()
@@ -51,13 +51,13 @@ class Arm:
         self.outages: list[Period] = []
         self.horizon = HORIZON
         with self.connect() as connection:
-            # Of the first change that it sees, stock beat takes only the time.
+            # On the first change that it sees, stock beat only stores the time and reads no row.
             definitions.mark_changed(connection)
 
     # --- Beats ----------------------------------------------------------------------------------
 
     def add_beat(self, **environ: str) -> Process:
-        """Return one more beat, which is not yet up."""
+        """Add a beat and return it. It is not started."""
         variables = {"DATABASE_URL": self.url} | environ
         if self.clock.exists():
             variables["FAULTS_CLOCK"] = str(self.clock)
@@ -82,10 +82,13 @@ class Arm:
     def output(self) -> str:
         return "\n".join(f"{self.name}: {each.output()[-4000:]}" for each in self.beats)
 
-    # --- Its clock ------------------------------------------------------------------------------
+    # --- Clock ----------------------------------------------------------------------------------
 
     def step_clock(self, ahead: timedelta) -> None:
-        """Have its beats and its database be so much ahead; those to come, where it is new."""
+        """Set the clocks of the beats and the database ahead of real time.
+
+        The first call affects only beats and connections that start later.
+        """
         with self.connect() as connection:
             if not self.clock.exists():
                 definitions.create_clock(connection, self.database)
@@ -94,11 +97,11 @@ class Arm:
         self.clock_steps.append((datetime.now(UTC), ahead))
 
     def step_host(self, ahead: timedelta) -> None:
-        """Have its beats be so much ahead, and nobody else."""
+        """Set only the clocks of the beats ahead of real time."""
         clock.step(self.clock, ahead.total_seconds())
 
     def at_arm_clock(self, moment: datetime) -> datetime:
-        """Return what its clock said at a moment of ours."""
+        """Convert real time to the time of the arm's clock."""
         offsets = [ahead for at, ahead in self.clock_steps if at <= moment]
         return moment + (offsets[-1] if offsets else timedelta(0))
 
@@ -124,10 +127,10 @@ class Arm:
         policies: Mapping[str, object] = NO_POLICIES,
         **columns: object,
     ) -> list[Definition]:
-        """Write so many periodic tasks with a slot every `interval` from `start_at`."""
+        """Insert `count` periodic tasks, each with a slot every `interval` from `start_at`."""
         slots = interval_slots(interval, start_at=start_at, end_at=start_at + self.horizon)
         if self.name == "stock":
-            # Its start_time would be up to a second late.
+            # With a start_time, stock beat would be up to a second late.
             columns = {"last_run_at": start_at - interval} | columns
         elif "last_run_at" not in columns:
             columns = {"start_time": start_at} | columns
@@ -156,7 +159,7 @@ class Arm:
     def define_crontab(
         self, name: str, expression: str, zone: str, *, slots: list[datetime], **columns: object
     ) -> Definition:
-        """Write a periodic task on a crontab; `slots` are all that it has."""
+        """Insert a periodic task with a crontab; `slots` lists all its slots."""
         start_at = slots[0]
         defined = Definition(
             name=f"{self.prefix}{name}", slots=slots, until=slots[-1] + self.horizon
@@ -176,11 +179,11 @@ class Arm:
         self.definitions.append(defined)
         return defined
 
-    # --- What came of it ------------------------------------------------------------------------
+    # --- Results --------------------------------------------------------------------------------
 
     @contextmanager
     def outage(self) -> Iterator[None]:
-        """Note that something is broken meanwhile."""
+        """Record the time of the block as an outage."""
         start_at = self.now()
         yield
         self.outages.append(Period(start_at=start_at, end_at=self.now()))
@@ -191,7 +194,7 @@ class Arm:
         return [row for row in rows if row.name.startswith(self.prefix)]
 
     def effects(self) -> list[Effect]:
-        """Return what the worker has started of its own, told by its own clock."""
+        """Return the effects of this arm's runs, with start times by the arm's clock."""
         return [
             replace(each, started_at=self.at_arm_clock(each.started_at))
             for each in self.site.effects()
@@ -199,7 +202,10 @@ class Arm:
         ]
 
     def is_settled(self, until: datetime) -> bool:
-        """Tell whether all that it has sent of the slots until then has been started."""
+        """Return whether each sent run with a slot before `until` has started.
+
+        Always true for stock beat: it keeps no ledger.
+        """
         if self.name == "stock":
             return True
         started = {each.id for each in self.site.effects()}
@@ -207,7 +213,7 @@ class Arm:
         return all(row.id in started for row in sent)
 
     def judge(self, until: datetime) -> Report:
-        """Judge all slots until then."""
+        """Judge all slots before `until`."""
         judged = [replace(each, until=min(each.until, until)) for each in self.definitions]
         if self.name == "stock":
             tolerance = Tolerance(early=STOCK_EARLY_TOLERANCE, outages=self.outages)

@@ -1,4 +1,4 @@
-"""The judgement of runs whose workers are killed: how often each has started, and how it ended.
+"""The checker for runs on killed workers: how often each run started, and how it ended.
 
 Pure: no clock, no database, no processes.
 """
@@ -17,7 +17,7 @@ SUCCEEDED, LOST, MISSED = "succeeded", "lost", "missed"
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptedRun:
-    """A row of the ledger: a run of one slot, and how often it has started."""
+    """A row of the ledger: the run of one slot, with its number of attempts."""
 
     id: str
     name: str
@@ -29,7 +29,7 @@ class AttemptedRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """That a run has begun, or has come to its end, in a worker."""
+    """A worker's record that a run began or ended."""
 
     id: str
     name: str
@@ -39,7 +39,7 @@ class Mark:
 
 @dataclass
 class RunMarks:
-    """Those of one run."""
+    """The marks of one run."""
 
     begun: list[datetime] = field(default_factory=list)
     ended: list[datetime] = field(default_factory=list)
@@ -52,7 +52,7 @@ def judge_attempts(
     *,
     max_attempts: Mapping[str, int],
 ) -> Report:
-    """Judge runs that are recorded; `max_attempts` is by the name of the periodic task."""
+    """Judge runs with rows in the ledger; `max_attempts` is keyed by periodic task name."""
     report = Report()
     marks_of_run = marks_by_run(marks)
     rows_of_slot: dict[tuple[str, datetime], list[AttemptedRun]] = defaultdict(list)
@@ -65,7 +65,7 @@ def judge_attempts(
                 break
             report.slots += 1
             slot_marks = [marks_of_run.pop(row.id, RunMarks()) for row in found]
-            about = f"{definition.name} of {slot}"
+            about = f"{definition.name} at {slot}"
             if len(found) != 1:
                 verdict = Verdict.DOUBLED if found else Verdict.LOST
                 report.record(verdict, f"{about}: {len(found)} rows")
@@ -75,36 +75,40 @@ def judge_attempts(
             report.record(verdict, f"{about}: {reason}: {found[0]}, {slot_marks[0]}")
             report.repeated += max(0, found[0].attempts - 1)
     for name, slot in rows_of_slot:
-        report.record(Verdict.SPURIOUS, f"a row of {name} of {slot}")
+        report.record(Verdict.SPURIOUS, f"{name} has a row, but no slot at {slot}")
     for run_id in marks_of_run:
-        report.record(Verdict.SPURIOUS, f"{run_id} ran, and has no row")
+        report.record(Verdict.SPURIOUS, f"{run_id} ran but has no row")
     return report
 
 
 def verdict_of(  # noqa: PLR0911 - a table of cases
     row: AttemptedRun, marks: RunMarks, *, allowed: int
 ) -> tuple[Verdict, str]:
-    """Return what became of a run that may start so often, and why it is so."""
+    """Return the verdict on a run that may start `allowed` times, and the reason."""
     if row.state in NOT_ENDED:
-        return Verdict.LOST, "it has not ended"
+        return Verdict.LOST, "the run has not ended"
     if row.state == MISSED and row.reason and not marks.begun:
         return Verdict.MISSED, ""
     if len(marks.begun) > min(allowed, row.attempts):
         return Verdict.DOUBLED, f"started {len(marks.begun)} times"
     if attempts_overlap(marks):
-        return Verdict.DOUBLED, "it started again while it ran"
+        return Verdict.DOUBLED, "an attempt began before the previous one ended"
     if row.state == SUCCEEDED:
-        return (Verdict.RIGHT, "") if marks.ended else (Verdict.SPURIOUS, "it did not end")
-    # One that may start once is not sent again where nobody knows whether it has.
+        return (
+            (Verdict.RIGHT, "")
+            if marks.ended
+            else (Verdict.SPURIOUS, "succeeded without an end mark")
+        )
+    # A run with one allowed attempt is not sent again if it may have started.
     if row.state == LOST and row.reason and max(row.attempts, 1) >= allowed:
         return Verdict.GIVEN_UP, ""
-    return Verdict.LOST, f"after {row.attempts} attempts of {allowed}"
+    return Verdict.LOST, f"{row.state} after {row.attempts} of {allowed} attempts"
 
 
 def attempts_overlap(marks: RunMarks) -> bool:
-    """Tell whether an attempt began before the one before it had come to its end.
+    """Return whether an attempt began before the previous one ended.
 
-    Of one that was killed nobody knows when: only where all have come to their ends.
+    False if any attempt has no end mark: a killed attempt leaves none, so its end is unknown.
     """
     begun, ended = sorted(marks.begun), sorted(marks.ended)
     if len(begun) != len(ended):
@@ -113,14 +117,14 @@ def attempts_overlap(marks: RunMarks) -> bool:
 
 
 def judge_marks(marks: Iterable[Mark]) -> Report:
-    """Judge runs that nobody records: each is to begin once, and to come to its end."""
+    """Judge runs without a ledger: each must begin once, and end."""
     report = Report()
     for run_id, found in marks_by_run(marks).items():
         report.slots += 1
         if len(found.begun) > 1:
             report.record(Verdict.DOUBLED, f"{run_id} began {len(found.begun)} times")
         elif not found.ended:
-            report.record(Verdict.LOST, f"{run_id} did not come to its end")
+            report.record(Verdict.LOST, f"{run_id} did not end")
         else:
             report.record(Verdict.RIGHT)
     return report

@@ -1,4 +1,4 @@
-"""The judgement: of each slot, whether it is right; of each run, whether it is of a slot.
+"""The checker: gives a verdict on each slot, and finds runs that belong to no slot.
 
 Pure: no clock, no database, no processes.
 """
@@ -17,12 +17,12 @@ MAX_FAILURES = 40
 
 
 class Verdict(Enum):
-    """What became of a slot; the last one is of a run that has none."""
+    """The result for a slot. `SPURIOUS` is for a run or row without a slot, or against policy."""
 
     RIGHT = "right"
-    MISSED = "missed"  # by its policy, with a row that says so
-    GIVEN_UP = "given up"  # after as many attempts as it may have, with a row that says so
-    UNROUTABLE = "unroutable"  # as it had to, with a row that says so
+    MISSED = "missed"  # as its policy requires, recorded in a row
+    GIVEN_UP = "given up"  # after all allowed attempts, recorded in a row
+    UNROUTABLE = "unroutable"  # as expected, recorded in a row
     LOST = "lost"
     DOUBLED = "doubled"
     EARLY = "early"
@@ -35,7 +35,7 @@ ACCEPTABLE = {Verdict.RIGHT, Verdict.MISSED, Verdict.GIVEN_UP, Verdict.UNROUTABL
 
 @dataclass
 class Report:
-    """How often each verdict was given, and why, where it was a bad one."""
+    """The count of each verdict, and the reasons for failures."""
 
     counts: Counter[Verdict] = field(default_factory=Counter)
     slots: int = 0
@@ -49,27 +49,27 @@ class Report:
             self.failures.append(f"{verdict.value}: {about}")
 
     def bad_count(self, *verdicts: Verdict) -> int:
-        """Count the bad verdicts, or those of these."""
+        """Count the given verdicts; by default, all failures."""
         selected = set(verdicts) or set(Verdict) - ACCEPTABLE
         return sum(count for verdict, count in self.counts.items() if verdict in selected)
 
 
 @dataclass
 class SlotEvidence:
-    """What is known of one slot."""
+    """The ledger rows and starts of one slot."""
 
     rows: list[Row] = field(default_factory=list)
     starts: list[Effect] = field(default_factory=list)
 
     @property
     def sent_at(self) -> datetime:
-        """When the broker had it, as far as we know: workers have their own pace."""
+        """The earliest known time that the message was sent; a worker may start it later."""
         [start] = self.starts
         known = [start.started_at, start.sent_at, *(row.queued_at for row in self.rows)]
         return min(at for at in known if at)
 
     def describe(self) -> str:
-        """Say when it was claimed, sent and started."""
+        """Return the times of claim, queueing and start as text."""
         rows = [f"claimed at {row.created_at}, queued at {row.queued_at}" for row in self.rows]
         return ", ".join([*rows, f"started at {self.starts[0].started_at}"])
 
@@ -80,7 +80,7 @@ def judge_ledger(
     effects: Iterable[Effect],
     tolerance: Tolerance,
 ) -> Report:
-    """Judge a beat that keeps a ledger: a run is of the slot that the row of its id names."""
+    """Judge a beat with a ledger. The row with the run's id gives the run's slot."""
     report = Report()
     started, report.repeated = starts_by_id(effects)
     known = {definition.name: definition for definition in definitions}
@@ -88,17 +88,20 @@ def judge_ledger(
     for row in rows:
         starts = started.pop(row.id, [])
         if not (definition := known.get(row.name)):
-            report.record(Verdict.SPURIOUS, f"a row of {row.name}, {row.slot_at}: {row.state}")
+            report.record(
+                Verdict.SPURIOUS,
+                f"{row.name} has a row but no definition: {row.slot_at}, {row.state}",
+            )
             continue
         slots = covered_slots(definition, row)
         if row.slot_at < definition.until and len(slots) != row.slot_count:
             about = f"{row.name} has {len(slots)} slots from {row.slot_at} to {row.last_slot_at}"
-            report.record(Verdict.SPURIOUS, f"{about}, and the row counts {row.slot_count}")
+            report.record(Verdict.SPURIOUS, f"{about}, but the row counts {row.slot_count}")
         for slot in slots:
             evidence[row.name, slot].rows.append(row)
             evidence[row.name, slot].starts += starts
     for effect in (effect for left in started.values() for effect in left):
-        report.record(Verdict.SPURIOUS, f"{effect.name} ran at {effect.started_at}: no such row")
+        report.record(Verdict.SPURIOUS, f"{effect.name} ran at {effect.started_at} without a row")
     judge_slots(report, definitions, evidence, tolerance, has_ledger=True)
     return report
 
@@ -106,7 +109,7 @@ def judge_ledger(
 def judge_effects(
     definitions: Sequence[Definition], effects: Iterable[Effect], tolerance: Tolerance
 ) -> Report:
-    """Judge a beat that keeps no ledger: a run is of the latest slot when it was sent."""
+    """Judge a beat without a ledger. A run belongs to the latest slot before its send time."""
     report = Report()
     started, report.repeated = starts_by_id(effects)
     known = {definition.name: definition for definition in definitions}
@@ -118,7 +121,9 @@ def judge_effects(
         if definition and number:
             evidence[effect.name, definition.slots[number - 1]].starts.append(effect)
         else:
-            report.record(Verdict.SPURIOUS, f"{effect.name} ran at {effect.started_at}")
+            report.record(
+                Verdict.SPURIOUS, f"{effect.name} ran at {effect.started_at} without a slot"
+            )
     judge_slots(report, definitions, evidence, tolerance, has_ledger=False)
     return report
 
@@ -131,7 +136,7 @@ def judge_slots(
     *,
     has_ledger: bool,
 ) -> None:
-    """Give a verdict on each slot that is to be judged."""
+    """Record a verdict on each slot before its definition's `until`."""
     for definition in definitions:
         for slot in definition.slots:
             if slot >= definition.until:
@@ -140,10 +145,10 @@ def judge_slots(
             if definition.is_clock_set_back:
                 found.rows = [row for row in found.rows if row.is_sent] or found.rows[-1:]
             is_served = bool(found.rows or found.starts)
-            about = f"{definition.name} of {slot}"
+            about = f"{definition.name} at {slot}"
             if definition.is_disabled(slot):
                 if is_served:
-                    report.record(Verdict.SPURIOUS, f"{about}: it was off")
+                    report.record(Verdict.SPURIOUS, f"{about}: served while disabled")
                 continue
             if definition.is_uncertain(slot) and not is_served:
                 continue
@@ -162,7 +167,7 @@ def verdict_of(  # noqa: PLR0911 - a table of cases
     *,
     has_ledger: bool,
 ) -> tuple[Verdict, str]:
-    """Return what became of a slot, and why it is so."""
+    """Return the verdict on a slot, and the reason."""
     if len(found.rows) > 1 or len(found.starts) > 1:
         return Verdict.DOUBLED, f"{len(found.rows)} rows, started {len(found.starts)} times"
     row = found.rows[0] if found.rows else None
@@ -171,7 +176,7 @@ def verdict_of(  # noqa: PLR0911 - a table of cases
     if row and (answer := verdict_of_row(definition, slot, row)):
         return answer
     if not found.starts:
-        return Verdict.LOST, f"never started; its row is {row.state}" if row else "never sent"
+        return Verdict.LOST, f"never started, row is {row.state}" if row else "never sent"
     if found.sent_at < slot - tolerance.early:
         return Verdict.EARLY, found.describe()
     if found.sent_at > tolerance.deadline(slot):
@@ -180,7 +185,7 @@ def verdict_of(  # noqa: PLR0911 - a table of cases
 
 
 def verdict_of_row(definition: Definition, slot: datetime, row: Row) -> tuple[Verdict, str] | None:
-    """Return the verdict where the row alone gives it: its slot was not sent, or not to be."""
+    """Return the verdict if the row alone decides it, otherwise None."""
     decision = f"decided at {row.created_at}, {definition.misfire.value}"
     if not row.is_sent:
         if may_miss(definition, row, slot):
@@ -188,7 +193,7 @@ def verdict_of_row(definition: Definition, slot: datetime, row: Row) -> tuple[Ve
         return Verdict.LOST, f"{row.state} against its policy: {decision}"
     if row.state == UNROUTABLE:
         if definition.is_routable:
-            return Verdict.LOST, "unroutable, and it was not"
+            return Verdict.LOST, "recorded as unroutable, but it has a route"
         return Verdict.UNROUTABLE, ""
     if not may_send(definition, row):
         return Verdict.SPURIOUS, f"sent against its policy: {decision}"
@@ -196,7 +201,7 @@ def verdict_of_row(definition: Definition, slot: datetime, row: Row) -> tuple[Ve
 
 
 def starts_by_id(effects: Iterable[Effect]) -> tuple[dict[str, list[Effect]], int]:
-    """Return the runs that were started by their id, and how many messages were repeated."""
+    """Return the starts by run id, and the number of repeated messages."""
     started: dict[str, list[Effect]] = defaultdict(list)
     repeated = 0
     for effect in effects:

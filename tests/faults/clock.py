@@ -1,7 +1,7 @@
-"""A clock that a test can step, in a process of its own.
+"""A clock of a child process that a test can step.
 
-The process is told by a file how many seconds to be ahead; all that reads its clock is, too. What
-measures a time span goes on undisturbed, as with a real step of the clock.
+A file holds the number of seconds ahead of real time. The process reads it and shifts its wall
+clock. Monotonic clocks are unaffected, as with a real clock step.
 """
 
 import threading
@@ -14,7 +14,7 @@ POLL_SECONDS = 0.02
 
 
 def follow(file: Path) -> None:
-    """Set the clock of this process as the file says, now and whenever it changes."""
+    """Shift the clock of this process by the seconds in the file, now and on each change."""
     ahead = read(file)
     traveller = time_machine.travel(time.time() + ahead, tick=True).start()
 
@@ -34,7 +34,7 @@ def read(file: Path) -> float:
 
 
 def step(file: Path, ahead: float) -> None:
-    """Have the processes that follow the file be so many seconds ahead; it changes whole."""
+    """Write the seconds ahead to the file, atomically."""
     unfinished = file.with_suffix(".new")
     unfinished.write_text(str(ahead))
     unfinished.replace(file)

@@ -1,4 +1,4 @@
-"""Servers for the session, a trial for each fault, and the table in the end."""
+"""Fixtures for the session's servers and each test's trials, and the summary table."""
 
 import os
 import random
@@ -22,15 +22,15 @@ SEEDS = [int(seed) for seed in (os.environ.get("FAULT_SEEDS") or "1").split(",")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "calm: a fault that leaves the servers alone")
-    config.addinivalue_line("markers", "control: runs the stock arm in `make test`, too")
+    config.addinivalue_line("markers", "calm: a fault that does not harm the shared servers")
+    config.addinivalue_line("markers", "control: runs the stock arm in `make test` too")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the calm tests first, and give all tests of faults a longer timeout.
+    """Put the calm tests first, and give all fault tests a longer timeout.
 
-    One process runs all calm tests, which overlap, and another one those that harm the servers:
-    each process has servers of its own.
+    One process runs all calm tests, overlapping. Another process runs the tests that harm the
+    servers. Each process has its own servers.
     """
     indexes = [number for number, item in enumerate(items) if HERE in item.path.parents]
     ordered = sorted(
@@ -50,7 +50,7 @@ def is_calm(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Wait for a calm test, rather than call it."""
+    """Wait for a calm test, which already runs in a thread, instead of calling it."""
     if not is_calm(pyfuncitem):
         return None
     overlapping: Overlapping = pyfuncitem.funcargs["overlapping"]
@@ -60,7 +60,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Servers of our own, and a worker on them."""
+    """Private servers with a worker."""
     try:
         site = Site(tmp_path_factory.mktemp("faults"))
     except ServerNotInstalled as missing:
@@ -86,20 +86,20 @@ def seed(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture
 def rng(seed: int) -> random.Random:
-    """What is left to chance: the same for the same seed."""
+    """A random generator seeded for this test, so that a failure can be reproduced."""
     return random.Random(seed)
 
 
 @pytest.fixture
 def make_trial(site: Site, seed: int, request: pytest.FixtureRequest) -> Iterator[TrialFactory]:
-    """A function that makes a trial, which ends with the test."""
+    """A factory of trials, which end with the test."""
     with trials(site, seed, arms=arms_of(request.node)) as make:
         yield make
 
 
-# --- The table --------------------------------------------------------------------------------
+# --- Summary table ----------------------------------------------------------------------------
 
-# The rows of processes of xdist, which print nothing themselves.
+# Rows from the xdist processes, which cannot print to the terminal.
 XDIST_ROWS: list[list[str]] = []
 
 

@@ -1,7 +1,8 @@
-"""Places for a process to die at, or to stand still, named from outside.
+"""Crash points: calls at which a process kills or stops itself, chosen by an environment variable.
 
-`FAULTS_CRASH` is `MODULE:NAME:before:3:KILL`: kill -9 right before the third call of this function
-or method. `after` is right after it; `STOP` stops the process, until somebody lets it go on.
+`FAULTS_CRASH` is `MODULE:NAME:before:3:KILL`: kill -9 immediately before the third call of this
+function or method. `after` means immediately after the call. `STOP` pauses the process until it
+receives SIGCONT.
 """
 
 import functools
@@ -16,7 +17,7 @@ Function = Callable[..., Any]
 
 
 def inject(crash_point: str) -> None:
-    """Replace the function by one that does as `crash_point` says."""
+    """Wrap the function that `crash_point` names, so that it sends the signal."""
     module, path, when, number, signal_name = crash_point.split(":")
     *owners, name = path.split(".")
     owner: Any = importlib.import_module(module)
@@ -31,7 +32,7 @@ def inject(crash_point: str) -> None:
 def send_signal_at_call(
     function: Function, *, when: str, number: int, by: signal.Signals
 ) -> Function:
-    """Return a function that does the same, and at the call of this number sends a signal."""
+    """Wrap a function to send a signal to this process at the given call number."""
     calls = itertools.count(1)
 
     @functools.wraps(function)

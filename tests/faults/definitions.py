@@ -1,4 +1,4 @@
-"""Periodic tasks, written by SQL: past the API, the ORM and everybody's signals."""
+"""Periodic tasks inserted by SQL, bypassing the API, the ORM and Django's signals."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -36,12 +36,12 @@ MANAGED_DEFAULTS = {
     "pause_after_failures": 0,
     "overlap": "allow",
 }
-# What stock beat looks at each time it looks at all.
+# Stock beat reads this row to detect changes.
 MARK_CHANGED = """
 INSERT INTO django_celery_beat_periodictasks (ident, last_update) VALUES (1, clock_timestamp())
 ON CONFLICT (ident) DO UPDATE SET last_update = EXCLUDED.last_update
 """
-# In front of PostgreSQL's own: a clock that can be stepped, for one database.
+# Shadows PostgreSQL's own clock_timestamp() with a clock that can be stepped, in one database.
 CREATE_CLOCK = """
 CREATE SCHEMA faults;
 CREATE TABLE faults.clock (ahead interval NOT NULL);
@@ -57,7 +57,7 @@ FROM scheduler_api_run WHERE slot_at IS NOT NULL
 
 
 def insert(connection: psycopg.Connection, table: str, **columns: object) -> int:
-    """Insert a row; return what its first column is: the id."""
+    """Insert a row; return its first column, the id."""
     query = sql.SQL("INSERT INTO {} ({}) VALUES ({}) RETURNING *").format(
         sql.Identifier(table),
         sql.SQL(", ").join(map(sql.Identifier, columns)),
@@ -91,7 +91,7 @@ def insert_crontab(connection: psycopg.Connection, expression: str, timezone: st
 def insert_task(
     connection: psycopg.Connection, name: str, *, changed_at: datetime, **columns: object
 ) -> int:
-    """Insert a periodic task with these columns, and what the others are by default."""
+    """Insert a periodic task with these columns and defaults for the others."""
     columns = TASK_DEFAULTS | {"name": name, "date_changed": changed_at} | columns
     return insert(connection, TASKS, **columns)
 
@@ -104,7 +104,7 @@ def insert_definition(
     policies: Mapping[str, object],
     **columns: object,
 ) -> None:
-    """Insert a periodic task, and its other half: what our scheduler knows, and stock does not."""
+    """Insert a periodic task and its managed settings, which stock beat ignores."""
     task = insert_task(connection, definition.name, changed_at=changed_at, **columns)
     window = int(definition.catchup_window.total_seconds())
     settings = MANAGED_DEFAULTS | {
@@ -115,22 +115,22 @@ def insert_definition(
 
 
 def mark_changed(connection: psycopg.Connection) -> None:
-    """Tell stock beat that something has changed, as the ORM's signals do."""
+    """Mark the periodic tasks as changed for stock beat, as the ORM's signals do."""
     connection.execute(MARK_CHANGED)
 
 
 def create_clock(connection: psycopg.Connection, database: str) -> None:
-    """Give a database a clock that can be stepped: for all that connect from now on."""
+    """Give a database a clock that can be stepped. It applies to new connections."""
     connection.execute(CREATE_CLOCK.format(database=database))
 
 
 def step_clock(connection: psycopg.Connection, ahead: timedelta) -> None:
-    """Have the clock of a database be so much ahead."""
+    """Set how far the clock of a database is ahead."""
     connection.execute("UPDATE faults.clock SET ahead = %s", [ahead])
 
 
 def rows_of(connection: psycopg.Connection) -> list[Row]:
-    """Read the ledger."""
+    """Return the ledger rows that have a slot."""
     names = ["id", "name", "state", "slot_at", "created_at", "queued_at"]
     names += ["slot_count", "last_slot_at"]
     found = [dict(zip(names, row, strict=True)) for row in connection.execute(LEDGER_ROWS)]
@@ -138,7 +138,7 @@ def rows_of(connection: psycopg.Connection) -> list[Row]:
 
 
 def errors_of(connection: psycopg.Connection) -> Mapping[str, str]:
-    """Return why a periodic task could not be planned or sent, by its name."""
+    """Return the planning or sending error of each failing periodic task, by name."""
     return dict(
         connection.execute(
             f"SELECT name, last_error FROM {TASKS} JOIN scheduler_api_agenda"

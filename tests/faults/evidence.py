@@ -1,17 +1,17 @@
-"""What the checker goes by: what was to run, what the ledger says, and what did run."""
+"""Input of the checker: definitions, ledger rows, and effects of runs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-# Rows of slots that were never sent, and rows of one that no queue took.
+# States of rows whose slots were never sent; and the state of a message that reached no queue.
 NEVER_SENT = {"missed", "skipped", "expired"}
 UNROUTABLE = "unroutable"
 
 
 class Misfire(Enum):
-    """What becomes of slots that nobody served in time."""
+    """The policy for slots that were not served in time."""
 
     SKIP = "skip"
     RUN_ONCE = "run_once"
@@ -20,7 +20,7 @@ class Misfire(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Period:
-    """A stretch of time, its end not included."""
+    """A period of time; the end is excluded."""
 
     start_at: datetime
     end_at: datetime
@@ -31,12 +31,12 @@ class Period:
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
-    """A periodic task as the checker knows it.
+    """A periodic task for the checker.
 
-    `slots` are in order, and go on for as long as beat did; those from `until` on are not judged,
-    since nobody waited for them. In `off` it is disabled: nothing may run. In `unsure` a slot may
-    run or not: an edit is on its way. With `is_clock_set_back` the clock was set back: slots that
-    were missed by then may be served after all.
+    `slots` are sorted and cover the whole time that beat ran. Slots from `until` on are not
+    judged, because the test did not wait for them. In `disabled_periods` nothing may run. In
+    `uncertain_periods` a slot may run or not, because an edit is taking effect. If
+    `is_clock_set_back`, the clock was set back: slots missed before that may be served later.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Definition:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A row of the ledger: one slot, or from `slot_at` to `last_slot_at` a stretch of them."""
+    """A row of the ledger: one slot, or all slots from `slot_at` to `last_slot_at`."""
 
     id: str
     name: str
@@ -76,7 +76,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """A run that a worker has started; where beat keeps no ledger, also when it was sent."""
+    """A run that a worker started. `sent_at` is set only for a beat without a ledger."""
 
     id: str
     name: str
@@ -88,7 +88,7 @@ class Effect:
 
 @dataclass(frozen=True, kw_only=True)
 class Tolerance:
-    """How early a run may start; how late it may be sent, in health and after an outage."""
+    """How early a run may start, and how late it may be sent: normally and after an outage."""
 
     early: timedelta = timedelta(0)
     late: timedelta = timedelta(seconds=2)
@@ -96,7 +96,7 @@ class Tolerance:
     outages: Sequence[Period] = ()
 
     def deadline(self, slot: datetime) -> datetime:
-        """Return until when a slot may be served."""
+        """Return the time until which a slot may be served."""
         deadline = slot + self.late
         for outage in self.outages:
             recovered_at = outage.end_at + self.after_outage
@@ -106,7 +106,7 @@ class Tolerance:
 
 
 def interval_slots(interval: timedelta, *, start_at: datetime, end_at: datetime) -> list[datetime]:
-    """Return the slots of an interval."""
+    """Return the slots of an interval schedule; `end_at` is excluded."""
     return list(generate_slots(interval, start_at, end_at))
 
 

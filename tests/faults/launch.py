@@ -1,7 +1,7 @@
-"""Start Celery with faults: `python -m tests.faults.launch beat …`, as `celery -A project beat …`.
+"""Starts Celery with faults: `python -m tests.faults.launch beat …` as `celery -A project beat …`.
 
-What is to go wrong is in the environment: FAULTS_CLOCK names a file to set the clock by
-(`clock.py`), FAULTS_CRASH a place to die at (`crash.py`).
+Environment variables choose the faults: FAULTS_CLOCK names the file that sets the clock
+(`clock.py`), FAULTS_CRASH a crash point (`crash.py`).
 """
 
 import os
@@ -17,10 +17,10 @@ from tests.faults import clock, crash
 
 
 def main() -> None:
-    """Set up what is to go wrong, then become Celery."""
+    """Set up the faults, then run Celery."""
     if file := os.environ.get("FAULTS_CLOCK"):
         clock.follow(Path(file))
-    from project.celery import app  # noqa: PLC0415 - the clock comes first
+    from project.celery import app  # noqa: PLC0415 - the clock must be set first
 
     app.loader.import_default_modules()
     for crash_point in os.environ.get("FAULTS_CRASH", "").split():
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def add_sent_at(headers: dict[str, Any], **_: object) -> None:
-    """Tell when stock beat sent a message, since it keeps no ledger that would."""
+    """Add the send time to a message of stock beat, which keeps no ledger."""
     headers["sent_at"] = time.time()
 
 

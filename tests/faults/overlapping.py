@@ -1,7 +1,7 @@
-"""Faults that leave the servers alone, a few at a time: most of what they do is wait.
+"""Runs tests marked `calm` a few at a time: they do not harm the servers, and mostly wait.
 
-A test marked `calm` runs in a thread, from the moment that the first of them is to run, and pytest
-waits for it when it is its turn.
+All calm tests are submitted to a pool of threads when pytest reaches the first one. When pytest
+reaches each test, it waits for the result.
 """
 
 import inspect
@@ -16,14 +16,14 @@ import pytest
 from tests.faults.site import Site
 from tests.faults.trial import SCALE, Trial
 
-# With more to do, they would only be in each other's way.
+# In the long form each test has more load, and overlapping tests would slow each other down.
 MAX_CONCURRENT_TESTS = int(os.environ.get("FAULTS_AT_ONCE") or (2 if SCALE <= 1 else 1))
 
 TrialFactory = Callable[[str], Trial]
 
 
 class Overlapping:
-    """The calm tests of this session, by their names."""
+    """The calm tests of this session, by node id."""
 
     def __init__(self, site: Site, items: list[pytest.Item]) -> None:
         self.site = site
@@ -35,7 +35,7 @@ class Overlapping:
         }
 
     def run(self, item: pytest.Function) -> None:
-        """Call a test with what fixtures would give it."""
+        """Call a test with the arguments that its fixtures would provide."""
         arguments = dict(item.callspec.params)
         with trials(self.site, arguments["seed"], arms=arms_of(item)) as make:
             arguments |= {"make_trial": make, "rng": random.Random(arguments["seed"])}
@@ -43,7 +43,7 @@ class Overlapping:
             item.obj(**{name: arguments[name] for name in names})
 
     def wait_for(self, item: pytest.Item) -> None:
-        """Return when the test has passed, or raise why it has not."""
+        """Wait until the test ends, and raise its exception if it failed."""
         self.futures[item.nodeid].result()
 
     def close(self) -> None:
@@ -53,8 +53,9 @@ class Overlapping:
 def arms_of(item: pytest.Item) -> list[str]:
     """Return the names of the arms that a test runs.
 
-    `make faults` runs the stock arm of all faults, `make test` of those marked `control`: a few
-    show as well that the checker sees what is wrong. FAULT_ARMS names the arms of all.
+    `make faults` runs the stock arm of all faults. `make test` runs it only for those marked
+    `control`: a few are enough to show that the checker finds failures. FAULT_ARMS sets the arms
+    of all tests.
     """
     if names := os.environ.get("FAULT_ARMS"):
         return names.split(",")
@@ -64,7 +65,7 @@ def arms_of(item: pytest.Item) -> list[str]:
 
 @contextmanager
 def trials(site: Site, seed: int, *, arms: list[str]) -> Iterator[TrialFactory]:
-    """Yield a function that makes trials, and end these trials afterwards."""
+    """Yield a factory of trials, and close these trials afterwards."""
     trials_made: list[Trial] = []
 
     def make(fault: str) -> Trial:

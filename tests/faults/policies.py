@@ -1,9 +1,12 @@
-"""Whether what beat decided of a slot is what its misfire policy says.
+"""Checks beat's decision on a slot against the misfire policy.
 
-A slot is late when beat takes it up more than GRACE after it was due. `skip`: late slots are
-missed. `run_once`: if one of the slots that have passed is late, only the latest is sent, where it
-is within the window. `run_all`: the latest 100 late ones are sent, each where it is within the
-window. What is not late is sent.
+A slot is late if beat claims it more than GRACE after its due time. A slot that is not late is
+sent. Late slots depend on the policy:
+
+- `skip`: late slots are missed.
+- `run_once`: if one of the passed slots is late, only the latest slot is sent, if it is within the
+  catch-up window.
+- `run_all`: the latest 100 late slots are sent, each only if it is within the window.
 """
 
 from bisect import bisect_left, bisect_right
@@ -14,12 +17,12 @@ from tests.faults.evidence import Definition, Misfire, Row
 
 GRACE = timedelta(seconds=10)
 MAX_CAUGHT_UP = 100
-# Beat reads its clock, then writes the row.
+# Beat reads its clock before it writes the row, so the row's time is slightly later.
 CLOCK_MARGIN = timedelta(seconds=1)
 
 
 def may_send(definition: Definition, row: Row) -> bool:
-    """Tell whether its policy sends this slot when it did."""
+    """Return whether the policy allows sending this slot at the time of its row."""
     lateness = row.created_at - row.slot_at
     if lateness <= GRACE + CLOCK_MARGIN:
         return True
@@ -34,7 +37,7 @@ def may_send(definition: Definition, row: Row) -> bool:
 
 
 def may_miss(definition: Definition, row: Row, slot: datetime) -> bool:
-    """Tell whether its policy gives this slot up when the row of its stretch did."""
+    """Return whether the policy allows missing this slot at the time of its row."""
     lateness = row.created_at - slot
     if lateness > definition.catchup_window - CLOCK_MARGIN:
         return True
@@ -48,12 +51,12 @@ def may_miss(definition: Definition, row: Row, slot: datetime) -> bool:
 
 
 def count_slots(slots: Sequence[datetime], *, after: datetime, until: datetime) -> int:
-    """Count the slots after one moment, up to and with another."""
+    """Count the slots later than `after`, up to and including `until`."""
     return max(0, bisect_right(slots, until) - bisect_right(slots, after))
 
 
 def covered_slots(definition: Definition, row: Row) -> Sequence[datetime]:
-    """Return the slots that a row stands for."""
+    """Return the slots that a row covers."""
     first = bisect_left(definition.slots, row.slot_at)
     return definition.slots[
         first : bisect_right(definition.slots, row.last_slot_at or row.slot_at)

@@ -1,4 +1,4 @@
-"""Beat and worker as real processes, to be killed, paused and stopped."""
+"""Beat and workers as real processes that tests can kill, pause and stop."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ SCHEDULERS = {
 
 
 class Process:
-    """A Celery command, started through `tests.faults.launch`, and all that it writes."""
+    """A Celery command, started through `tests.faults.launch`, and its output."""
 
     def __init__(self, *arguments: str, log: Path, environ: dict[str, str]) -> None:
         self.arguments, self.log, self.environ = arguments, log, environ
@@ -26,7 +26,7 @@ class Process:
         self.log_start = 0
 
     def start(self, **environ: str) -> None:
-        """Start it, again when it has ended; what is given here is for this time only."""
+        """Start or restart the process; `environ` applies to this start only."""
         with self.log.open("ab") as log:
             self.log_start = log.tell()
             self.popen = subprocess.Popen(
@@ -55,7 +55,7 @@ class Process:
         self.popen.wait()
 
     def stop(self, *, timeout_seconds: float = STOP_TIMEOUT_SECONDS) -> bool:
-        """Ask it to end, and kill it when it has not done so; return whether it has."""
+        """Send SIGTERM; kill the process after the timeout. Return whether it ended by itself."""
         assert self.popen
         self.send(signal.SIGTERM)
         try:
@@ -70,7 +70,7 @@ class Process:
 
     def is_paused(self) -> bool:
         assert self.popen
-        # After the name of the program, which is in brackets.
+        # The state follows the program's name, which is in brackets.
         state = Path(f"/proc/{self.popen.pid}/stat").read_text().rpartition(") ")[2]
         return state.startswith("T")
 
@@ -78,27 +78,27 @@ class Process:
         self.send(signal.SIGCONT)
 
     def children(self) -> list[int]:
-        """Return the processes that it has started and that have not ended."""
+        """Return the ids of its running child processes."""
         assert self.popen
         pid = self.popen.pid
-        with suppress(OSError):  # it has ended
+        with suppress(OSError):  # the process has ended
             return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
         return []
 
     def close(self) -> None:
-        """End it, and what it has started, whatever state it is in."""
+        """Kill the process and its children, in any state."""
         if self.popen:
             with suppress(ProcessLookupError):
                 os.killpg(self.popen.pid, signal.SIGKILL)
             self.popen.wait()
 
     def output(self) -> str:
-        """Return what it has written since its latest start."""
+        """Return the output since the latest start."""
         return self.log.read_bytes()[self.log_start :].decode(errors="replace")
 
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
-    """Return nothing of what this machine sets, save what it takes to run at all."""
+    """Return a minimal environment, without this machine's variables, plus `variables`."""
     return {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
         "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
@@ -109,20 +109,20 @@ def environment(folder: Path, **variables: str) -> dict[str, str]:
 
 
 def beat(*, arm: str, log: Path, environ: dict[str, str]) -> Process:
-    """Return a beat with our scheduler or the stock one, not started."""
+    """Return a beat with our scheduler or the stock one. It is not started."""
     scheduler = f"--scheduler={SCHEDULERS[arm]}"
     environ = environ | {"FAULTS_ARM": arm}
     return Process("beat", scheduler, "--pidfile=", log=log, environ=environ)
 
 
 def worker(*, log: Path, environ: dict[str, str]) -> Process:
-    """Return a worker, not started."""
+    """Return a worker with one process. It is not started."""
     options = ["--without-gossip", "--without-mingle", "--pool=solo"]
     return Process("worker", *options, log=log, environ=environ)
 
 
 def prefork_worker(*, name: str, log: Path, environ: dict[str, str]) -> Process:
-    """Return a worker with three processes that run tasks, not started; it may be harmed."""
+    """Return a worker with three child processes, which tests may kill. It is not started."""
     options = ["--without-gossip", "--without-mingle", f"--hostname={name}@%h"]
     pool = ["--pool=prefork", "--concurrency=3"]
     return Process("worker", *options, *pool, log=log, environ=environ)
@@ -134,8 +134,10 @@ def wait_until(
     timeout_seconds: float,
     details: Callable[[], str] = lambda: "",
 ) -> None:
-    """Return when the condition holds; fail when it does not in so many seconds."""
+    """Wait until the condition holds; fail after `timeout_seconds`."""
     deadline = time.monotonic() + timeout_seconds
     while not condition():
-        assert time.monotonic() < deadline, f"Not within {timeout_seconds} s: {details()}"
+        assert time.monotonic() < deadline, (
+            f"Condition not met within {timeout_seconds} s: {details()}"
+        )
         time.sleep(0.1)

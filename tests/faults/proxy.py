@@ -1,4 +1,4 @@
-"""A link to a server, over TCP, that a test can freeze, cut and slow down."""
+"""A TCP proxy to a server. A test can freeze it, cut it and slow it down."""
 
 import contextlib
 import socket
@@ -10,15 +10,15 @@ from typing import Self
 
 CHUNK_BYTES = 65536
 POLL_SECONDS = 0.05
-# On close, a reset rather than a goodbye: SO_LINGER, for no time.
+# SO_LINGER with a timeout of zero: close with a reset (RST) instead of FIN.
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Proxy:
-    """Passes on what is sent to its port, both ways, for as long as the link is whole.
+    """Forwards data between its port and the server in both directions.
 
-    Frozen, it says nothing and takes no more than the buffers do, as a firewall does that drops
-    packets. Cut, it resets all connections and refuses new ones.
+    A frozen proxy forwards nothing and accepts only as much as the buffers hold, like a firewall
+    that drops packets. A cut proxy resets all connections and refuses new ones.
     """
 
     def __init__(self, to_port: int) -> None:
@@ -51,7 +51,7 @@ class Proxy:
         self.is_flowing.set()
 
     def cut(self) -> None:
-        """Reset all connections; what was not passed on by now is lost."""
+        """Reset all connections. Data not yet forwarded is lost."""
         self.is_cut = True
         for each in list(self.sockets):
             reset(each)
@@ -110,6 +110,6 @@ class Proxy:
 def reset(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-        # Which wakes the thread that reads from it; closing alone does not.
+        # Wakes the thread that reads from the socket; closing it does not.
         connection.shutdown(socket.SHUT_RDWR)
     connection.close()

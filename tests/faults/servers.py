@@ -1,6 +1,6 @@
-"""PostgreSQL and RabbitMQ of our own: in a temporary folder, on ports of their own.
+"""Private PostgreSQL and RabbitMQ servers, each in a temporary folder and on a free port.
 
-Nothing here touches a server that others use. What was started is ended, and nothing else.
+Nothing here touches another server: only processes that were started here are ended.
 """
 
 import os
@@ -17,17 +17,17 @@ from pathlib import Path
 from tests.ports import free_port
 from tests.services import connect_to_broker, connect_to_postgres
 
-START_TIMEOUT_SECONDS = 180  # on a machine that has much else to do
+START_TIMEOUT_SECONDS = 180  # allows for a busy machine
 # PostgreSQL does not run as root.
 UNPRIVILEGED = ("postgres", "nobody")
 
 
 class ServerNotInstalled(Exception):
-    """A server that is not installed here."""
+    """The server is not installed on this machine."""
 
 
 def find_program(name: str, *patterns: str) -> Path:
-    """Return the newest of the programs that match; raise ServerNotInstalled."""
+    """Return the newest matching program; raise ServerNotInstalled if there is none."""
     found = [path for pattern in patterns for path in Path("/").glob(pattern)]
     on_path = shutil.which(name)
     if found:
@@ -40,7 +40,7 @@ def find_program(name: str, *patterns: str) -> Path:
 
 
 class Server:
-    """A server as a process of ours, which a test may treat badly."""
+    """A server process that a test may stop, kill or pause."""
 
     name: str
     connect: Callable[[str], None]
@@ -62,7 +62,7 @@ class Server:
         return self.folder / "log"
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start the server, and wait until it accepts connections."""
         self.process = self.spawn()
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while not self.answers():
@@ -85,7 +85,7 @@ class Server:
         self.process.send_signal(number)
 
     def kill(self) -> None:
-        """Kill it as a crash does."""
+        """Kill the server with SIGKILL, like a crash."""
         self.end(signal.SIGKILL)
 
     def end(self, number: signal.Signals) -> None:
@@ -94,7 +94,7 @@ class Server:
             self.process.wait(timeout=START_TIMEOUT_SECONDS)
 
     def close(self) -> None:
-        """End it, whatever state it is in, and remove its folder."""
+        """Kill the server, in any state, and remove its folder."""
         if self.is_alive():
             self.send(signal.SIGCONT)
             self.end(signal.SIGKILL)
@@ -102,7 +102,7 @@ class Server:
 
 
 class Postgres(Server):
-    """A PostgreSQL with one user, `postgres`, whom it trusts."""
+    """A PostgreSQL server with one user, `postgres`, without a password."""
 
     name = "postgres"
     connect = staticmethod(connect_to_postgres)
@@ -136,12 +136,12 @@ class Postgres(Server):
         assert completed.returncode == 0, completed.stderr
 
     def spawn(self) -> subprocess.Popen[bytes]:
-        (self.data / "postmaster.pid").unlink(missing_ok=True)  # of one that was killed
+        (self.data / "postmaster.pid").unlink(missing_ok=True)  # left by a killed server
         options = {
             "port": self.port,
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": self.folder,
-            # Processes die here, machines do not.
+            # Tests kill processes but never the machine, so fsync is not needed.
             "fsync": "off",
             "max_connections": 200,
             "log_min_messages": "fatal",
@@ -158,16 +158,16 @@ class Postgres(Server):
             )
 
     def stop_immediately(self) -> None:
-        """Stop it without a checkpoint, and cut all its connections."""
+        """Stop the server without a checkpoint, and close all its connections."""
         self.end(signal.SIGQUIT)
 
     def close(self) -> None:
-        self.stop_immediately()  # which ends its children, too
+        self.stop_immediately()  # ends its child processes too
         super().close()
 
 
 class RabbitMQ(Server):
-    """A RabbitMQ node of our own, with its own name server of Erlang."""
+    """A RabbitMQ node with its own Erlang port mapper (epmd)."""
 
     name = "rabbitmq"
     connect = staticmethod(connect_to_broker)
@@ -222,7 +222,7 @@ class RabbitMQ(Server):
             "RABBITMQ_ADVANCED_CONFIG_FILE": str(self.folder / "none.config"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
             "RABBITMQ_PID_FILE": str(self.folder / "pid"),
-            # The script then becomes the server, rather than its parent.
+            # Makes the script replace itself with the server instead of staying its parent.
             "RUNNING_UNDER_SYSTEMD": "true",
         }
 
@@ -239,7 +239,7 @@ class RabbitMQ(Server):
             )
 
     def control(self, *arguments: str) -> None:
-        """Tell the node something, as an operator does."""
+        """Run a rabbitmqctl command on the node."""
         command = [self.bin / "rabbitmqctl", "-n", self.environ["RABBITMQ_NODENAME"], *arguments]
         completed = subprocess.run(
             command, env=self.environ, cwd=self.folder, capture_output=True, text=True, check=False
@@ -247,14 +247,14 @@ class RabbitMQ(Server):
         assert completed.returncode == 0, completed.stderr + completed.stdout
 
     def block(self) -> None:
-        """Raise its memory alarm: it takes no message until `unblock`."""
+        """Raise the memory alarm: the node accepts no message until `unblock`."""
         self.control("set_vm_memory_high_watermark", "absolute", "1MB")
 
     def unblock(self) -> None:
         self.control("set_vm_memory_high_watermark", "0.4")
 
     def stop(self) -> None:
-        """Stop it as an operator does."""
+        """Stop the node cleanly, with SIGTERM."""
         self.end(signal.SIGTERM)
 
     def close(self) -> None:

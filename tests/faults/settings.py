@@ -1,4 +1,4 @@
-"""The settings of the beats and the worker that the faults are done to."""
+"""Django settings of the beats and workers under test."""
 
 import os
 
@@ -7,23 +7,23 @@ from project.settings import *  # noqa: F403
 CELERY_BEAT_SCHEDULE: dict[str, object] = {}
 CELERY_IMPORTS = ["tests.faults.tasks"]
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# Forever: a server may be away for longer than Celery would wait.
+# Retry forever: a server may be away for longer than Celery's default.
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_WORKER_PREFETCH_MULTIPLIER = 100
-# Two lines for each run would be most of the work.
+# Two log lines per run would cost more than the run itself.
 LOGGING["loggers"] |= {  # noqa: F405
     "celery.app.trace": {"level": "WARNING"},
     "celery.worker.strategy": {"level": "WARNING"},
 }
-# A poison row is to be refused for what it says, not for who may say it.
+# Poison rows must be refused because they are invalid, not because of missing permission.
 ALLOW_CUSTOM_ROUTING = True
 
 if lease := os.environ.get("FAULTS_LEASE"):
-    # For tests that wait for what is lost: seconds without a sign of a worker, or of a process.
+    # Short timeouts, in seconds, for tests that wait until a run or a worker process is lost.
     RUN_LEASE_SECONDS = int(lease)
     CELERY_WORKER_LOST_WAIT = 1
     CELERY_WORKER_PREFETCH_MULTIPLIER = 4
 
 if os.environ.get("FAULTS_ARM") == "stock":
-    # As Celery has it; ours would save each run at once.
+    # Celery's default; the project's setting would save each run immediately.
     CELERY_BEAT_SYNC_EVERY = 0

@@ -1,4 +1,4 @@
-"""What all faults share: the servers, an empty database to copy, a worker, and its effects."""
+"""Resources that all trials share: servers, a template database, a worker, and its effects."""
 
 import subprocess
 import sys
@@ -18,11 +18,11 @@ from tests.faults.tasks import REPEATED
 TEMPLATE = "template"
 CONNECTED = "Connected to amqp"
 SEQUENCE = "django_celery_beat_periodictask_id_seq"
-ID_RANGE = 1_000_000  # of periodic tasks, for each database
+ID_RANGE = 1_000_000  # ids of periodic tasks reserved for each database
 
 
 class Site:
-    """Servers of our own, and a worker that is never harmed: it counts kind reaches it."""
+    """Private servers, and a worker that no fault touches: it records each message it receives."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -54,7 +54,7 @@ class Site:
 
     @contextmanager
     def wait_for_worker_to_reconnect(self) -> Iterator[None]:
-        """Wait in the end until the worker has found the broker again: it is not on trial."""
+        """After the block, wait until the shared worker has reconnected: it is not under test."""
         before = self.worker.output().count(CONNECTED)
         yield
         wait_until(
@@ -72,20 +72,20 @@ class Site:
             connection.execute(statement)  # type: ignore[arg-type]
 
     def new_database(self) -> str:
-        """Return the name of an empty database with all tables."""
-        with self.copy_lock:  # one at a time, or PostgreSQL refuses
+        """Create an empty database with all tables; return its name."""
+        with self.copy_lock:  # PostgreSQL refuses to copy a template twice at once
             self.databases += 1
             number, name = self.databases, f"arm_{self.databases}"
             self.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-        # One worker keeps all apart by the ids of their runs: where two databases had a periodic
-        # task with the same id, and the same clock, it would take their runs for the same.
+        # One worker serves all databases and distinguishes runs by id. If two databases had a
+        # periodic task with the same id and the same clock, it would confuse their runs.
         first = number * ID_RANGE
         with psycopg.connect(self.postgres.url_of(name), autocommit=True) as connection:
             connection.execute(f"ALTER SEQUENCE {SEQUENCE} RESTART WITH {first}")  # type: ignore[arg-type]
         return name
 
     def effects(self) -> list[Effect]:
-        """Return all that the worker has started so far."""
+        """Return all effects that the worker has recorded so far."""
         file = self.folder / "effects"
         return [effect_of(line) for line in whole_lines(file)]
 
@@ -96,7 +96,7 @@ class Site:
 
 
 def whole_lines(file: Path) -> list[str]:
-    """Return the lines of a file that others write: the last one may not be all there yet."""
+    """Return the complete lines of a file; the last line may still be being written."""
     if not file.exists():
         return []
     return [line[:-1] for line in file.read_text().splitlines(keepends=True) if line[-1] == "\n"]

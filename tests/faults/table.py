@@ -1,4 +1,4 @@
-"""The table of `make faults`: what was said of both arms of each fault."""
+"""The summary table of `make faults`: verdicts on both arms of each fault."""
 
 from collections.abc import Iterable
 
@@ -28,7 +28,7 @@ HEADER = [
 
 
 def render_table(rows: list[list[str]]) -> str:
-    """Return a table in Markdown, a line per fault, seed and arm."""
+    """Return a Markdown table with a line for each fault, seed and arm."""
     lines = [HEADER, ["--"] * 3 + ["--:"] * (len(HEADER) - 3), *sorted(rows)]
     widths = [max(len(line[number]) for line in lines) for number in range(len(HEADER))]
     return "\n".join(

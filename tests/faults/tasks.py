@@ -1,4 +1,4 @@
-"""The task whose effects are counted."""
+"""Tasks that record their runs in files, for the checker."""
 
 import os
 import time
@@ -14,14 +14,14 @@ BEGUN, ENDED = "begun", "ended"
 IS_RECORDED = bool(os.environ.get("FAULTS_RECORDED"))
 
 if not IS_RECORDED:
-    # It has no ledger to write into, and is not to wait for a database.
+    # This worker has no ledger to write to, and must not wait for a database.
     signals.task_success.disconnect(on_success)
 
 
 class Unguarded(Task[..., None]):
-    """A task that does not ask the ledger whether its run may start: one worker serves all arms.
+    """A task that does not check the ledger before it starts, because one worker serves all arms.
 
-    The folder of ids below does the same.
+    The folder of run ids in `record_effect` replaces that check.
     """
 
     def before_start(self, *_: object) -> None:
@@ -30,10 +30,10 @@ class Unguarded(Task[..., None]):
 
 @shared_task(bind=True, base=Unguarded)
 def record_effect(self: Task[..., None], note: str = "") -> None:
-    """Append a line to the file of effects: kind, id, periodic task, sent at, started at, note.
+    """Append a line to the effects file: kind, run id, periodic task, sent at, started at, note.
 
-    A message may come twice; a run must not start twice. So the first one makes a file of the
-    run's id, and the second one sees it.
+    A message may arrive twice, but a run must not start twice. The first message creates a file
+    named by the run id; a second message finds it and is recorded as repeated.
     """
     folder = Path(os.environ["FAULTS_EFFECTS"])
     request: Any = self.request
@@ -47,10 +47,10 @@ def record_effect(self: Task[..., None], note: str = "") -> None:
     append(folder / "effects", "\t".join(map(str, fields)))
 
 
-# Of a worker that keeps the ledger, or of one that knows nothing of it.
+# Runs on workers that use the ledger, and on workers without it.
 @shared_task(bind=True, base=Task if IS_RECORDED else Unguarded)
 def record_marks(self: Task[..., None], seconds: float) -> None:
-    """Append a line when it starts, and one when it ends: kind, id, periodic task, when."""
+    """Append a line at the start and one at the end: kind, run id, periodic task, time."""
     file = Path(os.environ["FAULTS_EFFECTS"]) / "marks"
     request: Any = self.request
     name = request.get("periodic_task_name") or ""
@@ -61,11 +61,11 @@ def record_marks(self: Task[..., None], seconds: float) -> None:
 
 @shared_task
 def record_nothing() -> None:
-    """Do nothing: what a message must not be turned into."""
+    """Do nothing. A poison row's headers try to send this task instead."""
 
 
 def append(file: Path, line: str) -> None:
-    """Add one line, in one system call: nobody's line is torn."""
+    """Append one line in one system call, so that concurrent writers do not mix lines."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         os.write(descriptor, f"{line}\n".encode())

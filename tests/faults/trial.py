@@ -1,4 +1,4 @@
-"""A fault, done to both arms at once, and what is said of each in the end."""
+"""A trial: one fault applied to both arms at once, and the verdict on each."""
 
 import itertools
 import os
@@ -14,7 +14,7 @@ from tests.faults.evidence import Definition
 from tests.faults.site import Site
 
 SECOND = timedelta(seconds=1)
-# How much more of everything `make faults` does.
+# Multiplies the number of slots and repetitions; `make faults` sets it.
 SCALE = float(os.environ.get("FAULT_SCALE") or 1)
 LEAD_TIME = 2.5 * SECOND
 SETTLE_TIMEOUT_SECONDS = 25
@@ -23,7 +23,7 @@ QUIET_PERIOD_SECONDS = 1.5
 
 @dataclass(frozen=True, kw_only=True)
 class TrialResult:
-    """What was said of one arm."""
+    """The report on one arm."""
 
     fault: str
     seed: int
@@ -32,12 +32,12 @@ class TrialResult:
 
 
 trial_numbers = itertools.count(1)
-# Of this run of the tests, for the table.
+# All results of this session, for the summary table.
 TRIAL_RESULTS: list[TrialResult] = []
 
 
 def scaled(number: int) -> int:
-    """Return as many as FAULT_SCALE asks for."""
+    """Multiply a number by FAULT_SCALE."""
     return round(number * SCALE)
 
 
@@ -55,7 +55,7 @@ class Trial:
             do(arm)
 
     def start(self, *, beats: int = 1, **environ: str) -> None:
-        """Start so many beats of each arm, and wait until they are up."""
+        """Start `beats` beats for each arm, and wait until they are up."""
         for arm in self.arms:
             for _ in range(beats):
                 arm.add_beat(**environ)
@@ -65,7 +65,7 @@ class Trial:
         self.for_each_arm(Arm.wait_until_up)
 
     def define(self, name: str = "task", **options: object) -> list[Definition]:
-        """Write the same periodic tasks to both; their first slots are in a moment."""
+        """Insert the same periodic tasks for all arms, with first slots LEAD_TIME from now."""
         start_at = datetime.now(UTC) + LEAD_TIME
         defined = []
         for arm in self.arms:
@@ -74,7 +74,7 @@ class Trial:
         return defined
 
     def restart(self) -> None:
-        """Start the beats that have ended, and wait until they are up."""
+        """Start the beats that are not running, and wait until all are up."""
         for each in (each for arm in self.arms for each in arm.beats):
             if not each.is_alive():
                 each.start()
@@ -82,18 +82,18 @@ class Trial:
 
     @contextmanager
     def outage(self) -> Iterator[None]:
-        """Note for both that something is broken meanwhile."""
+        """Record the time of the block as an outage of all arms."""
         with ExitStack() as stack:
             for arm in self.arms:
                 stack.enter_context(arm.outage())
             yield
 
     def run_for(self, seconds: float) -> None:
-        """Let beats run: the passing of time is what is tested."""
+        """Sleep while the beats run. No condition to wait for: the passing of time is the test."""
         time.sleep(seconds)
 
     def finish(self, *, until: datetime | None = None) -> None:
-        """Wait until what was sent of all slots up to now was started, then judge both."""
+        """Wait until all runs sent for slots before `until` (default: now) started, then judge."""
         until = until or datetime.now(UTC)
         self.settle(until)
         for arm in self.arms:
@@ -103,9 +103,9 @@ class Trial:
             )
 
     def settle(self, until: datetime) -> None:
-        """Wait until the runs of all slots until then have started, and end all beats.
+        """Wait until the runs of all slots before `until` have started, then end all beats.
 
-        Give up when nothing has started for longer than the relay takes.
+        Give up after SETTLE_TIMEOUT_SECONDS without a new start: longer than the relay takes.
         """
         started, progress_at = -1, time.monotonic()
         while time.monotonic() < progress_at + SETTLE_TIMEOUT_SECONDS:
@@ -115,7 +115,7 @@ class Trial:
                 started, progress_at = count, time.monotonic()
             time.sleep(0.5)
         self.for_each_arm(Arm.close)
-        # What stock beat has sent is known to nobody: until nothing more comes.
+        # Stock beat does not record its messages: wait until no more runs start.
         started = -1
         while (count := self.started()) != started:
             started = count
@@ -125,19 +125,19 @@ class Trial:
         return sum(len(arm.effects()) for arm in self.arms)
 
     def assert_ours_is_right(self) -> None:
-        """Fail unless each slot of ours was served as it had to be."""
+        """Fail unless each slot of ours has an acceptable verdict."""
         if report := self.reports.get("ours"):
             log = next(arm.output() for arm in self.arms if arm.name == "ours")
             assert not report.bad_count(), "\n".join([*report.failures, log])
             assert report.slots
 
     def assert_stock_fails(self) -> None:
-        """Fail unless stock beat was found failing: or else the checker is blind."""
+        """Fail unless the checker found failures of stock beat: otherwise it may be blind."""
         if report := self.reports.get("stock"):
             assert report.bad_count(Verdict.LOST, Verdict.DOUBLED, Verdict.SPURIOUS), report
 
     def judge(self) -> None:
-        """Finish, and hold ours to its promise, and stock to its failure."""
+        """Finish; assert that ours is right and that stock beat fails."""
         self.finish()
         self.assert_ours_is_right()
         self.assert_stock_fails()
