@@ -20,7 +20,7 @@ SHARING = re.compile(
 )
 # Faults that harm the servers, and those that do not (marked `calm`), which overlap.
 HARMFUL = re.compile(
-    r"tests/faults/test_(03_|04_|13_|07_database\.py::test_the_database_stops|14_).*"
+    r"tests/faults/test_(03_|04_|13_|07_database\.py::test_postgres_stopped|14_).*"
 )
 CALM = re.compile(r"tests/faults/test_\d\d_.*")
 

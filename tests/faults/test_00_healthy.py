@@ -1,4 +1,4 @@
-"""Without a fault both arms are right: what fails below fails for the fault."""
+"""No fault: both arms are right, so that failures in the other tests are due to the faults."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.faults.trial import SECOND
 pytestmark = [pytest.mark.calm, pytest.mark.control]
 
 
-def test_nothing_is_wrong(make_trial: TrialFactory) -> None:
+def test_both_arms_without_a_fault_are_right(make_trial: TrialFactory) -> None:
     healthy = make_trial("00 none")
     healthy.start()
     healthy.define(count=10, interval=3 * SECOND)

@@ -1,4 +1,4 @@
-"""Beat is killed: at any moment, and at each step from a claim to its mark."""
+"""Beat is killed: at random, and at each step from the claim to the row that records the send."""
 
 import random
 
@@ -11,11 +11,11 @@ from tests.faults.trial import scaled
 
 pytestmark = pytest.mark.calm
 
-# What is between a slot that is due and a row that says it was sent.
+# The steps between a due slot and the row that says that it was sent.
 CRASH_POINTS = {
     "ours": [
         "scheduler_api.scheduler.postgres_store:PostgresStore.write_claim:before:2:KILL",
-        # Before the commit, and after it.
+        # The previous one is before the commit, this one after it.
         "scheduler_api.scheduler.postgres_store:PostgresStore.write_claim:after:2:KILL",
         "scheduler_api.scheduler.engine:Engine.hand_over:before:2:KILL",
         "scheduler_api.broker.frames:FrameTemplate.render:after:15:KILL",
@@ -34,7 +34,7 @@ CRASH_POINTS = {
 
 
 @pytest.mark.control
-def test_at_random(make_trial: TrialFactory, rng: random.Random) -> None:
+def test_beat_killed_at_random_loses_no_slot(make_trial: TrialFactory, rng: random.Random) -> None:
     killed = make_trial("01 kill -9 at random")
     killed.start()
     killed.define(count=max(40, scaled(20)))
@@ -49,7 +49,7 @@ def test_at_random(make_trial: TrialFactory, rng: random.Random) -> None:
     killed.judge()
 
 
-def test_at_each_step(make_trial: TrialFactory) -> None:
+def test_beat_killed_at_each_step_loses_no_slot(make_trial: TrialFactory) -> None:
     killed = make_trial("01 kill -9 at each step")
     killed.start()
     killed.define(count=10)
@@ -68,11 +68,11 @@ def test_at_each_step(make_trial: TrialFactory) -> None:
 
 
 def start_beat_with_crash_point(arm: Arm, number: int) -> None:
-    """Start a beat that is to die at one of the places; none where there are no more."""
+    """Start a beat with the crash point of this number, if the arm has one."""
     for crash_point in CRASH_POINTS[arm.name][number : number + 1]:
         arm.beat.start(FAULTS_CRASH=crash_point)
 
 
 def wait_until_dead(arm: Arm) -> None:
     wait_until(lambda: not arm.beat.is_alive(), timeout_seconds=30, details=arm.output)
-    assert arm.beat.was_killed(), f"It ended by itself:\n{arm.output()}"
+    assert arm.beat.was_killed(), f"Beat ended without being killed:\n{arm.output()}"

@@ -1,4 +1,4 @@
-"""Several beats at once, one of which stands still for a while, where it hurts most."""
+"""Several beats at once; one of them is paused at the most critical steps."""
 
 import pytest
 
@@ -8,15 +8,15 @@ from tests.faults.trial import SCALE, Trial, scaled
 
 pytestmark = [pytest.mark.calm, pytest.mark.control]
 
-# In a claim that is not committed; between a commit and the messages.
+# Inside an uncommitted claim; between the commit and the publishing.
 IN_CLAIM = "scheduler_api.scheduler.postgres_store:PostgresStore.write_claim:after:1:STOP"
 BEFORE_PUBLISHING = "scheduler_api.broker.publisher:Publisher.submit:before:2:STOP"
-# Longer than a slot may be late; longer than others leave a batch alone.
+# Longer than a slot may be late; longer than other beats wait before they take over a batch.
 PAUSES_SECONDS = [12, 17] if SCALE <= 1 else [20, 20]
 
 
 @pytest.mark.parametrize("beats", [3] if SCALE <= 1 else [2, 3])
-def test_one_of_several_beats_hangs(make_trial: TrialFactory, beats: int) -> None:
+def test_several_beats_with_one_paused_lose_no_slot(make_trial: TrialFactory, beats: int) -> None:
     several = make_trial(f"02 {beats} beats, one stopped for a while")
     for arm in several.arms:
         arm.add_beat(FAULTS_CRASH=f"{IN_CLAIM} {BEFORE_PUBLISHING}" * (arm.name == "ours"))
@@ -35,7 +35,7 @@ def test_one_of_several_beats_hangs(make_trial: TrialFactory, beats: int) -> Non
 
 
 def pause_one_beat(several: Trial) -> None:
-    """Wait until ours is where it is to stop, then stop the stock one, too."""
+    """Wait until our beat pauses at its crash point, then pause the stock beat too."""
     several.run_for(3)
     for arm in several.arms:
         if arm.name == "ours":

@@ -1,4 +1,4 @@
-"""RabbitMQ restarts, and crashes."""
+"""RabbitMQ is restarted, then killed and started again."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.faults.trial import scaled
 
 
 @pytest.mark.control
-def test_the_broker_is_restarted_and_killed(make_trial: TrialFactory) -> None:
+def test_rabbitmq_restarted_and_killed_loses_no_slot(make_trial: TrialFactory) -> None:
     restarted = make_trial("03 RabbitMQ restarted, and killed")
     restarted.start()
     restarted.define(count=scaled(20))

@@ -1,10 +1,10 @@
-"""RabbitMQ takes no messages: its memory is full. Somebody restarts beat meanwhile."""
+"""RabbitMQ accepts no messages because of its memory alarm, while beat is restarted."""
 
 from tests.faults.overlapping import TrialFactory
 from tests.faults.trial import scaled
 
 
-def test_the_broker_takes_nothing_for_a_while(make_trial: TrialFactory) -> None:
+def test_rabbitmq_blocked_by_memory_alarm_loses_no_slot(make_trial: TrialFactory) -> None:
     blocked = make_trial("04 RabbitMQ blocked by its memory alarm")
     blocked.start()
     blocked.define(count=scaled(20))

@@ -1,4 +1,4 @@
-"""One message in a hundred has no way to go; its neighbours do not notice."""
+"""Unroutable messages do not affect other messages of the same batch."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.faults.trial import scaled
 pytestmark = pytest.mark.calm
 
 
-def test_messages_without_a_way_do_not_touch_their_neighbours(
+def test_unroutable_messages_do_not_affect_other_messages(
     make_trial: TrialFactory,
 ) -> None:
     routed = make_trial("05 no route, no exchange")

@@ -1,4 +1,4 @@
-"""The links of beat freeze, and are cut."""
+"""Beat's connections to RabbitMQ and PostgreSQL are frozen, then cut."""
 
 import pytest
 
@@ -8,11 +8,11 @@ from tests.faults.trial import SCALE, scaled
 
 pytestmark = pytest.mark.calm
 
-# The longer one is longer than beat waits for anything.
+# The long form exceeds every timeout of beat.
 FREEZE_SECONDS = 4 if SCALE <= 1 else 75
 
 
-def test_the_links_freeze_and_are_cut(make_trial: TrialFactory) -> None:
+def test_connections_frozen_and_cut_lose_no_slot(make_trial: TrialFactory) -> None:
     linked = make_trial("06 links frozen, and cut")
     site = linked.site
     with Proxy(site.rabbitmq.port) as to_broker, Proxy(site.postgres.port) as to_database:

@@ -1,4 +1,4 @@
-"""PostgreSQL stops, and refuses transactions that it would not refuse a moment later."""
+"""PostgreSQL stops, and refuses transactions that would succeed if retried."""
 
 import uuid
 from contextlib import suppress
@@ -12,8 +12,8 @@ from tests.faults.arm import Arm
 from tests.faults.overlapping import TrialFactory
 from tests.faults.trial import SCALE, SECOND, scaled
 
-# In so many of a hundred transactions, as PostgreSQL does where two are serializable: at once, or
-# not before the commit.
+# Raises serialization failures in a percentage of statements, as PostgreSQL does for serializable
+# transactions: either at the statement or at the commit.
 CREATE_REFUSE_FUNCTION = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -39,7 +39,7 @@ REFUSED_STATEMENTS = [
 ]
 
 
-def test_the_database_stops_and_comes_back(make_trial: TrialFactory) -> None:
+def test_postgres_stopped_and_started_loses_no_slot(make_trial: TrialFactory) -> None:
     stopped = make_trial("07 PostgreSQL stopped immediately")
     stopped.start()
     stopped.define(count=scaled(20))
@@ -52,7 +52,7 @@ def test_the_database_stops_and_comes_back(make_trial: TrialFactory) -> None:
     stopped.run_for(4)
     with stopped.outage():
         stopped.site.postgres.stop_immediately()
-        # A beat that starts meanwhile waits, too.
+        # A beat that starts during the outage must wait as well.
         stopped.for_each_arm(lambda arm: arm.beat.kill())
         stopped.for_each_arm(lambda arm: arm.beat.start())
         stopped.run_for(4)
@@ -66,7 +66,7 @@ def test_the_database_stops_and_comes_back(make_trial: TrialFactory) -> None:
 
 
 @pytest.mark.calm
-def test_the_database_refuses_transactions(make_trial: TrialFactory) -> None:
+def test_refused_transactions_lose_no_slot(make_trial: TrialFactory) -> None:
     refused = make_trial("07 serialization failures")
     refused.start()
     refused.define(count=scaled(60), interval=3 * SECOND)
@@ -82,7 +82,7 @@ def test_the_database_refuses_transactions(make_trial: TrialFactory) -> None:
 
 
 def refuse_transactions(arm: Arm, *, percent: int) -> None:
-    """Have the database refuse so many of the transactions of beat."""
+    """Make the database refuse a percentage of beat's statements on its tables."""
     tables = (
         REFUSED_STATEMENTS
         if arm.name == "ours"
@@ -95,7 +95,7 @@ def refuse_transactions(arm: Arm, *, percent: int) -> None:
 
 
 def edit_unrelated_task(arm: Arm) -> None:
-    """Change something that no slot depends on, and say so; again, when it is refused."""
+    """Insert a disabled task and mark the tasks as changed; retry serialization failures."""
     with arm.connect() as connection:
         for _ in range(20):
             with suppress(SerializationFailure), connection.transaction():
@@ -104,4 +104,4 @@ def edit_unrelated_task(arm: Arm) -> None:
                 )
                 definitions.mark_changed(connection)
                 return
-    pytest.fail("It was refused each time.")
+    pytest.fail("The database refused the edit 20 times.")

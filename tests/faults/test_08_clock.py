@@ -1,4 +1,4 @@
-"""The clock of beat is wrong, and is set right; the clocks of a zone change."""
+"""Beat's clock is stepped forward and back; daylight saving time begins and ends."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -16,16 +16,16 @@ INTERVAL = 4 * SECOND
 
 
 def step(trial: Trial, ahead: timedelta) -> None:
-    """Set the clocks between two slots: what was sent is started before."""
+    """Step the clocks halfway between two slots, after the sent runs have started."""
     slots = trial.arms[0].definitions[0].slots
     now = trial.arms[0].now()
     since = (now - slots[0]) % INTERVAL
     trial.run_for(((INTERVAL / 2 - since) % INTERVAL).total_seconds())
-    # What is served by the new clock may have been due by the old one.
+    # A slot served after the step may have been due by the old clock.
     trial.for_each_arm(lambda arm: arm.step_clock(ahead))
 
 
-def test_the_clock_is_set_forth_and_back(make_trial: TrialFactory) -> None:
+def test_clock_stepped_forward_and_back_loses_no_slot(make_trial: TrialFactory) -> None:
     stepped = make_trial("08 clock ± 1 h, ± 1 day")
     for arm in stepped.arms:
         arm.horizon = DAY + HOUR
@@ -42,17 +42,17 @@ def test_the_clock_is_set_forth_and_back(make_trial: TrialFactory) -> None:
         stepped.run_for(8)
     for arm in stepped.arms:
         if arm.name == "ours":
-            # It goes by the clock of the database.
+            # Our beat uses the database's clock, so a wrong host clock changes nothing.
             arm.step_host(timedelta(0))
     stepped.run_for(5)
 
     stepped.judge()
 
 
-# --- Zones ------------------------------------------------------------------------------------
+# --- Daylight saving time ---------------------------------------------------------------------
 
-SPRING = datetime(2027, 3, 28, 1, tzinfo=UTC)  # 02:00 in Berlin is 03:00
-AUTUMN = datetime(2026, 10, 25, 1, tzinfo=UTC)  # 03:00 in Berlin is 02:00
+SPRING = datetime(2027, 3, 28, 1, tzinfo=UTC)  # 02:00 in Berlin becomes 03:00
+AUTUMN = datetime(2026, 10, 25, 1, tzinfo=UTC)  # 03:00 in Berlin becomes 02:00
 BERLIN = "Europe/Berlin"
 
 
@@ -62,7 +62,7 @@ def set_clock(trial: Trial, moment: datetime) -> None:
         trial.for_each_arm(lambda arm: arm.step_clock(ahead))
 
 
-def test_the_clocks_of_a_zone_change(make_trial: TrialFactory) -> None:
+def test_daylight_saving_changes_lose_no_slot(make_trial: TrialFactory) -> None:
     spring, autumn = make_trial("08 zone, in spring"), make_trial("08 zone, in autumn")
     set_clock(spring, SPRING - 20 * SECOND)
     set_clock(autumn, AUTUMN - 30 * MINUTE - 20 * SECOND)
@@ -71,7 +71,7 @@ def test_the_clocks_of_a_zone_change(make_trial: TrialFactory) -> None:
     spring.for_each_arm(define_for_spring)
     autumn.for_each_arm(define_for_autumn)
     spring.run_for(16)
-    # Once more half past two, an hour after the first time.
+    # Half past two occurs again, an hour after the first time.
     set_clock(autumn, AUTUMN + 30 * MINUTE - 4 * SECOND)
     spring.run_for(10)
 

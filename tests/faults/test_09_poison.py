@@ -1,4 +1,4 @@
-"""Rows that no beat can run, written behind everybody's back: the others do not notice."""
+"""Invalid rows, inserted by SQL without validation, do not affect other periodic tasks."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +17,7 @@ CRONTAB = {"minute": "*", "hour": "*", "day_of_month": "*", "month_of_year": "*"
 CRONTAB |= {"day_of_week": "*", "timezone": "UTC"}
 SECONDLY = {"every": 1, "period": "seconds"}
 
-# What stops or blinds stock beat: the schedule, then the other columns.
+# Rows that stop or blind stock beat: kind of schedule, its columns, columns of the task.
 POISON: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "endless interval": ("interval", {"every": 2147483647, "period": "days"}, {}),
     "hot interval": ("interval", {"every": 1, "period": "microseconds"}, {}),
@@ -39,22 +39,22 @@ POISON: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "args not JSON": ("interval", SECONDLY, {"args": "["}),
     "kwargs a list": ("interval", SECONDLY, {"kwargs": "[1]"}),
     "kwargs not JSON": ("interval", SECONDLY, {"kwargs": "nope"}),
-    "queue of nobody": ("interval", SECONDLY, {"queue": "nobody"}),
-    "task of nobody": ("interval", SECONDLY, {"task": "nobody.knows"}),
+    "unknown queue": ("interval", SECONDLY, {"queue": "nobody"}),
+    "unknown task": ("interval", SECONDLY, {"task": "nobody.knows"}),
     "no schedule": ("", {}, {}),
     "unknown zone": ("crontab", CRONTAB | {"timezone": "Mars/Olympus"}, {}),
     "empty minute": ("crontab", CRONTAB | {"minute": ""}, {}),
-    "half a minute": ("crontab", CRONTAB | {"minute": "*/"}, {}),
+    "incomplete minute": ("crontab", CRONTAB | {"minute": "*/"}, {}),
     "negative minute": ("crontab", CRONTAB | {"minute": "-1"}, {}),
-    "no such sun": ("solar", {"event": "moonrise", "latitude": 52, "longitude": 13}, {}),
+    "unknown solar event": ("solar", {"event": "moonrise", "latitude": 52, "longitude": 13}, {}),
 }
-# Rows that can be read, and never come: stock beat does not say so.
+# Valid rows that are never due; stock beat does not report them.
 NEVER_DUE = {
     "31 February": ("crontab", CRONTAB | {"day_of_month": "31", "month_of_year": "2"}, {})
 }
 
 
-def test_rows_that_cannot_be_run(make_trial: TrialFactory) -> None:
+def test_poison_rows_are_reported_and_do_not_affect_other_tasks(make_trial: TrialFactory) -> None:
     poisoned = make_trial("09 poison rows")
     poisoned.start()
     poisoned.define("neighbour", count=20)
@@ -78,7 +78,7 @@ def test_rows_that_cannot_be_run(make_trial: TrialFactory) -> None:
 
 
 def errors_by_name(arm: Arm) -> dict[str, str]:
-    """Return why rows could not be run, by their name."""
+    """Return the error of each poison row, by name."""
     with arm.connect() as connection:
         found = definitions.errors_of(connection)
     prefix = prefix_of(arm)

@@ -1,4 +1,4 @@
-"""Eight writers edit what beat is about to send, and what it is not."""
+"""Eight writers concurrently edit tasks that beat is about to send, and other tasks."""
 
 import random
 import threading
@@ -24,14 +24,14 @@ TASKS = definitions.TASKS
 
 SET_NOTE = f"""UPDATE {TASKS} SET kwargs = json_build_object('note', %(number)s::text)::text,
     date_changed = clock_timestamp() WHERE name = %(name)s"""
-# Of a task that is judged: what changes nothing of when it is due.
+# Edits of judged tasks; none changes the due times.
 HARMLESS_EDITS = [
     SET_NOTE,
     SET_NOTE,
     f"UPDATE {TASKS} SET description = %(number)s::text WHERE name = %(name)s",
     f"UPDATE {TASKS} SET priority = %(number)s %% 5 WHERE name = %(name)s",
 ]
-# Of others.
+# Edits of decoys: tasks that are not judged.
 DECOY_ID = f"(SELECT id FROM {TASKS} WHERE name = %(decoy)s)"
 DECOY_INTERVAL_ID = f"(SELECT interval_id FROM {TASKS} WHERE name = %(decoy)s)"
 INTERVAL_TABLE = "django_celery_beat_intervalschedule"
@@ -41,11 +41,13 @@ DECOY_EDITS = [
     f"DELETE FROM {TASKS} WHERE id IN {DECOY_ID}",
 ]
 
-# By name of the task: when a note was committed, and which one.
+# For each task name: the commit time and the number of each note.
 Notes = dict[str, list[tuple[datetime, int]]]
 
 
-def test_eight_writers(make_trial: TrialFactory, seed: int) -> None:
+def test_eight_concurrent_writers_lose_no_slot_and_no_edit(
+    make_trial: TrialFactory, seed: int
+) -> None:
     edited = make_trial("10 eight writers")
     edited.start()
     edited.define(count=scaled(40))
@@ -62,14 +64,14 @@ def test_eight_writers(make_trial: TrialFactory, seed: int) -> None:
 
 @contextmanager
 def concurrent_writers(arms: Sequence[Arm], seed: int, notes: dict[str, Notes]) -> Iterator[None]:
-    """Let eight writers write to each arm meanwhile."""
+    """Run eight writers on each arm during the block."""
     is_finished = threading.Event()
     threads = []
     for arm in arms:
         notes[arm.name] = defaultdict(list)
         names = [each.name for each in arm.definitions]
         for number in range(WRITERS):
-            # A task has one writer: the notes of two would overtake each other.
+            # Each task has one writer: the notes of two writers could be recorded out of order.
             own_names = names[number::WRITERS]
             rng = random.Random(f"{seed} {number}")
             arguments = [arm, number, own_names, rng, notes[arm.name], is_finished]
@@ -82,7 +84,7 @@ def concurrent_writers(arms: Sequence[Arm], seed: int, notes: dict[str, Notes]) 
         thread.join()
 
 
-def write(  # noqa: PLR0917 - of a thread
+def write(  # noqa: PLR0917 - arguments of a thread
     arm: Arm,
     writer: int,
     names: Sequence[str],
@@ -107,7 +109,7 @@ def write(  # noqa: PLR0917 - of a thread
 
 
 def add_decoy(connection: psycopg.Connection, name: str) -> None:
-    """Write the decoy where it is not there."""
+    """Insert the decoy if it does not exist."""
     if connection.execute(f"SELECT 1 FROM {TASKS} WHERE name = %s", [name]).fetchone():
         return
     interval = definitions.insert_interval(connection, timedelta(seconds=1))
@@ -115,7 +117,7 @@ def add_decoy(connection: psycopg.Connection, name: str) -> None:
 
 
 def stale_notes(arm: Arm, notes: Notes) -> list[str]:
-    """Return the runs that were claimed after an edit, and have not what it wrote."""
+    """Return the runs claimed after an edit that do not contain the edit."""
     claimed = {row.id: row.created_at for row in arm.rows()}
     stale = []
     for effect in arm.effects():

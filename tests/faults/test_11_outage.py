@@ -1,4 +1,4 @@
-"""Nobody serves the agenda for a long time: what is caught up is as each policy says."""
+"""A long time without beat: each misfire policy decides which slots are caught up."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ OUTAGE = timedelta(minutes=20)
 INTERVALS = [2 * SECOND, 7 * SECOND, timedelta(minutes=5)]
 
 
-def test_a_long_outage(make_trial: TrialFactory) -> None:
+def test_long_outage_is_caught_up_by_policy(make_trial: TrialFactory) -> None:
     away = make_trial("11 long outage, each policy")
     for arm in away.arms:
         arm.horizon = 2 * OUTAGE
@@ -29,7 +29,7 @@ def test_a_long_outage(make_trial: TrialFactory) -> None:
     away.run_for(7)
     away.for_each_arm(lambda arm: arm.beat.stop())
     with away.outage():
-        # The time goes by in a moment.
+        # Step the clock instead of waiting.
         away.for_each_arm(lambda arm: arm.step_clock(OUTAGE))
         away.restart()
     away.run_for(5)

@@ -1,4 +1,4 @@
-"""Beat is asked to stop in the middle of a batch."""
+"""Beat receives SIGTERM in the middle of a batch."""
 
 import random
 from datetime import timedelta
@@ -13,7 +13,9 @@ pytestmark = pytest.mark.calm
 INTERVAL = timedelta(seconds=3)
 
 
-def test_beat_stops_in_a_batch(make_trial: TrialFactory, rng: random.Random) -> None:
+def test_beat_stopped_in_a_batch_loses_no_slot(
+    make_trial: TrialFactory, rng: random.Random
+) -> None:
     stopped = make_trial("12 SIGTERM in a batch")
     stopped.start()
     [first, *_] = stopped.define(count=scaled(300), interval=INTERVAL)

@@ -1,6 +1,6 @@
-"""Whatever comes: beats, servers and links break at random, also while another is broken.
+"""Beats, servers and connections break at random, one or two at a time.
 
-In the long form alone: it takes minutes, and finds what nobody has thought of.
+Only in the long form: it takes minutes, and finds combinations that no other test covers.
 """
 
 import random
@@ -13,28 +13,30 @@ from tests.faults.overlapping import TrialFactory
 from tests.faults.proxy import Proxy
 from tests.faults.trial import SCALE, Trial, scaled
 
-pytestmark = pytest.mark.skipif(SCALE <= 1, reason="It takes minutes: FAULT_SCALE above 1")
+pytestmark = pytest.mark.skipif(
+    SCALE <= 1, reason="Takes minutes; runs only with FAULT_SCALE above 1"
+)
 
 BEATS = 2
-Fault = Callable[[], object]
+Repair = Callable[[], object]
 
 
 class Nemesis:
-    """Breaks something, and mends it."""
+    """Injects random faults and repairs them; each fault returns its repair."""
 
     def __init__(self, trial: Trial, rng: random.Random, links: list[Proxy]) -> None:
         self.trial, self.rng, self.links = trial, rng, links
 
     def strike(self) -> None:
-        """Do one thing, or two at once."""
+        """Inject one or two faults, wait, then repair them in reverse order."""
         faults = self.rng.sample(self.faults(), self.rng.choice([1, 1, 2]))
-        broken = [breaks() for breaks in faults]
+        repairs = [inject() for inject in faults]
         self.trial.run_for(self.rng.uniform(0.2, 6))
-        for mends in reversed(broken):
-            mends()
+        for repair in reversed(repairs):
+            repair()
         self.trial.restart()
 
-    def faults(self) -> list[Callable[[], Fault]]:
+    def faults(self) -> list[Callable[[], Repair]]:
         return [
             self.kill_beat,
             self.pause_beat,
@@ -46,40 +48,40 @@ class Nemesis:
             self.block_broker,
         ]
 
-    def kill_beat(self) -> Fault:
+    def kill_beat(self) -> Repair:
         number = self.rng.randrange(BEATS)
         self.trial.for_each_arm(lambda arm: arm.beats[number].kill())
         return lambda: None
 
-    def stop_beat(self) -> Fault:
+    def stop_beat(self) -> Repair:
         number = self.rng.randrange(BEATS)
         self.trial.for_each_arm(lambda arm: arm.beats[number].stop(timeout_seconds=1))
         return lambda: None
 
-    def pause_beat(self) -> Fault:
+    def pause_beat(self) -> Repair:
         number = self.rng.randrange(BEATS)
         self.trial.for_each_arm(lambda arm: arm.beats[number].pause())
         return lambda: self.trial.for_each_arm(lambda arm: arm.beats[number].resume())
 
-    def freeze_link(self) -> Fault:
+    def freeze_link(self) -> Repair:
         link = self.rng.choice(self.links)
         link.freeze()
         return link.thaw
 
-    def cut_link(self) -> Fault:
+    def cut_link(self) -> Repair:
         link = self.rng.choice(self.links)
         link.cut()
         return link.restore
 
-    def stop_database(self) -> Fault:
+    def stop_database(self) -> Repair:
         self.trial.site.postgres.stop_immediately()
         return self.trial.site.postgres.start
 
-    def kill_broker(self) -> Fault:
+    def kill_broker(self) -> Repair:
         self.trial.site.rabbitmq.kill()
         return self.trial.site.rabbitmq.start
 
-    def block_broker(self) -> Fault:
+    def block_broker(self) -> Repair:
         rabbitmq = self.trial.site.rabbitmq
         if not rabbitmq.is_alive():
             return lambda: None
@@ -87,7 +89,7 @@ class Nemesis:
         return lambda: rabbitmq.is_alive() and rabbitmq.unblock()
 
 
-def test_anything_at_any_time(make_trial: TrialFactory, rng: random.Random) -> None:
+def test_random_faults_lose_no_slot(make_trial: TrialFactory, rng: random.Random) -> None:
     random_faults = make_trial("13 at random")
     site = random_faults.site
     with Proxy(site.rabbitmq.port) as to_broker, Proxy(site.postgres.port) as to_database:
@@ -97,7 +99,7 @@ def test_anything_at_any_time(make_trial: TrialFactory, rng: random.Random) -> N
         random_faults.define(count=scaled(3))
         random_faults.run_for(4)
         nemesis = Nemesis(random_faults, rng, [to_broker, to_database])
-        # All of it is one outage: what is asked is whether a slot is lost, or doubled.
+        # Counts as one outage: the test is only about lost and doubled slots.
         with random_faults.outage():
             for _ in range(scaled(4)):
                 random_faults.run_for(rng.uniform(0, 3))

@@ -1,6 +1,7 @@
-"""Workers are killed, one process or all of them: each run ends, and none starts too often.
+"""Worker processes are killed: each run ends, and no run starts more often than allowed.
 
-Half of the periodic tasks let a run start once, the others until it has succeeded.
+A kill hits one child process or the whole worker. Half of the periodic tasks allow one attempt,
+half allow many, so that their runs must succeed.
 """
 
 import os
@@ -29,13 +30,14 @@ from tests.faults.trial import TRIAL_RESULTS, Trial, TrialResult, scaled
 ONCE, OFTEN = 1, 100
 TASKS_OF_EACH = 12
 RUN_SECONDS = 26
-PAUSE_SECONDS = 2  # from one kill to the next
+PAUSE_SECONDS = 2  # average time between kills
 START_TIMEOUT_SECONDS = 120
 WORKERS = 2
 LEASE_SECONDS = 5
-# Beat finds what is lost, and it starts again: that may happen to a run more than once.
+# Beat detects lost runs and retries them; a run may be lost more than once.
 SETTLE_TIMEOUT_SECONDS = 300
-# A message may be gone with a worker that was killed before it told of the start: beat waits.
+# If a worker is killed before it reports the start, its message is gone: beat waits this long
+# before it declares the run lost.
 MAX_RUNTIME_SECONDS = 45
 INTERVAL = timedelta(seconds=1)
 SELECT_RUNS = """
@@ -44,7 +46,9 @@ FROM scheduler_api_run WHERE slot_at IS NOT NULL
 """
 
 
-def test_workers_are_killed(make_trial: TrialFactory, rng: random.Random) -> None:
+def test_killed_workers_end_each_run_within_its_attempts(
+    make_trial: TrialFactory, rng: random.Random
+) -> None:
     killed = make_trial("14 workers killed")
     workers = {arm.name: workers_of(arm) for arm in killed.arms}
     try:
@@ -75,7 +79,7 @@ def queue_of(arm: Arm) -> str:
 
 
 def workers_of(arm: Arm) -> list[Process]:
-    """Return workers of its own: recorded, or as Celery has them."""
+    """Return the arm's own workers: with the ledger for ours, plain Celery for stock."""
     variables = {
         "DATABASE_URL": arm.url,
         "QUEUES": queue_of(arm),
@@ -94,7 +98,7 @@ def workers_of(arm: Arm) -> list[Process]:
 
 
 def define(killed: Trial) -> dict[str, int]:
-    """Define the periodic tasks of both arms; return how often a run of each may start."""
+    """Insert the periodic tasks of both arms; return the allowed attempts by task name."""
     max_attempts: dict[str, int] = {}
     for arm in killed.arms:
         for allowed in (ONCE, OFTEN):
@@ -117,13 +121,13 @@ def define(killed: Trial) -> dict[str, int]:
 
 
 def kill_at_random(killed: Trial, workers: dict[str, list[Process]], rng: random.Random) -> None:
-    """Kill one process of a worker, or all of it, now and then, until the time is up."""
+    """Repeatedly kill one child process or a whole worker, for scaled(RUN_SECONDS)."""
     ends_at = time.monotonic() + scaled(RUN_SECONDS)
     while time.monotonic() < ends_at:
         killed.run_for(PAUSE_SECONDS * rng.uniform(0.5, 1.5))
         number, is_whole, fraction = rng.randrange(WORKERS), rng.random() < 0.5, rng.random()
         victims = [arm_workers[number] for arm_workers in workers.values()]
-        # One that is killed while it starts would never run anything.
+        # A worker killed again while it starts would never run a task.
         wait_until(
             lambda victims=victims: all(map(is_ready, victims)),
             timeout_seconds=START_TIMEOUT_SECONDS,
@@ -133,14 +137,14 @@ def kill_at_random(killed: Trial, workers: dict[str, list[Process]], rng: random
 
 
 def is_ready(worker: Process) -> bool:
-    """Tell whether a worker runs tasks; start one that has variables up."""
+    """Return whether a worker accepts tasks; restart it if it has exited."""
     if not worker.is_alive():
         worker.start()
     return " ready." in worker.output()
 
 
 def kill(worker: Process, *, is_whole: bool, fraction: float) -> None:
-    """Kill a worker, and start it again at once; or one of its processes, as its number says."""
+    """Kill and restart a worker, or kill the child process that `fraction` selects."""
     children = worker.children()
     if is_whole or not children:
         worker.close()
@@ -157,13 +161,13 @@ def judge(
     until: datetime,
     max_attempts: dict[str, int],
 ) -> None:
-    """Let beat send no more slots, wait until all runs have ended, and judge both arms."""
+    """Disable all periodic tasks, wait until all runs have ended, and judge both arms."""
     for arm in killed.arms:
         with arm.connect() as connection:
             connection.execute("UPDATE django_celery_beat_periodictask SET enabled = false")
             definitions.mark_changed(connection)
     if ours := next((arm for arm in killed.arms if arm.name == "ours"), None):
-        with suppress(AssertionError):  # the checker says which have not ended
+        with suppress(AssertionError):  # the checker reports the runs that have not ended
             wait_until(
                 lambda: not any(row.state in NOT_ENDED for row in rows_of(ours)),
                 timeout_seconds=SETTLE_TIMEOUT_SECONDS,
@@ -182,7 +186,7 @@ def judge(
 
 
 def wait_until_quiet(killed: Trial) -> None:
-    """Wait until nothing has begun or ended for a while: of the stock arm nobody knows more."""
+    """Wait until no run has begun or ended for a while: the stock arm has no ledger to ask."""
     counts = [-1]
 
     def is_quiet() -> bool:

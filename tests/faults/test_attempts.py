@@ -1,4 +1,4 @@
-"""The checker of killed workers sees what is wrong, and nothing else."""
+"""The checker for killed workers finds each failure, and only failures."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -20,7 +20,7 @@ def row(**changes: object) -> AttemptedRun:
 
 
 def marks(*moments: float) -> list[Mark]:
-    """Return marks at these seconds after noon: of an end where the number is negative."""
+    """Return marks at these seconds after noon; a negative number is an end."""
     return [
         Mark(id="run", name="task", at=NOON + abs(seconds) * SECOND, is_end=seconds < 0)
         for seconds in moments
@@ -38,26 +38,36 @@ LOST = {"state": "lost", "reason": "gone"}
     ("changes", "moments", "allowed", "verdict"),
     [
         ({}, (1, -2), 1, Verdict.RIGHT),
-        ({"attempts": 2}, (1, 3, -4), 9, Verdict.RIGHT),  # the first was killed
-        ({"attempts": 2}, (1, -2, 3, -4), 9, Verdict.RIGHT),  # before the ledger knew of its end
-        ({"attempts": 2}, (3, -4), 9, Verdict.RIGHT),  # killed before its first line
+        ({"attempts": 2}, (1, 3, -4), 9, Verdict.RIGHT),  # the first attempt was killed
+        (
+            {"attempts": 2},
+            (1, -2, 3, -4),
+            9,
+            Verdict.RIGHT,
+        ),  # killed before the ledger recorded the end
+        (
+            {"attempts": 2},
+            (3, -4),
+            9,
+            Verdict.RIGHT,
+        ),  # the first attempt was killed before its mark
         (LOST, (1,), 1, Verdict.GIVEN_UP),
         (LOST | {"attempts": 9}, (1, 2), 9, Verdict.GIVEN_UP),
-        (LOST | {"reason": ""}, (1,), 1, Verdict.LOST),  # nobody says reason
-        (LOST, (1,), 9, Verdict.LOST),  # it might have started again
-        (LOST | {"attempts": 0}, (), 1, Verdict.GIVEN_UP),  # nobody knows whether it has started
+        (LOST | {"reason": ""}, (1,), 1, Verdict.LOST),  # without a reason
+        (LOST, (1,), 9, Verdict.LOST),  # it had attempts left
+        (LOST | {"attempts": 0}, (), 1, Verdict.GIVEN_UP),  # it may have started
         (LOST | {"attempts": 0}, (), 9, Verdict.LOST),
         ({"state": "running"}, (1,), 1, Verdict.LOST),
         ({"state": "missed", "reason": "off", "attempts": 0}, (), 9, Verdict.MISSED),
         ({"state": "missed", "reason": "off", "attempts": 0}, (1,), 9, Verdict.DOUBLED),
         ({"state": "queued", "attempts": 0}, (), 1, Verdict.LOST),
-        ({}, (1, -2, 3, -4), 1, Verdict.DOUBLED),  # oftener than the ledger knows
-        ({"attempts": 2}, (1, 3), 1, Verdict.DOUBLED),  # oftener than it may
-        ({"attempts": 2}, (1, 3, -4, -5), 9, Verdict.DOUBLED),  # beside itself
-        ({}, (1,), 1, Verdict.SPURIOUS),  # it did not succeed
+        ({}, (1, -2, 3, -4), 1, Verdict.DOUBLED),  # more starts than the ledger records
+        ({"attempts": 2}, (1, 3), 1, Verdict.DOUBLED),  # more starts than allowed
+        ({"attempts": 2}, (1, 3, -4, -5), 9, Verdict.DOUBLED),  # overlapping attempts
+        ({}, (1,), 1, Verdict.SPURIOUS),  # succeeded without an end mark
     ],
 )
-def test_a_run(
+def test_run_verdict(
     changes: dict[str, object], moments: tuple[float, ...], allowed: int, verdict: Verdict
 ) -> None:
     report = judged([row(**changes)], marks(*moments), allowed=allowed)
@@ -66,19 +76,19 @@ def test_a_run(
     assert report.slots == 1
 
 
-def test_a_slot_without_a_row_is_lost_and_one_with_two_doubled() -> None:
+def test_slot_without_row_is_lost_and_with_two_rows_doubled() -> None:
     assert judged([], []).counts == {Verdict.LOST: 1}
     assert judged([row(), row(id="another")], []).counts == {Verdict.DOUBLED: 1}
 
 
-def test_a_row_or_a_run_of_nothing_is_spurious() -> None:
+def test_row_without_slot_and_run_without_row_are_spurious() -> None:
     another = row(slot_at=NOON - SECOND, id="another")
 
     assert judged([row(), another], marks(1, -2)).counts[Verdict.SPURIOUS] == 1
     assert judged([], marks(1, -2)).counts[Verdict.SPURIOUS] == 1
 
 
-def test_slots_that_nobody_waited_for_count_where_they_were_served() -> None:
+def test_slots_after_the_judged_period_count_if_served() -> None:
     later = row(id="later", slot_at=NOON + SECOND)
 
     assert judged([row(), later], marks(1, -2)).slots == 2
@@ -88,5 +98,5 @@ def test_slots_that_nobody_waited_for_count_where_they_were_served() -> None:
     ("moments", "verdict"),
     [((1, -2), Verdict.RIGHT), ((1,), Verdict.LOST), ((1, 2, -3), Verdict.DOUBLED)],
 )
-def test_a_run_that_nobody_records(moments: tuple[float, ...], verdict: Verdict) -> None:
+def test_run_without_ledger_verdict(moments: tuple[float, ...], verdict: Verdict) -> None:
     assert judge_marks(marks(*moments)).counts == {verdict: 1}

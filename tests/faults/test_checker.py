@@ -1,4 +1,4 @@
-"""The checker sees what is wrong, and nothing else."""
+"""The checker finds each failure, and only failures."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -24,13 +24,13 @@ STOCK = Tolerance(early=SECOND / 10)
 
 
 def definition(**changes: object) -> Definition:
-    """Return one of five slots, a second apart."""
+    """Return a definition with five judged slots, a second apart."""
     given = {"name": "task", "slots": SLOTS, "until": NOON + 5 * SECOND}
     return Definition(**(given | changes))
 
 
 def row(number: int, **changes: object) -> Row:
-    """Return the row of a slot that was sent in time."""
+    """Return the row of a slot that was sent on time."""
     given = {
         "id": f"run-{number}",
         "name": "task",
@@ -42,7 +42,7 @@ def row(number: int, **changes: object) -> Row:
 
 
 def effect(number: int, *, late: float = 0.01, **changes: object) -> Effect:
-    """Return the start of a run, so many seconds after its slot."""
+    """Return the start of a run, `late` seconds after its slot."""
     started_at = SLOTS[number] + late * SECOND
     given = {"id": f"run-{number}", "name": "task", "started_at": started_at}
     return Effect(**(given | changes))
@@ -71,10 +71,10 @@ def effect_verdicts(effects: Sequence[Effect] = EFFECTS) -> dict[str, int]:
     return counted_verdicts(judge_effects([definition()], effects, STOCK))
 
 
-# --- By the ledger ----------------------------------------------------------------------------
+# --- With a ledger ----------------------------------------------------------------------------
 
 
-def test_all_is_right() -> None:
+def test_complete_ledger_is_right() -> None:
     assert ledger_verdicts() == {"right": 5}
 
 
@@ -103,7 +103,7 @@ def test_all_is_right() -> None:
         "late",
     ],
 )
-def test_a_slot_that_is_not_right(
+def test_slot_failure_is_found(
     rows: list[Row], effects: list[Effect], bad: dict[str, int]
 ) -> None:
     assert ledger_verdicts(rows, effects) == {"right": 4} | bad
@@ -118,11 +118,11 @@ def test_a_slot_that_is_not_right(
     ],
     ids=["no row", "no definition", "no slot"],
 )
-def test_a_run_that_is_of_no_slot(rows: list[Row], effects: list[Effect]) -> None:
+def test_run_or_row_without_slot_is_spurious(rows: list[Row], effects: list[Effect]) -> None:
     assert ledger_verdicts(rows, effects) == {"right": 5, "spurious": 1}
 
 
-def test_a_repeated_message_is_counted_and_not_held_against_anybody() -> None:
+def test_repeated_message_is_counted_and_is_no_failure() -> None:
     effects = [*EFFECTS, effect(0, is_repeated=True)]
 
     report = judge_ledger([definition()], ROWS, effects, Tolerance())
@@ -130,24 +130,24 @@ def test_a_repeated_message_is_counted_and_not_held_against_anybody() -> None:
     assert (counted_verdicts(report), report.repeated) == ({"right": 5}, 1)
 
 
-def test_a_run_that_waits_for_a_worker_is_not_late() -> None:
+def test_run_waiting_for_a_worker_is_not_late() -> None:
     rows = [row(number, queued_at=SLOTS[number]) for number in range(5)]
 
     assert ledger_verdicts(rows, [effect(0, late=9), *EFFECTS[1:]]) == {"right": 5}
 
 
-def test_lateness_is_told() -> None:
+def test_max_lateness_is_reported() -> None:
     report = judge_ledger([definition()], ROWS, [effect(0, late=1.5)], Tolerance())
 
     assert report.max_lateness == 1.5 * SECOND
 
 
-def test_what_nobody_waited_for_is_not_judged() -> None:
+def test_slots_after_the_judged_period_are_not_judged() -> None:
     assert ledger_verdicts([*ROWS, row(5), row(6)], [*EFFECTS, effect(5)]) == {"right": 5}
 
 
 @pytest.mark.parametrize(("late", "verdict"), [(15.9, "right"), (16.1, "late")])
-def test_after_an_outage_a_slot_may_be_later(late: float, verdict: str) -> None:
+def test_slot_after_an_outage_may_be_later(late: float, verdict: str) -> None:
     outage = Period(start_at=NOON - SECOND, end_at=NOON + SECOND)
 
     effects = [effect(0, late=late), *EFFECTS[1:]]
@@ -155,7 +155,7 @@ def test_after_an_outage_a_slot_may_be_later(late: float, verdict: str) -> None:
     assert ledger_verdicts(effects=effects, tolerance=Tolerance(outages=[outage]))[verdict] >= 1
 
 
-def test_an_outage_that_is_over_excuses_nothing() -> None:
+def test_earlier_outage_does_not_excuse_lateness() -> None:
     outage = Period(start_at=NOON - 29 * SECOND, end_at=NOON - 16 * SECOND)
 
     effects = [effect(0, late=2.01), *EFFECTS[1:]]
@@ -163,31 +163,31 @@ def test_an_outage_that_is_over_excuses_nothing() -> None:
     assert ledger_verdicts(effects=effects, tolerance=Tolerance(outages=[outage]))["late"] == 1
 
 
-def test_what_no_queue_takes_says_so() -> None:
+def test_unroutable_slot_must_be_recorded_as_unroutable() -> None:
     rows = [row(number, state="unroutable") for number in range(5)]
 
     assert ledger_verdicts(rows, [], is_routable=False) == {"unroutable": 5}
     assert ledger_verdicts(ROWS, [], is_routable=False) == {"lost": 5}
 
 
-def test_what_is_off_must_not_run() -> None:
+def test_disabled_task_must_not_run() -> None:
     disabled = [Period(start_at=NOON + 3 * SECOND, end_at=NOON + 5 * SECOND)]
 
     assert ledger_verdicts(ROWS[:3], EFFECTS[:3], disabled_periods=disabled) == {"right": 3}
     assert ledger_verdicts(disabled_periods=disabled) == {"right": 3, "spurious": 2}
 
 
-def test_what_an_edit_is_on_its_way_to_may_run_or_not() -> None:
+def test_slot_in_uncertain_period_may_run_or_not() -> None:
     uncertain = [Period(start_at=NOON + 3 * SECOND, end_at=NOON + 5 * SECOND)]
 
     assert ledger_verdicts(ROWS[:4], EFFECTS[:4], uncertain_periods=uncertain) == {"right": 4}
 
 
-# --- Policies: slots that beat took up late ---------------------------------------------------
+# --- Policies for late slots ------------------------------------------------------------------
 
 
 def missed_row(first: int, last: int, *, decided_after: float, **changes: object) -> Row:
-    """Return the row of slots that were missed, decided so many seconds after noon."""
+    """Return the row of missed slots, written `decided_after` seconds after noon."""
     return row(
         first,
         **{
@@ -204,7 +204,7 @@ def missed_row(first: int, last: int, *, decided_after: float, **changes: object
 def judge_policy(
     after: float, policy: Misfire, rows: list[Row], **changes: object
 ) -> dict[str, int]:
-    """Judge what was decided so many seconds after noon of the slots that had passed by then."""
+    """Judge rows written `after` seconds after noon for the slots that had passed by then."""
     moment = NOON + after * SECOND
     rows = [row(int(each.id[4:]), created_at=moment) if each.is_sent else each for each in rows]
     effects = [effect(0, id=each.id, started_at=moment) for each in rows if each.is_sent]
@@ -241,11 +241,11 @@ def sent_rows(first: int, last: int) -> list[Row]:
         (Misfire.RUN_ALL, [*MISSED_ROWS, *sent_rows(20, 20)], {"lost": 20, "right": 1}),
     ],
 )
-def test_a_policy(policy: Misfire, rows: list[Row], verdict: dict[str, int]) -> None:
+def test_misfire_policy_verdict(policy: Misfire, rows: list[Row], verdict: dict[str, int]) -> None:
     assert judge_policy(20, policy, rows) == verdict
 
 
-def test_run_once_runs_all_that_is_not_late() -> None:
+def test_run_once_sends_all_slots_that_are_not_late() -> None:
     assert judge_policy(9, Misfire.RUN_ONCE, sent_rows(0, 9)) == {"right": 10}
     assert (
         judge_policy(
@@ -264,7 +264,7 @@ def test_run_once_runs_all_that_is_not_late() -> None:
     )
 
 
-def test_nothing_is_sent_that_is_older_than_the_window() -> None:
+def test_slots_older_than_the_catchup_window_are_not_sent() -> None:
     window = {"catchup_window": 15 * SECOND}
     rows = [missed_row(0, 4, decided_after=20), *sent_rows(5, 20)]
 
@@ -272,7 +272,7 @@ def test_nothing_is_sent_that_is_older_than_the_window() -> None:
     assert judge_policy(20, Misfire.RUN_ALL, sent_rows(0, 20), **window)["spurious"] == 4
 
 
-def test_a_hundred_are_caught_up() -> None:
+def test_run_all_catches_up_a_hundred_late_slots() -> None:
     rows = [missed_row(0, 189, decided_after=300), *sent_rows(190, 300)]
     too_many = [missed_row(0, 184, decided_after=300), *sent_rows(185, 300)]
     too_few = [missed_row(0, 194, decided_after=300), *sent_rows(195, 300)]
@@ -282,14 +282,14 @@ def test_a_hundred_are_caught_up() -> None:
     assert judge_policy(300, Misfire.RUN_ALL, too_few)["lost"] > 0
 
 
-def test_what_was_given_up_comes_again_when_the_clock_is_set_back() -> None:
+def test_missed_slots_may_be_served_after_the_clock_is_set_back() -> None:
     rows = [missed_row(0, 9, decided_after=20), *sent_rows(0, 20)]
 
     assert judge_policy(20, Misfire.RUN_ALL, rows)["doubled"] == 10
     assert judge_policy(20, Misfire.RUN_ALL, rows, is_clock_set_back=True) == {"right": 21}
 
 
-def test_a_stretch_counts_its_slots() -> None:
+def test_missed_row_with_wrong_slot_count_is_spurious() -> None:
     rows = [missed_row(0, 19, decided_after=20, slot_count=19), *sent_rows(20, 20)]
 
     assert judge_policy(20, Misfire.RUN_ONCE, rows)["spurious"] == 1
@@ -298,7 +298,7 @@ def test_a_stretch_counts_its_slots() -> None:
 # --- Without a ledger -------------------------------------------------------------------------
 
 
-def test_all_is_right_without_a_ledger() -> None:
+def test_effects_without_ledger_are_right() -> None:
     assert effect_verdicts() == {"right": 5}
 
 
@@ -312,11 +312,11 @@ def test_all_is_right_without_a_ledger() -> None:
     ],
     ids=["lost", "doubled", "before its start", "unknown"],
 )
-def test_what_is_wrong_without_a_ledger(effects: list[Effect], verdict: dict[str, int]) -> None:
+def test_failure_without_ledger_is_found(effects: list[Effect], verdict: dict[str, int]) -> None:
     assert effect_verdicts(effects) == verdict
 
 
-def test_when_it_was_sent_says_which_slot_it_is_of() -> None:
+def test_send_time_without_ledger_determines_the_slot() -> None:
     queued = effect(0, late=3, sent_at=NOON)
 
     assert effect_verdicts([queued, *EFFECTS[1:]]) == {"right": 5}

@@ -1,4 +1,4 @@
-"""The link that tests freeze, cut and slow down."""
+"""The proxy can be frozen, cut and slowed down."""
 
 import socket
 import socketserver
@@ -28,51 +28,53 @@ def proxy() -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def link(proxy: Proxy) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=2) as link:
-        assert echo(link) == b"hello"
-        yield link
+def connection(proxy: Proxy) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=2) as connection:
+        assert echo(connection) == b"hello"
+        yield connection
 
 
-def echo(link: socket.socket) -> bytes:
-    link.sendall(b"hello")
-    return link.recv(1024)
+def echo(connection: socket.socket) -> bytes:
+    connection.sendall(b"hello")
+    return connection.recv(1024)
 
 
-def is_over(link: socket.socket) -> bool:
+def is_closed(connection: socket.socket) -> bool:
     try:
-        return echo(link) == b""
+        return echo(connection) == b""
     except ConnectionError:
         return True
 
 
 def is_refused(proxy: Proxy) -> bool:
     try:
-        with socket.create_connection(("127.0.0.1", proxy.port), timeout=2) as link:
-            return is_over(link)
+        with socket.create_connection(("127.0.0.1", proxy.port), timeout=2) as connection:
+            return is_closed(connection)
     except ConnectionError:
         return True
 
 
-def test_a_frozen_link_says_nothing_and_loses_nothing(proxy: Proxy, link: socket.socket) -> None:
-    link.settimeout(0.2)
+def test_frozen_proxy_forwards_nothing_and_loses_nothing(
+    proxy: Proxy, connection: socket.socket
+) -> None:
+    connection.settimeout(0.2)
     proxy.freeze()
     with pytest.raises(TimeoutError):
-        echo(link)
+        echo(connection)
 
     proxy.thaw()
 
-    link.settimeout(2)
-    assert link.recv(1024) == b"hello"
+    connection.settimeout(2)
+    assert connection.recv(1024) == b"hello"
 
 
-def test_a_cut_link_is_over(proxy: Proxy, link: socket.socket) -> None:
+def test_cut_proxy_resets_connections(proxy: Proxy, connection: socket.socket) -> None:
     proxy.cut()
 
-    assert is_over(link)
+    assert is_closed(connection)
 
 
-def test_nobody_connects_over_a_cut_link_until_it_is_mended(proxy: Proxy) -> None:
+def test_cut_proxy_refuses_connections_until_restored(proxy: Proxy) -> None:
     proxy.cut()
     assert is_refused(proxy)
 
@@ -81,9 +83,11 @@ def test_nobody_connects_over_a_cut_link_until_it_is_mended(proxy: Proxy) -> Non
     assert not is_refused(proxy)
 
 
-def test_what_was_frozen_when_the_link_was_cut_is_lost(proxy: Proxy, link: socket.socket) -> None:
+def test_data_frozen_when_the_proxy_is_cut_is_lost(
+    proxy: Proxy, connection: socket.socket
+) -> None:
     proxy.freeze()
-    link.sendall(b"lost")
+    connection.sendall(b"lost")
     proxy.cut()
     proxy.restore()
 
@@ -91,9 +95,9 @@ def test_what_was_frozen_when_the_link_was_cut_is_lost(proxy: Proxy, link: socke
         assert echo(another) == b"hello"
 
 
-def test_a_slow_link_is_slow(proxy: Proxy, link: socket.socket) -> None:
+def test_slow_proxy_delays_data(proxy: Proxy, connection: socket.socket) -> None:
     proxy.delay_seconds = 0.1
     before = time.monotonic()
 
-    assert echo(link) == b"hello"
+    assert echo(connection) == b"hello"
     assert time.monotonic() - before >= 0.2
