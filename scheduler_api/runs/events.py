@@ -27,9 +27,11 @@ class RunEvent(models.Model):
         PAUSED = "periodic_task.paused"  # by `pause_after_failures`
 
     kind = models.CharField(max_length=32, choices=Kind)
-    run_id = models.UUIDField(help_text="The run of which it tells.")
+    run_id = models.UUIDField(help_text="The run that the event is about.")
     periodic_task_id = models.IntegerField()
-    owner_id = models.BigIntegerField(null=True, help_text="The account whose run it is.")
+    owner_id = models.BigIntegerField(
+        null=True, help_text="The account that owns the run; null if unowned."
+    )
     at = models.DateTimeField(help_text="When it happened.")
 
     objects = models.Manager["RunEvent"]()
@@ -43,9 +45,9 @@ class FailureStreak(models.Model):
 
     periodic_task_id = models.IntegerField(primary_key=True)
     failures = models.PositiveIntegerField(
-        help_text="How many in a row, since the last success or the last pause for it."
+        help_text="Failures in a row since the last success or the last pause because of them."
     )
-    first_failed_at = models.DateTimeField(help_text="When the first of them ended.")
+    first_failed_at = models.DateTimeField(help_text="When the first of these runs ended.")
 
     objects = models.Manager["FailureStreak"]()
 

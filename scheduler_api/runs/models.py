@@ -47,48 +47,49 @@ class Run(models.Model):
     id = models.UUIDField(primary_key=True, help_text="The id of the Celery task.")
     periodic_task_id = models.IntegerField(help_text="Kept when the periodic task is deleted.")
     periodic_task_name = models.CharField(max_length=200)
-    owner_id = models.BigIntegerField(null=True, help_text="The account whose it is.")
+    owner_id = models.BigIntegerField(null=True, help_text="The owning account; null if unowned.")
     task = models.CharField(max_length=200)
     trigger = models.CharField(max_length=16, choices=Trigger, default=Trigger.SCHEDULE)
-    slot_at = models.DateTimeField(null=True, help_text="The slot; of a stretch, the first one.")
-    due_at = models.DateTimeField(help_text="When it was to be sent: the slot, and its jitter.")
-    slot_count = models.PositiveIntegerField(default=1, help_text="How many slots it stands for.")
-    last_slot_at = models.DateTimeField(null=True, help_text="Of a stretch, the last slot.")
+    slot_at = models.DateTimeField(null=True, help_text="The slot, or the first of a stretch.")
+    due_at = models.DateTimeField(help_text="The slot plus its jitter.")
+    slot_count = models.PositiveIntegerField(
+        default=1, help_text="Number of slots that the row stands for."
+    )
+    last_slot_at = models.DateTimeField(null=True, help_text="The last slot of a stretch.")
     state = models.CharField(max_length=16, choices=State, default=State.PENDING)
     ended_as = models.GeneratedField(
         expression=Case(When(state__in=ACTIVE, then=None), default=F("state")),
         output_field=models.CharField(max_length=16, null=True),
         db_persist=True,
-        help_text="The state in which it has ended; null until then.",
+        help_text="The final state; null until then.",
     )
-    reason = models.TextField(default="", help_text="Why it stands so, for people.")
+    reason = models.TextField(default="", help_text="The reason for the state, as a sentence.")
     is_buffered = models.BooleanField(
-        default=False, help_text="It is pending until the run before it has ended."
+        default=False,
+        help_text="Whether it waits for an earlier run to end, or for its turn in a backfill.",
     )
     created_at = models.DateTimeField()
-    queued_at = models.DateTimeField(null=True, help_text="When the broker confirmed it.")
-    started_at = models.DateTimeField(
-        null=True, help_text="When a worker took it up, the last time."
-    )
+    queued_at = models.DateTimeField(null=True, help_text="When the broker confirmed the message.")
+    started_at = models.DateTimeField(null=True, help_text="When a worker last started it.")
     finished_at = models.DateTimeField(null=True, help_text="When it ended.")
     lease_until = models.DateTimeField(
         null=True,
-        help_text="Without a sign of a worker until then, it is lost; null while none has it.",
+        help_text="The run is lost if no worker renews this in time; null if none runs it.",
     )
     worker = models.CharField(
-        max_length=255, db_default="", help_text="The Celery worker that took it up last."
+        max_length=255, db_default="", help_text="The Celery worker that last started it."
     )
     attempts = models.PositiveIntegerField(
-        db_default=0, help_text="How often it has started: once, and again for each retry."
+        db_default=0, help_text="Number of starts: one, plus one for each retry."
     )
     is_cancel_requested = models.BooleanField(
-        db_default=False, help_text="Somebody has asked for its end while it ran."
+        db_default=False, help_text="Whether a caller cancelled it while it ran."
     )
     result = models.TextField(
-        db_default="", help_text="What the task returned, as JSON; empty for nothing yet."
+        db_default="", help_text="Return value of the task as JSON; empty until then."
     )
     is_result_truncated = models.BooleanField(
-        db_default=False, help_text="The result is the text of its beginning."
+        db_default=False, help_text="Whether the result is the text of its beginning."
     )
     error_type = models.CharField(
         max_length=200, db_default="", help_text="The class of the exception."
@@ -98,7 +99,8 @@ class Run(models.Model):
     args = models.TextField(default="[]")
     kwargs = models.TextField(default="{}")
     options = models.TextField(
-        default="{}", help_text="Queue, headers and the like, as for Celery's apply_async."
+        default="{}",
+        help_text="Arguments of Celery's apply_async, such as queue and headers, as JSON.",
     )
 
     objects = models.Manager["Run"]()

@@ -64,6 +64,7 @@ BEYOND_THE_SCHEMA = {
     "not_one_off",
     "not_the_address",
     "empty_range",
+    "range_too_long",
     "interval_out_of_range",
     "longer_than_gap",
     "never_fires",
