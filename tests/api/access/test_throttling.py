@@ -40,9 +40,9 @@ def clock(monkeypatch, time_machine):
 
     def statement() -> str:
         dialect = windows.DIALECTS[connection.vendor]
-        return windows.spelled(**{**dialect, "now": str(round(time.time() * 1000))})
+        return windows.lease_sql(**{**dialect, "now": str(round(time.time() * 1000))})
 
-    monkeypatch.setattr(windows, "statement", statement)
+    monkeypatch.setattr(windows, "lease_statement", statement)
     monkeypatch.setattr(throttling, "monotonic", time.time)
     time_machine.move_to(NOON, tick=False)
     return time_machine

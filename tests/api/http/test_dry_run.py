@@ -66,7 +66,7 @@ def test_dry_run_changes_nothing_and_the_write_does(api: ContractClient, operati
 
 @pytest.mark.parametrize("operation", [pytest.param(op, id=op.id) for op in OPERATIONS])
 def test_every_write_and_no_other_operation_accepts_dry_run(operation: Operation):
-    taken = {parameter["name"] for parameter in operation.described.get("parameters", [])}
+    taken = {parameter["name"] for parameter in operation.parameters()}
 
     is_write = operation.method != "get" and operation.id not in CHANGES_NOTHING
     assert ("dry_run" in taken) is is_write

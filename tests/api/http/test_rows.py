@@ -65,8 +65,8 @@ def contents(row, joined):
 def test_list_uses_the_fast_reader_only_with_fast_paths(api, settings, monkeypatch, is_on):
     settings.FAST_PATHS = is_on
     used: set[str] = set()
-    make, read = rows.maker, serializers.read
-    monkeypatch.setattr(rows, "maker", lambda *args: used.add("rows") or make(*args))
+    make, read = rows.row_factory, serializers.read
+    monkeypatch.setattr(rows, "row_factory", lambda *args: used.add("rows") or make(*args))
     monkeypatch.setattr(serializers, "read", lambda *args: used.add("fields") or read(*args))
 
     answer = api.get("/api/v1/periodic-tasks/")

@@ -101,7 +101,7 @@ def test_put_by_name_with_if_none_match_of_a_tag_is_refused(api, tag):
     response = api.put(f"{BY_NAME}import/", BODY_WITHOUT_NAME, HTTP_IF_NONE_MATCH=tag)
 
     assert response.status_code == 400
-    assert "If-None-Match takes nothing but * here." in response.json()["detail"]
+    assert "If-None-Match accepts only * for a change." in response.json()["detail"]
     assert not PeriodicTask.objects.exists()
 
 

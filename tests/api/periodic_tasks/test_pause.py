@@ -299,10 +299,10 @@ def test_audit_records_the_pause_with_caller_and_note(api):
     ("query", "found"),
     [
         ({"paused": "true"}, ["paused", "paused, disabled"]),
-        ({"paused": "false"}, ["disabled", "unowned", "running"]),
-        ({"enabled": "true"}, ["unowned", "paused", "running"]),
+        ({"paused": "false"}, ["disabled", "running", "unowned"]),
+        ({"enabled": "true"}, ["paused", "running", "unowned"]),
         ({"enabled": "false"}, ["disabled", "paused, disabled"]),
-        ({"enabled": "true", "paused": "false"}, ["unowned", "running"]),
+        ({"enabled": "true", "paused": "false"}, ["running", "unowned"]),
     ],
 )
 def test_list_filters_by_paused_and_enabled(api, query, found):

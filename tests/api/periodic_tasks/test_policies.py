@@ -22,7 +22,7 @@ from tests.api.periodic_tasks.examples import (
     without,
 )
 from tests.client import ContractClient
-from tests.contract.document import SCHEMAS
+from tests.contract.document import SCHEMAS, fields_of
 
 MANIFEST = "/api/v1/manifest/"
 OTHERS: dict[str, Any] = {
@@ -254,7 +254,7 @@ def test_invalid_policy_is_refused(api, name, value, code):
 
 
 def test_schema_lists_the_values_of_policies():
-    request = SCHEMAS["PeriodicTaskRequest"]["properties"]
+    request = fields_of(SCHEMAS["PeriodicTaskRequest"])
 
     assert request["misfire"]["enum"] == ["skip", "run_once", "run_all"]
     assert request["overlap"]["enum"] == ["allow", "skip", "buffer_one", "cancel_previous"]
