@@ -1,4 +1,4 @@
-"""How bodies are described in the OpenAPI document: exactly, and with examples."""
+"""The schemas of bodies in the OpenAPI document, and their examples."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -14,14 +14,14 @@ from rest_framework.serializers import Serializer
 
 from scheduler_api.http.fields import StoredJSON
 
-# How the summary of an example of a PATCH begins.
+# The beginning of the summary of a PATCH example.
 CHANGE = "Change the"
 
 
 def examples(
     name: str, sent: dict[str, Any], *, changed: str, answer: dict[str, Any]
 ) -> list[OpenApiExample]:
-    """Show a whole body and the answer to it; in a PATCH, the field `changed` alone."""
+    """Return examples of a body, of a PATCH of the field `changed`, and of the answer."""
     change = f"{CHANGE} {changed.replace('_', ' ')}"
     return [
         OpenApiExample(name, sent, request_only=True),
@@ -34,12 +34,12 @@ def one_of(
     auto_schema: AutoSchema,
     kinds: Mapping[str, type[Serializer[Any]]],
     *,
-    told_by: str,
+    discriminator: str,
     name: str,
     description: str,
     direction: Direction,
 ) -> dict[str, str]:
-    """Refer to a component that is one of several others, told apart by one property."""
+    """Return a reference to a `oneOf` of components, discriminated by one property."""
     references = {
         kind: auto_schema.resolve_serializer(serializer, direction).ref
         for kind, serializer in kinds.items()
@@ -53,7 +53,7 @@ def one_of(
             "description": description,
             "oneOf": list(references.values()),
             "discriminator": {
-                "propertyName": told_by,
+                "propertyName": discriminator,
                 "mapping": {kind: ref["$ref"] for kind, ref in references.items()},
             },
         },
@@ -64,18 +64,18 @@ def one_of(
 
 
 class BodySchema(OpenApiSerializerExtension):
-    """Says what holds for every body.
+    """Makes the schema of every body exact.
 
-    A request has no field but those described; an answer has all of them, and what it tells
-    of a stored row need not be what a request may send, since others write these rows, too.
-    What a request must be beyond its type, a serializer or a field says in `in_requests`.
+    A request has only the described fields; an answer has all of them. The limits of a request
+    do not apply to an answer, because other writers fill the same rows. A serializer or a field
+    declares further limits of a request in `in_requests`.
     """
 
     target_class = Serializer
     match_subclasses = True
 
     def map_serializer(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
-        """Return the object's schema as drf-spectacular makes it, made exact."""
+        """Return drf-spectacular's schema of the object, made exact."""
         mapped = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
         schema = cast(dict[str, Any], mapped)
         properties = schema["properties"]
@@ -103,7 +103,7 @@ class BodySchema(OpenApiSerializerExtension):
                 "pattern",
             }
         for name, field in properties.items():
-            # One value alone is not stored: it tells this kind of object from others.
+            # An enum of one value is a discriminator, not a limit.
             kept = {"enum"} if len(field.get("enum", ())) == 1 else set()
             properties[name] = {
                 key: value for key, value in field.items() if key not in without - kept
@@ -111,15 +111,15 @@ class BodySchema(OpenApiSerializerExtension):
         return schema
 
     def beyond_its_type(self, field: Any) -> dict[str, Any]:
-        """Return what a request must have in a field, and null if that is what it is without."""
+        """Return the limits of a field in a request, and null if it is the default."""
         nothing = {"default": None} if field.default is None else {}
-        # drf-spectacular tells min_length only.
+        # drf-spectacular describes only min_length.
         something = {} if getattr(field, "allow_empty", True) else {"minItems": 1}
         return {**nothing, **something, **getattr(field, "in_requests", {})}
 
 
 class StoredJSONSchema(OpenApiSerializerFieldExtension):
-    """Describes a StoredJSON: an answer may have null, for text that others have spoilt."""
+    """Describes a StoredJSON: an answer has null for text that is not JSON."""
 
     target_class = StoredJSON
     match_subclasses = True

@@ -9,7 +9,7 @@ PAGE = {
     "type": "object",
     "description": "Links of a page of a list.",
 }
-# Of the fields of a request that extends another, so many may differ.
+# Number of fields in which a request may differ from the request that it extends.
 MAX_CHANGES = 1
 INHERITED = ("additionalProperties", "not", "anyOf", "dependentRequired")
 

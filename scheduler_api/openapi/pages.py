@@ -1,16 +1,16 @@
-"""The pages made from openapi.yaml, each with what its own scripts and styles need."""
+"""Swagger UI and Redoc, each with the Content-Security-Policy that it needs."""
 
 from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitView
 
 from scheduler_api.http.middleware import SafeHeadersMiddleware
 
 POLICY = "Content-Security-Policy"
-# Both put styles into the page while they run.
+# Both add inline styles at run time.
 STYLED = f"{SafeHeadersMiddleware.HEADERS[POLICY]}; style-src 'self' 'unsafe-inline'"
 
 
 class SwaggerPage(SpectacularSwaggerSplitView):
-    """Swagger UI; its script comes from an address of its own, not from within the page."""
+    """Swagger UI. Its script has its own address, because the policy forbids inline scripts."""
 
     @property
     def default_response_headers(self) -> dict[str, str]:

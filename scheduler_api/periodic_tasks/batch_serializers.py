@@ -185,7 +185,7 @@ class OperationSchema(OpenApiSerializerFieldExtension):
         return one_of(
             auto_schema,
             OPERATIONS,
-            told_by="op",
+            discriminator="op",
             name="Operation",
             description="One of five operations, distinguished by `op`.",
             direction=direction,

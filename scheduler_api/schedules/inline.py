@@ -71,7 +71,7 @@ class InlineScheduleSchema(OpenApiSerializerFieldExtension):
         return one_of(
             auto_schema,
             INLINE_SERIALIZERS,
-            told_by="type",
+            discriminator="type",
             name="Schedule",
             description="A schedule of one of four kinds, selected by `type`.",
             direction=direction,

@@ -1,10 +1,9 @@
-"""Schemathesis makes requests out of openapi.yaml, and is to find nothing wrong with the answers.
+"""Schemathesis generates requests from openapi.yaml and checks the answers of the running API.
 
-It sends requests that fit the document and others that do not, each by itself and one after the
-other, to the running API, and holds every answer to the document. schemathesis.toml says how it
-runs, fuzzing.py what it is told beyond the document. `FUZZ_SEED` makes other requests.
+The requests conform to the document or violate it, alone and in sequences. schemathesis.toml
+configures the run, and fuzzing.py has the hooks. `FUZZ_SEED` generates other requests.
 
-It takes minutes: the modules test_fuzzing_*.py have a part each, so that every core gets some.
+A run takes minutes: each module test_fuzzing_*.py has a part, so that all cores share the work.
 """
 
 import json
@@ -24,17 +23,17 @@ from tests.journeys.service import Api
 
 HERE = Path(__file__).parent
 SEED = os.environ.get("FUZZ_SEED", "1")
-# About half of the work.
+# About half of the operations.
 PERIODIC_TASKS = "^/api/v1/periodic-tasks/"
 PHASES = {"examples", "coverage", "fuzzing", "stateful"}
 
-# For a machine that is busy with other things; by itself, a run takes a tenth of it.
+# A run takes a tenth of this on an idle machine.
 patiently = pytest.mark.timeout(1200)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exchange:
-    """A request, and the status that it was answered with."""
+    """A request and the status of its answer."""
 
     method: str
     path: str
@@ -45,7 +44,7 @@ class Exchange:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What Schemathesis has told of a run."""
+    """The result of a run of Schemathesis."""
 
     code: int
     output: str
@@ -53,13 +52,13 @@ class Run:
 
     @cached_property
     def events(self) -> list[tuple[str, dict[str, Any]]]:
-        """The name of each event, and what belongs to it."""
+        """Return the name and the fields of each event."""
         lines = self.report.read_text().splitlines()
         return [next(iter(json.loads(line).items())) for line in lines]
 
     @property
     def phases(self) -> set[str]:
-        """The phases that have come to a good end."""
+        """Return the phases that succeeded."""
         return {
             event["phase"]["name"]
             for name, event in self.events
@@ -68,12 +67,12 @@ class Run:
 
     @property
     def scenarios(self) -> list[dict[str, Any]]:
-        """What was recorded: cases, their exchanges, and checks."""
+        """Return the recorded scenarios: cases, exchanges and checks."""
         return [event["recorder"] for name, event in self.events if name == "ScenarioFinished"]
 
     @property
     def failures(self) -> list[dict[str, Any]]:
-        """The checks that did not pass."""
+        """Return the failed checks."""
         return [
             check
             for scenario in self.scenarios
@@ -84,7 +83,7 @@ class Run:
 
     @property
     def exchanges(self) -> list[Exchange]:
-        """All that was sent, and how it was answered."""
+        """Return all requests with their statuses."""
         return [
             Exchange(
                 method=exchange["request"]["method"].lower(),
@@ -99,7 +98,7 @@ class Run:
 
 
 def fuzz(api: Api, *options: str, key: str = "") -> Run:
-    """Run Schemathesis with all checks and, unless the options say otherwise, in all phases."""
+    """Run Schemathesis with all checks, and with all phases unless `options` select some."""
     folder = api.output_file.parent
     report = folder / "report.ndjson"
     header = ["--header", f"Authorization: {key}"] if key else []
@@ -122,7 +121,7 @@ def fuzz(api: Api, *options: str, key: str = "") -> Run:
 
 
 def fuzz_operations(api: Api, *, of_periodic_tasks: bool) -> None:
-    """Try operations, those of periodic tasks or all others, in all ways; expect no failure."""
+    """Fuzz the operations of periodic tasks, or all others; expect no failure."""
     key = key_of(api)
     which = "--include-path-regex" if of_periodic_tasks else "--exclude-path-regex"
 
@@ -142,5 +141,5 @@ def fuzz_operations(api: Api, *, of_periodic_tasks: bool) -> None:
 
 
 def key_of(api: Api) -> str:
-    """Return what the header Authorization says, for the key of `admin`."""
+    """Return the header Authorization with the key of `admin`."""
     return f"Bearer {api.key_file.read_text().strip()}"

@@ -1,8 +1,7 @@
-"""What Schemathesis is told about this API: hooks, which it loads into its own process.
+"""Hooks that Schemathesis loads into its own process.
 
-It knows openapi.yaml alone. So it would end its own account or key, and then be answered 401 for
-the rest of the run; and most of what it makes up would be refused for the same few reasons, with
-little behind them ever tried.
+Schemathesis knows only openapi.yaml. Without hooks it would delete its own account or key and get
+401 for the rest of the run, and most of its requests would be refused for the same few reasons.
 """
 
 import re
@@ -16,19 +15,19 @@ import schemathesis
 from schemathesis.core.failures import AcceptedNegativeData, Failure
 from schemathesis.openapi.checks import RejectedPositiveData, UseAfterFree
 
-# What would end the fuzzer's own account or key, which are the first on a new database, or the
-# webhook of webhook.json, and the one delivery with it.
+# Operations that could delete the fuzzer's own account or key, which are the first on a new
+# database, or the webhook of webhook.json with its one delivery.
 FATAL = {
     "/api/v1/service-accounts/{id}/",
     "/api/v1/api-keys/{id}/revoke/",
     "/api/v1/webhooks/{id}/",
 }
 
-# The one run there is, of run.json: no request makes another, and nobody guesses its id.
+# The only run, of run.json: no request creates another, and its id cannot be guessed.
 THE_RUN = "0b0f6a0e-6a5c-5d5e-9a3b-0d9f5b8f7c11"
 
-# In every second body these have a value that is there, or are left out: no schema tells which
-# tasks, queues, zones and rows there are.
+# In every second body these fields have an existing value or are left out: no schema lists the
+# existing tasks, queues, zones and rows.
 KNOWN: dict[str, Any] = {
     "task": "project.tasks.heartbeat",
     "timezone": "Europe/Berlin",
@@ -42,23 +41,23 @@ UNKNOWN = {
     *("interval", "crontab", "solar", "clocked"),
 }
 
-# Why a request is refused although it fits its schema, by the code of each mistake.
+# Codes of mistakes that no schema can express.
 BEYOND_THE_SCHEMA = {
-    # What there is, and what the caller may do with it, differ from service to service.
+    # Existing objects and the caller's permissions.
     "unregistered_task",
     "unknown_queue",
     "unknown_zone",
     "does_not_exist",
     "not_found",
     "not_allowed",
-    # Whether arguments fit the task is said by the catalogue, for each task.
+    # The catalogue, not the schema, describes the arguments of each task.
     "missing_argument",
     "unexpected_argument",
     "invalid_argument",
     "reserved_object",
     "redacted",
     "too_large",
-    # One value by another: two ends, two schedules, a day and a month, a number and its unit, a
+    # Relations of two values: two ends, two schedules, a day and a month, a number and its unit, a
     # jitter and its schedule.
     "ambiguous",
     "not_one_off",
@@ -76,19 +75,18 @@ BEYOND_THE_SCHEMA = {
     "too_early",
     "too_many_slots",
     "overflow",
-    # The grammar of a crontab, of which a pattern tells but the outline.
+    # The grammar of a crontab, which a pattern describes only roughly.
     "malformed",
     "out_of_range",
     "step_out_of_range",
     "wrong_number_of_fields",
     "unknown_macro",
     "reboot",
-    # That of a URL and of labels, and where a host leads.
+    # The grammar of URLs and labels, and the addresses of a host.
     "invalid_url",
     "invalid_label",
     "address_not_allowed",
-    # A text of nothing but blanks, and one with a NUL, which a pattern on each field would hide
-    # the others behind.
+    # Blank texts and texts with NUL: a pattern for them would replace the other patterns.
     "blank",
     "unstorable_character",
     "null_characters_not_allowed",
@@ -104,7 +102,7 @@ rehearsals: set[str] = set()
 
 @schemathesis.hook
 def before_call(_: Any, case: schemathesis.Case, __: dict[str, Any]) -> None:
-    """Change what would lead nowhere; the checks are told of the request as it is sent."""
+    """Change a request that would lead nowhere; the checks see the request as it is sent."""
     number, is_tails = next(numbers), toss(case)
     mend_the_address(case)
     mend_the_tags(case)
@@ -116,12 +114,12 @@ def before_call(_: Any, case: schemathesis.Case, __: dict[str, Any]) -> None:
         if isinstance(case.body, dict | list):  # else there may be none
             case.body = made_known(case.body)
     if is_tails and case.path.endswith("/by-name/{name}/") and isinstance(case.body, dict):
-        case.body.pop("name", None)  # the address has it
+        case.body.pop("name", None)  # the path has it
     elif case.method in {"POST", "PUT"} and isinstance(case.body, dict):
         take_a_new_name(case.body, number)
     if is_tails and "If-Match" in case.headers:
-        case.headers["If-Match"] = "*"  # what is made up is the tag of nothing
-    # Together they can only be refused: one asks that it be there, the other that it be not.
+        case.headers["If-Match"] = "*"  # a generated tag matches nothing
+    # Together they are always refused: one needs an existing object, the other a new one.
     if {"If-Match", "If-None-Match"} <= set(case.headers):
         del case.headers["If-None-Match" if is_tails else "If-Match"]
     if case.query.get("dry_run"):
@@ -129,9 +127,9 @@ def before_call(_: Any, case: schemathesis.Case, __: dict[str, Any]) -> None:
 
 
 def toss(case: schemathesis.Case) -> bool:
-    """Decide by the shape of a request: Hypothesis ends a phase where a repeat is not the same.
+    """Decide by the shape of a request: Hypothesis ends a phase if a repetition differs.
 
-    Its values are no help. Some, such as ids, come out of answers, and are others each time.
+    Values cannot decide: some, such as ids, come from answers and differ each time.
     """
     names = [
         sorted(part) for part in (case.query, case.headers, case.body) if isinstance(part, Mapping)
@@ -140,8 +138,8 @@ def toss(case: schemathesis.Case) -> bool:
 
 
 def mend_the_address(case: schemathesis.Case) -> None:
-    """Take an id that is one, and a query that gunicorn hands on."""
-    # A link out of the `instance` of a problem leads to `{id}` with "batch" for the id.
+    """Replace an invalid id, and a query that gunicorn would refuse."""
+    # A link from the `instance` of a problem may have "batch" as the id.
     is_valid = case.meta is not None and case.meta.generation.mode.is_positive
     is_of_a_delivery = case.path.startswith("/api/v1/deliveries/{id}/")
     if is_valid and case.path.startswith("/api/v1/runs/{id}/"):
@@ -155,7 +153,7 @@ def mend_the_address(case: schemathesis.Case) -> None:
 
 
 def mend_the_tags(case: schemathesis.Case) -> None:
-    """Take a tag for the `0` with which Schemathesis tries all else, whatever the pattern says."""
+    """Replace the `0` that Schemathesis sends despite the pattern of a tag."""
     is_valid = case.meta is not None and case.meta.generation.mode.is_positive
     for name in {"If-Match", "If-None-Match"} & set(case.headers):
         if is_valid and case.headers[name] == "0":
@@ -163,21 +161,21 @@ def mend_the_tags(case: schemathesis.Case) -> None:
 
 
 def spare_the_fuzzer(case: schemathesis.Case) -> None:
-    """Send to the next id what would end the fuzzer's own account or key."""
+    """Redirect a request that would delete the fuzzer's own account or key to the next id."""
     if case.path in FATAL and case.method != "GET":
         is_own = str(case.path_parameters.get("id")).lstrip("0") == "1"
         case.path_parameters |= {"id": "2"} if is_own else {}
 
 
 def wait_a_second(case: schemathesis.Case) -> None:
-    """Wait a second, where a request may ask for a minute: no run of the fuzzer's ends."""
+    """Wait for one second instead of a minute: no run ends during the test."""
     seconds = str(case.query.get("wait", ""))
     if seconds.isascii() and seconds.isdigit() and 1 < int(seconds[:9]) <= MAX_WAIT:
         case.query["wait"] = "1"
 
 
 def take_a_new_key(case: schemathesis.Case, number: int) -> None:
-    """Take an Idempotency-Key for each request, as a client does; a used one is refused."""
+    """Use a new Idempotency-Key for each request, as a client does; a used one is refused."""
     key = case.headers.get("Idempotency-Key", "")
     if key in keys_sent and re.fullmatch("[!-~]{1,255}", key):
         key = case.headers["Idempotency-Key"] = f"{number}-{key}"[:255]
@@ -185,7 +183,7 @@ def take_a_new_key(case: schemathesis.Case, number: int) -> None:
 
 
 def take_a_new_name(body: dict[str, Any], number: int) -> None:
-    """Let what is unique be so, that what was created once can be created again."""
+    """Make unique values unique, so that an object can be created again."""
     match body:
         case {"name": str(name)} if 0 < len(name) < 90:
             body["name"] = f"{name}-{number}"
@@ -194,7 +192,7 @@ def take_a_new_name(body: dict[str, Any], number: int) -> None:
 
 
 def made_known(value: Any) -> Any:
-    """Return a body with what there is in it, and without what there may not be."""
+    """Return a body with existing values, and without fields that need unknown ones."""
     match value:
         case dict():
             return {
@@ -206,7 +204,7 @@ def made_known(value: Any) -> Any:
 
 
 def known(name: str, value: Any) -> Any:
-    """Return the value of a member of a body, or one that is there."""
+    """Return the value of a field, or an existing one."""
     if name == "schedule" and value is None:
         return EVERY_HOUR
     return KNOWN.get(name) or made_known(value)
@@ -216,27 +214,26 @@ def known(name: str, value: Any) -> Any:
 def filter_failure(
     _: Any, failure: Failure, case: schemathesis.Case, response: schemathesis.Response
 ) -> bool:
-    """Tell whether a failure is one: no schema says all that a request has to be."""
+    """Return whether a failure counts: no schema expresses every rule of a request."""
     match failure:
         case RejectedPositiveData():
             return not is_beyond_the_schema(response)
         case AcceptedNegativeData():
-            # Refused by If-Match already, before the body was read. It is not on the list of
-            # Schemathesis.
+            # If-Match refused it before the body was read. Schemathesis does not list 412.
             return bool(response.status_code != 412)
         case UseAfterFree():
-            # Deleted in a dry run only.
+            # The object was deleted only in a dry run.
             return failure.deleted_case_id not in rehearsals
     return True
 
 
 def is_beyond_the_schema(response: schemathesis.Response) -> bool:
-    """Tell whether a request was refused for what only the service can know."""
+    """Return whether only the service could know the reason of a refusal."""
     if response.headers["content-type"] != ["application/problem+json"]:
         return False
     problem = response.json()
     if problem["code"] == "revision_mismatch":
-        return True  # a made-up tag in If-Match, or If-None-Match where it is there
+        return True  # a generated tag in If-Match, or If-None-Match of an existing object
     return bool(problem["errors"]) and all(
         mistake["code"] in BEYOND_THE_SCHEMA or is_opaque(mistake) or lacks_schedule(mistake)
         for mistake in problem["errors"]
@@ -244,15 +241,15 @@ def is_beyond_the_schema(response: schemathesis.Response) -> bool:
 
 
 def is_opaque(mistake: dict[str, str]) -> bool:
-    """Tell whether a cursor was made up: it is signed."""
+    """Return whether a generated cursor was refused: cursors are signed."""
     return mistake.get("parameter") == "cursor"
 
 
 def lacks_schedule(mistake: dict[str, str]) -> bool:
-    """Tell whether none of five fields says when.
+    """Return whether the schedule is missing: one of five fields must have it.
 
-    To say so, a schema would need `anyOf` over the whole body, of which generators of clients
-    make as many types.
+    A schema would need `anyOf` over the whole body, from which client generators make as many
+    types.
     """
     is_schedule = mistake.get("pointer", "").endswith("/schedule")
     return is_schedule and mistake["code"] == "required"
