@@ -68,6 +68,8 @@ BEYOND_THE_SCHEMA = {
     "longer_than_gap",
     "never_fires",
     "duplicate_name",
+    # A generated tag in `if_match` of an operation.
+    "revision_mismatch",
     # The calendar and the clock.
     "never_due",
     "in_the_past",

@@ -178,7 +178,7 @@ def make(folder, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("fails", "sentence"),
     [
-        ("version_info", "Python 3.11 or newer is needed: "),
+        ("version_info", "Python 3.11 or newer is required: "),
         ("ensurepip", "has no venv module: install it, on Debian and Ubuntu with "),
     ],
 )

@@ -106,7 +106,7 @@ def test_runs_fetched_by_a_killed_worker_on_files_are_republished(tmp_path: Path
 
         with worker(api):
             each_has_run_once(api, ids)
-        assert "Sending the messages of" in logged(api)
+        assert "Publishing the messages of" in logged(api)
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_runs_in_a_long_queue_are_not_republished(tmp_path: Path) -> None:
         )
 
         assert api.manage("shell", "-c", COUNT).strip().endswith("0")
-        assert "Sending the messages of" not in logged(api)
+        assert "Publishing the messages of" not in logged(api)
 
 
 def enter_slow(api: Api) -> list[str]:
