@@ -59,7 +59,8 @@ def test_postgres_stopped_and_started_loses_no_slot(make_trial: TrialFactory) ->
         stopped.site.postgres.start()
         ours_is_alive = all(arm.beat.is_alive() for arm in stopped.arms if arm.name == "ours")
         stopped.restart()
-    stopped.run_for(3)
+    # Beat may take 15 seconds after an outage: it tries again after 1, 2, 4 and 8 seconds.
+    stopped.run_for(16)
 
     stopped.judge()
     assert ours_is_alive
