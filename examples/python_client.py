@@ -19,7 +19,7 @@ from scheduler_api_client.models import (
     PeriodicTask,
     PeriodicTaskRequest,
     Problem,
-    WholeRun,
+    RunDetail,
 )
 
 client = AuthenticatedClient(
@@ -40,10 +40,10 @@ print(f"{task.name} next runs at {task.next_run_at}")
 
 # Run it now, and wait for its end.
 run = run_periodic_task.sync(task.id, client=client)
-while isinstance(run, WholeRun) and run.state in {"pending", "queued", "running"}:
+while isinstance(run, RunDetail) and run.state in {"pending", "queued", "running"}:
     sleep(0.2)
     run = get_run.sync(run.id, client=client, wait=30)
-assert isinstance(run, WholeRun), run
+assert isinstance(run, RunDetail), run
 print(f"{run.state}: {run.result}")
 
 # List failed runs.

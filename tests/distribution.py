@@ -18,7 +18,7 @@ SHARING = re.compile(
     r"tests/journeys/test_(define_and_run|examples|fifty_at_once|operating|pause|python_client|"
     r"readme)\.py::[^[]*(\[(?P<kind>on_servers|on_redis))?"
 )
-# Faults that harm the servers, and those that do not (marked `calm`), which overlap.
+# Faults that harm the servers run alone; the others are marked `calm` and overlap.
 HARMFUL = re.compile(
     r"tests/faults/test_(03_|04_|13_|07_database\.py::test_postgres_stopped|14_).*"
 )

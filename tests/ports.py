@@ -3,8 +3,8 @@
 import socket
 from random import SystemRandom
 
-# Below those that systems give to outgoing connections: one of these could take a port in the time
-# between its choice and the start of its server.
+# Below the ports of outgoing connections: such a connection could take a port between its choice
+# and the start of its server.
 PORTS = range(15_000, 30_000)
 
 

@@ -51,7 +51,7 @@ class Publisher(threading.Thread):
         self._connected = False
         self._losses = 0  # consecutive losses of the connection
         self._state = "new"
-        self._trouble = "Beat has not connected to the broker yet."
+        self._publish_error = "Beat has not connected to the broker yet."
 
     # --- From any thread ----------------------------------------------------------------------
 
@@ -76,12 +76,12 @@ class Publisher(threading.Thread):
     @property
     def is_ready(self) -> bool:
         """Whether the broker accepts messages, as far as is known."""
-        return not self._trouble
+        return not self._publish_error
 
     @property
-    def trouble(self) -> str:
+    def publish_error(self) -> str:
         """Why the publisher is not ready, as a sentence; "" when it is."""
-        return self._trouble
+        return self._publish_error
 
     @property
     def in_flight(self) -> int:
@@ -172,19 +172,19 @@ class Publisher(threading.Thread):
             self._batches.extend(self._submitted)
             self._submitted.clear()
 
-    def _disconnect(self, transport: Transport, trouble: str, *, state: str) -> None:
+    def _disconnect(self, transport: Transport, reason: str, *, state: str) -> None:
         """Close the connection, give up its batches, and pause."""
         transport.close(timeout_seconds=0)
         self._connected = False
-        self._give_up(trouble)
+        self._give_up(reason)
         self._collect_results()
-        self._set_status(transport.broker, trouble, state=state)
+        self._set_status(transport.broker, reason, state=state)
         self._losses += 1
         pause = backoff(self._losses, first=MIN_RECONNECT_DELAY, longest=MAX_RECONNECT_DELAY)
         end = time.monotonic() + pause.total_seconds()
         while (left := end - time.monotonic()) > 0 and not self._is_over():
             self._sleep(min(left, self._poll_timeout()))
-            self._give_up(trouble)
+            self._give_up(reason)
             self._collect_results()
 
     def _sleep(self, seconds: float) -> None:
@@ -207,16 +207,14 @@ class Publisher(threading.Thread):
             self._in_flight -= sum(len(batch.runs) for batch in done)
         self._wake()
 
-    def _set_status(self, broker: str, trouble: str, *, state: str) -> None:
-        """Set the trouble, and log it if the state has changed."""
-        self._trouble = trouble
+    def _set_status(self, broker: str, reason: str, *, state: str) -> None:
+        """Store the publish error, and log it if the state has changed."""
+        self._publish_error = reason
         if state == self._state:
             return
         self._state = state
-        if trouble:
-            logger.warning(
-                LogEvent.BROKER_UNAVAILABLE, "%(reason)s", broker=broker, reason=trouble
-            )
+        if reason:
+            logger.warning(LogEvent.BROKER_UNAVAILABLE, "%(reason)s", broker=broker, reason=reason)
         else:
             logger.info(LogEvent.BROKER_READY, "%(broker)s accepts messages", broker=broker)
         self._wake()

@@ -139,7 +139,7 @@ class TaskSerializer(serializers.Serializer[KnownTask]):
 
 
 @extend_schema_serializer(examples=[OpenApiExample("Task", {**TASK, "workers": [WORKER]})])
-class WholeTaskSerializer(TaskSerializer):
+class TaskDetailSerializer(TaskSerializer):
     """A Celery task, its arguments and its workers."""
 
     workers = WorkerOfTaskSerializer(

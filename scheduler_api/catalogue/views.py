@@ -10,8 +10,8 @@ from rest_framework.views import APIView
 from scheduler_api.access.scopes import Scope
 from scheduler_api.catalogue.models import Worker, with_is_alive
 from scheduler_api.catalogue.serializers import (
+    TaskDetailSerializer,
     TaskSerializer,
-    WholeTaskSerializer,
     WorkerSerializer,
 )
 from scheduler_api.catalogue.task_lookup import known_names, known_task, known_tasks
@@ -55,14 +55,14 @@ class TaskViewSet(ApiViewSet):
 
     @extend_schema(
         parameters=[OpenApiParameter("name", str, "path", description="Name of the task.")],
-        responses=WholeTaskSerializer,
+        responses=TaskDetailSerializer,
     )
     def retrieve(self, request: Request, name: str) -> Response:
         """Retrieve a task by its name, with the workers that have it."""
         task = known_task(name)
         if task is None:
             raise NotFound(unknown("task", name, known_names()))
-        return self.read(WholeTaskSerializer(task).data)
+        return self.read(TaskDetailSerializer(task).data)
 
 
 class WorkerViewSet(ApiViewSet):

@@ -61,16 +61,16 @@ class Flag(serializers.BooleanField):
 class RelatedColumn:
     """A mixin for a field that is a column of a related row.
 
-    `row_of` finds the related row, once for all such fields.
+    `related_row` finds the related row, once for all such fields.
     """
 
-    row_of: Callable[[Any], Any]
+    related_row: Callable[[Any], Any]
     source: str | None
     to_representation = unchanged
 
     def get_attribute(self, instance: Any) -> Any:
         """Return the column."""
-        return getattr(self.row_of(instance), str(self.source))
+        return getattr(self.related_row(instance), str(self.source))
 
 
 class FlagText(serializers.BooleanField):

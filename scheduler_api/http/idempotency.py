@@ -67,7 +67,7 @@ def applies_to(request: Request) -> bool:
     return request.method == "POST" and HEADER in request.headers and bool(read_key(request))
 
 
-def answer_once(
+def respond_once(
     request: Request, handle: Callable[[], HttpResponse], *, has_secret: bool
 ) -> HttpResponse:
     """Handle a request and store its response, or replay the stored response.
@@ -80,15 +80,15 @@ def answer_once(
     fingerprint = fingerprint_of(request)
     with transaction.atomic():
         has_lock = lock(account_id, key)
-        answers = IdempotentResponse.objects.filter(service_account_id=account_id, key=key)
-        if stored := answers.fresh(at=now).first():
-            return replay(stored, fingerprint, has_secret=has_secret)
+        stored = IdempotentResponse.objects.filter(service_account_id=account_id, key=key)
+        if known := stored.fresh(at=now).first():
+            return replay(known, fingerprint, has_secret=has_secret)
         if not has_lock:
             raise RequestInFlight
         response = handle()
         if is_success(response.status_code):
-            answers.expired(at=now).delete()
-            answers.create(
+            stored.expired(at=now).delete()
+            stored.create(
                 service_account_id=account_id,
                 key=key,
                 fingerprint=fingerprint,

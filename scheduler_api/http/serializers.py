@@ -153,7 +153,7 @@ def read_plan(serializer_class: type[StrictModelSerializer]) -> ReadPlan:
     joined: dict[Convert, list[tuple[str, str]]] = {}
     for name, field in readable.items():
         if isinstance(field, fields.RelatedColumn):
-            joined.setdefault(field.row_of, []).append((name, str(field.source)))
+            joined.setdefault(field.related_row, []).append((name, str(field.source)))
     others = readable.keys() - columns.keys() - {name for of in joined.values() for name, _ in of}
     return ReadPlan(
         empty=dict.fromkeys(readable),

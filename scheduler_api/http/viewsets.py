@@ -64,13 +64,13 @@ class ApiViewSet(GenericViewSet[Any]):
     # Actions whose responses have a secret, which is not stored for idempotent repeats.
     actions_with_secrets: ClassVar[frozenset[str]] = frozenset()
     # Actions that change nothing although their method is not GET.
-    questions: ClassVar[frozenset[str]] = frozenset()
+    safe_actions: ClassVar[frozenset[str]] = frozenset()
     # Fields that only a stored row has; null in the response to a dry run.
     fields_of_stored_rows: ClassVar[tuple[str, ...]] = ("id",)
     # Actions that return a page, and so take the parameters of the list.
-    pages: ClassVar[frozenset[str]] = frozenset({"list"})
+    paged_actions: ClassVar[frozenset[str]] = frozenset({"list"})
     # Actions that take the filters of the list and parameters of their own.
-    filtered: ClassVar[frozenset[str]] = frozenset()
+    filtered_actions: ClassVar[frozenset[str]] = frozenset()
     # The schema of the id in the URL.
     id_schema: ClassVar[Mapping[str, object]] = {"type": "integer", "minimum": 1}
     # Whether a row has slots; a dry run then returns the next ones.
@@ -96,7 +96,7 @@ class ApiViewSet(GenericViewSet[Any]):
             method = str(request.method).lower()
             setattr(self, method, partial(self.run_dry, getattr(self, method)))
         elif is_idempotent:
-            self.post = partial(self.answer_once, self.post)
+            self.post = partial(self.respond_once, self.post)
 
     def run_dry(
         self, action: Callable[..., Response], request: Request, **address: str
@@ -116,7 +116,7 @@ class ApiViewSet(GenericViewSet[Any]):
             response[name] = value
         return response
 
-    def answer_once(
+    def respond_once(
         self, action: Callable[..., Response], request: Request, **address: str
     ) -> HttpResponse:
         """Run an action, or replay its stored response."""
@@ -128,29 +128,29 @@ class ApiViewSet(GenericViewSet[Any]):
             return response
 
         has_secret = self.action in self.actions_with_secrets
-        return idempotency.answer_once(request, handle, has_secret=has_secret)
+        return idempotency.respond_once(request, handle, has_secret=has_secret)
 
     def known_parameters(self) -> set[str]:
         """Return the names of this operation's query parameters."""
         known = set(self.queries[self.action]().fields) if self.action in self.queries else set()
         if self.writes(str(self.request.method)):
             known.add(DRY_RUN)
-        if self.action in self.filtered:
+        if self.action in self.filtered_actions:
             return {*known, *self.filters()}
-        if self.action not in self.pages or self.paginator is None:
+        if self.action not in self.paged_actions or self.paginator is None:
             return known
         return {*self.filters(), *getattr(self.paginator, "parameters", ())}
 
     def filters(self) -> Mapping[str, object]:
         """Return the filters of this operation, by name."""
-        if self.action not in self.pages | self.filtered:
+        if self.action not in self.paged_actions | self.filtered_actions:
             return {}
         filterset = getattr(self, "filterset_class", None)
         return dict(getattr(filterset, "base_filters", {}))
 
     def writes(self, method: str) -> bool:
         """Return whether an action changes data, and so takes `dry_run`."""
-        return method not in SAFE_METHODS and self.action not in self.questions
+        return method not in SAFE_METHODS and self.action not in self.safe_actions
 
     def read_dry_run(self) -> bool:
         """Return the parameter `dry_run`; raise InvalidQuery."""

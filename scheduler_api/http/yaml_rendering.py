@@ -17,8 +17,8 @@ from yaml.representer import SafeRepresenter
 from scheduler_api.http.rendering import JSONRenderer
 from scheduler_api.http.yaml_parsing import MEDIA_TYPE
 
-# Characters written as escapes: those that our parser requires as such, and those that libyaml
-# cannot write otherwise, namely tabs and characters above U+FFFF.
+# Characters written as escapes: our parser requires it of some; libyaml cannot write tabs and
+# characters above U+FFFF otherwise.
 ESCAPED = re.compile("[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]")
 # A letter, then no character that could end the scalar or begin a comment. Except for a few words,
 # no scalar that YAML 1.1 or 1.2 reads as another type starts with a letter.

@@ -88,7 +88,7 @@ class ManifestChangeSerializer(serializers.Serializer[Any]):
         response_only=True,
     )
 )
-class ManifestAnswerSerializer(serializers.Serializer[Any]):
+class ManifestResponseSerializer(serializers.Serializer[Any]):
     """The changes that a manifest makes, or would make."""
 
     mode = serializers.ChoiceField(

@@ -21,8 +21,8 @@ from scheduler_api.http.yaml_rendering import YAMLRenderer
 from scheduler_api.manifest import actions
 from scheduler_api.manifest.document import document_of, manifest_etag
 from scheduler_api.manifest.serializers import (
-    ManifestAnswerSerializer,
     ManifestQuery,
+    ManifestResponseSerializer,
     ManifestSerializer,
 )
 from scheduler_api.periodic_tasks.actions import NameTaken
@@ -65,7 +65,7 @@ class ManifestViewSet(ApiViewSet):
         tasks = list(self.get_queryset())
         return self.answer_definition(document_of(tasks), manifest_etag(tasks))
 
-    @extend_schema(request=ManifestSerializer, responses=ManifestAnswerSerializer)
+    @extend_schema(request=ManifestSerializer, responses=ManifestResponseSerializer)
     @transaction.atomic
     def apply(self, request: Request) -> Response:
         """Apply a manifest to the caller's periodic tasks, or plan it.
@@ -95,6 +95,6 @@ class ManifestViewSet(ApiViewSet):
         else:
             tag = manifest_etag(self.get_queryset())
         return Response(
-            ManifestAnswerSerializer({"mode": query["mode"], **asdict(result)}).data,
+            ManifestResponseSerializer({"mode": query["mode"], **asdict(result)}).data,
             headers={} if self.is_dry_run else {"ETag": tag},
         )

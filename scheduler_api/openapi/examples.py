@@ -12,8 +12,7 @@ Values = list[Any]
 def move_examples(result: dict[str, Any], **_: object) -> dict[str, Any]:
     """Move examples to their schemas; a postprocessing hook of drf-spectacular.
 
-    An operation keeps the examples that differ from those that most operations have for the
-    same schema.
+    An operation keeps an example that most operations with the same schema do not have.
     """
     schemas = result["components"]["schemas"]
     found: dict[str, list[Values]] = {}

@@ -18,7 +18,7 @@ def extend(result: dict[str, Any], **_: object) -> dict[str, Any]:
     """Let schemas extend others; a postprocessing hook of drf-spectacular."""
     schemas = result["components"]["schemas"]
     extend_pages(schemas)
-    extend_answers(schemas)
+    extend_details(schemas)
     share_choices(schemas)
     merged = merge_requests(result)
     extend_requests(merged["components"]["schemas"])
@@ -39,18 +39,18 @@ def extend_pages(schemas: dict[str, Any]) -> None:
         schemas[name] = extending("Page", {**page, "required": ["results"]})
 
 
-def extend_answers(schemas: dict[str, Any]) -> None:
-    """Let each `Whole…` extend the schema of the list if it has all of its fields."""
-    for name, whole in list(schemas.items()):
-        short = schemas.get(name.removeprefix("Whole"), whole)
+def extend_details(schemas: dict[str, Any]) -> None:
+    """Let each `…Detail` extend the schema of the list if it has all of its fields."""
+    for name, detail in list(schemas.items()):
+        short = schemas.get(name.removesuffix("Detail"), detail)
         fields = short.get("properties", {})
-        described = whole.get("properties", {})
-        if short is whole or any(described.get(field) != fields[field] for field in fields):
+        described = detail.get("properties", {})
+        if short is detail or any(described.get(field) != fields[field] for field in fields):
             continue
         own = {key: value for key, value in described.items() if key not in fields}
-        required = [field for field in whole["required"] if field in own]
-        more = {**whole, "properties": own, "required": required}
-        schemas[name] = extending(name.removeprefix("Whole"), more)
+        required = [field for field in detail["required"] if field in own]
+        more = {**detail, "properties": own, "required": required}
+        schemas[name] = extending(name.removesuffix("Detail"), more)
 
 
 def share_choices(schemas: dict[str, Any]) -> None:

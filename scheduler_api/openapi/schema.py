@@ -194,7 +194,7 @@ class ApiSchema(AutoSchema):
         """Return the description of a success."""
         if standard := STANDARD_OPERATIONS.get(self.view.action):
             return standard[2].format(**self.names)
-        if self.view.action in self.view.pages:
+        if self.view.action in self.view.paged_actions:
             return f"One page of {self.view.action}."
         answer: object = self.get_response_serializers()
         if isinstance(answer, dict):  # by status; the serializer is the same for each

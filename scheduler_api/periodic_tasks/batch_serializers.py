@@ -167,7 +167,7 @@ class BatchResultSerializer(serializers.Serializer[Any]):
         )
     ]
 )
-class BatchAnswerSerializer(serializers.Serializer[Any]):
+class BatchResponseSerializer(serializers.Serializer[Any]):
     """The results of a batch, in the order of its operations."""
 
     results = BatchResultSerializer(many=True, help_text="One result per operation.")

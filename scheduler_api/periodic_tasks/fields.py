@@ -41,10 +41,10 @@ class MessageHeaders(StoredArguments):
 class AgendaText(fields.RelatedColumn, fields.Text):
     """A text that beat writes into the agenda row of a periodic task."""
 
-    row_of = staticmethod(agenda_of)
+    related_row = staticmethod(agenda_of)
 
 
 class AgendaCount(fields.RelatedColumn, fields.WholeNumber):
     """A counter that beat keeps in the agenda row of a periodic task."""
 
-    row_of = staticmethod(agenda_of)
+    related_row = staticmethod(agenda_of)

@@ -29,13 +29,13 @@ _ANY_ANCHOR = datetime(2000, 1, 1, tzinfo=UTC)
 class PolicyName(fields.RelatedColumn, fields.Choice):
     """A policy chosen by name, stored in the managed settings."""
 
-    row_of = staticmethod(managed_settings)
+    related_row = staticmethod(managed_settings)
 
 
 class PolicyNumber(fields.RelatedColumn, fields.WholeNumber):
     """A policy given as a whole number, stored in the managed settings."""
 
-    row_of = staticmethod(managed_settings)
+    related_row = staticmethod(managed_settings)
 
 
 class PolicySerializer(StrictModelSerializer):

@@ -148,7 +148,7 @@ class UpcomingViewSet(ApiViewSet):
     filterset_class = UpcomingFilter
     scopes: ClassVar = {"upcoming": Scope.PERIODIC_TASKS_READ}
     queries: ClassVar = {"upcoming": UpcomingRunsQuery}
-    filtered = frozenset({"upcoming"})
+    filtered_actions = frozenset({"upcoming"})
 
     def get_queryset(self) -> QuerySet[Any]:
         """Return the periodic tasks visible to the caller."""

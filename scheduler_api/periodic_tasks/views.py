@@ -24,8 +24,8 @@ from scheduler_api.http.viewsets import CrudViewSet
 from scheduler_api.periodic_tasks import actions
 from scheduler_api.periodic_tasks.batch import Batch, OperationResult, refuse_failed
 from scheduler_api.periodic_tasks.batch_serializers import (
-    BatchAnswerSerializer,
     BatchQuery,
+    BatchResponseSerializer,
     BatchSerializer,
 )
 from scheduler_api.periodic_tasks.examples import ANSWER, PAUSE, PAUSED
@@ -185,7 +185,7 @@ class PeriodicTaskViewSet(CrudViewSet):
         actions.resume(task, by=caller_of(request))
         return self.answer(task)
 
-    @extend_schema(request=BatchSerializer, responses=BatchAnswerSerializer)
+    @extend_schema(request=BatchSerializer, responses=BatchResponseSerializer)
     @action(detail=False, methods=["post"], max_body_bytes=BULK_MAX_BYTES)
     @transaction.atomic
     def batch(self, request: Request) -> Response:

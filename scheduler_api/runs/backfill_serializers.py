@@ -72,7 +72,7 @@ class BackfilledRunSerializer(serializers.Serializer[Run]):
         OpenApiExample("A minute", ANSWER, response_only=True, status_codes=["202"]),
     ]
 )
-class BackfillAnswerSerializer(serializers.Serializer[Any]):
+class BackfillResponseSerializer(serializers.Serializer[Any]):
     """The result of a backfill."""
 
     count = fields.WholeNumber(read_only=True, help_text="Number of runs created.")

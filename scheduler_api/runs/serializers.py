@@ -232,7 +232,7 @@ class StoredResult(serializers.ReadOnlyField):
         OpenApiExample("A run", WHOLE_ANSWER, response_only=True, status_codes=["200", "202"])
     ]
 )
-class WholeRunSerializer(RunSerializer):
+class RunDetailSerializer(RunSerializer):
     """One execution of a periodic task, with its arguments, result and error."""
 
     args = StoredArguments(json_type=list, read_only=True, help_text="Positional arguments.")

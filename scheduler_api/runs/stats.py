@@ -1,9 +1,9 @@
 """Statistics of runs: counts by state, durations and lateness.
 
-A percentile is the nearest rank, which is one of the values: the one at n * p, rounded up, of n in
-ascending order. It is the same on every database, because PostgreSQL's own functions are not used
-and nothing is rounded before the end. The database sorts, in memory or on disk, and returns a row
-per group.
+A percentile is the nearest rank: of n values in ascending order, the value at position
+ceil(n * p). Every database gives the same result: the statement does not use PostgreSQL's own
+percentile functions, and rounds nothing before the end. The database sorts, in memory or on disk,
+and returns a row per group.
 """
 
 from collections.abc import Iterator
@@ -32,21 +32,21 @@ from scheduler_api.runs.models import Run
 
 DEFAULT_RANGE = timedelta(days=1)
 MAX_RANGE = timedelta(days=31)
-# The most that are sorted for one response.
+# The database sorts at most this number of runs for one response.
 MAX_RUNS = 500_000
 MAX_GROUPS = 2000
 PERCENTILES = (50, 95)
 
 
 class GroupBy(Enum):
-    """The common property of the runs of a group."""
+    """The property by which runs are grouped."""
 
     PERIODIC_TASK = "periodic_task"
     TASK = "task"
 
 
 class Bucket(Enum):
-    """The length of time in which the runs of a group were created."""
+    """The length of the creation time range of a group."""
 
     HOUR = "hour"
     DAY = "day"
@@ -54,7 +54,7 @@ class Bucket(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Statistics of a group of runs; missed slots in a row count each."""
+    """Statistics of a group of runs; a run of several missed slots counts once per slot."""
 
     bucket_at: datetime | None
     periodic_task: int | None
@@ -66,8 +66,7 @@ class Group:
     lateness_seconds: dict[str, float | None]
 
 
-# With the runs as `picked`. Nulls are sorted last explicitly: SQLite sorts them first, PostgreSQL
-# last.
+# `picked` has one row per run. SQLite sorts nulls first by default, PostgreSQL last.
 STATEMENT = """
 WITH picked (bucket, what, name, state, slots, duration, lateness) AS ({picked}),
 ranked AS (
@@ -94,7 +93,7 @@ NOTHING = Value(None, output_field=CharField())
 def stats_of(
     runs: QuerySet[Run], *, group_by: GroupBy | None, bucket: Bucket | None
 ) -> tuple[list[Group], bool]:
-    """Return at most MAX_GROUPS groups of runs, and whether these are all.
+    """Return at most MAX_GROUPS groups of runs, and whether the list is complete.
 
     The latest bucket comes first, and in each the largest group.
     """
@@ -126,7 +125,7 @@ def percentiles_of(value: str) -> str:
 def picked_from(
     runs: QuerySet[Run], group_by: GroupBy | None, bucket: Bucket | None
 ) -> QuerySet[Run, Any]:
-    """Return what is to be known of each run."""
+    """Return the columns that the statistics need of each run."""
     truncated = {Bucket.HOUR: TruncHour, Bucket.DAY: TruncDay}
     when = truncated[bucket]("created_at", tzinfo=UTC) if bucket else NOTHING
     of_task = group_by is GroupBy.PERIODIC_TASK
@@ -136,7 +135,7 @@ def picked_from(
         "name": F("periodic_task_name") if of_task else NOTHING,
         "slots": F("slot_count"),
         "duration": between("started_at", "finished_at"),
-        # One that was tried again was in time before, and one that is backfilled never is.
+        # A retried run has its first start overwritten, and a backfilled run is always late.
         "lateness": Case(
             When(
                 Q(attempts=1) & ~Q(trigger=Run.Trigger.BACKFILL),
@@ -148,12 +147,12 @@ def picked_from(
 
 
 def between(start: str, end: str) -> Expression:
-    """Return how much later one column is than another."""
+    """Return the time from one column to another."""
     return ExpressionWrapper(F(end) - F(start), output_field=DurationField())
 
 
 def group_of(row: tuple[Any, ...], group_by: GroupBy | None) -> Group:
-    """Read a row of the answer."""
+    """Read a row of the result."""
     values: Iterator[Any] = iter(row)
     bucket, what, name, count = (next(values) for _ in range(4))
     return Group(
@@ -169,14 +168,14 @@ def group_of(row: tuple[Any, ...], group_by: GroupBy | None) -> Group:
 
 
 def percentiles_in(values: Iterator[Any]) -> dict[str, float | None]:
-    """Read the percentiles of one thing."""
+    """Read the percentiles of one measure."""
     return {f"p{percent}": in_seconds(next(values)) for percent in PERCENTILES}
 
 
 def in_seconds(duration: timedelta | int | None) -> float | None:
     """Return a duration in seconds, to the millisecond; SQLite has it in microseconds.
 
-    Clocks may differ: what would be less than nothing is nothing.
+    A negative duration becomes 0: clocks of machines differ.
     """
     if isinstance(duration, int):
         duration = timedelta(microseconds=duration)

@@ -27,7 +27,7 @@ from scheduler_api.periodic_tasks.validation import beyond_account
 from scheduler_api.runs import actions, backfill
 from scheduler_api.runs.backfill_serializers import (
     MAX_LISTED,
-    BackfillAnswerSerializer,
+    BackfillResponseSerializer,
     BackfillSerializer,
 )
 from scheduler_api.runs.filters import (
@@ -40,10 +40,10 @@ from scheduler_api.runs.models import Run
 from scheduler_api.runs.serializers import (
     ASKED_FOR,
     OTHER_ARGUMENTS,
+    RunDetailSerializer,
     RunNowSerializer,
     RunSerializer,
     WaitQuery,
-    WholeRunSerializer,
 )
 from scheduler_api.runs.stats import MAX_RUNS, stats_of
 from scheduler_api.runs.stats_serializers import RunStatsQuery, RunStatsSerializer
@@ -91,7 +91,7 @@ class RunViewSet(ReadsRuns, ListRetrieveViewSet):
 
     def get_serializer_class(self) -> type[RunSerializer]:
         """Return the serializer of a list, or of one run with its arguments and result."""
-        return RunSerializer if self.action == "list" else WholeRunSerializer
+        return RunSerializer if self.action == "list" else RunDetailSerializer
 
     def retrieve(self, request: Request, **address: str) -> Response:
         """Return a run with its arguments and result; with `wait`, after its end.
@@ -102,7 +102,7 @@ class RunViewSet(ReadsRuns, ListRetrieveViewSet):
         run = when_ended(self.get_object, timeout_seconds=self.read_query()["wait"])
         return self.read(self.get_serializer(run).data)
 
-    @extend_schema(request=None, responses=WholeRunSerializer)
+    @extend_schema(request=None, responses=RunDetailSerializer)
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, **address: str) -> Response:
         """Cancel a run.
@@ -114,7 +114,7 @@ class RunViewSet(ReadsRuns, ListRetrieveViewSet):
         actions.cancel(self.get_object(), now=datetime.now(UTC), by=caller_of(request))
         return Response(self.get_serializer(self.get_object()).data)
 
-    @extend_schema(request=None, responses={202: WholeRunSerializer})
+    @extend_schema(request=None, responses={202: RunDetailSerializer})
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, **address: str) -> Response:
         """Repeat a run that has ended.
@@ -139,7 +139,7 @@ def refuse_beyond(run: Run, account: ServiceAccount) -> None:
 
 def answer_accepted(view: ApiViewSet, run: Run) -> Response:
     """Respond with a new run and its URL; a dry run has no id and no URL."""
-    data = WholeRunSerializer(run).data
+    data = RunDetailSerializer(run).data
     if view.is_dry_run:
         return Response({**data, "id": None})
     address = reverse("run-detail", args=[run.pk], request=view.request)
@@ -153,7 +153,7 @@ class RunsOfPeriodicTaskViewSet(ReadsRuns):
     filterset_class = RunsOfPeriodicTaskFilter
     scopes: ClassVar = {"runs": Scope.RUNS_READ, "run_now": Scope.RUNS_WRITE}
     problems: ClassVar = {"run_now": (actions.NotSendable,)}
-    pages = frozenset({"runs"})
+    paged_actions = frozenset({"runs"})
 
     def get_task(self) -> PeriodicTask:
         """Return the periodic task at this address; raise Http404 without one."""
@@ -178,7 +178,7 @@ class RunsOfPeriodicTaskViewSet(ReadsRuns):
     @extend_schema(
         operation_id="runPeriodicTask",
         request=RunNowSerializer,
-        responses={202: WholeRunSerializer},
+        responses={202: RunDetailSerializer},
         examples=[
             OpenApiExample("Other arguments", OTHER_ARGUMENTS, request_only=True),
             OpenApiExample("Other arguments", ASKED_FOR, response_only=True, status_codes=["202"]),
@@ -215,7 +215,7 @@ class BackfillViewSet(ApiViewSet):
         """Return the periodic tasks that the caller may see."""
         return super().get_queryset().filter(visible_to(account_of(self.request)))
 
-    @extend_schema(request=BackfillSerializer, responses={202: BackfillAnswerSerializer})
+    @extend_schema(request=BackfillSerializer, responses={202: BackfillResponseSerializer})
     @transaction.atomic
     def backfill(self, request: Request, **address: str) -> Response:
         """Run the past slots of a range that have no run.
@@ -237,7 +237,7 @@ class BackfillViewSet(ApiViewSet):
             "left_to_beat": filled.left_to_beat,
             "runs": filled.runs[:MAX_LISTED],
         }
-        data = BackfillAnswerSerializer(answer).data
+        data = BackfillResponseSerializer(answer).data
         if self.is_dry_run:
             return Response(data)
         runs = reverse("periodic-task-runs", args=[task.pk], request=request)
@@ -252,7 +252,7 @@ class RunStatsViewSet(ReadsRuns):
     filterset_class = RunStatsFilter
     scopes: ClassVar = {"stats": Scope.RUNS_READ}
     queries: ClassVar = {"stats": RunStatsQuery}
-    filtered = frozenset({"stats"})
+    filtered_actions = frozenset({"stats"})
 
     @extend_schema(filters=True, responses=RunStatsSerializer)
     def stats(self, request: Request, **address: str) -> Response:

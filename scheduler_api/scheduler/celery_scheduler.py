@@ -102,7 +102,7 @@ class DatabaseScheduler(Scheduler):
             self._engine.waker.wake()
 
     def revoke(self, run_ids: Sequence[str]) -> None:
-        """Send a revocation of runs to the workers, and terminate those that run."""
+        """Revoke runs on all workers, and terminate the runs that have started."""
         try:
             self.app.control.revoke(list(run_ids), terminate=True)
         except Exception as error:  # noqa: BLE001 - kombu raises many types; the ledger has the runs as cancelled

@@ -109,7 +109,7 @@ class Engine:
             is_busy = self.plan(now) or is_busy
         if self.publisher.is_ready:
             is_busy = self.publish(pending_work) or is_busy
-        if self.heartbeat.is_due(now, publish_error=self.publisher.trouble):
+        if self.heartbeat.is_due(now, publish_error=self.publisher.publish_error):
             self.write_heartbeat(now)
         if self.reap_at is None:
             self.reap_at = now + FIRST_REAP_DELAY
@@ -363,7 +363,7 @@ class Engine:
 
     def write_heartbeat(self, now: datetime) -> None:
         """Write the heartbeat, and extend the timeout of this beat's batches in the outbox."""
-        self.heartbeat.write(now, lag=self.lag, publish_error=self.publisher.trouble)
+        self.heartbeat.write(now, lag=self.lag, publish_error=self.publisher.publish_error)
         self.store.keep_enqueued(self.in_flight, now=now)
         self.lag = ZERO
 

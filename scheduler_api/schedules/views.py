@@ -157,7 +157,7 @@ class PreviewViewSet(ApiViewSet):
     tag = "Schedules"
     serializer_class = PreviewSerializer
     scopes: ClassVar = {"preview": Scope.SCHEDULES_READ}
-    questions = frozenset({"preview"})
+    safe_actions = frozenset({"preview"})
 
     @extend_schema(responses=UpcomingSerializer)
     @action(detail=False, methods=["post"])

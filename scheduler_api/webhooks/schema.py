@@ -9,7 +9,7 @@ from scheduler_api.webhooks.payloads import MAX_TEXT_LENGTH, PING
 
 Kind = RunEvent.Kind
 RUN_REFERENCE = "#/components/schemas/RunEventData"
-ERROR = {"type": "RuntimeError", "message": "as asked"}
+ERROR = {"type": "RuntimeError", "message": "Connection refused"}
 NEVER_RAN = {
     "queued_at": None,
     "started_at": None,
@@ -22,7 +22,7 @@ NEVER_RAN = {
 # By kind: the summary, and the fields of the example run that differ from ANSWER.
 MESSAGES: dict[str, tuple[str, dict[str, Any]]] = {
     Kind.FAILED: ("A run failed", {"state": "failed", "error": ERROR}),
-    Kind.RECOVERED: ("A run succeeded after one that did not", {}),
+    Kind.RECOVERED: ("A run succeeded after a failure", {}),
     Kind.MISSED: (
         "A slot was missed",
         {**NEVER_RAN, "state": "missed", "reason": "It was 120 s late."},
@@ -42,7 +42,7 @@ HEADERS = {
 
 
 def add_webhooks(result: dict[str, Any], **_: object) -> dict[str, Any]:
-    """Describe each message; a postprocessing hook of drf-spectacular."""
+    """Describe the webhook messages; a postprocessing hook of drf-spectacular."""
     error = {
         "type": ["object", "null"],
         "description": "The exception that ended the run; null without one.",
@@ -76,7 +76,7 @@ def add_webhooks(result: dict[str, Any], **_: object) -> dict[str, Any]:
         "properties": {"webhook": {"type": "integer", "description": "ID of the webhook."}},
     }
     result["webhooks"][PING] = describe_message(
-        PING, "A test message, sent on request", ping_data, {"webhook": 1}
+        PING, "A test message was requested", ping_data, {"webhook": 1}
     )
     return result
 

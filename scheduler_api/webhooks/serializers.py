@@ -233,7 +233,7 @@ class DeliverySerializer(StrictModelSerializer):
         OpenApiExample("A ping", FULL_DELIVERY, response_only=True, status_codes=["200", "202"])
     ]
 )
-class WholeDeliverySerializer(DeliverySerializer):
+class DeliveryDetailSerializer(DeliverySerializer):
     """A message about one event to one webhook, with its payload and the result so far."""
 
     payload = serializers.SerializerMethodField(help_text="Body of the message.")

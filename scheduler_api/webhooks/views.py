@@ -20,11 +20,11 @@ from scheduler_api.webhooks import actions
 from scheduler_api.webhooks.filters import DeliveryFilter, WebhookFilter
 from scheduler_api.webhooks.models import Delivery, Webhook
 from scheduler_api.webhooks.serializers import (
+    DeliveryDetailSerializer,
     DeliverySerializer,
     NewSecretSerializer,
     NewWebhookSerializer,
     WebhookSerializer,
-    WholeDeliverySerializer,
 )
 
 
@@ -98,7 +98,7 @@ class WebhookViewSet(CrudViewSet):
         address_of = reverse("webhook-detail", args=[webhook.pk], request=request)
         return Response(body, headers={"Location": address_of})
 
-    @extend_schema(request=None, responses={202: WholeDeliverySerializer})
+    @extend_schema(request=None, responses={202: DeliveryDetailSerializer})
     @action(detail=True, methods=["post"])
     def ping(self, request: Request, **address: str) -> Response:
         """Send a test message to a webhook.
@@ -107,7 +107,7 @@ class WebhookViewSet(CrudViewSet):
         is the delivery; read it at its address to see the result.
         """
         delivery = actions.ping(self.get_object(), now=datetime.now(UTC), by=caller_of(request))
-        body = WholeDeliverySerializer(delivery).data
+        body = DeliveryDetailSerializer(delivery).data
         if self.is_dry_run:
             return Response({**body, "id": None})
         address_of = reverse("delivery-detail", args=[delivery.pk], request=request)
@@ -136,9 +136,9 @@ class DeliveryViewSet(ListRetrieveViewSet):
 
     def get_serializer_class(self) -> type[DeliverySerializer]:
         """Return the serializer without payload for a list, or the one with payload."""
-        return DeliverySerializer if self.action == "list" else WholeDeliverySerializer
+        return DeliverySerializer if self.action == "list" else DeliveryDetailSerializer
 
-    @extend_schema(request=None, responses=WholeDeliverySerializer)
+    @extend_schema(request=None, responses=DeliveryDetailSerializer)
     @action(detail=True, methods=["post"])
     def redeliver(self, request: Request, **address: str) -> Response:
         """Send a delivery again, at once.

@@ -31,13 +31,13 @@ def test_cut_connection_leaves_runs_unanswered_and_reconnects(
     [result] = publisher.take_results()
     assert set(failures(result).values()) == {PublishFailure.UNANSWERED}
     assert len(result.failed) == 100
-    assert publisher.trouble.startswith("RabbitMQ does not answer: ")
+    assert publisher.publish_error.startswith("RabbitMQ does not answer: ")
     assert failures(publish(publisher, runs[0])) == {runs[0].id: PublishFailure.UNANSWERED}
 
     proxy.thaw()
     proxy.refuse(False)
     wait_until(lambda: publisher.is_ready)
-    assert publisher.trouble == ""
+    assert publisher.publish_error == ""
     assert len(publish(publisher, *runs).confirmed) == 100
     said = [record.message for record in caplog.records if record.name.endswith("publisher")]
     assert [line[:20] for line in said] == [
@@ -74,7 +74,7 @@ def test_frozen_connection_is_detected_by_missing_heartbeats(
     proxy.freeze()
 
     wait_until(lambda: not publisher.is_ready)
-    assert "No data was received for 2 seconds" in publisher.trouble
+    assert "No data was received for 2 seconds" in publisher.publish_error
 
 
 def test_unanswered_message_does_not_stop_other_batches(start, app, short_timeouts, monkeypatch):
@@ -122,7 +122,7 @@ def test_blocked_broker_keeps_batches_in_flight(start, proxied_app, proxy, short
     publisher.submit(1, [run])
     time.sleep(2)  # twice the timeout
 
-    assert publisher.trouble == "RabbitMQ accepts no messages: low on memory"
+    assert publisher.publish_error == "RabbitMQ accepts no messages: low on memory"
     assert publisher.in_flight == 1
     proxy.thaw()
     proxy.say(frame(METHOD, 0, b"\x00\x0a\x00\x3d"))
@@ -147,7 +147,7 @@ def test_nacked_message_is_unanswered(start, app, queue):
 
 def test_unreachable_broker_leaves_runs_unanswered(start, short_timeouts, caplog):
     publisher = start(make_app("amqp://guest:guest@127.0.0.1:1"), ready=False)
-    wait_until(lambda: "does not answer" in publisher.trouble)
+    wait_until(lambda: "does not answer" in publisher.publish_error)
 
     run = outgoing("any")
     assert failures(publish(publisher, run)) == {run.id: PublishFailure.UNANSWERED}
@@ -198,7 +198,7 @@ def test_failing_transport_reconnects_and_is_logged_once(
     publisher = start(app)
     with monkeypatch.context() as broken:
         broken.setattr(rabbitmq_transport.RabbitMQTransport, "poll", lambda *_, **__: 1 / 0)
-        wait_until(lambda: "ZeroDivisionError" in publisher.trouble)
+        wait_until(lambda: "ZeroDivisionError" in publisher.publish_error)
         run = outgoing("any")
         assert failures(publish(publisher, run)) == {run.id: PublishFailure.UNANSWERED}
 

@@ -48,4 +48,4 @@ def test_other_brokers_receive_the_same_messages(start, other_app):
 def test_unreachable_other_broker_is_named(start, short_timeouts):
     publisher = start(make_app("redis://127.0.0.1:1"), ready=False)
 
-    wait_until(lambda: publisher.trouble.startswith("The broker does not answer: "))
+    wait_until(lambda: publisher.publish_error.startswith("The broker does not answer: "))

@@ -96,7 +96,7 @@ def examples_of_schema(schema: dict[str, Any]) -> list[Any]:
 
 
 def fields_of(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of an object, those that it inherits included."""
+    """Return the fields of an object, inherited fields included."""
     inherited = [fields_of(resolved(part)) for part in schema.get("allOf", ())]
     return {
         name: field
@@ -106,7 +106,7 @@ def fields_of(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def required_in(schema: dict[str, Any]) -> set[str]:
-    """Return the fields that an object must have, those that it inherits included."""
+    """Return the required fields of an object, inherited fields included."""
     inherited = [required_in(resolved(part)) for part in schema.get("allOf", ())]
     return set(schema.get("required", ())).union(*inherited)
 

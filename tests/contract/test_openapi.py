@@ -410,7 +410,9 @@ def test_a_message_has_an_example_that_is_valid(kind: str):
 def test_a_message_is_what_is_described(kind: str):
     owner = account()
     webhook_of(owner)
-    store_event(task_of(owner), kind, error_type="RuntimeError", error_message="as asked")
+    store_event(
+        task_of(owner), kind, error_type="RuntimeError", error_message="Connection refused"
+    )
     fan_out(now=NOON)
     message = json.loads(Delivery.objects.get().payload)
     content = MESSAGES[kind]["post"]["requestBody"]["content"]["application/json"]

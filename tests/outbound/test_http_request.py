@@ -15,7 +15,7 @@ from scheduler_api.outbound.http_request import (
     UnexpectedStatus,
 )
 from scheduler_api.tasks import http_request
-from tests.api.http.answers import mistakes, refusal
+from tests.api.http.responses import mistakes, refusal
 from tests.api.periodic_tasks.examples import TASKS, heartbeat
 from tests.webhooks.receiver import Receiver
 

@@ -52,7 +52,7 @@ FROM (
 
 @pytest.fixture
 def clients(db: None) -> dict[str, ContractClient]:
-    """Fill the ledger, and return those who read it: admin, an owner, one who sees nobody's."""
+    """Fill the ledger; return its readers: admin, an owner, an account that sees no run."""
     clients = {
         "admin": caller("tests", scopes=["admin"]),
         "owner": service("owner"),

@@ -20,7 +20,7 @@ class FakePublisher:
 
     def __init__(self) -> None:
         self.is_ready = True
-        self.trouble = ""
+        self.publish_error = ""
         self.sent: list[Outgoing] = []
         self.failures: dict[str, tuple[PublishFailure, str]] = {}
         self.is_silent = False

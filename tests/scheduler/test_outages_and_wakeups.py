@@ -90,9 +90,9 @@ def test_heartbeat_is_written_and_deleted_at_the_stop(beat):
 
     beat.run(at=NOON + 4 * SECOND)
     assert BeatHeartbeat.objects.get().ticked_at == NOON
-    beat.publisher.trouble = "RabbitMQ does not answer: it is gone"
+    beat.publisher.publish_error = "RabbitMQ does not answer: it is gone"
     beat.run(at=NOON + 4 * SECOND)
-    assert BeatHeartbeat.objects.get().publish_error == beat.publisher.trouble
+    assert BeatHeartbeat.objects.get().publish_error == beat.publisher.publish_error
     beat.run(at=NOON + 10 * SECOND)
     assert BeatHeartbeat.objects.get().ticked_at == NOON + 10 * SECOND
 

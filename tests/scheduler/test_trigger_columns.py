@@ -1,4 +1,4 @@
-"""The columns that mark a task stale when they change, and those that do not."""
+"""Which columns mark a task stale when they change, and which do not."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

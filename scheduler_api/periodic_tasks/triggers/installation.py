@@ -61,7 +61,7 @@ class TriggerFaults:
 
 
 def faults_of(connection: BaseDatabaseWrapper) -> TriggerFaults:
-    """Return the parts that are missing, and those that differ from ours or are disabled."""
+    """Return the parts that are missing, differ from ours or are disabled."""
     dialect = DIALECTS[connection.vendor]
     with connection.cursor() as cursor:
         installed = dialect.installed_parts(cursor)

@@ -7,7 +7,7 @@ import pytest
 
 from scheduler_api.access.models import ApiKey, ServiceAccount, digest_of
 from tests.api.access.callers import ACCOUNTS, INDEX, KEYS, key_of, with_key
-from tests.api.http.answers import mistakes, refusal
+from tests.api.http.responses import mistakes, refusal
 from tests.canaries import secret_part
 from tests.conftest import caller
 

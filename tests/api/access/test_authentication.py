@@ -8,7 +8,7 @@ from rest_framework.test import APIClient
 
 from scheduler_api.access.models import ApiKey
 from tests.api.access.callers import INDEX, KEYS, account_of, key_of, with_key
-from tests.api.http.answers import refusal
+from tests.api.http.responses import refusal
 from tests.api.schedules.bodies import INTERVALS
 from tests.client import KEY_QUERIES, ContractClient
 

@@ -7,7 +7,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from scheduler_api.periodic_tasks.models import ManagedTask
 from tests.api.access.callers import EVERYTHING_BUT_ADMIN, account_of, service
-from tests.api.http.answers import mistakes, refusal
+from tests.api.http.responses import mistakes, refusal
 from tests.api.periodic_tasks.examples import (
     EVERY_30_SECONDS,
     TASKS,

@@ -11,7 +11,7 @@ from django.urls import get_resolver, resolve
 from scheduler_api.access.scopes import Scope
 from scheduler_api.http.routing import UnknownPath
 from scheduler_api.http.viewsets import ApiViewSet
-from tests.api.http.answers import refusal
+from tests.api.http.responses import refusal
 from tests.client import ContractClient
 from tests.conftest import caller
 from tests.contract.document import OPERATIONS, Operation

@@ -5,7 +5,7 @@ import pytest
 from scheduler_api.access.models import ApiKey, ServiceAccount
 from scheduler_api.access.scopes import Scope
 from tests.api.access.callers import ACCOUNTS, EVERYTHING_BUT_ADMIN, account_of
-from tests.api.http.answers import mistakes, refusal
+from tests.api.http.responses import mistakes, refusal
 from tests.api.periodic_tasks.examples import TASKS, heartbeat
 from tests.conftest import caller
 

@@ -20,7 +20,7 @@ from scheduler_api.access.throttling import Limiter
 from scheduler_api.access.windows import RateLimitWindow
 from scheduler_api.http.models import IdempotentResponse
 from tests.api.access.callers import INDEX, account_of, with_key
-from tests.api.http.answers import refusal
+from tests.api.http.responses import refusal
 from tests.api.schedules.bodies import INTERVAL, INTERVALS, PREVIEW
 from tests.client import KEY_QUERIES, ContractClient
 from tests.conftest import caller

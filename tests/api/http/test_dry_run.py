@@ -8,7 +8,7 @@ from django.db.models import Model
 from django_celery_beat.models import IntervalSchedule
 from rest_framework.response import Response
 
-from tests.api.http.answers import mistakes, refusal
+from tests.api.http.responses import mistakes, refusal
 from tests.api.periodic_tasks.examples import (
     EVERY_30_SECONDS,
     TASKS,

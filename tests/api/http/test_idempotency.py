@@ -14,7 +14,7 @@ from scheduler_api.access.models import ApiKey, AuditEntry, ServiceAccount
 from scheduler_api.http.idempotency import advisory_lock_id
 from scheduler_api.http.models import IdempotentResponse
 from scheduler_api.schedules import actions
-from tests.api.http.answers import refusal
+from tests.api.http.responses import refusal
 from tests.api.periodic_tasks.examples import heartbeat
 from tests.api.schedules.bodies import (
     INTERVAL,

@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings
 
 from scheduler_api.urls import router
-from tests.api.http.answers import mistakes, refusal
+from tests.api.http.responses import mistakes, refusal
 from tests.api.schedules.bodies import (
     INTERVAL,
     INTERVALS,

@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 
 from scheduler_api.schedules import actions
 from scheduler_api.schedules.views import IntervalScheduleViewSet
-from tests.api.http.answers import mistakes, refusal
+from tests.api.http.responses import mistakes, refusal
 from tests.api.schedules.bodies import (
     INTERVAL,
     INTERVALS,

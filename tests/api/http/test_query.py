@@ -3,7 +3,7 @@
 import pytest
 
 from scheduler_api.http.paging import MAX_PAGE_SIZE
-from tests.api.http.answers import mistakes, refusal
+from tests.api.http.responses import mistakes, refusal
 from tests.api.schedules.bodies import INTERVAL, INTERVALS, PERIODIC_TASKS, PREVIEW
 
 TASKS = "/api/v1/tasks/"

@@ -3,7 +3,7 @@
 import pytest
 from django_celery_beat.models import IntervalSchedule
 
-from tests.api.http.answers import refusal
+from tests.api.http.responses import refusal
 from tests.api.schedules.bodies import INTERVAL, INTERVALS, KINDS, PERIODIC_TASKS, PREVIEW
 
 spellings = pytest.mark.parametrize("spell", [str, lambda path: path.rstrip("/")], ids=["/", ""])

@@ -15,7 +15,7 @@ from scheduler_api.http.problems import NotFound
 from scheduler_api.http.viewsets import ANY_KEY, ApiViewSet
 from scheduler_api.http.yaml_parsing import StrictYAMLParser
 from scheduler_api.http.yaml_rendering import YAMLRenderer
-from tests.api.http.answers import mistakes, refusal
+from tests.api.http.responses import mistakes, refusal
 from tests.api.schedules.bodies import INTERVALS, no_schedules_are_stored
 from tests.client import ContractClient
 

@@ -7,7 +7,7 @@ from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.access.models import AuditEntry
 from tests.api.access.callers import service
-from tests.api.http.answers import mistakes, refusal
+from tests.api.http.responses import mistakes, refusal
 from tests.api.manifest.requests import MANIFEST, PRUNE, exported_entries, result_of, send_manifest
 from tests.api.periodic_tasks.examples import (
     TASKS,

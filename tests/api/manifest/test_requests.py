@@ -6,7 +6,7 @@ import pytest
 from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.periodic_tasks.models import ManagedTask
-from tests.api.http.answers import mistakes, refusal
+from tests.api.http.responses import mistakes, refusal
 from tests.api.manifest.requests import APPLY, MANIFEST, PRUNE, YAML, result_of, send_manifest
 from tests.api.periodic_tasks.examples import (
     TASKS,

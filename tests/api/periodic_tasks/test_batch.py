@@ -8,7 +8,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTa
 from scheduler_api.access.models import AuditEntry
 from scheduler_api.periodic_tasks import actions
 from scheduler_api.periodic_tasks.models import ManagedTask
-from tests.api.http.answers import mistakes, refusal
+from tests.api.http.responses import mistakes, refusal
 from tests.api.periodic_tasks.examples import EVERY_KIND, TASKS, imports, names, stored
 from tests.client import ContractClient
 from tests.conftest import caller

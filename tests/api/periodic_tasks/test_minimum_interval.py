@@ -7,7 +7,7 @@ from django_celery_beat.models import CrontabSchedule
 
 from scheduler_api.access.models import ServiceAccount
 from tests.api.access.callers import service
-from tests.api.http.answers import mistakes, refusal
+from tests.api.http.responses import mistakes, refusal
 from tests.api.periodic_tasks.examples import (
     EVERY_30_SECONDS,
     NEW_YEAR_2100,

@@ -9,7 +9,7 @@ from django_celery_beat.models import ClockedSchedule, PeriodicTask
 from scheduler_api.access.models import AuditEntry
 from scheduler_api.periodic_tasks.actions import resume_due
 from scheduler_api.periodic_tasks.models import ManagedTask
-from tests.api.http.answers import mistakes, refusal
+from tests.api.http.responses import mistakes, refusal
 from tests.api.periodic_tasks.examples import TASKS, address, heartbeat, names, stored, update_row
 from tests.client import ContractClient
 

@@ -9,7 +9,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from scheduler_api.access.models import AuditEntry, ServiceAccount
 from tests.api.access.callers import key_of, service, with_key
-from tests.api.http.answers import mistakes, refusal
+from tests.api.http.responses import mistakes, refusal
 from tests.api.periodic_tasks.examples import (
     TASKS,
     heartbeat,

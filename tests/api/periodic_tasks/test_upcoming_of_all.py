@@ -22,7 +22,7 @@ from scheduler_api.periodic_tasks.slots import upcoming_slots
 from scheduler_api.scheduler.planning import plan
 from scheduler_api.scheduler.postgres_store import store_of_database
 from tests.api.access.callers import account_of, service
-from tests.api.http.answers import refusal
+from tests.api.http.responses import refusal
 from tests.api.periodic_tasks.examples import mistakes, stored, update_agenda, update_row
 from tests.client import KEY_QUERIES, ContractClient
 

@@ -17,7 +17,7 @@ from scheduler_api.runs.outbox import Outbox
 from scheduler_api.scheduler.planning import plan
 from scheduler_api.scheduler.postgres_store import store_of_database
 from tests.api.access.callers import account_of, service
-from tests.api.http.answers import refusal
+from tests.api.http.responses import refusal
 from tests.api.periodic_tasks.examples import (
     TASKS,
     heartbeat,

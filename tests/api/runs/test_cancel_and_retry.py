@@ -10,7 +10,7 @@ from scheduler_api.runs import actions
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.outbox import Outbox
 from tests.api.access.callers import account_of, service
-from tests.api.http.answers import refusal
+from tests.api.http.responses import refusal
 from tests.api.periodic_tasks.examples import mistakes
 from tests.api.runs.examples import NOON, address, entered
 from tests.conftest import caller

@@ -4,7 +4,7 @@ import pytest
 from django_celery_beat.models import PeriodicTask
 
 from tests.api.access.callers import account_of, service
-from tests.api.http.answers import refusal
+from tests.api.http.responses import refusal
 from tests.api.periodic_tasks.examples import TASKS, heartbeat
 from tests.api.runs.examples import RUNS, address, entered, of, reasons, run_of
 from tests.client import ContractClient

@@ -9,7 +9,7 @@ from scheduler_api.access.models import AuditEntry
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.outbox import Outbox
 from tests.api.access.callers import account_of, service
-from tests.api.http.answers import refusal
+from tests.api.http.responses import refusal
 from tests.api.periodic_tasks.examples import TASKS, heartbeat, mistakes, stored_import, update_row
 from tests.api.runs.examples import RUNS, of
 from tests.conftest import caller

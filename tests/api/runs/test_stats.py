@@ -13,7 +13,7 @@ from scheduler_api.runs import stats
 from scheduler_api.runs.filters import RunStatsFilter
 from scheduler_api.runs.models import Run
 from tests.api.access.callers import account_of, service
-from tests.api.http.answers import refusal
+from tests.api.http.responses import refusal
 from tests.api.periodic_tasks.examples import mistakes, stored
 from tests.api.runs.examples import NOON, RUNS, entered, run_of
 from tests.client import KEY_QUERIES, ContractClient

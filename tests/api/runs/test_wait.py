@@ -7,7 +7,7 @@ import pytest
 
 from scheduler_api.runs import waiting
 from scheduler_api.runs.models import Run
-from tests.api.http.answers import refusal
+from tests.api.http.responses import refusal
 from tests.api.runs.examples import address, entered
 
 pytestmark = pytest.mark.both_databases

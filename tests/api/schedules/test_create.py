@@ -3,7 +3,7 @@
 import pytest
 from django_celery_beat.models import SolarSchedule
 
-from tests.api.http.answers import mistakes, refusal
+from tests.api.http.responses import mistakes, refusal
 from tests.api.schedules.bodies import (
     CLOCKEDS,
     CRONTABS,

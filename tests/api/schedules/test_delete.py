@@ -3,7 +3,7 @@
 import pytest
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
-from tests.api.http.answers import refusal
+from tests.api.http.responses import refusal
 from tests.api.schedules.bodies import INTERVALS, KINDS, PERIODIC_TASKS, create_tasks_with
 
 pytestmark = pytest.mark.both_databases

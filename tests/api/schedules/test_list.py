@@ -5,7 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, SolarSchedule
 
-from tests.api.http.answers import refusal
+from tests.api.http.responses import refusal
 from tests.api.schedules.bodies import CRONTABS, INTERVALS, KINDS, SOLARS, create_tasks_with
 from tests.client import KEY_QUERIES
 

@@ -7,7 +7,7 @@ import pytest
 import time_machine
 
 from scheduler_api.schedules.preview import ELAPSED_TIME, WALL_TIME
-from tests.api.http.answers import mistakes, refusal
+from tests.api.http.responses import mistakes, refusal
 from tests.api.schedules.bodies import CLOCKEDS, CRONTABS, INTERVALS, KINDS, SOLAR, SOLARS
 
 NOON = datetime(2027, 1, 1, 12, tzinfo=UTC)

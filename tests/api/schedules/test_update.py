@@ -8,7 +8,7 @@ from django_celery_beat.models import (
     SolarSchedule,
 )
 
-from tests.api.http.answers import mistakes, refusal
+from tests.api.http.responses import mistakes, refusal
 from tests.api.schedules.bodies import (
     CLOCKEDS,
     CRONTAB,

@@ -7,7 +7,7 @@ import pytest
 
 from scheduler_api.access.models import AuditEntry
 from tests.api.access.callers import account_of
-from tests.api.http.answers import refusal
+from tests.api.http.responses import refusal
 from tests.api.runs.examples import NOON
 from tests.webhooks.examples import DELIVERIES, due_delivery, webhook_of
 

@@ -4,7 +4,7 @@ import pytest
 
 from scheduler_api.webhooks.models import Delivery, Webhook
 from tests.api.access.callers import account_of, service
-from tests.api.http.answers import refusal
+from tests.api.http.responses import refusal
 from tests.client import ContractClient
 from tests.contract.document import OPERATIONS, Operation
 from tests.webhooks.examples import DELIVERIES, URL, WEBHOOKS, due_delivery, webhook_of

@@ -10,7 +10,7 @@ from scheduler_api.outbound import address_guard
 from scheduler_api.webhooks import signing
 from scheduler_api.webhooks.actions import MAX_WEBHOOKS
 from scheduler_api.webhooks.models import Delivery, Webhook
-from tests.api.http.answers import mistakes, refusal
+from tests.api.http.responses import mistakes, refusal
 from tests.webhooks.examples import DELIVERIES, URL, WEBHOOKS
 
 pytestmark = pytest.mark.both_databases
