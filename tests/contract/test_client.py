@@ -42,7 +42,7 @@ def answer(api: ContractClient, monkeypatch: pytest.MonkeyPatch) -> Any:
     return get
 
 
-def test_what_is_described_passes(answer: Any):
+def test_response_that_the_document_describes_passes(answer: Any):
     assert answer(TASK).status_code == 200
     assert answer(PROBLEM, 404, **AS_PROBLEM).status_code == 404
 

@@ -137,7 +137,7 @@ def test_the_example_can_be_tried_out(page: Page, service: Service):
     assert task["schedule"]["description"] == "Every 30 seconds"
 
 
-def test_what_went_wrong_is_shown(page: Page):
+def test_swagger_ui_shows_a_problem(page: Page):
     page.goto("/docs/")
     block = page.locator("[id$='-createPeriodicTask']")
     block.locator(".opblock-summary-control").click()

@@ -6,5 +6,5 @@ from tests.journeys.service import Api
 pytestmark = patiently
 
 
-def test_nothing_is_found(api_alone: Api) -> None:
+def test_random_requests_find_no_fault(api_alone: Api) -> None:
     fuzz_operations(api_alone, of_periodic_tasks=False)

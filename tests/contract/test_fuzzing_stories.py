@@ -6,7 +6,7 @@ from tests.journeys.service import Api
 pytestmark = patiently
 
 
-def test_nothing_is_found(api_alone: Api) -> None:
+def test_random_stories_find_no_fault(api_alone: Api) -> None:
     run = fuzz(api_alone, "--phases", "stateful", key=key_of(api_alone))
 
     assert (run.code, run.failures) == (0, []), run.output

@@ -49,7 +49,7 @@ of_each_operation = pytest.mark.parametrize(
 # --- The whole document ---------------------------------------------------------------------
 
 
-def test_it_is_fresh(tmp_path: Path):
+def test_document_is_fresh(tmp_path: Path):
     file = tmp_path / "openapi.yaml"
 
     call_command("spectacular", file=str(file), validate=True, fail_on_warn=True)
@@ -66,7 +66,7 @@ def test_it_is_fresh(tmp_path: Path):
     ],
     ids=["PostgreSQL", "SQLite", "other settings"],
 )
-def test_it_does_not_depend_on(environment: dict[str, str], tmp_path: Path):
+def test_document_does_not_depend_on(environment: dict[str, str], tmp_path: Path):
     result = subprocess.run(
         [sys.executable, "manage.py", "spectacular", "--fail-on-warn"],
         cwd=ROOT,
@@ -80,16 +80,16 @@ def test_it_does_not_depend_on(environment: dict[str, str], tmp_path: Path):
     assert result.stdout.strip() == TEXT.strip()
 
 
-def test_it_is_valid_openapi_3_1():
+def test_document_is_valid_openapi_3_1():
     assert DOCUMENT["openapi"].startswith("3.1.")
     assert [str(error) for error in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()] == []
 
 
-def test_it_has_nothing_left_of_openapi_3_0():
+def test_document_has_nothing_left_of_openapi_3_0():
     assert not [node for node in everything_in(DOCUMENT) if "nullable" in node]
 
 
-def test_it_is_served_as_it_is(client: Any):
+def test_document_is_served_unchanged(client: Any):
     response = client.get("/openapi.yaml")
 
     assert response.content.decode() == TEXT
@@ -105,7 +105,7 @@ def test_no_operation_is_found_twice():
 def test_every_tag_is_described_and_used():
     described = {tag["name"] for tag in DOCUMENT["tags"] if tag["description"]}
 
-    assert described == {tag for operation in OPERATIONS for tag in operation.described["tags"]}
+    assert found == {tag for operation in OPERATIONS for tag in operation.described["tags"]}
 
 
 # --- Each operation -------------------------------------------------------------------------
@@ -138,7 +138,7 @@ def test_its_id_follows_the_rule(operation: Operation):
 
 
 @of_each_operation
-def test_it_is_explained(operation: Operation):
+def test_operation_is_explained(operation: Operation):
     texts = [operation.described["summary"], operation.described["description"]]
     texts += [parameter["description"] for parameter in operation.parameters()]
     texts += [response["description"] for _, _, response in operation.responses()]
@@ -188,18 +188,21 @@ def test_its_headers_are_described(operation: Operation):
 
 
 @of_each_operation
-def test_it_tells_of_rate_limits(operation: Operation):
-    told = {
+def test_operation_describes_its_rate_limits(operation: Operation):
+    found = {
         status
         for status, _, response in operation.responses()
         if {"RateLimit-Policy", "RateLimit"} <= response["headers"].keys()
     }
 
-    assert told == {"429", *(status for status, _, _ in operation.responses() if status < "4")}
+    assert found == {
+        "429",
+        *(status for status, _, _ in operation.responses() if status < "4"),
+    }
 
 
 @of_each_operation
-def test_it_asks_for_a_key(operation: Operation):
+def test_operation_requires_a_key(operation: Operation):
     (scheme,) = DOCUMENT["components"]["securitySchemes"].values()
     responses = {status: response for status, _, response in operation.responses()}
 
@@ -210,9 +213,9 @@ def test_it_asks_for_a_key(operation: Operation):
 
 
 @of_each_operation
-def test_a_post_takes_an_idempotency_key(operation: Operation):
+def test_post_takes_an_idempotency_key(operation: Operation):
     taken = {parameter["name"] for parameter in operation.parameters()}
-    told = {
+    found = {
         status
         for status, _, response in operation.responses()
         if "Idempotent-Replayed" in response["headers"]
@@ -223,11 +226,11 @@ def test_a_post_takes_an_idempotency_key(operation: Operation):
     # A dry run has no effect that a repeat could double: where it alone is answered with 200,
     # that is never replayed.
     statuses = {status for status, _, _ in operation.responses() if is_post and status < "3"}
-    assert told == (statuses - {"200"} if statuses & {"201", "202"} else statuses)
+    assert found == (statuses - {"200"} if statuses & {"201", "202"} else statuses)
 
 
 @of_each_operation
-def test_its_bodies_have_examples_that_are_valid(operation: Operation):
+def test_examples_of_bodies_are_valid(operation: Operation):
     for place, content in operation.contents():
         examples = examples_of(content)
 
@@ -326,7 +329,7 @@ def test_its_fields_are_explained(name: str):
 
 
 @pytest.mark.parametrize(("name", "suffix"), [("Schedule", ""), ("ScheduleRequest", "Request")])
-def test_schedules_are_told_apart_by_their_type(name: str, suffix: str):
+def test_type_distinguishes_schedules(name: str, suffix: str):
     schema = SCHEMAS[name]
     mapping = schema["discriminator"]["mapping"]
     components = {kind: f"Inline{kind.capitalize()}{suffix}" for kind in KINDS}
@@ -385,7 +388,7 @@ def test_every_code_of_a_problem_is_listed():
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in listed)
 
 
-# --- What webhooks are told -------------------------------------------------------------------
+# --- Webhook messages -------------------------------------------------------------------
 
 MESSAGES = DOCUMENT["webhooks"]
 
@@ -407,7 +410,7 @@ def test_a_message_has_an_example_that_is_valid(kind: str):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("kind", RunEvent.Kind.values)
-def test_a_message_is_what_is_described(kind: str):
+def test_message_agrees_with_the_document(kind: str):
     owner = account()
     webhook_of(owner)
     store_event(
@@ -424,7 +427,7 @@ def test_a_message_is_what_is_described(kind: str):
 
 
 @pytest.mark.parametrize("kind", MESSAGES)
-def test_a_message_tells_of_its_headers(kind: str):
+def test_headers_of_a_message_are_described(kind: str):
     headers = {resolved(parameter)["name"] for parameter in MESSAGES[kind]["post"]["parameters"]}
 
     assert headers == {"webhook-id", "webhook-timestamp", "webhook-signature"}

@@ -52,7 +52,7 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.timeout(2 * NPX_SECONDS)
-def test_it_has_nothing_to_say(redocly: list[str]):
+def test_redocly_finds_no_problem(redocly: list[str]):
     result = run([*redocly, "lint", "--format=json", "openapi.yaml"])
 
     report = json.loads(result.stdout)
@@ -62,7 +62,7 @@ def test_it_has_nothing_to_say(redocly: list[str]):
 
 
 @pytest.mark.timeout(2 * NPX_SECONDS)
-def test_it_is_listened_to(redocly: list[str], tmp_path: Path):
+def test_redocly_finds_a_planted_problem(redocly: list[str], tmp_path: Path):
     broken = tmp_path / "openapi.yaml"
     broken.write_text((ROOT / "openapi.yaml").read_text().replace("operationId: ", "x-id: "))
 

@@ -41,7 +41,7 @@ RANDOM = "0123456789abcdef" * 4
         ("ALLOWED_HOSTS", "api.example,*", "ALLOWED_HOSTS is '*', which "),
     ],
 )
-def test_what_is_not_safe_is_refused_unless_debugging(processes, name, value, sentence):
+def test_unsafe_setting_is_refused_unless_debugging(processes, name, value, sentence):
     refused = processes.start(*MANAGE, **{name: value})
     debugged = processes.start(*MANAGE, **{name: value}, DEBUG="true")
 

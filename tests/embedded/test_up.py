@@ -86,7 +86,7 @@ def test_nothing_outlives_a_killed_supervisor_but_the_running_task(processes):
     assert "Slept for 3.0 s" in started.output()
 
 
-def test_what_is_killed_comes_back_without_its_old_children(processes):
+def test_killed_process_is_restarted_without_its_old_children(processes):
     started = up(processes)
     before = processes.alive()
 

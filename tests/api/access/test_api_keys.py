@@ -13,7 +13,7 @@ from tests.conftest import caller
 
 pytestmark = pytest.mark.both_databases
 
-NEVER_TOLD = {"key", "digest"}
+NEVER_SHOWN = {"key", "digest"}
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_key_text_and_digest_are_in_no_other_response(api, account):
     for response in answers:
         assert secret.encode() not in response.content
         assert digest.encode() not in response.content
-    assert not NEVER_TOLD & api.get(KEYS).json()["results"][0].keys()
+    assert not NEVER_SHOWN & api.get(KEYS).json()["results"][0].keys()
 
 
 def test_keys_are_unique(api, account):
