@@ -97,7 +97,7 @@ def search() -> list[str]:
 
 @pytest.mark.usefixtures("undone")
 @pytest.mark.parametrize("place", PLACES)
-def test_a_secret_is_found_in_the_database(place: str, canary: str):
+def test_secret_is_found_in_the_database(place: str, canary: str):
     PLACES[place](canary)
 
     assert search() == [f"{place} has {canary}"]
@@ -139,7 +139,7 @@ LOG_CALLS = {
 
 @pytest.mark.parametrize("call", LOG_CALLS)
 @pytest.mark.parametrize("what", ["canary", "key", "SECRET_KEY", "known"])
-def test_a_secret_is_found_in_the_log(call: str, what: str, secrets: Secrets, canary: str):
+def test_secret_is_found_in_the_log(call: str, what: str, secrets: Secrets, canary: str):
     secrets.texts["hunter2"] = "known"
     text, name = {
         "canary": (canary, canary),
@@ -192,7 +192,7 @@ def test_stored_where_it_has_to_be(canary):
 """
 
 
-def test_a_test_that_leaks_fails(tmp_path: Path):
+def test_test_that_leaks_fails(tmp_path: Path):
     (tmp_path / "test_leaking.py").write_text(LEAKING)
     options = ["-p", "tests.conftest", "-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml"]
 

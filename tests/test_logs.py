@@ -67,7 +67,7 @@ def test_the_password_of_a_url_is_masked(text, shown):
     ],
     ids=["message", "argument", "argument's repr", "traceback", "stack", "member"],
 )
-def test_a_password_is_nowhere_in_a_line(formatter, made):
+def test_password_is_nowhere_in_a_line(formatter, made):
     assert "hunter2" not in formatter.format(made)
 
 

@@ -59,7 +59,7 @@ def test_response_that_the_document_describes_passes(answer: Any):
         ([TASK], 200, "is not of type 'object'"),
     ],
 )
-def test_an_answer_that_is_not_described_fails(
+def test_answer_that_is_not_described_fails(
     answer: Any, data: object, status: int, complaint: str
 ):
     with pytest.raises(AssertionError, match=complaint):
@@ -76,7 +76,7 @@ def test_an_answer_that_is_not_described_fails(
         ({"errors": [{"code": "invalid", "detail": "", "line": 1}]}, "'line' was unexpected"),
     ],
 )
-def test_a_problem_that_is_not_described_fails(
+def test_problem_that_is_not_described_fails(
     answer: Any, changes: dict[str, object], complaint: str
 ):
     with pytest.raises(AssertionError, match=complaint):
@@ -90,14 +90,14 @@ def test_another_media_type_fails(answer: Any):
         answer(PROBLEM, 404)
 
 
-def test_a_missing_request_id_fails(answer: Any, settings: Any):
+def test_missing_request_id_fails(answer: Any, settings: Any):
     settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "RequestId" not in name]
 
     with pytest.raises(AssertionError, match="has no header X-Request-Id"):
         answer(TASK)
 
 
-def test_a_missing_location_fails(api: ContractClient, monkeypatch: pytest.MonkeyPatch):
+def test_missing_location_fails(api: ContractClient, monkeypatch: pytest.MonkeyPatch):
     create = IntervalScheduleViewSet.create
 
     def without_location(*args: Any) -> Response:
@@ -111,7 +111,7 @@ def test_a_missing_location_fails(api: ContractClient, monkeypatch: pytest.Monke
         api.post("/api/v1/interval-schedules/", {"every": 5, "period": "minutes"})
 
 
-def test_an_instant_that_is_none_fails(api: ContractClient, monkeypatch: pytest.MonkeyPatch):
+def test_instant_that_is_none_fails(api: ContractClient, monkeypatch: pytest.MonkeyPatch):
     upcoming = {"upcoming": ["tomorrow"], "description": "", "clock_changes": ""}
     monkeypatch.setattr(IntervalScheduleViewSet, "upcoming", lambda *_, **__: Response(upcoming))
 

@@ -175,7 +175,7 @@ def test_the_admin_works_under_the_same_policy(page: Page, service: Service, can
     expect(page.locator(".messagelist .success")).to_contain_text("From the admin")
 
 
-def test_a_script_within_a_page_does_not_run(service: Service, browser: Browser):
+def test_script_within_a_page_does_not_run(service: Service, browser: Browser):
     page = browser.new_page(base_url=service.address)
     page.goto("/docs/")
 

@@ -106,7 +106,7 @@ def with_bodies(*methods: str) -> list[Any]:
 
 
 @pytest.mark.parametrize(("operation", "number"), with_bodies("post"))
-def test_a_post_is_answered_as_shown(api: ContractClient, operation: Operation, number: int):
+def test_post_is_answered_as_shown(api: ContractClient, operation: Operation, number: int):
     status = next(iter(operation.described["responses"]))
 
     path = path_of(api, operation)
@@ -120,7 +120,7 @@ def test_a_post_is_answered_as_shown(api: ContractClient, operation: Operation, 
 
 
 @pytest.mark.parametrize(("changing", "number"), with_bodies("put", "patch"))
-def test_a_change_is_answered_as_shown(api: ContractClient, changing: Operation, number: int):
+def test_change_is_answered_as_shown(api: ContractClient, changing: Operation, number: int):
     collection = changing.path.removesuffix("by-name/{name}/").removesuffix("{id}/")
     creating = next(op for op in OPERATIONS if (op.method, op.path) == ("post", collection))
     shown = answered(changing, "200")
@@ -149,7 +149,7 @@ def a_worker_with(name: str) -> None:
     )
 
 
-def test_a_task_is_answered_as_shown(api: ContractClient):
+def test_task_is_answered_as_shown(api: ContractClient):
     [example] = answered(operation("getTask"), "200")
     a_worker_with("project.tasks.add")
 
@@ -158,7 +158,7 @@ def test_a_task_is_answered_as_shown(api: ContractClient):
     assert without_chance(task) == without_chance(example)
 
 
-def test_a_worker_is_answered_as_shown(api: ContractClient):
+def test_worker_is_answered_as_shown(api: ContractClient):
     [example] = answered(operation("listWorkers"), "200")[0]["results"]
     a_worker_with("project.tasks.add")
 
@@ -168,7 +168,7 @@ def test_a_worker_is_answered_as_shown(api: ContractClient):
 
 
 @pytest.mark.parametrize(("creating", "number"), with_bodies("post"))
-def test_a_field_too_many_is_refused(api: ContractClient, creating: Operation, number: int):
+def test_field_too_many_is_refused(api: ContractClient, creating: Operation, number: int):
     body = of_an_account_that_is_there(api, sent(creating)[number])
 
     response = api.post(path_of(api, creating), {**body, "colour": "red"})
@@ -341,7 +341,7 @@ PROVOKED_BY = {
 
 
 @pytest.mark.parametrize("code", PROVOKED_BY)
-def test_a_problem_is_answered_as_shown(api: ContractClient, code: str):
+def test_problem_is_answered_as_shown(api: ContractClient, code: str):
     example = problems_shown()[code]
 
     answer = PROVOKED_BY[code](api).json()

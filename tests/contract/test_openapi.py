@@ -103,7 +103,7 @@ def test_no_operation_is_found_twice():
 
 
 def test_every_tag_is_described_and_used():
-    described = {tag["name"] for tag in DOCUMENT["tags"] if tag["description"]}
+    found = {tag["name"] for tag in DOCUMENT["tags"] if tag["description"]}
 
     assert found == {tag for operation in OPERATIONS for tag in operation.described["tags"]}
 
@@ -244,7 +244,7 @@ def test_examples_of_bodies_are_valid(operation: Operation):
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_a_request_has_no_fields_but_these(name: str):
+def test_request_has_no_fields_but_these(name: str):
     request = closed = REQUESTS[name]
     while "allOf" in closed:
         closed = resolved(closed["allOf"][0])
@@ -254,7 +254,7 @@ def test_a_request_has_no_fields_but_these(name: str):
 
 
 @pytest.mark.parametrize("name", [name for name in REQUESTS if name.startswith("Patched")])
-def test_a_change_needs_no_field_and_fills_in_none(name: str):
+def test_change_needs_no_field_and_fills_in_none(name: str):
     assert not required_in(REQUESTS[name])
     assert not [field for field in fields_of(REQUESTS[name]).values() if "default" in field]
 
@@ -292,7 +292,7 @@ HEARTBEAT = {
     ]
     + [("periodic-tasks/batch", "BatchRequest", {"operations": []}, 400)],
 )
-def test_a_request_is_taken_where_its_schema_takes_it(
+def test_request_is_taken_where_its_schema_takes_it(
     api: ContractClient, collection: str, schema: str, body: object, status: int
 ):
     assert api.post(f"/api/v1/{collection}/", body).status_code == status
@@ -302,7 +302,7 @@ def test_a_request_is_taken_where_its_schema_takes_it(
 
 
 @pytest.mark.parametrize("name", [name for name in REQUESTS if not name.startswith("Patched")])
-def test_a_field_that_may_be_null_is_null_when_it_is_left_out(name: str):
+def test_field_that_may_be_null_is_null_when_it_is_left_out(name: str):
     fields = fields_of(REQUESTS[name])
     nullable = {field for field, schema in fields.items() if "null" in schema.get("type", ())}
 
@@ -311,7 +311,7 @@ def test_a_field_that_may_be_null_is_null_when_it_is_left_out(name: str):
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS.keys() - REQUESTS.keys()))
-def test_an_answer_has_all_of_its_fields(name: str):
+def test_answer_has_all_of_its_fields(name: str):
     schema = SCHEMAS[name]
     # Slots are in the answer to a dry run only.
     required = required_in(schema)
@@ -398,7 +398,7 @@ def test_each_message_is_described():
 
 
 @pytest.mark.parametrize("kind", MESSAGES)
-def test_a_message_has_an_example_that_is_valid(kind: str):
+def test_message_has_an_example_that_is_valid(kind: str):
     place = f"#/webhooks/{kind}/post/requestBody/content/application~1json"
     content = MESSAGES[kind]["post"]["requestBody"]["content"]["application/json"]
 

@@ -80,7 +80,7 @@ def test_every_line_of_every_process_is_json(processes, on_stderr):
     assert "hunter2" not in on_stderr.output()
 
 
-def test_a_killed_child_of_the_worker_is_logged(processes):
+def test_killed_child_of_the_worker_is_logged(processes):
     started = processes.start(*WORKER)
     started.says(" ready.")
     child = max(processes.alive())
@@ -111,7 +111,7 @@ def test_the_level_is_that_of_the_setting_unless_the_command_names_one(
     assert started.output().splitlines()[-1] == f"at {taken}"
 
 
-def test_a_log_file_is_refused(processes):
+def test_log_file_is_refused(processes):
     started = processes.start(*WORKER, "--logfile=worker.log")
 
     assert started.exit_code() == 1
@@ -120,7 +120,7 @@ def test_a_log_file_is_refused(processes):
     )
 
 
-def test_a_wrong_password_of_the_broker_is_not_shown(processes, rabbitmq_url):
+def test_wrong_password_of_the_broker_is_not_shown(processes, rabbitmq_url):
     broker = urlsplit(rabbitmq_url)
     url = f"amqp://someone:{PASSWORD}@{broker.hostname}:{broker.port or 5672}//"
 
@@ -140,7 +140,7 @@ def test_a_wrong_password_of_the_broker_is_not_shown(processes, rabbitmq_url):
     [WORKER, BEAT, GUNICORN, ("manage.py", "migrate"), ("-m", "project.embedded.up")],
     ids=" ".join,
 )
-def test_a_wrong_password_of_the_database_is_not_shown(processes, command):
+def test_wrong_password_of_the_database_is_not_shown(processes, command):
     port = free_port()
     url = f"postgres://someone:{PASSWORD}@127.0.0.1:{port}/nothing"
 
@@ -181,7 +181,7 @@ def test_celery_reports_no_password(processes, canary):
         "amqp://someone:[hunter2@host//",
     ],
 )
-def test_a_url_that_cannot_be_read_is_not_shown(processes, name, url):
+def test_url_that_cannot_be_read_is_not_shown(processes, name, url):
     started = processes.start("manage.py", "check", **{name: url})
 
     assert started.exit_code() == 1

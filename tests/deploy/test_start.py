@@ -21,7 +21,7 @@ GUNICORN = ("-m", "gunicorn", "project.wsgi")
         ("DATABASE_URL", "mysql://db", "DATABASE_URL has the scheme 'mysql': "),
     ],
 )
-def test_a_bad_setting_is_a_sentence(processes, command, name, value, sentence):
+def test_bad_setting_is_a_sentence(processes, command, name, value, sentence):
     started = processes.start(*command, **{name: value})
 
     assert started.exit_code() == 1

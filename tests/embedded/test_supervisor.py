@@ -79,7 +79,7 @@ def test_pauses_begin_anew_after_a_good_run(caplog):
     assert caplog.records[0].args["retry_in_seconds"] == 1
 
 
-def test_a_command_that_cannot_start_is_tried_again(caplog):
+def test_command_that_cannot_start_is_tried_again(caplog):
     child = Child(name="beat", command=["/no/such/program"])
 
     child.start()
@@ -89,7 +89,7 @@ def test_a_command_that_cannot_start_is_tried_again(caplog):
     assert child.start_at > time.monotonic()
 
 
-def test_a_child_that_ends_is_started_again(processes):
+def test_child_that_ends_is_started_again(processes):
     supervisor = supervise(processes, "fails=raise SystemExit(3)", "ends=pass")
 
     supervisor.says("ends exited with code 0: starting it again in 1 s")
@@ -120,7 +120,7 @@ def test_children_stop_in_order_each_in_its_own_time(processes, stop):
     assert "starting it again" not in supervisor.output()
 
 
-def test_a_second_sigterm_changes_nothing(processes):
+def test_second_sigterm_changes_nothing(processes):
     supervisor = supervise(processes, slow("patient", signal.SIGTERM, signal.SIGQUIT))
     supervisor.says("patient runs")
 
@@ -133,7 +133,7 @@ def test_a_second_sigterm_changes_nothing(processes):
     assert "SIGQUIT" not in supervisor.output()
 
 
-def test_a_second_and_a_third_ctrl_c_end_the_waiting(processes):
+def test_second_and_a_third_ctrl_c_end_the_waiting(processes):
     supervisor = supervise(processes, slow("stubborn", signal.SIGTERM, signal.SIGQUIT))
     supervisor.says("stubborn runs")
 

@@ -64,7 +64,7 @@ def test_up_answers_and_ctrl_c_lets_a_running_task_finish(processes):
     processes.are_gone(within=1)
 
 
-def test_a_second_ctrl_c_ends_running_tasks(processes):
+def test_second_ctrl_c_ends_running_tasks(processes):
     started = up(processes)
     run_sleep(processes, started, 300)
 
@@ -103,7 +103,7 @@ def test_killed_process_is_restarted_without_its_old_children(processes):
     assert len(processes.alive()) == len(before)
 
 
-def test_a_taken_port_is_a_sentence_before_anything_starts(processes):
+def test_taken_port_is_a_sentence_before_anything_starts(processes):
     taken = processes.start("-m", "http.server", str(processes.port), "--bind", "127.0.0.1")
     taken.says("Serving HTTP")
 
@@ -117,7 +117,7 @@ def test_a_taken_port_is_a_sentence_before_anything_starts(processes):
     assert not (processes.data_dir / "db.sqlite3").exists()
 
 
-def test_a_host_of_another_machine_is_a_sentence(processes):
+def test_host_of_another_machine_is_a_sentence(processes):
     started = processes.start("-m", "project.embedded.up", HOST="192.0.2.1")
 
     assert started.exit_code() == 1
@@ -125,7 +125,7 @@ def test_a_host_of_another_machine_is_a_sentence(processes):
     assert started.output().count("\n") == 1
 
 
-def test_a_database_that_does_not_answer_is_a_sentence(processes, canary):
+def test_database_that_does_not_answer_is_a_sentence(processes, canary):
     url = f"postgres://someone:{canary}@127.0.0.1:{free_port()}/nothing"
 
     started = processes.start("-m", "project.embedded.up", DATABASE_URL=url)
@@ -137,7 +137,7 @@ def test_a_database_that_does_not_answer_is_a_sentence(processes, canary):
     assert canary not in started.output()
 
 
-def test_a_broker_that_does_not_answer_is_a_sentence_and_waited_for(processes, canary):
+def test_broker_that_does_not_answer_is_a_sentence_and_waited_for(processes, canary):
     port = free_port()
 
     started = processes.start(
@@ -182,7 +182,7 @@ def make(folder, *arguments: str) -> subprocess.CompletedProcess[str]:
         ("ensurepip", "has no venv module: install it, on Debian and Ubuntu with "),
     ],
 )
-def test_a_python_that_will_not_do_is_a_sentence(checkout, fails, sentence):
+def test_python_that_will_not_do_is_a_sentence(checkout, fails, sentence):
     python = checkout / "python"
     python.write_text(f'#!/bin/sh\ncase "$2" in *{fails}*) exit 1;; esac\n')
     python.chmod(0o755)

@@ -42,7 +42,7 @@ def traces(tmp_path: Path, environment: dict[str, str]) -> Traces:
     return traces
 
 
-def test_a_service_that_keeps_its_secrets_is_not_complained_of(traces: Traces) -> None:
+def test_service_that_keeps_its_secrets_is_not_complained_of(traces: Traces) -> None:
     assert traces.found() == []
 
 
@@ -78,7 +78,7 @@ def test_each_secret_is_found_in_a_file(
     assert sorted(found) == sorted(f"{place} has {what}" for what in planted.values())
 
 
-def test_a_password_of_the_environment_is_secret(traces: Traces) -> None:
+def test_password_of_the_environment_is_secret(traces: Traces) -> None:
     for name in ("DATABASE_URL", "BROKER_URL"):
         traces.environment = {name: f"scheme://someone:{PASSWORD}@host"}
         assert traces.secrets().found_in(PASSWORD) == [f"password of {name}"]
@@ -93,7 +93,7 @@ def insert(cursor: Any, **columns: str) -> None:
 
 
 @pytest.mark.parametrize("database", ["SQLite", "PostgreSQL"])
-def test_a_secret_is_found_in_the_database(
+def test_secret_is_found_in_the_database(
     request: pytest.FixtureRequest, traces: Traces, canary: str, database: str
 ) -> None:
     if database == "PostgreSQL":
@@ -140,7 +140,7 @@ def producer(request: pytest.FixtureRequest, traces: Traces, queue: str) -> Iter
         bound.delete()
 
 
-def test_a_secret_is_found_about_a_message(
+def test_secret_is_found_about_a_message(
     traces: Traces, producer: Producer, queue: str, canary: str
 ) -> None:
     for body, about in (
@@ -159,7 +159,7 @@ def test_a_secret_is_found_about_a_message(
 
 
 @pytest.mark.parametrize("producer", ["files", "RabbitMQ"], indirect=True)
-def test_a_secret_is_found_in_an_event(traces: Traces, producer: Producer, canary: str) -> None:
+def test_secret_is_found_in_an_event(traces: Traces, producer: Producer, canary: str) -> None:
     traces.keep_events()
     event = {"type": "task-received", "kwargs": {"password": canary}}
     producer.publish(event, exchange=event_exchange, routing_key="task.received")
@@ -167,7 +167,7 @@ def test_a_secret_is_found_in_an_event(traces: Traces, producer: Producer, canar
     assert traces.found_in_messages(traces.secrets()) == [f"{EVENTS}: the body has {canary}"]
 
 
-def test_a_secret_is_found_in_a_message_to_somebody_else(traces: Traces, canary: str) -> None:
+def test_secret_is_found_in_a_message_to_somebody_else(traces: Traces, canary: str) -> None:
     with traces.connect() as connection:
         another = Queue("another")
         Producer(connection).publish({"a": canary}, routing_key="another", declare=[another])
