@@ -21,6 +21,7 @@ from scheduler_api.periodic_tasks.models import (
 )
 from scheduler_api.periodic_tasks.quotas import refuse_beyond_quota
 from scheduler_api.periodic_tasks.task_schedule import schedule_row
+from scheduler_api.schedules.limits import refuse_beyond_limits
 from scheduler_api.schedules.tables import KINDS, get_or_store, kind_of, values_of
 
 Labels = Mapping[str, str]
@@ -168,11 +169,15 @@ def change(
 def pause(task: PeriodicTask, *, reason: str, until: datetime | None, by: Caller) -> None:
     """Stop future runs until a given time or a call of `resume`. Runs already sent still happen.
 
-    A task that is already paused gets the new note and end.
+    A task that is already paused gets the new note and end. An earlier end is a change of when it
+    runs, as a call of `resume` is.
     """
     fields_before = fields_of(task)
     managed = managed_settings(task)
-    if not is_paused(task):
+    if is_paused(task):
+        if until is not None and (managed.paused_until is None or until < managed.paused_until):
+            _refuse_run_beyond_limits(task, by=by)
+    else:
         _begin_pause(task, at=datetime.now(UTC))
     managed.paused_until, managed.pause_note = until, reason
     if fields_of(task) != fields_before:
@@ -203,6 +208,7 @@ def resume(task: PeriodicTask, *, by: Caller) -> None:
     """End a pause: slots from now on run; slots during the pause do not."""
     if not is_paused(task):
         return
+    _refuse_run_beyond_limits(task, by=by)
     fields_before = fields_of(task)
     managed_settings(task).revision += 1
     _end_pause(task, at=datetime.now(UTC))
@@ -221,6 +227,12 @@ def resume_due(*, at: datetime) -> list[PeriodicTask]:
         assert until is not None
         _end_pause(task, at=until)
     return tasks
+
+
+def _refuse_run_beyond_limits(task: PeriodicTask, *, by: Caller) -> None:
+    """Raise ValidationFailed if a task that runs after its pause exceeds a limit of the caller."""
+    if is_enabled(task):
+        refuse_beyond_limits(task, by.account, schedule=schedule_row(task))
 
 
 def _begin_pause(task: PeriodicTask, *, at: datetime) -> None:

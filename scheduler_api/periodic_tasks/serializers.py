@@ -272,7 +272,9 @@ class PeriodicTaskSerializer(ScheduleReferenceSerializer, PolicySerializer):
             setattr(task, field, value)
         if schedule_row(task) != schedule_row(before):
             changed.add("schedule")
-        stored_jitter = managed_settings(before).jitter_seconds
+        managed = managed_settings(before)
+        changed |= {name for name, value in policies.items() if value != getattr(managed, name)}
+        stored_jitter = managed.jitter_seconds
         jitter = policies.get("jitter_seconds", stored_jitter)
         if "schedule" in changed or jitter != stored_jitter:
             mistakes += wrong_jitter(task, jitter)

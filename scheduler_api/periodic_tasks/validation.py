@@ -11,7 +11,6 @@ from django_celery_beat.models import PeriodicTask
 from kombu.utils.json import loads
 
 from scheduler_api.access.models import ServiceAccount
-from scheduler_api.access.permissions import may_name_queue, may_name_task
 from scheduler_api.access.redaction import MASK, passes_secret
 from scheduler_api.catalogue.arguments import check_arguments
 from scheduler_api.catalogue.registry import is_registered
@@ -23,12 +22,10 @@ from scheduler_api.outbound import http_request
 from scheduler_api.periodic_tasks.slots import slots
 from scheduler_api.periodic_tasks.task_schedule import schedule_row
 from scheduler_api.schedules.errors import InvalidSchedule
-from scheduler_api.schedules.spacing import spacing_errors
+from scheduler_api.schedules.limits import beyond_limits, changes_runs
 
 MAX_ARGUMENT_BYTES = 64 * 1024
 MAX_SHORTSTR_BYTES = 255
-# The fields that determine which code runs, with which input, on which queue.
-RUN_FIELDS = {"task", "args", "kwargs", "headers", "queue", "exchange", "routing_key"}
 HEADER_NAME = re.compile("[xX]-[A-Za-z0-9-]{1,100}")
 
 
@@ -52,10 +49,8 @@ def mistakes_in(
     for rule, fields in rules.items():
         if fields & set(changed):
             yield from rule(task)
-    if RUN_FIELDS & set(changed) or (task.enabled and {"schedule", "enabled"} & set(changed)):
-        yield from beyond_account(task, by)
-    if task.enabled and (RUN_FIELDS | {"schedule", "enabled"}) & set(changed):
-        yield from spacing_errors(schedule_row(task), by, pointer="/schedule")
+    if changes_runs(changed, is_enabled=task.enabled):
+        yield from beyond_limits(task, by, schedule=schedule_row(task) if task.enabled else None)
 
 
 def wrong_repetition(task: PeriodicTask) -> Iterator[Mistake]:
@@ -189,32 +184,6 @@ def wrong_headers(task: PeriodicTask) -> Iterator[Mistake]:
                 pointer=join("/headers", name),
                 code="invalid",
                 detail="Must be a string.",
-            )
-
-
-def beyond_account(task: PeriodicTask, account: ServiceAccount) -> Iterator[Mistake]:
-    """Refuse a task or a queue that the account may not use.
-
-    A custom route can lead to any queue, so only accounts that may use all queues may send one.
-    """
-    if not may_name_task(account, task.task):
-        yield Mistake(
-            pointer="/task",
-            code="not_allowed",
-            detail=f"This account may only use tasks named {', '.join(account.task_patterns)}.",
-        )
-    if not may_name_queue(account, task.queue or settings.CELERY_TASK_DEFAULT_QUEUE):
-        yield Mistake(
-            pointer="/queue",
-            code="not_allowed",
-            detail=f"This account may only use the queues {', '.join(account.queues)}.",
-        )
-    for field in ("exchange", "routing_key"):
-        if account.queues and getattr(task, field) is not None:
-            yield Mistake(
-                pointer=join("", field),
-                code="not_allowed",
-                detail=f"Send queue instead; this account may use {', '.join(account.queues)}.",
             )
 
 

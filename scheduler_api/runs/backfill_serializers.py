@@ -9,8 +9,10 @@ from rest_framework import serializers
 from scheduler_api.http import fields
 from scheduler_api.http.problems import ValidationFailed
 from scheduler_api.http.serializers import StrictSerializer
-from scheduler_api.periodic_tasks.validation import beyond_account, wrong_arguments
+from scheduler_api.periodic_tasks.task_schedule import schedule_row
+from scheduler_api.periodic_tasks.validation import wrong_arguments
 from scheduler_api.runs.models import Run
+from scheduler_api.schedules.limits import beyond_limits
 from scheduler_api.schedules.slots import EPOCH
 
 # Runs that a response lists.
@@ -55,7 +57,8 @@ class BackfillSerializer(StrictSerializer):
                 {"from": f"Must be {fields.in_utc(EPOCH)} or later."}, code="too_early"
             )
         task, account = self.context["task"], self.context["account"]
-        if mistakes := [*wrong_arguments(task), *beyond_account(task, account)]:
+        limits = beyond_limits(task, account, schedule=schedule_row(task))
+        if mistakes := [*wrong_arguments(task), *limits]:
             raise ValidationFailed(errors=mistakes)
         return {"start": start, "end": end}
 

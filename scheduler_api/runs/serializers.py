@@ -18,9 +18,10 @@ from scheduler_api.http import fields
 from scheduler_api.http.problems import ValidationFailed
 from scheduler_api.http.serializers import StrictModelSerializer, StrictSerializer
 from scheduler_api.periodic_tasks.fields import StoredArguments
-from scheduler_api.periodic_tasks.validation import beyond_account, only_stars, wrong_arguments
+from scheduler_api.periodic_tasks.validation import only_stars, wrong_arguments
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.waiting import MAX_SECONDS
+from scheduler_api.schedules.limits import beyond_limits
 
 ANSWER: dict[str, Any] = {
     "id": "0b0f6a0e-6a5c-5d5e-9a3b-0d9f5b8f7c11",
@@ -189,7 +190,7 @@ class RunNowSerializer(StrictSerializer):
             sent = restored(value, fields.read_json(own, type(value)))
             mistakes += [only_stars(pointer) for pointer in masked_pointers(sent, f"/{name}")]
             setattr(task, name, json.dumps(sent))
-        mistakes += [*wrong_arguments(task), *beyond_account(task, account)]
+        mistakes += [*wrong_arguments(task), *beyond_limits(task, account)]
         if mistakes:
             raise ValidationFailed(errors=mistakes)
         return {"args": task.args or "[]", "kwargs": task.kwargs or "{}"}

@@ -1,7 +1,6 @@
 """The ledger over HTTP: runs, requests for runs, backfills and statistics."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -21,9 +20,7 @@ from scheduler_api.access.ownership import visible_to
 from scheduler_api.access.permissions import account_of, caller_of
 from scheduler_api.access.scopes import Scope
 from scheduler_api.http.paging import invalid_parameter
-from scheduler_api.http.problems import ValidationFailed
 from scheduler_api.http.viewsets import ApiViewSet, ListRetrieveViewSet
-from scheduler_api.periodic_tasks.validation import beyond_account
 from scheduler_api.runs import actions, backfill
 from scheduler_api.runs.backfill_serializers import (
     MAX_LISTED,
@@ -48,6 +45,7 @@ from scheduler_api.runs.serializers import (
 from scheduler_api.runs.stats import MAX_RUNS, stats_of
 from scheduler_api.runs.stats_serializers import RunStatsQuery, RunStatsSerializer
 from scheduler_api.runs.waiting import when_ended
+from scheduler_api.schedules.limits import refuse_beyond_limits
 
 LISTS = {"list", "runs"}
 LONG = ("args", "kwargs", "options", "result", "error_message", "traceback")
@@ -133,8 +131,7 @@ def refuse_beyond(run: Run, account: ServiceAccount) -> None:
     options = json.loads(run.options)
     names = ("queue", "exchange", "routing_key")
     task = PeriodicTask(task=run.task, **{name: options.get(name) for name in names})
-    if mistakes := list(beyond_account(task, account)):
-        raise ValidationFailed(errors=[replace(each, pointer="") for each in mistakes])
+    refuse_beyond_limits(task, account)
 
 
 def answer_accepted(view: ApiViewSet, run: Run) -> Response:

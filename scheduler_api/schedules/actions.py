@@ -6,9 +6,9 @@ from django.db import IntegrityError, transaction
 
 from scheduler_api.access.audit import Caller, Operation, record_entry
 from scheduler_api.access.ownership import visible_to
-from scheduler_api.http.problems import Problem, ValidationFailed
+from scheduler_api.http.problems import Problem
+from scheduler_api.schedules.limits import refuse_followers_beyond_limits
 from scheduler_api.schedules.models import ScheduleRevision
-from scheduler_api.schedules.spacing import spacing_errors
 from scheduler_api.schedules.tables import are_equal, find_equal, kind_of, values_of
 
 NAMES_SHOWN = 100
@@ -64,8 +64,7 @@ def store(row: Any, *, by: Caller) -> None:
 
     Raises:
         ScheduleUsedByOthers: a periodic task of another account uses it.
-        ValidationFailed: enabled periodic tasks use it, and its slots would be closer together
-            than the caller's account may have them.
+        ValidationFailed: a periodic task that runs by it exceeds a limit of the caller's account.
         ScheduleExists: an equal row exists, and django-celery-beat's table has a unique
             constraint (solar schedules).
 
@@ -77,9 +76,7 @@ def store(row: Any, *, by: Caller) -> None:
         others = row.periodictask_set.exclude(visible_to(by.account))
         if not by.account.is_admin and others.exists():
             raise ScheduleUsedByOthers("Create a schedule of your own and use that one.")
-        mistakes = list(spacing_errors(row, by.account, pointer=""))
-        if mistakes and row.periodictask_set.filter(enabled=True).exists():
-            raise ValidationFailed(errors=mistakes)
+        refuse_followers_beyond_limits(row, by.account)
         ScheduleRevision.bump(kind_of(row).name, row.pk)
     try:
         with transaction.atomic():
