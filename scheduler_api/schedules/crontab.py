@@ -2,8 +2,9 @@
 
 The rule for clock changes depends on the hour field:
 
-- `*` or `*/n`: the schedule follows elapsed time. It is due in every UTC minute that has a
-  matching wall time: twice in a repeated hour, never at a wall time that a gap leaves out.
+- All 24 hours in any spelling, or `*/n` with more than one hour: the schedule follows elapsed
+  time. It is due in every UTC minute that has a matching wall time: twice in a repeated hour,
+  never at a wall time that a gap leaves out.
 - Any other value: fixed wall times, each due once, at the first instant at which the clock shows
   that time *or later*. For a time inside a gap this is the end of the gap; for a time inside a
   repeated hour, its first occurrence.
@@ -29,7 +30,7 @@ _DAY = timedelta(days=1)
 def next_crontab_slot(crontab: Crontab, after: datetime) -> datetime | None:
     """Return the first slot later than `after`, in UTC; None if there is none."""
     values = parse_fields(crontab.fields)
-    if values.every_nth_hour:
+    if values.follows_elapsed_time:
         return _next_in_elapsed_time(values, crontab.timezone, after)
     return _next_fixed_wall_time(values, crontab.timezone, after)
 

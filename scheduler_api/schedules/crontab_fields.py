@@ -1,20 +1,22 @@
 """The five fields of a crontab: parse them strictly, and normalize them for stock beat.
 
 Celery's parser defines the meaning of a field, but it is lenient: it ignores any text after a
-prefix that it understands ("1-5-7" is "1-5", "*/5/x" is "*/5"), accepts everything that int()
-accepts ("1_0", " 5", Arabic digits) and any name in any field. A strict grammar therefore checks
-the text first.
+prefix that it understands ("1-5-7" is "1-5", "*/5/x" is "*/5", "monkey" is "mon"), accepts
+everything that int() accepts ("1_0", Arabic digits) and any name in any field. A strict grammar
+therefore checks the text first. Blanks around commas and steps longer than the field ("*/60") are
+common in existing projects, and have the meaning that Celery gives them.
 """
 
 import re
 from calendar import monthrange
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from celery.schedules import crontab_parser
 
+from scheduler_api.schedules.crontab_advice import advice_on
 from scheduler_api.schedules.errors import InvalidSchedule
 
 _MONTHS = (
@@ -25,6 +27,7 @@ _WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "
 
 _PART = re.compile(r"(?:\*|(?P<start>\w+)(?:-(?P<end>\w+))?)(?:/(?P<step>[0-9]+))?", re.ASCII)
 _EVERY_NTH_HOUR = re.compile(r"\*(?:/[0-9]+)?")
+_HOURS_OF_A_DAY = 24
 _LONGEST_TEXT = 240
 _SHORTEST_NAME = 3
 _SHORTEST_RANGE = 3
@@ -53,8 +56,12 @@ class CrontabValues:
     days_of_month: tuple[int, ...]
     months: tuple[int, ...]
     weekdays: tuple[int, ...]
-    every_nth_hour: bool
-    """Whether the hour field is `*` or `*/n`, which selects the rule for clock changes."""
+    follows_elapsed_time: bool
+    """The rule for clock changes: elapsed time if the hour field means "each n-th hour".
+
+    It does if it matches all hours, in any spelling, or is `*/n` with more than one hour. All
+    other hours are fixed wall times.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +139,8 @@ def parse_fields(fields: CrontabFields) -> CrontabValues:
         days_of_month=days,
         months=months,
         weekdays=weekdays,
-        every_nth_hour=_EVERY_NTH_HOUR.fullmatch(fields.hour) is not None,
+        follows_elapsed_time=len(hours) == _HOURS_OF_A_DAY
+        or (len(hours) > 1 and _EVERY_NTH_HOUR.fullmatch(fields.hour.strip()) is not None),
     )
 
 
@@ -148,16 +156,23 @@ def normalize_fields(fields: CrontabFields) -> CrontabFields:
     """Return an equivalent spelling that every reader of the database accepts.
 
     Stock Celery refuses 7 for Sunday. django-celery-beat's validators refuse long names
-    ("monday"), ranges that wrap around ("22-2") and ranges from a name to a number ("mon-5"). Its
-    columns have a limited width. A field that all of them accept stays as it is.
+    ("monday"), ranges that wrap around ("22-2"), ranges from a name to a number ("mon-5"), steps
+    longer than the field ("*/60") and blanks. Its columns have a limited width. A field that all
+    of them accept stays as it is.
     """
     parse_fields(fields)
+    texts = (",".join(_parts(text)) for text in fields)
     return CrontabFields(
         *(
             text if _stock_takes(field, text) else _spelled(_read_field(field, text))
-            for field, text in zip(_FIELDS, fields, strict=True)
+            for field, text in zip(_FIELDS, texts, strict=True)
         )
     )
+
+
+def is_field_name(word: str) -> bool:
+    """Return whether a word is a name of a month or a weekday, or the start of one."""
+    return any(_abbreviates(word, name) for name in (*_MONTHS, *_WEEKDAYS))
 
 
 def consecutive_runs(values: Iterable[int]) -> Iterator[list[int]]:
@@ -175,28 +190,47 @@ def _pattern(field: _Field) -> str:
     value = rf"0*({field.numbers})" if "|" in field.numbers else f"0*{field.numbers}"
     if field.names:
         value = f"({value}|[A-Za-z]{{3,9}})"
-    part = rf"((\*|{value}-{value})(/0*[1-9][0-9]?)?|{value})"
-    return f"^{part}(,{part})*$"
+    part = rf"((\*|{value}-{value})(/0*[1-9][0-9]*)?|{value})"
+    return rf"^\s*{part}(\s*,\s*{part})*\s*$"
 
 
 def _read_field(field: _Field, text: str) -> tuple[int, ...]:
-    if not text:
+    if not text.strip():
         raise field.refusal("is empty: use '*' for every value", code="empty")
     if len(text) > _LONGEST_TEXT:
         raise field.refusal(
             f"is {len(text)} characters long: use at most {_LONGEST_TEXT}", code="too_long"
         )
-    in_numbers = ",".join(_in_numbers(field, part) for part in text.split(","))
+    try:
+        in_numbers = ",".join(_in_numbers(field, part) for part in _parts(text))
+    except InvalidSchedule as refusal:
+        advice = advice_on(text, field=field.name, is_valid=partial(_is_valid, field))
+        if not advice:
+            raise
+        raise field.refusal(f"'{text}' {advice}", code=refusal.code) from refusal
     parser = crontab_parser(field.last - field.first + 1, field.first)
     return tuple(sorted(parser.parse(in_numbers)))
+
+
+def _is_valid(field: _Field, text: str) -> bool:
+    try:
+        for part in _parts(text):
+            _in_numbers(field, part)
+    except InvalidSchedule:
+        return False
+    return True
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")]
 
 
 def _in_numbers(field: _Field, part: str) -> str:
     """Validate the text between two commas; return it in Celery's syntax, without names."""
     start, end, step = _split(field, part)
-    if step is not None and not 1 <= int(step) <= field.last:
+    if step is not None and not step.strip("0"):
         raise field.refusal(
-            f"'{part}' has a step out of range: use 1 to {field.last}, for example '*/2'",
+            f"'{part}' has a step of zero: use 1 or more, for example '*/2'",
             code="step_out_of_range",
         )
     if start is None:
@@ -216,7 +250,7 @@ def _split(field: _Field, part: str) -> tuple[str | None, str | None, str | None
         raise field.refusal(
             f"'{part}' is malformed: use '*', a value, a range such as "
             f"'{field.first}-{field.last}', a step after a star or a range such as '*/2', "
-            "or a list of these separated by commas without blanks",
+            "or a list of these separated by commas",
             code="malformed",
         )
     start, end, step = match.group("start", "end", "step")
@@ -239,13 +273,17 @@ def _number(field: _Field, word: str) -> int:
             )
         return number
     for number, name in enumerate(field.names, start=field.first):
-        if len(word) >= _SHORTEST_NAME and name.startswith(word.lower()):
+        if _abbreviates(word, name):
             return number
     examples = f" or names such as '{field.names[0][:_SHORTEST_NAME]}'" if field.names else ""
     raise field.refusal(
         f"'{word}' is malformed: use numbers from {field.first} to {field.highest}{examples}",
         code="malformed",
     )
+
+
+def _abbreviates(word: str, name: str) -> bool:
+    return len(word) >= _SHORTEST_NAME and name.startswith(word.lower())
 
 
 def _bounds(field: _Field, start: str, end: str) -> tuple[int, int]:
@@ -268,12 +306,13 @@ def _stock_takes(field: _Field, text: str) -> bool:
 
 
 def _stock_takes_part(field: _Field, part: str) -> bool:
-    start, end, _ = _split(field, part)
+    start, end, step = _split(field, part)
     words = [word for word in (start, end) if word is not None]
     numbers = [_number(field, word) for word in words]
     wraps_around = numbers != sorted(numbers)
     from_name_to_number = [word.isalpha() for word in words] == [True, False]
-    return not (wraps_around or from_name_to_number) and all(
+    steps_over = step is not None and int(step) > field.last
+    return not (wraps_around or from_name_to_number or steps_over) and all(
         len(word) == _SHORTEST_NAME if word.isalpha() else number <= field.last
         for word, number in zip(words, numbers, strict=True)
     )

@@ -4,6 +4,7 @@ from typing import Final
 
 from scheduler_api.schedules.crontab_fields import CrontabFields
 from scheduler_api.schedules.errors import InvalidSchedule
+from scheduler_api.schedules.pasted_lines import advice_on_line
 
 _MACROS: Final = {
     "@hourly": CrontabFields("0"),
@@ -23,18 +24,18 @@ def parse_expression(expression: str) -> CrontabFields:
         InvalidSchedule: it has no five fields, or names an unknown macro.
 
     """
-    fields = expression.split()
+    fields = ",".join(part.strip() for part in expression.split(",")).split()
     if len(fields) == 1 and fields[0].startswith("@"):
         return _macro(fields[0])
-    if len(fields) != len(CrontabFields._fields):
-        raise InvalidSchedule(
-            f"expression '{expression}' has {len(fields)} fields: use five, "
-            f"{' '.join(CrontabFields._fields)}, for example '*/5 * * * *'; "
-            "seconds and years are not supported",
-            field="expression",
-            code="wrong_number_of_fields",
-        )
-    return CrontabFields(*fields)
+    if len(fields) == len(CrontabFields._fields) and "?" not in fields:
+        return CrontabFields(*fields)
+    advice = advice_on_line(expression) or (
+        f"has {len(fields)} fields: use five, {' '.join(CrontabFields._fields)}, "
+        "for example '*/5 * * * *'; seconds and years are not supported"
+    )
+    raise InvalidSchedule(
+        f"expression '{expression}' {advice}", field="expression", code="wrong_number_of_fields"
+    )
 
 
 def _macro(name: str) -> CrontabFields:
@@ -47,8 +48,7 @@ def _macro(name: str) -> CrontabFields:
     try:
         return _MACROS[name.lower()]
     except KeyError:
+        advice = advice_on_line(name) or f"is unknown: use one of {', '.join(_MACROS)}"
         raise InvalidSchedule(
-            f"expression '{name}' is unknown: use one of {', '.join(_MACROS)}",
-            field="expression",
-            code="unknown_macro",
+            f"expression '{name}' {advice}", field="expression", code="unknown_macro"
         ) from None

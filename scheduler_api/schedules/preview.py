@@ -12,7 +12,7 @@ from scheduler_api.schedules.crontab_fields import parse_fields
 from scheduler_api.schedules.description import describe, describe_never
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.inline import InlineSchedule
-from scheduler_api.schedules.kinds import Crontab, Schedule
+from scheduler_api.schedules.kinds import Clocked, Crontab, Interval, Schedule, Solar
 
 DEFAULT_COUNT = 10
 MAX_COUNT = 500
@@ -25,6 +25,9 @@ WALL_TIME = (
     "Follows the wall clock: if the clock skips a time, its slot is at the end of the gap; "
     "if the clock repeats a time, its slot is at the first occurrence."
 )
+INTERVAL = "Follows elapsed time: a clock change moves no slot."
+SUN = "Follows the sun: a clock change moves no slot."
+INSTANT = "Its slot is one instant: a clock change does not move it."
 
 
 class UpcomingQuery(StrictSerializer):
@@ -129,10 +132,17 @@ def serialize_never(error: InvalidSchedule) -> Any:
 
 def clock_changes(schedule: Schedule) -> str:
     """Return the rule that a schedule follows when the clock changes, as a sentence."""
-    is_wall_time = (
-        isinstance(schedule, Crontab) and not parse_fields(schedule.fields).every_nth_hour
-    )
-    return WALL_TIME if is_wall_time else ELAPSED_TIME
+    match schedule:
+        case Interval():
+            return INTERVAL
+        case Crontab():
+            return (
+                ELAPSED_TIME if parse_fields(schedule.fields).follows_elapsed_time else WALL_TIME
+            )
+        case Solar():
+            return SUN
+        case Clocked():
+            return INSTANT
 
 
 def moment_or_now(value: datetime | None) -> datetime:

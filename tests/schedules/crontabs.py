@@ -16,12 +16,15 @@ def crontab(expression: str, zone: str = "UTC") -> Crontab:
 
 
 def field_texts(first: int, last: int, *names: str) -> st.SearchStrategy[str]:
-    """Generate every syntax of a field: stars, values, ranges (also wrapping), steps, lists."""
+    """Generate every syntax of a field: stars, values, ranges (also wrapping), steps, lists.
+
+    Steps may be longer than the field.
+    """
     words = st.one_of(
         st.integers(first, last).map(str),
         *([st.sampled_from(names)] if names else []),
     )
-    steps = st.integers(1, last).map("/{}".format)
+    steps = st.integers(1, last + 10).map("/{}".format)
     ranges = st.tuples(words, words).map("-".join)
     stepped = st.tuples(st.one_of(st.just("*"), ranges), steps).map("".join)
     part = st.one_of(st.just("*"), words, ranges, stepped)

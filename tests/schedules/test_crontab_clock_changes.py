@@ -50,10 +50,18 @@ def local_slots(schedule: Crontab, start: str, count: int) -> list[str]:
             ["10-25 01:30:00 +0200", "10-25 02:30:00 +0200", "10-25 03:30:00 +0100"],
         ),
         (
-            "30 0-23 25 10 *",
-            ["10-25 00:30:00 +0200", "10-25 01:30:00 +0200", "10-25 02:30:00 +0200"],
+            "30 1-22 25 10 *",
+            ["10-25 01:30:00 +0200", "10-25 02:30:00 +0200", "10-25 03:30:00 +0100"],
         ),
-        # elapsed time in both.
+        # elapsed time in both, also if the hours of a whole day are listed.
+        (
+            "*/30 0-23 25 10 *",
+            [
+                *("10-25 00:00:00 +0200", "10-25 00:30:00 +0200", "10-25 01:00:00 +0200"),
+                *("10-25 01:30:00 +0200", "10-25 02:00:00 +0200", "10-25 02:30:00 +0200"),
+                *("10-25 02:00:00 +0100", "10-25 02:30:00 +0100", "10-25 03:00:00 +0100"),
+            ],
+        ),
         (
             "30 */2 25 10 *",
             ["10-25 00:30:00 +0200", "10-25 02:30:00 +0200", "10-25 02:30:00 +0100"],
@@ -188,7 +196,9 @@ CHANGES = [
     ("Pacific/Apia", "2021-04-04"),
     ("Pacific/Kwajalein", "1969-09-30"),
 ]
-DENSE_HOURS = st.sampled_from(["*", "*/2", "*/5", "0-23", "*,3", "0", "1", "2", "1-3", "22-2"])
+DENSE_HOURS = st.sampled_from(
+    ["*", "*/2", "*/5", "*/24", "0-23", "22-21", "*,3", "0-22", "0", "1", "2", "1-3", "22-2"]
+)
 
 
 @lru_cache
@@ -214,7 +224,8 @@ def slots_found_minute_by_minute(
             and wall.isoweekday() % 7 in values.weekdays
         )
 
-    if schedule.hour == "*" or (schedule.hour[:2] == "*/" and "," not in schedule.hour):
+    is_every_nth_hour = schedule.hour[0] == "*" and "," not in schedule.hour
+    if len(values.hours) == 24 or (is_every_nth_hour and len(values.hours) > 1):
         return [moment for moment, wall in clock.items() if matches(wall)]
 
     first_occurrences: dict[datetime, datetime] = {}
@@ -250,6 +261,19 @@ def test_crontab_slots_equal_a_search_minute_by_minute(zone, day, fields):
     assert slots == slots_found_minute_by_minute(schedule, clock)
 
 
+@pytest.mark.parametrize("hour", ["0-23", "*/1", "22-21", "*/2,1-23/2", "*,3"])
+@pytest.mark.parametrize(("zone", "day"), CHANGES)
+def test_hours_of_a_whole_day_have_the_slots_of_a_star(zone, day, hour):
+    first, *_, last = clock_around(ZoneInfo(zone), day)
+
+    slots, stars = (
+        upcoming(crontab(f"*/20 {hour} * * *", zone), after=first, until=last, count=600)
+        for hour in (hour, "*")
+    )
+
+    assert slots == stars
+
+
 @pytest.mark.parametrize(("zone", "day"), CHANGES)
 def test_each_listed_day_has_one_clock_change(zone, day):
     offsets = {
@@ -260,7 +284,7 @@ def test_each_listed_day_has_one_clock_change(zone, day):
     assert len(offsets) == 2
 
 
-@pytest.mark.parametrize("expression", ["*/7 * * * *", "*/7 0-23 * * *"])
+@pytest.mark.parametrize("expression", ["*/7 * * * *", "*/7 0-22 * * *"])
 @pytest.mark.parametrize(("zone", "day"), CHANGES)
 def test_next_slot_is_the_same_from_any_time_before_it(zone, day, expression):
     schedule = crontab(expression, zone)

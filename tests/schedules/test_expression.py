@@ -10,6 +10,7 @@ from scheduler_api.schedules.kinds import InvalidSchedule
     [
         ("1 2 3 4 5", CrontabFields("1", "2", "3", "4", "5")),
         ("  */5\t* \n * * mon-fri ", CrontabFields("*/5", "*", "*", "*", "mon-fri")),
+        ("0, 30 8 ,20 * * mon, fri", CrontabFields("0,30", "8,20", "*", "*", "mon,fri")),
         ("@hourly", CrontabFields("0", "*", "*", "*", "*")),
         ("@daily", CrontabFields("0", "0", "*", "*", "*")),
         ("@midnight", CrontabFields("0", "0", "*", "*", "*")),
@@ -32,6 +33,8 @@ def test_expression_has_five_fields_in_standard_order(expression, fields):
         ("@daily 5", "wrong_number_of_fields"),
         ("@reboot", "reboot"),
         ("@every", "unknown_macro"),
+        ("* * ? * *", "wrong_number_of_fields"),
+        ("30 4 * * * /usr/bin/backup", "wrong_number_of_fields"),
     ],
 )
 def test_invalid_expression_is_refused(expression, code):

@@ -23,6 +23,7 @@ from scheduler_api.schedules.serializers.base import (
     TypeName,
 )
 
+MAX_EXPRESSION_LENGTH = 1000
 CRONTAB_FIELDS = CrontabFields._fields
 CRONTAB_TEXTS = {
     "minute": "Minutes, 0 to 59. Examples: `*`, `30`, `0,30`, `10-20`, `*/5`.",
@@ -68,7 +69,7 @@ class Expression(fields.Text):
     """A crontab on one line."""
 
     in_requests: Mapping[str, Any] = {
-        "pattern": r"^\s*(@[A-Za-z]+|\S+(\s+\S+){4})\s*$",
+        "pattern": r"^\s*(@[A-Za-z]+|\S+(\s+\S+){4,})\s*$",
         "examples": ["*/5 * * * *"],
     }
 
@@ -99,6 +100,7 @@ class InlineCrontabSerializer(ScheduleSerializer):
     )
     expression = Expression(
         required=False,
+        max_length=MAX_EXPRESSION_LENGTH,
         write_only=True,
         help_text=(
             "All five fields on one line, such as `*/5 * * * *` or `@daily`. Replaces the single "

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import pytest
 import time_machine
 
-from scheduler_api.schedules.preview import ELAPSED_TIME, WALL_TIME
+from scheduler_api.schedules.preview import ELAPSED_TIME, INSTANT, INTERVAL, SUN, WALL_TIME
 from tests.api.http.responses import mistakes, refusal
 from tests.api.schedules.bodies import CLOCKEDS, CRONTABS, INTERVALS, KINDS, SOLAR, SOLARS
 
@@ -123,13 +123,15 @@ def test_upcoming_slots_of_sunset_are_once_a_day(api):
 @pytest.mark.parametrize(
     ("path", "body", "sentence"),
     [
-        (INTERVALS, {"every": 1, "period": "days"}, ELAPSED_TIME),
+        (INTERVALS, {"every": 1, "period": "days"}, INTERVAL),
         (CRONTABS, {"expression": "0 * * * *"}, ELAPSED_TIME),
         (CRONTABS, {"expression": "0 */2 * * *"}, ELAPSED_TIME),
-        (CRONTABS, {"expression": "0 0-23 * * *"}, WALL_TIME),
+        (CRONTABS, {"expression": "0 0-23 * * *"}, ELAPSED_TIME),
+        (CRONTABS, {"expression": "0 */24 * * *"}, WALL_TIME),
+        (CRONTABS, {"expression": "0 0-22 * * *"}, WALL_TIME),
         (CRONTABS, {"expression": "30 2 * * *"}, WALL_TIME),
-        (SOLARS, SOLAR, ELAPSED_TIME),
-        (CLOCKEDS, {"clocked_time": "2099-01-01T00:00:00Z"}, ELAPSED_TIME),
+        (SOLARS, SOLAR, SUN),
+        (CLOCKEDS, {"clocked_time": "2099-01-01T00:00:00Z"}, INSTANT),
     ],
 )
 def test_upcoming_describes_the_rule_for_clock_changes(api, path, body, sentence):
