@@ -31,6 +31,7 @@ class LogEvent(StrEnum):
     BATCH_REPUBLISHED = "batch_republished"
     MESSAGES_REPUBLISHED = "messages_republished"
     RUNS_LOST = "runs_lost"
+    RUNS_EXPIRED = "runs_expired"
     REVOCATION_FAILED = "revocation_failed"
     # The process of beat
     CLOCK_SET_BACK = "clock_set_back"

@@ -98,8 +98,7 @@ def retry(run: Run, *, now: datetime, by: Caller) -> Run:
         raise CannotRetry(f"It is {run.state}: cancel it, or wait until it has ended.")
     if run.state in WITHOUT_ARGUMENTS:
         raise CannotRetry("It stands for missed slots: run the periodic task now instead.")
-    options = json.loads(run.options)
-    options.pop("expires", None)  # of the first message
+    expires_at = message_options.expiry_of_task(run.periodic_task_id, now=now)
     again = new_run(
         Definition(
             periodic_task_id=run.periodic_task_id,
@@ -114,7 +113,7 @@ def retry(run: Run, *, now: datetime, by: Caller) -> Run:
         slot_at=run.slot_at,
         due_at=now,
         now=now,
-        options=json.dumps(options),
+        options=message_options.with_expiry(run.options, expires_at),
     )
     again.save(force_insert=True)
     send(again, now=now)

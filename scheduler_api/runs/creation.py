@@ -11,6 +11,7 @@ from uuid import UUID
 from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.periodic_tasks.models import managed_settings
+from scheduler_api.runs.message_options import expiry_of
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.transitions import INITIAL_STATES
 
@@ -83,6 +84,7 @@ def new_run(
         args=definition.args or "[]",
         kwargs=definition.kwargs or "{}",
         options=options,
+        expires_at=expiry_of(options),
     )
 
 

@@ -80,6 +80,12 @@ def options_of_task(task: PeriodicTask, *, now: datetime) -> str:
     )
 
 
+def expiry_of_task(pk: int, *, now: datetime) -> datetime | None:
+    """Return when a message of a periodic task that is published now expires, if it does."""
+    seconds = PeriodicTask.objects.filter(pk=pk).values_list("expire_seconds", flat=True).first()
+    return None if seconds is None else now + timedelta(seconds=seconds)
+
+
 def is_json(text: str | None, kind: type) -> bool:
     """Return whether a column is JSON of this kind by the rules of the API."""
     if text is None or len(text) < MAX_CACHED_LENGTH:
@@ -164,6 +170,23 @@ def options_of(  # noqa: PLR0917 - the columns, in their order
         return options
     start = options[:-1] + (", " if len(options) > len("{}") else "")
     return f'{start}"expires": "{expires.isoformat()}"}}'
+
+
+def with_expiry(options: str, expires_at: datetime | None) -> str:
+    """Return options with another expiry, or without one."""
+    read: dict[str, Any] = json.loads(options)
+    read.pop("expires", None)
+    if expires_at is not None:
+        read["expires"] = expires_at.isoformat()
+    return json.dumps(read)
+
+
+def expiry_of(options: str) -> datetime | None:
+    """Return when a message with these options expires; None if it does not."""
+    if '"expires"' not in options:
+        return None
+    expires: str | None = json.loads(options).get("expires")
+    return None if expires is None else datetime.fromisoformat(expires)
 
 
 @lru_cache(4096)

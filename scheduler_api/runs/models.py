@@ -76,6 +76,9 @@ class Run(models.Model):
         null=True,
         help_text="The run is lost if no worker renews this in time; null if none runs it.",
     )
+    expires_at = models.DateTimeField(
+        null=True, help_text="When its message expires; null if it does not."
+    )
     worker = models.CharField(
         max_length=255, db_default="", help_text="The Celery worker that last started it."
     )
@@ -121,6 +124,14 @@ class Run(models.Model):
                 fields=["lease_until"],
                 condition=models.Q(lease_until__isnull=False),
                 name="runs_by_lease",
+            ),
+            # A run that starts or ends leaves this index by itself.
+            models.Index(
+                fields=["expires_at"],
+                condition=models.Q(
+                    expires_at__isnull=False, ended_as__isnull=True, started_at__isnull=True
+                ),
+                name="runs_by_expiry",
             ),
             # Not by `state`: a change that touches no index takes a third of the time.
             models.Index(fields=["ended_as", "-created_at", "-id"], name="runs_by_end_state"),

@@ -17,6 +17,7 @@ from scheduler_api.periodic_tasks.actions import pause_by_policy
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs import transitions
 from scheduler_api.runs.events import FailureStreak, RunEvent, record_event
+from scheduler_api.runs.message_options import expiry_of_task, with_expiry
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.outbox import enqueue
 
@@ -83,7 +84,8 @@ def give_up(
         transitions.end_locked(ended, state=state, at=at, columns=changed)
         record_failures(ended, policies, at=at, kind=KINDS[State(state)])
     if again:
-        transitions.retry_locked(again, columns={"attempts", *changed})
+        again_columns = {"attempts", "options", "expires_at", *changed}
+        transitions.retry_locked(again, columns=again_columns)
     return bool(again)
 
 
@@ -104,6 +106,9 @@ def prepare_retry(run: Run, policy: ManagedTask, *, at: datetime) -> None:
     run.reason = (
         f"Attempt {run.attempts} of {policy.max_attempts}: {cause[:1000]}. It starts again."
     )
+    if run.expires_at is not None:  # that of the first message
+        run.expires_at = expiry_of_task(run.periodic_task_id, now=at + wait)
+        run.options = with_expiry(run.options, run.expires_at)
     enqueue([str(run.pk)], now=at, retry_at=at + wait)
 
 

@@ -73,13 +73,14 @@ INSERT_SCHEDULED = FastSql(
     postgresql="""
     INSERT INTO scheduler_api_run (
         id, periodic_task_id, periodic_task_name, owner_id, task, trigger, slot_at, due_at,
-        slot_count, state, reason, is_buffered, created_at, args, kwargs, options
+        slot_count, state, reason, is_buffered, created_at, args, kwargs, options, expires_at
     )
     SELECT
         scheduled.id, task.id, task.name, managed.owner_id, task.task, 'schedule',
         scheduled.slot_at, scheduled.due_at, 1, 'pending', '', false, %(now)s,
         coalesce(nullif(task.args, ''), '[]'),
-        coalesce(nullif(task.kwargs, ''), '{}'), (%(options)s::text[])[scheduled.chosen]
+        coalesce(nullif(task.kwargs, ''), '{}'), (%(options)s::text[])[scheduled.chosen],
+        (%(expiries)s::timestamptz[])[scheduled.chosen]
     FROM unnest(
         %(ids)s::uuid[], %(task_ids)s::int[], %(slots)s::timestamptz[],
         %(dues)s::timestamptz[], %(chosen)s::int[]

@@ -141,6 +141,12 @@ EXPIRE_UNSENT = Transition(
     to_state=State.EXPIRED,
     when="Its message is too old before the broker accepts it.",
 )
+EXPIRE_UNSTARTED = Transition(
+    name="expire_unstarted",
+    from_states=(State.PENDING, State.QUEUED),
+    to_state=State.EXPIRED,
+    when="Its message has expired, and no worker has reported a start.",
+)
 RETURN = Transition(
     name="return",
     from_states=(State.PENDING,),
@@ -163,6 +169,7 @@ TRANSITIONS = (
     REPLACE,
     EXPIRE,
     EXPIRE_UNSENT,
+    EXPIRE_UNSTARTED,
     RETURN,
 )
 # The move of `end`, by the state that a worker reports.
@@ -337,6 +344,15 @@ def end(
     except ValidationError:  # not the id of a run
         return False
     return ended == 1
+
+
+def expire_unstarted(run_ids: Collection[UUID], *, at: datetime, reason: str) -> int:
+    """End runs whose message has expired before any worker started them; return how many.
+
+    A worker that takes such a message at the same moment drops it, or this changes nothing.
+    """
+    unstarted = Run.objects.filter(pk__in=run_ids, started_at=None, lease_until=None)
+    return EXPIRE_UNSTARTED.apply(unstarted, reason=reason, finished_at=at, is_buffered=False)
 
 
 def endable(run_id: str, *, started_at: datetime | None) -> QuerySet[Run]:

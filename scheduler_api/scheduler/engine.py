@@ -1,6 +1,5 @@
 """The loop of one beat: plan changed tasks, claim due tasks, publish their runs, sleep."""
 
-import json
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,13 +13,19 @@ from scheduler_api.broker.outgoing import BatchResult, Outgoing, PublishFailure
 from scheduler_api.broker.publisher import Publisher
 from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 from scheduler_api.periodic_tasks.actions import resume_due
+from scheduler_api.runs.message_options import expiry_of
 from scheduler_api.runs.models import LEASE, Run
 from scheduler_api.scheduler.buffered_runs import release_backfilled, release_buffered
 from scheduler_api.scheduler.claiming import Claim, claim
 from scheduler_api.scheduler.heartbeat import Heartbeat
 from scheduler_api.scheduler.lost_messages import LostMessages
 from scheduler_api.scheduler.planning import plan, quarantine_of
-from scheduler_api.scheduler.reaping import give_up_unreported, reap
+from scheduler_api.scheduler.reaping import (
+    EXPIRED_UNSENT,
+    expire,
+    give_up_unreported,
+    reap,
+)
 from scheduler_api.scheduler.rewinding import rewind
 from scheduler_api.scheduler.store import Store
 from scheduler_api.scheduler.store_values import PendingWork
@@ -36,6 +41,9 @@ LOCKED_SLEEP = timedelta(milliseconds=50)
 REAP_INTERVAL = min(LEASE / 6, timedelta(seconds=10))
 # After a start and after an outage, workers first get time to renew their leases.
 FIRST_REAP_DELAY = LEASE / 2
+EXPIRY_INTERVAL = timedelta(seconds=1)
+# After a start and after an outage, workers first get time to record starts without the database.
+FIRST_EXPIRY_DELAY = timedelta(seconds=5)
 RELAY_DELAY = timedelta(seconds=1)
 BACKFILL_INTERVAL = timedelta(seconds=1)
 # A clock that steps back by less is being adjusted: beat waits until it has caught up.
@@ -48,7 +56,7 @@ UNREADABLE = (DatabaseError, ValueError, ArithmeticError, TypeError)
 # SQLSTATE: class 40 is a rolled back transaction, 55P03 a lock that was not available.
 CONFLICTS = ("40", "55P03")
 
-EXPIRED = (Run.State.EXPIRED, "The message expired before the broker accepted it.")
+EXPIRED = (Run.State.EXPIRED, EXPIRED_UNSENT)
 
 logger = EventLogger(__name__)
 
@@ -74,6 +82,7 @@ class Engine:
     last_now: datetime | None = None
     failed_ticks: int = 0  # consecutive
     reap_at: datetime | None = None
+    expire_at: datetime | None = None
     republished_batches: int = 0  # batches of lost messages
     release_at: datetime | None = None
     backfill_at: datetime | None = None
@@ -111,6 +120,10 @@ class Engine:
             is_busy = self.publish(pending_work) or is_busy
         if self.heartbeat.is_due(now, publish_error=self.publisher.publish_error):
             self.write_heartbeat(now)
+        if self.expire_at is None:
+            self.expire_at = now + FIRST_EXPIRY_DELAY
+        elif self.expire_at <= now:
+            is_busy = self.expire(now) or is_busy
         if self.reap_at is None:
             self.reap_at = now + FIRST_REAP_DELAY
         elif self.reap_at <= now:
@@ -179,7 +192,7 @@ class Engine:
         )
         rewind(now)
         self.last_now, self.cursor = now, None
-        self.reap_at = self.release_at = self.backfill_at = None
+        self.reap_at = self.expire_at = self.release_at = self.backfill_at = None
 
     # --- Runs ---------------------------------------------------------------------------------
 
@@ -298,6 +311,12 @@ class Engine:
             self.in_flight.discard(result.batch_id)
             self.unsettled.popleft()
 
+    def expire(self, now: datetime) -> bool:
+        """End runs whose message has expired; return whether there may be more of them."""
+        is_busy = expire(self.store, now)
+        self.expire_at = now if is_busy else now + EXPIRY_INTERVAL
+        return is_busy
+
     def reap(self, now: datetime) -> bool:
         """Give up runs that no worker reports on; return whether there may be more of them."""
         give_up_unreported(self.store, now)
@@ -359,7 +378,7 @@ class Engine:
         if self.failed_ticks:
             logger.info(LogEvent.DATABASE_RECOVERED, "The database answers again")
             self.failed_ticks = 0
-            self.reap_at = None
+            self.reap_at = self.expire_at = None
 
     def write_heartbeat(self, now: datetime) -> None:
         """Write the heartbeat, and extend the timeout of this beat's batches in the outbox."""
@@ -387,8 +406,8 @@ class Engine:
 
 def has_expired(run: Outgoing, now: datetime) -> bool:
     """Return whether the message has expired: a worker would discard it."""
-    expires: str | None = json.loads(run.options).get("expires")
-    return expires is not None and datetime.fromisoformat(expires) <= now
+    expires_at = expiry_of(run.options)
+    return expires_at is not None and expires_at <= now
 
 
 def raise_if_unavailable(error: Exception) -> None:

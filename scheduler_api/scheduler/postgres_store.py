@@ -9,6 +9,7 @@ import psycopg
 from django.db import connection
 
 from scheduler_api.periodic_tasks.agenda import Agenda
+from scheduler_api.runs.message_options import expiry_of
 from scheduler_api.runs.transition_sql import CONFIRM, INSERT_SCHEDULED
 from scheduler_api.scheduler.due_slots import DueTask, ScheduledRun
 from scheduler_api.scheduler.store import Store
@@ -226,6 +227,7 @@ class PostgresStore(Store):
             slots=array(each.slot_at for each in scheduled),
             dues=array(each.due_at for each in scheduled),
             options=list(options),
+            expiries=array(map(expiry_of, options)),
             chosen=array(options[each.options] for each in scheduled),
         )
 

@@ -1,4 +1,4 @@
-"""Give up runs that no worker reports on: mark them `lost`, or retry them."""
+"""End runs that no worker reports on: mark them `lost` or `expired`, or retry them."""
 
 from datetime import datetime, timedelta
 
@@ -15,8 +15,10 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce
 
+from scheduler_api.catalogue.models import TaskSpec
 from scheduler_api.log_events import EventLogger, LogEvent
 from scheduler_api.periodic_tasks.models import MAX_RUNTIME_SECONDS, ManagedTask
+from scheduler_api.runs import transitions
 from scheduler_api.runs.models import LEASE, Run
 from scheduler_api.runs.retry_policy import give_up
 from scheduler_api.scheduler.store import Store
@@ -31,6 +33,8 @@ NOT_REPORTED = (
     "No worker has reported on it within max_runtime_seconds: its message waits in a long queue "
     "or is lost, or its worker does not record runs."
 )
+EXPIRED = "No worker started it before its message expired."
+EXPIRED_UNSENT = "The message expired before the broker accepted it."
 REASONS = {State.RUNNING: WORKER_SILENT, State.QUEUED: RETRY_NOT_STARTED}
 
 logger = EventLogger(__name__)
@@ -71,3 +75,31 @@ def give_up_unreported(store: Store, now: datetime) -> None:
     for run in runs:
         run.reason = NOT_REPORTED
     give_up(runs, at=now, state=State.LOST)
+
+
+@transaction.atomic
+def expire(store: Store, now: datetime) -> bool:
+    """End a batch of runs whose message has expired; return whether there may be more.
+
+    The broker, or the worker that takes such a message, discards it, so it will never start. Left
+    out are tasks with a `before_start` of their own, whose starts are not reported, and runs that
+    a worker started without the database (`lease_until`).
+    """
+    unreported = TaskSpec.objects.filter(is_recorded=False).values("name")
+    overdue = Run.objects.filter(
+        expires_at__lt=now, ended_as=None, started_at=None, lease_until=None
+    ).exclude(task__in=unreported)
+    locked = overdue.select_for_update(of=("self",), skip_locked=store.can_skip)
+    runs = list(locked.order_by("expires_at").values_list("pk", "queued_at")[:REAP_BATCH_SIZE])
+    queued = [pk for pk, queued_at in runs if queued_at]
+    unsent = [pk for pk, queued_at in runs if not queued_at]
+    count = transitions.expire_unstarted(queued, at=now, reason=EXPIRED)
+    count += transitions.expire_unstarted(unsent, at=now, reason=EXPIRED_UNSENT)
+    if count:
+        logger.warning(
+            LogEvent.RUNS_EXPIRED,
+            "The messages of %(count)d runs have expired: no worker has started them",
+            count=count,
+            run_ids=[str(pk) for pk, _ in runs],
+        )
+    return len(runs) == REAP_BATCH_SIZE

@@ -25,6 +25,7 @@ NEW_COLUMNS = {
     ("scheduler_api_beatheartbeat", "trouble"): "publish_error",
     ("scheduler_api_repeat", "again_at"): "not_before_at",
 }
+ADDED_COLUMNS = {"scheduler_api_run": {"expires_at": None}}
 # Installing the triggers marks every task: nothing recorded what was written without them.
 MARKED = {"stale": None, "stale_at": None}
 
@@ -91,6 +92,7 @@ def renamed(tables: Tables) -> Tables:
     return {
         NEW_TABLES.get(table, table): [
             {NEW_COLUMNS.get((table, column), column): value for column, value in row.items()}
+            | ADDED_COLUMNS.get(table, {})
             for row in rows
         ]
         for table, rows in tables.items()
@@ -116,10 +118,10 @@ def test_upgraded_database_has_its_rows(upgraded):
     assert unmarked(upgraded.rows_after) == unmarked(renamed(upgraded.rows_before))
 
 
-def test_upgrade_runs_only_the_new_migration_and_records_all(fresh, upgraded):
+def test_upgrade_runs_only_the_new_migrations_and_records_all(fresh, upgraded):
     applied = [line.split()[1] for line in upgraded.output.splitlines() if "Applying" in line]
 
-    assert applied == ["scheduler_api.0004_terms..."]
+    assert applied == ["scheduler_api.0004_terms...", "scheduler_api.0005_run_expiry..."]
     recorded = "SELECT app, name FROM django_migrations ORDER BY app, name"
     assert upgraded.database.rows(recorded) == fresh.rows(recorded)
 

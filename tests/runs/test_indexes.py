@@ -12,13 +12,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs import retention
 from scheduler_api.runs.models import Run
+from scheduler_api.scheduler.postgres_store import store_of_database
+from scheduler_api.scheduler.reaping import expire
 from tests.api.access.callers import account_of, service
 from tests.api.periodic_tasks.examples import stored
 from tests.api.runs.examples import RUNS, address, of
@@ -213,6 +215,14 @@ def test_retention_finds_runs_by_an_index(clients):
     assert indexes_in(plan_of_batch(too_many[0])) == {"runs_by_periodic_task"}
     assert indexes_in(plan) == {"runs_by_periodic_task"}
     assert {step["Node Type"] for step in plan if "Index Name" in step} == {"Index Only Scan"}
+
+
+def test_expired_messages_are_found_by_an_index(clients):
+    with transaction.atomic(), CaptureQueriesContext(connection) as captured:
+        expire(store_of_database(), NOW)
+    [sql] = [q["sql"] for q in captured if 'FROM "scheduler_api_run"' in q["sql"]]
+
+    assert indexes_of(plan_of(sql)) == {"runs_by_expiry"}
 
 
 def plan_of_batch(doomed: Any) -> list[dict[str, Any]]:

@@ -1,9 +1,12 @@
 """Runs that no worker reports on any more."""
 
+import json
 from typing import Any
 
 import pytest
+from django_celery_beat.models import PeriodicTask
 
+from scheduler_api.catalogue.models import TaskSpec
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs.events import RunEvent
 from scheduler_api.runs.models import LEASE, Run
@@ -172,3 +175,129 @@ def test_lost_run_releases_the_buffered_run(beat):
     assert beat.run(at=NOON + 30 * SECOND) == []
     beat.run(at=NOON + LONGER)
     assert beat.run(at=NOON + 90 * SECOND) == [("one at a time", NOON + 90 * SECOND)]
+
+
+# --- Expired messages -------------------------------------------------------------------------
+
+
+def with_life(seconds: float, **columns: Any) -> Run:
+    expires_at = NOON + seconds * SECOND
+    return queued(**{"expires_at": expires_at, **columns})
+
+
+@pytest.mark.parametrize("trigger", Run.Trigger.values)
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({}, reaping.EXPIRED),
+        ({"state": "pending", "queued_at": None}, reaping.EXPIRED_UNSENT),
+    ],
+)
+def test_run_with_an_expired_message_is_expired_within_seconds(beat, trigger, columns, reason):
+    run = with_life(30, trigger=trigger, **columns)
+
+    beat.run(at=NOON + 30 * SECOND)
+    assert states(run) == [columns.get("state", "queued")]
+
+    beat.run(at=NOON + 32 * SECOND)
+    run.refresh_from_db()
+    assert (run.state, run.reason) == ("expired", reason)
+    assert (run.finished_at, run.attempts) == (NOON + 32 * SECOND, 0)
+
+
+def test_buffered_run_with_an_expired_message_is_expired_within_seconds(beat):
+    running(lease_until=NOON + HOUR)
+    run = with_life(30, state="pending", queued_at=None, is_buffered=True)
+
+    beat.run(at=NOON + 30 * SECOND)
+    assert states(run) == ["pending"]
+
+    beat.run(at=NOON + 32 * SECOND)
+    run.refresh_from_db()
+    assert (run.state, run.reason) == ("expired", reaping.EXPIRED_UNSENT)
+    assert not run.is_buffered
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"state": "running", "started_at": NOON, "lease_until": NOON + HOUR},
+        # It waits for a retry by Celery.
+        {"started_at": NOON, "lease_until": NOON + HOUR},
+        # A worker started it while the ledger did not answer.
+        {"lease_until": NOON + HOUR},
+        {"state": "succeeded", "started_at": NOON},
+        {"state": "cancelled"},
+        {"state": "lost"},
+    ],
+)
+def test_run_that_has_started_or_ended_does_not_expire(beat, columns):
+    run = with_life(3, **columns)
+
+    beat.run(at=NOON + 40 * SECOND)
+
+    assert states(run) == [columns.get("state", "queued")]
+
+
+@pytest.mark.parametrize(("is_recorded", "state"), [(True, "expired"), (False, "queued")])
+def test_run_of_a_task_with_unrecorded_starts_does_not_expire(beat, is_recorded, state):
+    run = with_life(3)
+    TaskSpec.objects.create(name=run.task, is_recorded=is_recorded, last_seen_at=NOON)
+
+    beat.run(at=NOON + 40 * SECOND)
+
+    assert states(run) == [state]
+
+
+@pytest.mark.parametrize("overlap", ["skip", "buffer_one"])
+def test_expired_message_blocks_no_slot(beat, overlap):
+    task = stored(name="one at a time", expire_seconds=3)  # every 30 seconds
+    ManagedTask.objects.create(periodic_task=task, overlap=overlap)
+
+    for number in range(1, 5):  # no worker takes any of the messages
+        slot_at = NOON + number * 30 * SECOND
+        assert beat.run(at=slot_at) == [("one at a time", slot_at)]
+        beat.run(at=slot_at + 4 * SECOND)
+
+    assert [*Run.objects.values_list("state", flat=True)] == ["expired"] * 4
+
+
+def test_many_expired_messages_are_ended_in_batches(beat, monkeypatch):
+    monkeypatch.setattr(reaping, "REAP_BATCH_SIZE", 2)
+    runs = [with_life(3) for _ in range(5)]
+
+    beat.run(at=NOON + 40 * SECOND)
+
+    assert states(*runs) == ["expired"] * 5
+
+
+def test_started_beat_gives_workers_time_to_record_starts_before_it_expires_runs(time_machine):
+    time_machine.move_to(NOON, tick=False)
+    run = with_life(-10)
+    beat = TestedEngine()
+
+    beat.run()
+    beat.run(at=NOON + 4 * SECOND)
+    assert states(run) == ["queued"]
+
+    beat.run(at=NOON + 5 * SECOND)
+    assert states(run) == ["expired"]
+
+
+def test_next_attempt_has_a_message_with_a_life_of_its_own(beat):
+    task_id = may_start(2)
+    PeriodicTask.objects.filter(pk=task_id).update(expire_seconds=20)
+    run = running(
+        periodic_task_id=task_id,
+        expires_at=NOON + 20 * SECOND,
+        options='{"queue": "celery", "expires": "2027-06-01T12:00:20+00:00"}',
+    )
+
+    beat.run(at=NOON + LONGER)
+    beat.run(at=NOON + LONGER + 13 * SECOND)
+
+    run.refresh_from_db()
+    assert run.state == "queued"
+    assert run.expires_at > NOON + LONGER + 30 * SECOND
+    [sent] = beat.publisher.sent
+    assert json.loads(sent.options) == {"queue": "celery", "expires": run.expires_at.isoformat()}
