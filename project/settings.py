@@ -303,19 +303,16 @@ PROXIES = whole_number("PROXIES", default=0, at_least=0, at_most=100)
 OUTGOING_PRIVATE_ADDRESSES = private_addresses()
 # The hosts that the task http_request may call; without any, none.
 HTTP_REQUEST_HOSTS = request_hosts()
-# Arguments with these names are secrets: only the worker gets them.
+# Arguments with these names are secrets: only the worker gets them. A pattern without `*` matches
+# words of a name. Left out are names that are rarely secret: `key`, `pass`, `pin`.
 REDACTED_KWARGS = words(
     "REDACTED_KWARGS",
     default=[
-        "*password*",
-        "*passwd*",
-        "*secret*",
-        "*token*",
-        "*api_key*",
-        "*api-key*",
-        "*apikey*",
-        "*private_key*",
-        "*authorization*",
-        "cookie",
+        *("*password*", "*passwd*", "*passphrase*", "*_pass", "passcode", "pwd", "pw"),
+        *("*secret*", "*token", "token", "tokens", "jwt", "bearer", "otp", "totp", "csrf"),
+        *("*credential*", "creds", "*auth", "*authorization*", "*cookie*", "session_id"),
+        *("access_key", "account_key", "api_key", "auth_key", "client_key", "encryption_key"),
+        *("license_key", "master_key", "private_key", "session_key", "shared_key", "signing_key"),
+        *("ssh_key", "storage_key", "dsn", "connection_string", "conn_str", "cvc", "cvv"),
     ],
 )

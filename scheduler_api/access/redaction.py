@@ -1,28 +1,21 @@
-"""Redaction: a value under a secret name is stored and sent unchanged, and shown as `***`."""
+"""Redaction: a secret is stored and sent unchanged, and shown as `***`.
+
+Secrets are the values under secret names (`secret_names`), and the passwords within URLs.
+"""
 
 import json
 import re
 from collections.abc import Iterator
-from fnmatch import translate
-from functools import cache
 from typing import Any
 
-from django.conf import settings
-
+from scheduler_api.access.secret_names import is_quantity, is_secret
 from scheduler_api.http.problems import join
 
 MASK = "***"
-
-
-def is_secret(name: object) -> bool:
-    """Return whether the setting REDACTED_KWARGS matches a name."""
-    return bool(_expression(tuple(settings.REDACTED_KWARGS)).match(str(name)))
-
-
-@cache
-def _expression(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    nothing = "(?!)"
-    return re.compile("|".join(map(translate, patterns)) or nothing, re.IGNORECASE)
+SHORTEST_SECRET = 4  # characters: a shorter text occurs inside words
+# The password of a URL, and the value of a parameter in its query.
+PASSWORD = re.compile(r"(://[^\s/?#:@]*:)([^\s/?#]+)(?=@)")
+PARAMETER = re.compile(r"([?&]([\w.\[\]-]+)=)([^&\s#\"'<>]+)")
 
 
 def redacted(value: Any) -> Any:
@@ -30,11 +23,30 @@ def redacted(value: Any) -> Any:
     match value:
         case dict():
             return {
-                name: MASK if is_secret(name) else redacted(inner) for name, inner in value.items()
+                name: MASK if is_secret(name) and not is_quantity(name, inner) else redacted(inner)
+                for name, inner in value.items()
             }
         case list() | tuple():
             return type(value)(map(redacted, value))
+        case str():
+            return redacted_text(value)
     return value
+
+
+def redacted_text(text: str) -> str:
+    """Return a text with `***` in place of the password of each URL in it."""
+    if "://" in text:
+        text = PASSWORD.sub(rf"\1{MASK}", text)
+    if "=" in text and ("?" in text or "&" in text):
+        text = PARAMETER.sub(
+            lambda found: f"{found[1]}{MASK}" if is_secret(found[2]) else found[0], text
+        )
+    return text
+
+
+def may_have_secrets(text: str) -> bool:
+    """Return whether a JSON text may have secrets; cheap, for texts that are read often."""
+    return "{" in text or "://" in text or "=" in text
 
 
 def restored(sent: Any, stored: Any) -> Any:
@@ -51,6 +63,8 @@ def restored(sent: Any, stored: Any) -> Any:
             for name, inner in sent.items()
         }
     if isinstance(sent, list) and _text(sent) == _text(redacted(stored)):
+        return stored
+    if isinstance(sent, str) and isinstance(stored, str) and sent == redacted_text(stored):
         return stored
     return sent
 
@@ -71,9 +85,63 @@ def masked_pointers(value: Any, pointer: str) -> Iterator[str]:
         case list():
             for index, inner in enumerate(value):
                 yield from masked_pointers(inner, join(pointer, index))
+        case str() if MASK in value and MASK in _secrets_in_text(value):
+            yield pointer
 
 
 def passes_secret(pointer: str) -> bool:
     """Return whether a JSON pointer passes through a secret name."""
     steps = (step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/"))
     return any(map(is_secret, steps))
+
+
+def secrets_in(value: Any) -> set[str]:
+    """Return the texts that are secrets, at any depth, but those too short to search for."""
+    return {text for text in _secrets_in(value, is_hidden=False) if len(text) >= SHORTEST_SECRET}
+
+
+def _secrets_in(value: Any, *, is_hidden: bool) -> Iterator[str]:
+    match value:
+        case dict():
+            for name, inner in value.items():
+                yield from _secrets_in(inner, is_hidden=is_hidden or is_secret(name))
+        case list() | tuple():
+            for inner in value:
+                yield from _secrets_in(inner, is_hidden=is_hidden)
+        case str():
+            yield from [value] if is_hidden else _secrets_in_text(value)
+
+
+def _secrets_in_text(text: str) -> list[str]:
+    """Return the passwords of the URLs in a text."""
+    passwords = [found[2] for found in PASSWORD.finditer(text)] if "://" in text else []
+    if "=" in text:
+        passwords += [found[3] for found in PARAMETER.finditer(text) if is_secret(found[2])]
+    return passwords
+
+
+def hidden(text: str, secrets: set[str]) -> str:
+    """Return a text with `***` in place of the passwords of URLs and of these secrets.
+
+    A secret is found as it is, and as Python and JSON write it within quotes.
+    """
+    text = redacted_text(text)
+    for secret in sorted(secrets, key=len, reverse=True):
+        for spelling in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]):
+            text = text.replace(spelling, MASK)
+    return text
+
+
+def hidden_everywhere(value: Any, secrets: set[str]) -> Any:
+    """Return a JSON value with `***` in place of the secrets, in names and texts at any depth."""
+    match value:
+        case dict():
+            return {
+                hidden(name, secrets): hidden_everywhere(inner, secrets)
+                for name, inner in value.items()
+            }
+        case list():
+            return [hidden_everywhere(inner, secrets) for inner in value]
+        case str():
+            return hidden(value, secrets)
+    return value

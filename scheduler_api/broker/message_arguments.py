@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from celery import Celery
 from django.conf import settings
 
-from scheduler_api.access.redaction import is_secret, redacted
+from scheduler_api.access.redaction import redacted
+from scheduler_api.access.secret_names import is_secret
 from scheduler_api.broker.argument_reprs import short_repr
 from scheduler_api.broker.outgoing import Outgoing
 from scheduler_api.broker.template_eligibility import hides_secrets
@@ -69,7 +70,7 @@ class ArgumentReader:
             return None
         shown = value
         names = self._redacted_names
-        if names and b"{" in encoded and may_hold_secrets(value, encoded, names):
+        if names is not None and may_hold_secrets(value, encoded, names):
             shown = redacted(value)
         # hide_secrets() passes no max_levels, so that Celery's default applies.
         max_levels = self._max_levels if shown == value else DEFAULT_MAX_LEVELS
@@ -87,8 +88,10 @@ class ArgumentReader:
 
 def may_hold_secrets(value: Any, encoded: bytes, patterns: tuple[str, ...]) -> bool:
     """Return whether arguments may contain a secret; exact and cached only for a flat object."""
+    if b"://" in encoded or b"=" in encoded:
+        return True
     is_flat = type(value) is dict and encoded.count(b"{") == 1
-    return not is_flat or _has_secret(tuple(value), patterns)
+    return _has_secret(tuple(value), patterns) if is_flat else b"{" in encoded
 
 
 @lru_cache(4096)

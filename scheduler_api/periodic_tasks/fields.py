@@ -5,7 +5,7 @@ from typing import Any
 
 from django_celery_beat.models import PeriodicTask
 
-from scheduler_api.access.redaction import redacted
+from scheduler_api.access.redaction import may_have_secrets, redacted
 from scheduler_api.http import fields
 from scheduler_api.periodic_tasks.agenda import agenda_of
 from scheduler_api.periodic_tasks.models import is_enabled
@@ -16,9 +16,9 @@ class StoredArguments(fields.StoredJSON):
     """Arguments or headers of a message. Secrets are shown as stars."""
 
     def to_representation(self, value: str | None) -> Any:
-        """Parse the stored text and hide secrets. Secrets have names, so only objects have any."""
+        """Parse the stored text and hide secrets."""
         document = super().to_representation(value)
-        return redacted(document) if document and "{" in (value or "") else document
+        return redacted(document) if document and may_have_secrets(value or "") else document
 
 
 class EnabledFlag(fields.Flag):

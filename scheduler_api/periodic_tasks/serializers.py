@@ -1,7 +1,6 @@
 """Periodic tasks in JSON."""
 
 import copy
-import json
 from typing import Any, ClassVar
 
 from django_celery_beat.models import PeriodicTask
@@ -9,11 +8,11 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from scheduler_api.access.permissions import account_of
-from scheduler_api.access.redaction import masked_pointers, restored
 from scheduler_api.http import fields
 from scheduler_api.http.problems import ValidationFailed
 from scheduler_api.http.serializers import StrictSerializer
 from scheduler_api.openapi.bodies import examples
+from scheduler_api.periodic_tasks import kept_secrets
 from scheduler_api.periodic_tasks.actions import Draft, set_schedule
 from scheduler_api.periodic_tasks.examples import ANSWER, EXAMPLE
 from scheduler_api.periodic_tasks.fields import (
@@ -35,12 +34,11 @@ from scheduler_api.periodic_tasks.policies import PolicySerializer, wrong_jitter
 from scheduler_api.periodic_tasks.schedule_reference import ScheduleReferenceSerializer
 from scheduler_api.periodic_tasks.slots import next_run_at
 from scheduler_api.periodic_tasks.task_schedule import schedule_row
-from scheduler_api.periodic_tasks.validation import mistakes_in, only_stars, warnings_about
+from scheduler_api.periodic_tasks.validation import mistakes_in, warnings_about
 from scheduler_api.schedules.tables import KINDS
 
 MAX_INTEGER = 2**31 - 1
 MAX_NAME_LENGTH = 200
-JSON_FIELDS = {"args", "kwargs", "headers"}
 
 
 class WarningSerializer(serializers.Serializer[Any]):
@@ -254,15 +252,9 @@ class PeriodicTaskSerializer(ScheduleReferenceSerializer, PolicySerializer):
             set_schedule(task, schedule)
             if task.clocked and "one_off" not in self.initial_data:
                 attrs["one_off"] = True
-        for field in sorted(JSON_FIELDS & attrs.keys()):
-            stored = getattr(before, field)
-            known = fields.read_json(stored, type(attrs[field]))
-            value = restored(attrs[field], known)
-            if json.dumps(value) == json.dumps(known):
-                attrs[field] = stored
-                continue
-            attrs[field] = json.dumps(value)
-            mistakes += [only_stars(pointer) for pointer in masked_pointers(value, f"/{field}")]
+        secrets = kept_secrets.restore(attrs, before)
+        attrs.update(secrets.texts)
+        mistakes += secrets.mistakes
         changed = {
             field
             for field, value in attrs.items()
@@ -272,6 +264,7 @@ class PeriodicTaskSerializer(ScheduleReferenceSerializer, PolicySerializer):
             setattr(task, field, value)
         if schedule_row(task) != schedule_row(before):
             changed.add("schedule")
+        mistakes += kept_secrets.misdirected_secrets(secrets.kept, before, task)
         managed = managed_settings(before)
         changed |= {name for name, value in policies.items() if value != getattr(managed, name)}
         stored_jitter = managed.jitter_seconds

@@ -11,7 +11,7 @@ from django_celery_beat.models import PeriodicTask
 from kombu.utils.json import loads
 
 from scheduler_api.access.models import ServiceAccount
-from scheduler_api.access.redaction import MASK, passes_secret
+from scheduler_api.access.redaction import passes_secret
 from scheduler_api.catalogue.arguments import check_arguments
 from scheduler_api.catalogue.registry import is_registered
 from scheduler_api.catalogue.task_lookup import find_task, known_names
@@ -148,16 +148,6 @@ def warnings_about(task: Any) -> list[Mistake]:
         return []
     detail = "No worker has ever registered this task: its name and arguments are not checked."
     return [Mistake(pointer="/task", code="unregistered_task", detail=detail)]
-
-
-def only_stars(pointer: str) -> Mistake:
-    """Return the refusal of stars that stand for no stored secret."""
-    return Mistake(
-        pointer=pointer,
-        code="redacted",
-        detail=f'Send the value itself: "{MASK}" keeps only a secret that is stored under this '
-        "name; in a list, only if the whole list is sent as it was read.",
-    )
 
 
 def has_type_tags(value: object) -> bool:

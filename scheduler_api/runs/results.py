@@ -1,16 +1,14 @@
 """The result or the error of a run as columns of the ledger, bounded in length."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from celery.utils.saferepr import saferepr
 from django.core.serializers.json import DjangoJSONEncoder
 
-from scheduler_api.access.redaction import MASK, is_secret, redacted
+from scheduler_api.access.redaction import hidden, hidden_everywhere, redacted, secrets_in
 
 MAX_CHARACTERS = 64 * 1024
-SHORTEST_SECRET = 4  # characters: a shorter text occurs inside words
 
 
 def result_columns(value: Any, *, arguments: Any = ()) -> dict[str, Any]:
@@ -18,11 +16,16 @@ def result_columns(value: Any, *, arguments: Any = ()) -> dict[str, Any]:
 
     A result that is too long becomes the text of its beginning.
     """
+    secrets = secrets_in(arguments)
+    shown = value
     try:
-        text = json.dumps(redacted(value), cls=DjangoJSONEncoder, allow_nan=False)
+        shown = redacted(value)
+        text = json.dumps(shown, cls=DjangoJSONEncoder, allow_nan=False)
+        if secrets:
+            # Within the values: replaced in the text, a secret such as `1234` would break it.
+            text = json.dumps(hidden_everywhere(json.loads(text), secrets))
     except (TypeError, ValueError, RecursionError):
-        text = json.dumps(saferepr(value, MAX_CHARACTERS))
-    text = hide(text, arguments)
+        text = json.dumps(hidden(saferepr(shown, MAX_CHARACTERS), secrets))
     is_truncated = len(text) > MAX_CHARACTERS
     if is_truncated:
         text = json.dumps(text[:MAX_CHARACTERS])
@@ -47,22 +50,5 @@ def within(text: str, *, keep_end: bool = False) -> str:
 
 
 def hide(text: str, arguments: Any) -> str:
-    """Return a text in which each secret of the arguments is replaced by stars."""
-    for secret in sorted(secrets_in(arguments), key=len, reverse=True):
-        text = text.replace(secret, MASK).replace(json.dumps(secret)[1:-1], MASK)
-    return text
-
-
-def secrets_in(value: Any) -> Iterator[str]:
-    """Yield the texts with the name of a secret, at any depth."""
-    match value:
-        case dict():
-            for name, inner in value.items():
-                if isinstance(inner, str) and is_secret(name):
-                    if len(inner) >= SHORTEST_SECRET:
-                        yield inner
-                else:
-                    yield from secrets_in(inner)
-        case list() | tuple():
-            for inner in value:
-                yield from secrets_in(inner)
+    """Return a text with `***` in place of each secret of the arguments."""
+    return hidden(text, secrets_in(arguments))

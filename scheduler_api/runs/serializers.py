@@ -13,12 +13,12 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
-from scheduler_api.access.redaction import masked_pointers, restored
 from scheduler_api.http import fields
 from scheduler_api.http.problems import ValidationFailed
 from scheduler_api.http.serializers import StrictModelSerializer, StrictSerializer
+from scheduler_api.periodic_tasks import kept_secrets
 from scheduler_api.periodic_tasks.fields import StoredArguments
-from scheduler_api.periodic_tasks.validation import only_stars, wrong_arguments
+from scheduler_api.periodic_tasks.validation import wrong_arguments
 from scheduler_api.runs.models import Run
 from scheduler_api.runs.waiting import MAX_SECONDS
 from scheduler_api.schedules.limits import beyond_limits
@@ -184,12 +184,15 @@ class RunNowSerializer(StrictSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return both as JSON; raise ValidationFailed if the task cannot be called with them."""
         account, task = self.context["account"], copy.copy(self.context["task"])
-        mistakes = []
-        for name in attrs.keys() & self.initial_data.keys():
-            own, value = getattr(task, name), attrs[name]
-            sent = restored(value, fields.read_json(own, type(value)))
-            mistakes += [only_stars(pointer) for pointer in masked_pointers(sent, f"/{name}")]
-            setattr(task, name, json.dumps(sent))
+        own = copy.copy(task)
+        sent = {name: value for name, value in attrs.items() if name in self.initial_data}
+        secrets = kept_secrets.restore(sent, own, names=("args", "kwargs"))
+        for name, text in secrets.texts.items():
+            setattr(task, name, text)
+        mistakes = [
+            *secrets.mistakes,
+            *kept_secrets.misdirected_secrets(secrets.kept, own, task),
+        ]
         mistakes += [*wrong_arguments(task), *beyond_limits(task, account)]
         if mistakes:
             raise ValidationFailed(errors=mistakes)

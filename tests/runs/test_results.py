@@ -62,6 +62,44 @@ def test_secrets_of_arguments_are_hidden_in_results_and_errors():
     }
 
 
+@pytest.mark.parametrize(
+    "secret", ["1234", "null", "true", '", "', '{"a":', "a\\b\n", "'quoted'", "ä" * 4]
+)
+def test_result_stays_json_whatever_the_secret_is(secret):
+    value = {"n": 12345, "none": None, "yes": True, "text": [f"<{secret}>"], "p": f"{secret}!"}
+
+    columns = result_columns(value, arguments=([], {"password": secret}))
+
+    assert json.loads(columns["result"]) == {
+        "n": 12345, "none": None, "yes": True, "text": ["<***>"], "p": "***!"
+    }  # fmt: skip
+
+
+def test_secrets_within_an_object_with_a_secret_name_are_hidden():
+    arguments = ({"credentials": {"user": "ann-smith", "keys": ["first-key"]}},)
+
+    result = result_columns({"first-key": "by ann-smith"}, arguments=arguments)
+
+    assert json.loads(result["result"]) == {"***": "by ***"}
+
+
+def test_passwords_of_urls_are_hidden_in_results_and_errors():
+    url, shown = "amqp://ann:hush@mq/", "amqp://ann:***@mq/"
+
+    result = result_columns({"at": [url], "other": {1, 2}})
+    assert json.loads(result["result"]) == f"{{'at': ['{shown}'], 'other': {{1, 2}}}}"
+    assert json.loads(result_columns([url])["result"]) == [shown]
+    error = error_columns(ValueError(f"no route to {url}"), f"line\nValueError: {url}")
+    assert error["error_message"] == f"no route to {shown}"
+    assert error["traceback"] == f"line\nValueError: {shown}"
+
+
+def test_secrets_of_a_result_that_is_not_json_are_hidden():
+    value = {(1, 2): {"password": "hush"}}
+
+    assert json.loads(result_columns(value)["result"]) == "{(1, 2): {'password': '***'}}"
+
+
 def test_error_is_text_that_postgresql_can_store():
     long = "a" * MAX_CHARACTERS
 

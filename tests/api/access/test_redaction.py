@@ -12,7 +12,8 @@ from kombu import Connection, Queue
 from kombu.utils.imports import symbol_by_name
 
 from scheduler_api.access.models import AuditEntry
-from scheduler_api.access.redaction import is_secret, redacted, restored
+from scheduler_api.access.redaction import masked_pointers, redacted, restored
+from scheduler_api.access.secret_names import is_secret
 from tests.api.periodic_tasks.examples import TASKS, address, heartbeat, mistakes, stored
 from tests.canaries import make_canary
 from tests.client import ContractClient
@@ -50,27 +51,82 @@ def kwargs_of(task: dict[str, Any]) -> dict[str, Any]:
 # --- Names of secrets -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "password",
-        "PASSWORD",
-        "db_password",
-        "passwd",
-        "client_secret",
-        "accessToken",
-        "api_key",
-        "APIKey",
-        "private_key_pem",
-    ],
-)
+SECRET_NAMES = [
+    *("password", "PASSWORD", "db_password", "dbPassword", "newPassWord2", "passwords", "passwd"),
+    *("pwd", "PWD", "db_pwd", "dbPwd", "pwd1", "pw", "db_pass", "smtpPass", "passcode"),
+    *("passphrase", "keyPassphrase", "pass-phrase-is-passphrase"),
+    *("secret", "client_secret", "clientSecret", "secretKey", "AWS_SECRET_ACCESS_KEY", "secrets"),
+    *("token", "accessToken", "access-token", "refreshtoken", "TOKEN_2", "tokens", "apiTokens"),
+    *("jwt", "userJWT", "JWTBearer", "bearer", "otp", "otpCode", "totp", "csrf", "X-CSRF-Token"),
+    *("api_key", "APIKey", "apikey", "X-API-Key", "apiKey2", "access_key", "accessKeyId"),
+    *("aws.access.key.id", "awsaccesskey", "private_key", "privateKey", "PRIVATE-KEY"),
+    *("private_key_pem", "privatekey", "signingKey", "encryption_key", "sshKey", "masterKey"),
+    *("credential", "credentials", "dbCredentials", "creds", "aws_creds", "googleCreds"),
+    *("auth", "basic_auth", "basicAuth", "authorization", "Proxy-Authorization", "auth_key"),
+    *("cookie", "cookies", "Set-Cookie", "sessionCookie", "session_id", "sessionid", "sessionId"),
+    *("dsn", "sentryDsn", "SENTRY_DSN", "connection_string", "connectionString", "connStr"),
+    *("cvv", "card_cvc"),
+]
+OTHER_NAMES = [
+    *("name", "pass", "passport", "passenger", "bypass", "compass", "key", "keys", "keyboard"),
+    *("keyword", "monkey", "primary_key", "cache_key", "sort_key", "api", "", "user\nname"),
+    *("author", "authors", "authority", "authored_by", "tokenizer", "tokenize", "tokyo"),
+    *("cook", "bear", "bears", "dsnx", "cvs", "opt", "options", "session", "sessions_idle"),
+    *("pwned", "spwd_", "pin", "pinned", "credit", "client", "private", "access", "hotpink"),
+]
+
+
+@pytest.mark.parametrize("name", SECRET_NAMES)
 def test_secret_is_recognized_by_its_name(name: str):
     assert is_secret(name)
+    assert redacted({name: "value", "in": [{name: {"a": 1}}]}) == {
+        name: "***",
+        "in": [{name: "***"}],
+    }
 
 
-@pytest.mark.parametrize("name", ["name", "pass", "key", "api", "", "passport", "user\nname"])
+@pytest.mark.parametrize("name", OTHER_NAMES)
 def test_other_names_are_not_secret(name: str):
     assert not is_secret(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_shown"),
+    [
+        ("tokens_used", 512, True),
+        ("max_tokens", 4096, True),
+        ("promptTokens", 0.5, True),
+        ("token_count", 3, True),
+        ("password_min_length", 12, True),
+        ("secretLimit", 3, True),
+        ("tokens", ["a"], False),
+        ("max_tokens", "4096", False),
+        ("tokens_used", True, False),
+        ("token", 123456, False),
+        ("password", 12345678, False),
+        ("otp", 123456, False),
+    ],
+)
+def test_number_that_is_a_quantity_is_shown(name: str, value: object, is_shown: bool):
+    assert redacted({name: value}) == {name: value if is_shown else "***"}
+
+
+@pytest.mark.parametrize(
+    ("patterns", "secret", "other"),
+    [
+        (["pin"], ["pin", "userPin", "PIN-2"], ["pins", "spin", "pink"]),
+        (["card_no"], ["card_no", "cardNo", "cardno", "my-card-no"], ["card", "no_card"]),
+        (["card_*"], ["card_no", "cardNo"], ["my_card_no", "card"]),
+        (["?id"], ["xid", "UID"], ["id", "x_id_2"]),
+        (["*"], ["anything", ""], []),
+    ],
+)
+def test_pattern_matches_words_or_the_whole_name(
+    settings: Any, patterns: list[str], secret: list[str], other: list[str]
+):
+    settings.REDACTED_KWARGS = patterns
+
+    assert [name for name in [*secret, *other] if is_secret(name)] == secret
 
 
 def test_redacted_kwargs_sets_the_patterns(settings: Any):
@@ -104,6 +160,66 @@ def test_secrets_are_redacted_at_any_depth():
 )
 def test_redacted_value_is_restored(value: Any):
     assert restored(redacted(value), value) == value
+
+
+# --- Passwords within URLs ------------------------------------------------------------------
+
+URLS = {
+    "amqp://ann:hunter22@mq.example.com:5672/vhost": "amqp://ann:***@mq.example.com:5672/vhost",
+    "redis://:hunter22@cache/0": "redis://:***@cache/0",
+    "see postgresql://u:p@ss@db/x, then": "see postgresql://u:***@db/x, then",
+    "https://api.example.com/?access_token=hunter22&page=2": (
+        "https://api.example.com/?access_token=***&page=2"
+    ),
+    "with url: /v1?a=1&apiKey=hunter22 (Caused by": "with url: /v1?a=1&apiKey=*** (Caused by",
+    "jdbc:postgresql://db/x?user=ann&password=hunter22": (
+        "jdbc:postgresql://db/x?user=ann&password=***"
+    ),
+}
+PLAIN = [
+    "https://example.com:8080/?mail=ann@example.com",
+    "https://ann@example.com/",
+    "http://h:80?x=a@b",
+    "a=b&c=d, e@f",
+    "https://example.com/?page=2&author=ann",
+    "git@example.com:ann/project.git",
+    "",
+]
+
+
+@pytest.mark.parametrize(("text", "shown"), URLS.items())
+def test_password_of_a_url_is_redacted(text: str, shown: str):
+    assert redacted({"a": [text]}) == {"a": [shown]}
+    assert redacted((text,)) == (shown,)
+    assert restored({"a": [shown], "b": shown}, {"a": [text], "b": text}) == {
+        "a": [text],
+        "b": text,
+    }
+    assert list(masked_pointers({"a": [shown]}, "")) == ["/a/0"]
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_text_without_a_password_is_shown(text: str):
+    assert redacted([text, {"a": text}]) == [text, {"a": text}]
+    assert not list(masked_pointers([text], ""))
+
+
+@pytest.mark.parametrize("method", ["put", "patch"])
+def test_definition_with_a_password_in_a_url_can_be_sent_back(
+    api: ContractClient, method: str, canary: str
+):
+    url = f"amqp://ann:{canary}@mq.example.com/"
+    body = heartbeat(task="a_project.deliver", kwargs={"to": {"url": url}, "urls": [url]})
+    made = api.post(TASKS, body).json()
+    assert made["kwargs"]["urls"] == ["amqp://ann:***@mq.example.com/"]
+
+    response = getattr(api, method)(f"{TASKS}{made['id']}/", made)
+
+    assert response.status_code == 200, response.json()
+    assert kwargs_of(made) == body["kwargs"]
+    assert response.json()["revision"] == 1
+    moved = {"kwargs": {"to": {"url": made["kwargs"]["urls"][0].replace("mq", "other")}}}
+    assert mistakes(api.patch(f"{TASKS}{made['id']}/", moved)) == [("/kwargs/to/url", "redacted")]
 
 
 # --- Responses and the audit log ------------------------------------------------------------
