@@ -13,6 +13,7 @@ from typing import Any
 from celery._state import get_current_task
 from django.views.debug import SafeExceptionReporterFilter
 
+from scheduler_api.access.redaction import hidden, secrets_in
 from scheduler_api.http.middleware import current_request_id
 from scheduler_api.log_events import EventLogger, LogEvent
 
@@ -25,6 +26,17 @@ CREDENTIALS = re.compile(r"(://[^\s/:@]*):[^\s/]+@")
 def masked(text: str) -> str:
     """Hide the passwords of all URLs in a text: `amqp://user:***@host`."""
     return CREDENTIALS.sub(r"\1:***@", text)
+
+
+def without_secrets(text: str) -> str:
+    """Hide the passwords of URLs in a text, and the secret arguments of the running task.
+
+    Celery logs the result of a task and its exception, which may repeat an argument.
+    """
+    text = masked(text)
+    if task := get_current_task():  # type: ignore[truthy-bool]  # None outside a task
+        return hidden(text, secrets_in((task.request.args, task.request.kwargs)))
+    return text
 
 
 class AboveDebug(logging.Filter):
@@ -53,8 +65,8 @@ class TextFormatter(logging.Formatter):
         return super().formatMessage(record) + about
 
     def format(self, record: logging.LogRecord) -> str:
-        """Hide passwords in the whole text, the traceback included."""
-        return masked(super().format(record))
+        """Hide secrets in the whole text, the traceback included."""
+        return without_secrets(super().format(record))
 
 
 class JSONFormatter(logging.Formatter):
@@ -66,7 +78,7 @@ class JSONFormatter(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """Hide passwords in each member, before JSON escapes them."""
+        """Hide secrets in each member, before JSON escapes them."""
         members = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname,
@@ -81,7 +93,7 @@ class JSONFormatter(logging.Formatter):
             members["stack"] = record.stack_info
         return json.dumps(
             {
-                name: masked(value) if isinstance(value, str) else value
+                name: without_secrets(value) if isinstance(value, str) else value
                 for name, value in members.items()
             }
         )

@@ -5,6 +5,8 @@ import logging
 from datetime import UTC, datetime
 
 import pytest
+from celery import current_app
+from celery._state import _task_stack
 from django.views.debug import ExceptionReporter
 
 from project.logs import JSONFormatter, TextFormatter, masked
@@ -116,3 +118,46 @@ def test_the_debug_page_shows_no_password(settings, rf):
 
     assert page.count("amqp://someone:***@host:5672//") >= 2
     assert "hunter2" not in page
+
+
+# --- Secret arguments of the running task -------------------------------------------------------
+
+
+def sign_in(**options):
+    """Accept any keyword arguments."""
+
+
+@pytest.fixture
+def running():
+    """A running task with secret arguments."""
+    task = current_app.task(name="a_project.sign_in", lazy=False)(sign_in)
+    _task_stack.push(task)
+    task.push_request(args=["ann", {"apiKey": "pass-phrase"}], kwargs={"password": "hunter2"})
+    yield
+    task.pop_request()
+    _task_stack.pop()
+    current_app.tasks.unregister(task)
+
+
+@pytest.mark.usefixtures("running")
+@pytest.mark.parametrize("formatter", [TextFormatter(), JSONFormatter()])
+@pytest.mark.parametrize(
+    "made",
+    [
+        record("Task %(name)s succeeded: %(result)s", {"name": "a", "result": "hunter2"}),
+        record("Signing in ann with %r", "hunter2"),
+        record("With %r", {"a": "pass-phrase"}),
+        record("It failed", exc_info=(ValueError, ValueError("no hunter2"), None)),
+        record("Here", stack_info="Stack:\nhunter2"),
+        record("Here", members={"key": "pass-phrase"}),
+    ],
+)  # fmt: skip
+def test_secret_argument_of_the_running_task_is_nowhere_in_a_line(formatter, made):
+    line = formatter.format(made)
+
+    assert "hunter2" not in line
+    assert "pass-phrase" not in line
+
+
+def test_line_outside_a_task_is_unchanged():
+    assert TextFormatter("%(message)s").format(record("hunter2")) == "hunter2"

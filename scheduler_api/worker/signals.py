@@ -29,6 +29,7 @@ from scheduler_api.worker.main_process import (
     on_revoked,
     on_unknown,
 )
+from scheduler_api.worker.message_logs import hide_secrets_in_reports
 from scheduler_api.worker.process_recorder import StartedRun, ongoing, recorder, stop_recorder
 
 DATABASE_ERRORS = (DatabaseError, InterfaceError, TimeoutError)
@@ -53,6 +54,7 @@ def connect() -> None:
     signals.task_revoked.connect(on_revoked)
     signals.task_unknown.connect(on_unknown)
     signals.task_postrun.connect(on_postrun)
+    signals.worker_init.connect(hide_secrets_in_reports)
     signals.worker_process_shutdown.connect(on_shutdown)
     signals.worker_shutdown.connect(on_shutdown)  # where tasks run in the main process
 
