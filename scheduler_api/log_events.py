@@ -25,6 +25,8 @@ class LogEvent(StrEnum):
     TRIGGERS_INSTALLED = "triggers_installed"
     PERIODIC_TASK_RESUMED = "periodic_task_resumed"
     PERIODIC_TASK_QUARANTINED = "periodic_task_quarantined"
+    QUARANTINE_RETRIED = "quarantine_retried"
+    TASK_UNREGISTERED = "task_unregistered"
     PLANNING_ONE_BY_ONE = "planning_one_by_one"
     CLAIMING_ONE_BY_ONE = "claiming_one_by_one"
     # Runs, in beat

@@ -21,6 +21,10 @@ class TaskSpec(models.Model):
     is_recorded = models.BooleanField(
         default=True, help_text="Whether a worker records each start of the task."
     )
+    is_binding = models.BooleanField(
+        db_default=False,
+        help_text="Whether a call that does not fit the signature fails for certain.",
+    )
     last_seen_at = models.DateTimeField(
         help_text=(
             "When the task was first announced, or when a worker that no longer has it was last "

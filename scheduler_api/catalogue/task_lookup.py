@@ -124,29 +124,76 @@ def known_names() -> list[str]:
 
 
 class AnnouncedNames:
-    """A cache of the names of the tasks that workers have announced.
+    """A cache of the tasks and queues that workers have announced.
 
     Beat looks up a name before it sends each run. With the cache, names that beat's process does
     not have cost one query every two seconds, for any number of runs.
     """
 
     def __init__(self) -> None:
+        self.version = 0  # of what a lookup may find
         self.invalidate()
 
     def invalidate(self) -> None:
-        """Read the names from the database at the next lookup."""
-        self._names: frozenset[str] = frozenset()
+        """Read everything from the database at the next lookup."""
+        self.version += 1
+        self._specs: Mapping[str, tuple[bool, datetime]] = {}
         self._read_at = float("-inf")
+        self._queues: frozenset[str] | None = None
+        self._unknown: set[str] = set()
+
+    def _refresh(self) -> None:
+        if time.monotonic() - self._read_at > NAMES_CACHE_SECONDS:
+            specs = TaskSpec.objects.values_list("name", "is_binding", "last_seen_at")
+            self._specs = {name: (is_binding, seen_at) for name, is_binding, seen_at in specs}
+            self._queues = None
+            self._read_at = time.monotonic()
 
     def has(self, name: str) -> bool:
         """Return whether a worker has, or had, the task of a name."""
-        if time.monotonic() - self._read_at > NAMES_CACHE_SECONDS:
-            self._names = frozenset(TaskSpec.objects.values_list("name", flat=True))
-            self._read_at = time.monotonic()
-        return name in self._names
+        self._refresh()
+        return name in self._specs
+
+    def binding_since(self, name: str) -> datetime | None:
+        """Return when a task was announced with a binding signature; None if it was not."""
+        self._refresh()
+        is_binding, seen_at = self._specs.get(name, (False, None))
+        return seen_at if is_binding else None
+
+    def consumes(self, queue: str | None) -> bool:
+        """Return whether a worker that has announced its tasks consumes a queue, or did.
+
+        None stands for a queue that is not known: any such worker counts.
+        """
+        self._refresh()
+        if self._queues is None:
+            lists = Worker.objects.values_list("queues", flat=True)
+            self._queues = frozenset(each for queues in lists for each in queues)
+        return bool(self._queues) if queue is None else queue in self._queues
+
+    def is_new(self, name: str) -> bool:
+        """Return true once for each name that nobody has registered, until the next change."""
+        is_new = name not in self._unknown
+        self._unknown.add(name)
+        return is_new
 
 
 announced_names = AnnouncedNames()
+
+
+@lru_cache(4096)
+def announced_signature(name: str, _seen_at: datetime) -> TaskSignature | None:
+    """Return the announced signature of a task; it is read again when it is announced anew."""
+    spec = TaskSpec.objects.filter(name=name).first()
+    return _signature(spec.schema) if spec else None
+
+
+def catalogue_version() -> tuple[object, ...]:
+    """Return a value that changes when a worker starts, and when it announces another task."""
+    return (
+        *TaskSpec.objects.aggregate(Count("pk"), Max("last_seen_at")).values(),
+        *Worker.objects.aggregate(Count("pk"), Max("started_at")).values(),
+    )
 
 
 @transaction.atomic

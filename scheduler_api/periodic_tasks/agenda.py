@@ -65,6 +65,11 @@ class Agenda(models.Model):
                 condition=models.Q(stale=True),
                 name="agenda_stale",
             ),
+            models.Index(
+                fields=["slot_at"],
+                condition=models.Q(failures__gt=0),
+                name="agenda_quarantined",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -138,6 +138,10 @@ class ManagedTask(models.Model):
         return f"{self.periodic_task_id} of {self.owner}"
 
 
+# The sources whose definitions the API has validated.
+WRITTEN_BY_API = frozenset({ManagedTask.ManagedBy.API, ManagedTask.ManagedBy.MANIFEST})
+
+
 def managed_settings(task: PeriodicTask) -> ManagedTask:
     """Return the managed settings of a periodic task; without a row, unstored defaults.
 

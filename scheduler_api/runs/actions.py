@@ -14,6 +14,7 @@ from django_celery_beat.models import PeriodicTask
 from scheduler_api.access.audit import Caller, Operation, record_entry
 from scheduler_api.catalogue.task_lookup import announced_names
 from scheduler_api.http.problems import Problem
+from scheduler_api.periodic_tasks.models import WRITTEN_BY_API, managed_settings
 from scheduler_api.runs import message_options, transitions
 from scheduler_api.runs.creation import Definition, definition_of, new_run
 from scheduler_api.runs.models import Run
@@ -86,7 +87,8 @@ def run_now(task: PeriodicTask, *, args: str, kwargs: str, now: datetime, by: Ca
 def refuse_unsendable(task: PeriodicTask, *, args: str, kwargs: str) -> None:
     """Raise NotSendable for a message that beat would refuse to send."""
     announced_names.invalidate()  # a worker may just have announced the task
-    problem = message_options.problem_with(task, args=args, kwargs=kwargs)
+    is_adopted = managed_settings(task).managed_by not in WRITTEN_BY_API
+    problem = message_options.problem_with(task, args=args, kwargs=kwargs, is_adopted=is_adopted)
     if problem:
         raise NotSendable(problem)
 

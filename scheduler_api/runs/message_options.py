@@ -10,15 +10,15 @@ from django.conf import settings
 from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.catalogue.registry import is_registered
-from scheduler_api.catalogue.task_lookup import announced_names, known_names
+from scheduler_api.catalogue.routes import route_of
+from scheduler_api.catalogue.task_lookup import announced_names, catalogue_version, known_names
 from scheduler_api.http.fields import read_json
 from scheduler_api.http.problems import Mistake
 from scheduler_api.http.serializers import unknown
 from scheduler_api.periodic_tasks.validation import wrong_headers, wrong_routing
+from scheduler_api.runs.stored_calls import problem_with_call
 
-MAX_CACHED_LENGTH = 1024  # characters
 MAX_PRIORITY = 255
-NO_ARRAY, NO_OBJECT = "is not a JSON array: write one.", "is not a JSON object: write one."
 
 
 class Row(Protocol):
@@ -42,28 +42,37 @@ class Row(Protocol):
     def priority(self) -> int | None: ...
 
 
-def problem_with(row: Row, *, args: str | None = None, kwargs: str | None = None) -> str:
+def problem_with(
+    row: Row, *, args: str | None = None, kwargs: str | None = None, is_adopted: bool = False
+) -> str:
     """Return why a row must not be published and how to correct it; "" if it may be.
 
     The rules are those of the API, for rows that were not written by it. `args` and `kwargs`
-    replace the row's own. The text contains no value of an argument or a header.
+    replace the row's own. `is_adopted` says that the API has never checked the name of the task:
+    it is published until the workers of its queue have announced themselves. The text contains no
+    value of an argument or a header.
     """
+    may_be_named = is_known(row.task) or (is_adopted and not has_announced_workers(row))
+    return _problem_beside_arguments(
+        row.task,
+        row.headers,
+        (row.queue, row.exchange, row.routing_key),
+        row.priority,
+        may_be_named,
+        # The refusal of an unknown name suggests known ones.
+        may_be_named or announced_names.version,
+        tuple(settings.QUEUES),
+        settings.ALLOW_CUSTOM_ROUTING,
+    ) or problem_with_call(row.task, args or row.args, kwargs or row.kwargs)
+
+
+def publishing_rules() -> tuple[object, ...]:
+    """Return all that `problem_with` depends on beside the row: the settings and the catalogue."""
     return (
-        _problem_beside_arguments(
-            row.task,
-            row.headers,
-            (row.queue, row.exchange, row.routing_key),
-            row.priority,
-            is_known(row.task),
-            tuple(settings.QUEUES),
-            settings.ALLOW_CUSTOM_ROUTING,
-        )
-        or ("" if is_json(args or row.args, list) else "args is not a JSON array: write one.")
-        or (
-            ""
-            if is_json(kwargs or row.kwargs, dict)
-            else "kwargs is not a JSON object: write one."
-        )
+        settings.UNREGISTERED_TASKS,
+        tuple(settings.QUEUES),
+        settings.ALLOW_CUSTOM_ROUTING,
+        *catalogue_version(),
     )
 
 
@@ -86,18 +95,6 @@ def expiry_of_task(pk: int, *, now: datetime) -> datetime | None:
     return None if seconds is None else now + timedelta(seconds=seconds)
 
 
-def is_json(text: str | None, kind: type) -> bool:
-    """Return whether a column is JSON of this kind by the rules of the API."""
-    if text is None or len(text) < MAX_CACHED_LENGTH:
-        return _is_short_json(text, kind)
-    return read_json(text, kind) is not None
-
-
-@lru_cache(8192)
-def _is_short_json(text: str | None, kind: type) -> bool:
-    return read_json(text, kind) is not None
-
-
 @lru_cache(4096)
 def _problem_beside_arguments(
     task: str,
@@ -111,6 +108,8 @@ def _problem_beside_arguments(
         ("" if is_task_known else _problem_with_task(task))
         or _problem_with_headers(headers)
         or _problem_with_routing(*routing)
+        # A named queue is judged by QUEUES.
+        or ("" if routing[0] else route_of(task, *routing).problem)
         or _problem_with_priority(priority)
     )
 
@@ -122,6 +121,15 @@ def is_known(task: str) -> bool:
     )
 
 
+def has_announced_workers(row: Row) -> bool:
+    """Return whether a worker that has announced its tasks consumes the queue of a row, or did.
+
+    Without one, nothing is known about the workers: they may be without this app, or older.
+    """
+    route = route_of(row.task, row.queue, row.exchange, row.routing_key)
+    return announced_names.consumes(route.queue)
+
+
 def _problem_with_task(task: str) -> str:
     reason = unknown("task", task, known_names())
     return f"{reason} UNREGISTERED_TASKS=allow allows names that no worker has registered."
@@ -129,7 +137,7 @@ def _problem_with_task(task: str) -> str:
 
 def _problem_with_headers(text: str | None) -> str:
     if read_json(text, dict) is None:
-        return f"headers {NO_OBJECT}"
+        return "headers is not a JSON object: write one."
     return _first(wrong_headers(PeriodicTask(headers=text or "{}")))
 
 

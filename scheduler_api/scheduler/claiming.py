@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from scheduler_api.broker.outgoing import Outgoing
+from scheduler_api.catalogue.task_lookup import announced_names
+from scheduler_api.log_events import EventLogger, LogEvent
 from scheduler_api.periodic_tasks.jitter import due_at
 from scheduler_api.periodic_tasks.models import MAX_RUNTIME_SECONDS
 from scheduler_api.periodic_tasks.run_ids import run_id
@@ -31,6 +33,8 @@ from scheduler_api.scheduler.store_values import Advance, Quarantine
 LATE = "Its slot was not sent in time."
 OVERLAPS = "The previous run has not ended."
 REPLACED = "The next run replaced it."
+
+logger = EventLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,9 +163,16 @@ def options_of(task: DueTask, *, now: datetime) -> str:
 
     It is called once per task and claim, where a refusal quarantines this task alone.
     """
-    problem = message_options.problem_with(task)
+    problem = message_options.problem_with(task, is_adopted=task.is_adopted)
     if problem:
         raise UnsendableTask(problem)
+    if not message_options.is_known(task.task) and announced_names.is_new(task.task):
+        logger.warning(
+            LogEvent.TASK_UNREGISTERED,
+            "Sending %(task)s, which no worker has registered: its name and arguments are not "
+            "checked",
+            task=task.task,
+        )
     expires = task.expires
     if expires is None and task.expire_seconds is not None:
         expires = now + timedelta(seconds=task.expire_seconds)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from scheduler_api.periodic_tasks.jitter import due_at
-from scheduler_api.periodic_tasks.models import ManagedTask
+from scheduler_api.periodic_tasks.models import WRITTEN_BY_API, ManagedTask
 from scheduler_api.runs.creation import Definition, new_run
 from scheduler_api.runs.models import Run
 from scheduler_api.scheduler.policy import MAX_CATCHUP, missed_among
@@ -59,6 +59,12 @@ class DueTask(NamedTuple):
     overlap: str | None
     jitter_seconds: int | None
     max_runtime_seconds: int | None
+    managed_by: str | None
+
+    @property
+    def is_adopted(self) -> bool:
+        """Whether others than the API have written the task."""
+        return self.managed_by not in WRITTEN_BY_API
 
     @property
     def schedule_key(self) -> ScheduleKey | None:

@@ -20,6 +20,7 @@ from scheduler_api.scheduler.claiming import Claim, claim
 from scheduler_api.scheduler.heartbeat import Heartbeat
 from scheduler_api.scheduler.lost_messages import LostMessages
 from scheduler_api.scheduler.planning import plan, quarantine_of
+from scheduler_api.scheduler.quarantine_release import QuarantineRelease
 from scheduler_api.scheduler.reaping import (
     EXPIRED_UNSENT,
     expire,
@@ -73,6 +74,7 @@ class Engine:
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
     watchdog: Watchdog = field(default_factory=Watchdog)
     lost_messages: LostMessages | None = None
+    quarantine_release: QuarantineRelease = field(default_factory=QuarantineRelease)
     # Results from the broker that are not in the ledger yet.
     unsettled: deque[BatchResult] = field(default_factory=deque)
     in_flight: set[int] = field(default_factory=set)
@@ -113,7 +115,10 @@ class Engine:
             return ZERO
         self.last_now = now
         self.settle(now)
-        is_busy = pending_work.has_pause_to_end and self.end_pauses(now)
+        is_busy = self.quarantine_release.release(self.store, now)
+        if is_busy:
+            self.cursor = None
+        is_busy = (pending_work.has_pause_to_end and self.end_pauses(now)) or is_busy
         if pending_work.is_stale:
             is_busy = self.plan(now) or is_busy
         if self.publisher.is_ready:

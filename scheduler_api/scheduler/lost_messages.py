@@ -15,11 +15,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
 from uuid import UUID
 
 from celery import Celery
-from celery.app.routes import MapRoute
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
@@ -27,6 +25,7 @@ from scheduler_api.backoff import backoff
 from scheduler_api.broker.outgoing import Outgoing
 from scheduler_api.broker.queue_depths import Depth, QueueDepthProbe
 from scheduler_api.catalogue.models import IS_ALIVE, TaskSpec, Worker
+from scheduler_api.catalogue.routes import ROUTING, route_of
 from scheduler_api.log_events import EventLogger, LogEvent
 from scheduler_api.runs.models import Run
 from scheduler_api.scheduler.models import Republication
@@ -168,28 +167,11 @@ def republication_of(
 
 
 def router_of(app: Celery) -> Callable[[str, str], str | None]:
-    """Return a function that gives the queue to which Celery sends a task with options.
-
-    It returns None if the queue depends on the arguments, or if the route has no queue.
-    """
+    """Return a function that gives the queue to which Celery sends a task with options."""
 
     @lru_cache(4096)
     def queue_of(task: str, options: str) -> str | None:
         asked = json.loads(options)
-        routers = app.amqp.router.routes  # type: ignore[attr-defined]
-        if not all(isinstance(router, MapRoute) for router in routers):
-            return None  # a custom router may depend on the arguments
-        known: Any = app.tasks.get(task)
-        own = known._get_exec_options() if known else {}
-        names = ("queue", "exchange", "routing_key")
-        route = {name: asked.get(name) or own.get(name) for name in names}
-        route = {name: value for name, value in route.items() if value}
-        try:
-            route_taken: dict[str, Any] = app.amqp.router.route(route, task, task_type=known)
-        except Exception:  # noqa: BLE001 - the project's route is broken; publishing failed, too
-            return None
-        if "exchange" in route_taken or "routing_key" in route_taken:
-            return None
-        return str(route_taken["queue"].name)
+        return route_of(task, *(asked.get(name) for name in ROUTING), app=app).queue
 
     return queue_of

@@ -183,6 +183,15 @@ class Store:
                 last_error=each.last_error,
             )
 
+    def retry_quarantined(self, now: datetime) -> int:
+        """Make beat try the quarantined tasks at once; return their number.
+
+        A locked row is left out: its definition is being changed, so beat plans it anew.
+        """
+        waiting = Agenda.objects.filter(failures__gt=0, stale=False, due_at__gt=now)
+        locked = waiting.select_for_update(skip_locked=self.can_skip, no_key=True)
+        return Agenda.objects.filter(pk__in=locked.values("pk")).update(due_at=now)
+
     def failures_of(self, task_id: int) -> int:
         """Return the number of consecutive failures to plan or send a task."""
         return Agenda.objects.values_list("failures", flat=True).get(pk=task_id)

@@ -39,6 +39,7 @@ MANAGED_COLUMNS = (
     "overlap",
     "jitter_seconds",
     "max_runtime_seconds",
+    "managed_by",
 )
 
 

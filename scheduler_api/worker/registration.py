@@ -140,7 +140,7 @@ def announce(announcement: Announcement) -> None:
 
 def store_tasks(tasks: list[RegisteredTask]) -> TaskList:
     """Store tasks that differ from the stored ones; return the list of all of them."""
-    columns = ("name", "doc", "schema", "is_recorded")
+    columns = ("name", "doc", "schema", "is_recorded", "is_binding")
     registered = {
         # PostgreSQL cannot store the character with code 0.
         task.name: (
@@ -148,6 +148,7 @@ def store_tasks(tasks: list[RegisteredTask]) -> TaskList:
             task.doc.replace("\0", ""),
             json.dumps(task.signature.schema),
             task.is_recorded,
+            task.is_binding,
         )
         for task in tasks
         if len(task.name) <= MAX_NAME_LENGTH

@@ -25,7 +25,10 @@ NEW_COLUMNS = {
     ("scheduler_api_beatheartbeat", "trouble"): "publish_error",
     ("scheduler_api_repeat", "again_at"): "not_before_at",
 }
-ADDED_COLUMNS = {"scheduler_api_run": {"expires_at": None}}
+ADDED_COLUMNS: dict[str, dict[str, object]] = {
+    "scheduler_api_run": {"expires_at": None},
+    "scheduler_api_taskspec": {"is_binding": False},
+}
 # Installing the triggers marks every task: nothing recorded what was written without them.
 MARKED = {"stale": None, "stale_at": None}
 
@@ -121,7 +124,8 @@ def test_upgraded_database_has_its_rows(upgraded):
 def test_upgrade_runs_only_the_new_migrations_and_records_all(fresh, upgraded):
     applied = [line.split()[1] for line in upgraded.output.splitlines() if "Applying" in line]
 
-    assert applied == ["scheduler_api.0004_terms...", "scheduler_api.0005_run_expiry..."]
+    names = ("0004_terms", "0005_run_expiry", "0006_quarantine")
+    assert applied == [f"scheduler_api.{name}..." for name in names]
     recorded = "SELECT app, name FROM django_migrations ORDER BY app, name"
     assert upgraded.database.rows(recorded) == fresh.rows(recorded)
 

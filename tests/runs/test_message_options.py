@@ -9,7 +9,7 @@ import pytest
 
 from scheduler_api.catalogue import task_lookup
 from scheduler_api.runs.message_options import options_of, problem_with
-from tests.catalogue.workers import REPORT, send_report, start_worker
+from tests.catalogue.workers import REPORT, close_books, send_report, start_worker
 
 NOON = datetime(2027, 6, 1, 12, tzinfo=UTC)
 AN_HOUR_LATER = (NOON + timedelta(hours=1)).isoformat()
@@ -27,16 +27,17 @@ GOOD: dict[str, Any] = {
 }
 
 
-def problem(**columns: Any) -> str:
-    return problem_with(SimpleNamespace(**{**GOOD, **columns}))
+def problem(*, is_adopted: bool = False, **columns: Any) -> str:
+    return problem_with(SimpleNamespace(**{**GOOD, **columns}), is_adopted=is_adopted)
 
 
 @pytest.mark.parametrize(
     "columns",
     [
         {},
-        {"args": None, "kwargs": None, "headers": None},
-        {"args": "", "kwargs": "", "headers": "", "queue": "", "exchange": "", "routing_key": ""},
+        {"task": "project.tasks.fail", "args": None, "kwargs": None, "headers": None},
+        {"task": "project.tasks.fail", "args": "", "kwargs": "", "headers": ""},
+        {"queue": "", "exchange": "", "routing_key": ""},
         {"headers": '{"x-tenant": "a", "X-B": ""}'},
         {"queue": "celery", "priority": 255},
         {"task": "celery.backend_cleanup", "args": "[]"},
@@ -54,6 +55,8 @@ def test_sendable_row_has_no_problem(columns):
         ({"task": "project.tasks.ad"}, "UNREGISTERED_TASKS=allow"),
         ({"args": '{"a": "hunter2"}'}, "args is not a JSON array"),
         ({"args": "hunter2"}, "args is not a JSON array"),
+        ({"args": '["hunter2"]'}, 'kwargs/y: "y" is missing'),
+        ({"kwargs": '{"z": "hunter2"}'}, "kwargs/z: is unknown"),
         ({"args": "[NaN]"}, "args is not a JSON array"),
         ({"args": "[" * 2000}, "args is not a JSON array"),
         ({"kwargs": '["hunter2"]'}, "kwargs is not a JSON object"),
@@ -80,7 +83,8 @@ def test_unsendable_row_has_a_problem_with_its_correction(columns, says):
 def test_task_of_a_worker_has_no_problem(django_assert_num_queries):
     start_worker(send_report)
 
-    with django_assert_num_queries(2):  # once for the names, once to say which was meant
+    # For the names, for the signature, and to say which name was meant: once each.
+    with django_assert_num_queries(3):
         for _ in range(3):
             assert problem(task=REPORT) == ""
             assert "did you mean" in problem(task=f"{REPORT}s")
@@ -95,6 +99,21 @@ def test_task_registered_since_the_last_lookup_has_no_problem():
     assert problem(task=REPORT) == ""
 
 
+@pytest.mark.django_db
+def test_adopted_row_has_no_problem_until_the_workers_of_its_queue_are_known(settings):
+    settings.QUEUES = ["celery", "other"]
+    for queue in (None, "celery", "other"):
+        assert problem(task=REPORT, queue=queue, is_adopted=True) == ""
+        assert "There is no task" in problem(task=REPORT, queue=queue)
+
+    start_worker(close_books, queues=("other",))
+    task_lookup.announced_names.invalidate()
+
+    assert problem(task=REPORT, is_adopted=True) == ""
+    assert "There is no task" in problem(task=REPORT, queue="other", is_adopted=True)
+
+
+@pytest.mark.django_db
 def test_settings_allow_unregistered_tasks_and_custom_routing(settings):
     settings.UNREGISTERED_TASKS = "allow"
     settings.ALLOW_CUSTOM_ROUTING = True

@@ -15,6 +15,7 @@ from django_celery_beat.models import (
 from scheduler_api.periodic_tasks.agenda import Agenda
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs import message_options
+from tests.catalogue.workers import send_report, start_worker
 from tests.scheduler.engines import HOUR, MINUTE, NOON, SECOND, TestedEngine
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
@@ -73,12 +74,14 @@ def error_of(task: PeriodicTask) -> str:
         {"queue": "nobody-declared-it"},
         {"exchange": "anywhere"},
         {"task": "no.such.task"},
+        {"task": "celery.chord", "args": "[]"},
         {"priority": 1000},
         {"interval": None},
     ],
     ids=str,
 )
 def test_unsendable_task_is_quarantined_alone(beat, good, bad, columns):
+    start_worker(send_report)
     PeriodicTask.objects.filter(pk=bad.pk).update(**columns)
 
     assert others_run(beat)
@@ -105,7 +108,7 @@ def test_claim_checks_each_task_once(beat, good, bad, overlap, monkeypatch):
     beat.run()
     checked: list[str] = []
 
-    def problem_with(row: Any) -> str:
+    def problem_with(row: Any, **_: object) -> str:
         checked.append(row.name)
         return "It was checked before." if checked.count(row.name) > 1 else ""
 

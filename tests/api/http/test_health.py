@@ -68,6 +68,7 @@ def test_process_is_ready_with_database_and_broker(api):
         "heartbeat_age_seconds": None,
         "oldest_overdue_seconds": None,
         "oldest_pending_seconds": None,
+        "quarantined": 0,
     }
 
 
@@ -85,6 +86,34 @@ def test_readiness_reports_beats_state(api):
     assert reported["heartbeat_age_seconds"] == pytest.approx(7, abs=2)
     assert reported["oldest_overdue_seconds"] == pytest.approx(40, abs=2)
     assert reported["oldest_pending_seconds"] == pytest.approx(20, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("columns", "overdue"),
+    [
+        ({"slot_at": 70, "due_at": -3600}, 70),
+        ({"slot_at": 70, "due_at": 5}, 70),
+        ({"slot_at": None, "due_at": -3600, "stale_at": 90}, 90),
+        ({"slot_at": -30, "due_at": -3600, "stale_at": 90}, None),
+    ],
+    ids=str,
+)
+def test_quarantined_task_counts_and_its_slot_is_overdue(api, columns, overdue):
+    now = datetime.now(UTC)
+    times = {name: ago and now - ago * SECOND for name, ago in columns.items()}
+    Agenda.objects.filter(pk=stored(name="one").pk).update(
+        stale=False, failures=3, last_error="There is no task.", **times
+    )
+    Agenda.objects.filter(pk=stored(name="other").pk).update(
+        stale=False, slot_at=now + 60 * SECOND, due_at=now + 60 * SECOND
+    )
+
+    reported = api.get("/readyz").json()
+
+    assert reported["quarantined"] == 1
+    assert reported["oldest_overdue_seconds"] == (
+        None if overdue is None else pytest.approx(overdue, abs=2)
+    )
 
 
 @pytest.mark.parametrize(
