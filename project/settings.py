@@ -162,27 +162,24 @@ SPECTACULAR_SETTINGS = {
 Schedules Celery tasks: defines which task runs, when and with which arguments, and records each
 run.
 
-- **Bodies** are JSON. An unknown field is refused. A field that only the service sets may be sent
-  back with the value from a response; it is ignored.
+- **Authentication**: send the header `Authorization: Bearer <API key>`.
+- **Bodies** are JSON. An unknown field is refused. A read-only field may be sent back as it was
+  in a response; it is ignored.
 - **Times** in requests have a UTC offset; times in responses are in UTC.
 - **Lists** are paginated: follow `next` until it is null.
 - **Errors** are problem details (RFC 9457): `code` and `errors` are for programs, `detail` is for
   people.
-- **Dry runs**: with `dry_run=true`, a write is checked and answered, but nothing is stored.
+- **Dry runs**: with `dry_run=true`, a write is checked and gets its response, but nothing is
+  stored.
 - **Request IDs**: each response has an `X-Request-Id`, the one that you sent or a new one.
-- **Rate limits**: the `RateLimit` header has the number of requests left in the current minute; a
-  request over the limit gets status 429.
+- **Rate limits**: the header `RateLimit` has the number of requests left in the current minute. A
+  request over the limit gets 429.
 """,
     "VERSION": VERSION,
     "LICENSE": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
     "SERVERS": [{"url": "/", "description": "This server"}],
+    # In the order in which a newcomer needs them.
     "TAGS": [
-        {"name": "Access", "description": "Service accounts, their API keys, and the audit log."},
-        {"name": "Index", "description": "Links to all collections."},
-        {
-            "name": "Manifest",
-            "description": "All periodic tasks of a service account as one document.",
-        },
         {"name": "Periodic tasks", "description": "Celery tasks that run on a schedule."},
         {"name": "Runs", "description": "Executions of periodic tasks: history and statistics."},
         {
@@ -190,8 +187,14 @@ run.
             "description": "Crontab, interval, solar and clocked schedules, shared by tasks.",
         },
         {"name": "Tasks", "description": "Celery tasks that can be scheduled."},
-        {"name": "Webhooks", "description": "Subscriptions to events, and their deliveries."},
         {"name": "Workers", "description": "Celery workers that report to the service."},
+        {"name": "Webhooks", "description": "Subscriptions to events, and their deliveries."},
+        {
+            "name": "Manifest",
+            "description": "All periodic tasks of a service account as one document.",
+        },
+        {"name": "Access", "description": "Service accounts, their API keys, and the audit log."},
+        {"name": "Index", "description": "Links to all collections."},
     ],
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
@@ -201,6 +204,7 @@ run.
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "POSTPROCESSING_HOOKS": [
+        "scheduler_api.openapi.bodies.describe_defaults",
         "scheduler_api.openapi.headers.add_headers",
         "scheduler_api.openapi.problems.add_problems",
         "scheduler_api.webhooks.schema.add_webhooks",

@@ -16,6 +16,7 @@ OPENAPI_FILE = Path(__file__).parent.parent / "openapi.yaml"
 # LibYAML reads the document ten times as fast as the loader in Python.
 YAML_LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 PROBLEM = "#/components/schemas/Problem"
+PROBLEM_TYPE = "application/problem+json"
 # What it costs to find the key of a request, once in each.
 KEY_QUERIES = 1
 
@@ -93,6 +94,9 @@ class Contract:
         media_type = response.headers["Content-Type"]
         assert media_type in described["content"], f"{media_type} is not described"
         self.check_body(f"{place}/content/{escape(media_type)}/schema", response, media_type)
+        if media_type == PROBLEM_TYPE:
+            code, codes = response.json()["code"], described["content"][media_type]["examples"]
+            assert code in codes, f"{method} {template}: {code!r} is not one of {', '.join(codes)}"
         if self.has_slots(described["content"][media_type]["schema"]):
             has_slots = "upcoming" in response.json()
             assert has_slots is is_dry_run, f"{method} {template}: upcoming is for dry runs only"

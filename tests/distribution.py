@@ -16,7 +16,7 @@ from xdist.scheduler import LoadFileScheduling
 # Journeys on the shared services of tests/journeys/conftest.py.
 SHARING = re.compile(
     r"tests/journeys/test_(define_and_run|examples|fifty_at_once|operating|pause|python_client|"
-    r"readme)\.py::[^[]*(\[(?P<kind>on_servers|on_redis))?"
+    r"readme|typescript_client)\.py::[^[]*(\[(?P<kind>on_servers|on_redis))?"
 )
 # Faults that harm the servers run alone; the others are marked `calm` and overlap.
 HARMFUL = re.compile(

@@ -98,13 +98,13 @@ class ApiKey(models.Model):
     digest = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(
-        null=True, blank=True, help_text="Expiry time; null if the key never expires."
+        null=True, blank=True, help_text="Time of expiry; null if the key never expires."
     )
     last_used_at = models.DateTimeField(
         null=True, blank=True, help_text="Time of last use, to the minute; null if never used."
     )
     revoked_at = models.DateTimeField(
-        null=True, blank=True, help_text="Revocation time; null if not revoked."
+        null=True, blank=True, help_text="Time of revocation; null if not revoked."
     )
 
     objects = ApiKeyQuerySet.as_manager()

@@ -84,7 +84,7 @@ class ServiceAccountSerializer(StrictModelSerializer):
             "requests_per_minute": {"min_value": 1, "max_value": LARGEST_INTEGER},
             "max_periodic_tasks": {"min_value": 0, "max_value": LARGEST_INTEGER},
             "min_interval_seconds": {"min_value": 1, "max_value": LARGEST_INTEGER},
-            "created_at": {"read_only": True, "help_text": "Creation time."},
+            "created_at": {"read_only": True, "help_text": "Time of creation."},
         }
 
     def validate_queues(self, value: list[str]) -> list[str]:
@@ -131,7 +131,7 @@ class ApiKeySerializer(StrictModelSerializer):
             "revoked_at",
         )
         read_only_fields = ("prefix", "created_at", "last_used_at", "revoked_at")
-        extra_kwargs: ClassVar[dict[str, Any]] = {"created_at": {"help_text": "Creation time."}}
+        extra_kwargs: ClassVar[dict[str, Any]] = {"created_at": {"help_text": "Time of creation."}}
 
 
 @extend_schema_serializer(
@@ -165,7 +165,7 @@ class NewApiKeySerializer(ApiKeySerializer):
     expires_at = fields.FutureInstant(
         default=None,
         allow_null=True,
-        help_text="Expiry time, in the future; null if the key never expires.",
+        help_text="Time of expiry, in the future; null if the key never expires.",
     )
 
     class Meta(ApiKeySerializer.Meta):
@@ -185,7 +185,7 @@ class NewApiKeySerializer(ApiKeySerializer):
                 "operation": "change",
                 "object_type": "periodic_task",
                 "object_id": 1,
-                "object_name": "Import contacts",
+                "object_name": "Import customers",
                 "before": {"enabled": True},
                 "after": {"enabled": False},
             },
@@ -236,7 +236,7 @@ class AuditEntrySerializer(StrictModelSerializer):
             "request_id": {
                 "help_text": "`X-Request-Id` of the response; empty if there was no request."
             },
-            "operation": {"help_text": "Operation."},
+            "operation": {"help_text": "Kind of change."},
             "object_type": {"help_text": "Type of the object."},
             "object_id": {"help_text": "ID of the object."},
             "object_name": {"help_text": "Name of the object at the time of the change."},

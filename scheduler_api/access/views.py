@@ -67,7 +67,10 @@ class ApiKeyViewSet(ListRetrieveViewSet):
 
     @extend_schema(request=NewApiKeySerializer, responses={201: NewApiKeySerializer})
     def create(self, request: Request) -> Response:
-        """Create an API key. Only this response contains the key itself."""
+        """Create an API key.
+
+        Only this response contains the key itself.
+        """
         serializer = NewApiKeySerializer(data=request.data, context=self.get_serializer_context())
         serializer.is_valid(raise_exception=True)
         values = serializer.validated_data
@@ -82,7 +85,7 @@ class ApiKeyViewSet(ListRetrieveViewSet):
     def revoke(self, request: Request, **address: str) -> Response:
         """Revoke an API key.
 
-        Requests with the key get 401 from now on. The key stays in the list.
+        From now on, requests with the key get 401. The key stays in the list.
         """
         key = self.get_object()
         actions.revoke_key(key, by=caller_of(request))

@@ -96,8 +96,8 @@ class WorkerSerializer(WorkerOfTaskSerializer):
         extra_kwargs: ClassVar[dict[str, Any]] = {
             **WorkerOfTaskSerializer.Meta.extra_kwargs,
             "celery_version": {"help_text": "Version of Celery that the worker runs."},
-            "pid": {"help_text": "Process id of the worker's main process on its host."},
-            "concurrency": {"help_text": "Number of tasks that the worker runs at once."},
+            "pid": {"help_text": "Process ID of the worker's main process on its host."},
+            "concurrency": {"help_text": "Number of tasks that the worker runs at the same time."},
             "started_at": {"help_text": "Time when the worker started to consume messages."},
             "stopped_at": {
                 "help_text": "Time when the worker announced that it was stopping; null if it has "

@@ -45,10 +45,10 @@ class TaskViewSet(ApiViewSet):
     volatile_fields = frozenset({"worker_count", "last_seen_at", "workers"})
 
     def list(self, request: Request) -> Response:
-        """List all tasks, sorted by name.
+        """List tasks.
 
-        The list includes the tasks that workers have announced and the tasks that the API process
-        itself has. Celery's built-in tasks are left out.
+        Returns all tasks, sorted by name: the tasks that workers have announced and the API
+        process's own. Celery's built-in tasks are left out.
         """
         results = self.get_serializer(known_tasks(), many=True).data
         return Response({"next": None, "previous": None, "results": results})
@@ -58,7 +58,10 @@ class TaskViewSet(ApiViewSet):
         responses=TaskDetailSerializer,
     )
     def retrieve(self, request: Request, name: str) -> Response:
-        """Retrieve a task by its name, with the workers that have it."""
+        """Get a task.
+
+        Includes the workers that have the task.
+        """
         task = known_task(name)
         if task is None:
             raise NotFound(unknown("task", name, known_names()))
@@ -76,9 +79,10 @@ class WorkerViewSet(ApiViewSet):
     ordering_fields = ("name",)
 
     def list(self, request: Request) -> Response:
-        """List workers, sorted by name, one page at a time.
+        """List workers.
 
-        Follow `next` for the next page. A worker is listed until it has not been seen for 30
-        days. A worker without this app or without access to the database is not listed.
+        Returns one page, sorted by name. Follow `next` until it is null. A worker is listed for 30
+        days after its last heartbeat. A worker without this app or without access to the database
+        is not listed.
         """
         return self.answer_page()

@@ -15,13 +15,14 @@ from scheduler_api.http.viewsets import ANY_KEY, ApiViewSet
 @extend_schema_serializer(
     examples=[
         OpenApiExample("Index", {"resources": {"tasks": "http://127.0.0.1:8000/api/v1/tasks/"}})
-    ]
+    ],
+    component_name="ApiIndex",
 )
 class IndexSerializer(serializers.Serializer[Any]):
-    """The URLs of all lists."""
+    """The URLs of all collections."""
 
     resources = serializers.DictField(
-        child=serializers.URLField(), help_text="URL of each list, by name."
+        child=serializers.URLField(), help_text="URL of each collection, by name."
     )
 
 
@@ -36,6 +37,9 @@ class IndexViewSet(ApiViewSet):
 
     @extend_schema(responses=IndexSerializer)
     def index(self, request: Request) -> Response:
-        """Return the URL of each list."""
+        """List the collections.
+
+        Returns the URL of each collection by its name. Every key may call this.
+        """
         urls = {name: reverse(route, request=request) for name, route in self.resources.items()}
         return Response(self.get_serializer({"resources": urls}).data)

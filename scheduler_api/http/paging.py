@@ -169,7 +169,7 @@ class KeysetPagination(BasePagination):
             {
                 "name": "cursor",
                 "in": "query",
-                "description": "Start of the page, from a link of another page.",
+                "description": "Start of the page, from `next` or `previous` of another page.",
                 "schema": {"type": "string"},
             },
             {

@@ -41,7 +41,7 @@ class DryRunQuery(StrictSerializer):
 
     dry_run = FlagText(
         default=False,
-        help_text="`true` to validate the request and return its result without any change.",
+        help_text="If `true`, validates the request and returns the result, but stores nothing.",
     )
 
 

@@ -33,15 +33,14 @@ class ManifestQuery(StrictSerializer):
         choices=["plan", "apply"],
         default="plan",
         help_text=(
-            "`apply` changes the periodic tasks; `plan` returns the same answer without changing "
-            "anything."
+            "`apply` makes the changes; `plan` returns the same response, but changes nothing."
         ),
     )
     prune = fields.FlagText(
         default=False,
         help_text=(
-            "If `true`, periodic tasks that are managed by a manifest and that this one does not "
-            "name are deleted."
+            "If `true`, deletes the periodic tasks that are managed by a manifest and missing "
+            "from this one."
         ),
     )
 
@@ -50,7 +49,7 @@ class ManifestQuery(StrictSerializer):
     examples=examples("One task", {"version": VERSION, "periodic_tasks": [EXAMPLE]})
 )
 class ManifestSerializer(StrictSerializer):
-    """All periodic tasks of an account, without ids."""
+    """All periodic tasks of an account, without IDs."""
 
     version = fields.WholeNumber(
         min_value=VERSION, max_value=VERSION, help_text="Version of the manifest format: 1."
@@ -58,10 +57,7 @@ class ManifestSerializer(StrictSerializer):
     periodic_tasks = serializers.ListField(
         child=OperationBody(PeriodicTaskSerializer()),
         max_length=MAX_ENTRIES,
-        help_text=(
-            "The periodic tasks, each as in a request to create it. A field that is left out has "
-            "its default."
-        ),
+        help_text="The periodic tasks, each as in a request to create it.",
     )
 
 
@@ -80,7 +76,7 @@ class ManifestChangeSerializer(serializers.Serializer[Any]):
         "One task",
         {
             "mode": "plan",
-            "created": ["Import contacts"],
+            "created": ["Import customers"],
             "changed": [],
             "deleted": [],
             "unchanged": 0,
@@ -89,11 +85,11 @@ class ManifestChangeSerializer(serializers.Serializer[Any]):
     )
 )
 class ManifestResponseSerializer(serializers.Serializer[Any]):
-    """The changes that a manifest makes, or would make."""
+    """The changes of an applied or planned manifest."""
 
     mode = serializers.ChoiceField(
         choices=["plan", "apply"],
-        help_text="`apply` if the changes were made, `plan` if they were only computed.",
+        help_text="`apply` if the changes were made, `plan` if not.",
     )
     created = serializers.ListField(
         child=serializers.CharField(), help_text="Names of the periodic tasks to create."

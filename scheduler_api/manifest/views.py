@@ -57,10 +57,10 @@ class ManifestViewSet(ApiViewSet):
 
     @extend_schema(responses=ManifestSerializer)
     def retrieve(self, request: Request) -> Response:
-        """Export all periodic tasks that the caller owns, as JSON or YAML.
+        """Get a manifest.
 
-        Secrets in the arguments are shown as `***`. Applying the exported document changes
-        nothing.
+        Returns all periodic tasks that the caller owns, as JSON or YAML. Secrets in the arguments
+        are shown as `***`. Applying the manifest unchanged changes nothing.
         """
         tasks = list(self.get_queryset())
         return self.answer_definition(document_of(tasks), manifest_etag(tasks))
@@ -68,12 +68,12 @@ class ManifestViewSet(ApiViewSet):
     @extend_schema(request=ManifestSerializer, responses=ManifestResponseSerializer)
     @transaction.atomic
     def apply(self, request: Request) -> Response:
-        """Apply a manifest to the caller's periodic tasks, or plan it.
+        """Apply a manifest.
 
-        With `mode=plan`, the answer lists the changes and nothing is changed. With `mode=apply`,
-        either all changes are made or none. The periodic tasks that the manifest names become
-        managed by a manifest. With `prune=true`, periodic tasks that are managed by a manifest and
-        that this one does not name are deleted; this requires the scope `periodic-tasks:delete`.
+        `mode=plan` lists the changes to the caller's periodic tasks; `mode=apply` makes all of
+        them or none. Periodic tasks in the manifest become managed by a manifest. `prune=true`
+        deletes the caller's periodic tasks that are managed by a manifest and missing from this
+        one; it requires the scope `periodic-tasks:delete`.
         """
         query, sent = self.read_query(), ManifestSerializer(data=request.data)
         sent.is_valid(raise_exception=True)

@@ -138,7 +138,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Run',
             fields=[
-                ('id', models.UUIDField(help_text='The id of the Celery task.', primary_key=True, serialize=False)),
+                ('id', models.UUIDField(help_text='ID of the run and of its Celery task.', primary_key=True, serialize=False)),
                 ('periodic_task_id', models.IntegerField(help_text='Kept when the periodic task is deleted.')),
                 ('periodic_task_name', models.CharField(max_length=200)),
                 ('owner_id', models.BigIntegerField(help_text='The owning account; null if unowned.', null=True)),
@@ -192,9 +192,9 @@ class Migration(migrations.Migration):
                 ('prefix', models.CharField(help_text='First characters of the key after `sk_`; its name in logs and the audit log.', max_length=8, unique=True)),
                 ('digest', models.CharField(max_length=64, unique=True)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('expires_at', models.DateTimeField(blank=True, help_text='Expiry time; null if the key never expires.', null=True)),
+                ('expires_at', models.DateTimeField(blank=True, help_text='Time of expiry; null if the key never expires.', null=True)),
                 ('last_used_at', models.DateTimeField(blank=True, help_text='Time of last use, to the minute; null if never used.', null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, help_text='Revocation time; null if not revoked.', null=True)),
+                ('revoked_at', models.DateTimeField(blank=True, help_text='Time of revocation; null if not revoked.', null=True)),
                 ('service_account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='api_keys', to='scheduler_api.serviceaccount')),
             ],
             options={
@@ -226,7 +226,7 @@ class Migration(migrations.Migration):
                 ('previous_key_id', models.CharField(default='', max_length=16)),
                 ('previous_until', models.DateTimeField(help_text='Time until which the previous secret also signs.', null=True)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('owner', models.ForeignKey(help_text='Owning account, whose run events are sent.', on_delete=django.db.models.deletion.CASCADE, related_name='webhooks', to='scheduler_api.serviceaccount')),
+                ('owner', models.ForeignKey(help_text='Owning account: its run events are sent.', on_delete=django.db.models.deletion.CASCADE, related_name='webhooks', to='scheduler_api.serviceaccount')),
             ],
             options={
                 'ordering': ('id',),
@@ -315,7 +315,7 @@ class Migration(migrations.Migration):
             name='Delivery',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('event_id', models.CharField(help_text='Id of the message, sent as `webhook-id` in each attempt.', max_length=40)),
+                ('event_id', models.CharField(help_text='ID of the message, sent as `webhook-id` in each attempt.', max_length=40)),
                 ('type', models.CharField(help_text='Event type.', max_length=32)),
                 ('run_id', models.UUIDField(help_text='Run of the event; null without one.', null=True)),
                 ('payload', models.TextField(help_text='The exact body: the signature covers its bytes.')),

@@ -1,5 +1,6 @@
 """The schemas of bodies in the OpenAPI document, and their examples."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -91,7 +92,7 @@ class BodySchema(OpenApiSerializerExtension):
             without |= {"default"} if self.target.partial else set()
         else:
             schema["required"] = list(properties)
-            properties.get("id", {}).setdefault("description", "Never changes.")
+            properties.get("id", {}).setdefault("description", "ID; it never changes.")
             without |= {
                 "readOnly",  # a field that cannot be sent is not in the schema of the request
                 "default",
@@ -111,11 +112,25 @@ class BodySchema(OpenApiSerializerExtension):
         return schema
 
     def beyond_its_type(self, field: Any) -> dict[str, Any]:
-        """Return the limits of a field in a request, and null if it is the default."""
-        nothing = {"default": None} if field.default is None else {}
+        """Return the limits of a field in a request."""
         # drf-spectacular describes only min_length.
         something = {} if getattr(field, "allow_empty", True) else {"minItems": 1}
-        return {**nothing, **something, **getattr(field, "in_requests", {})}
+        return {**something, **getattr(field, "in_requests", {})}
+
+
+def describe_defaults(result: dict[str, Any], **_: object) -> dict[str, Any]:
+    """Move the defaults of requests into the descriptions; a hook of drf-spectacular.
+
+    Some generators require a field with the keyword `default` (openapi-typescript), others send
+    the default themselves (openapi-python-client). An empty default needs no words.
+    """
+    for schema in result["components"]["schemas"].values():
+        for field in schema.get("properties", {}).values():
+            default = field.pop("default", None)
+            if default not in (None, "", [], {}):
+                written = default if isinstance(default, str) else json.dumps(default)
+                field["description"] += f" Default: `{written}`."
+    return result
 
 
 class StoredJSONSchema(OpenApiSerializerFieldExtension):
@@ -132,4 +147,4 @@ class StoredJSONSchema(OpenApiSerializerFieldExtension):
         anything = "items" if name == "array" else "additionalProperties"
         if direction == "response":
             return {"type": [name, "null"], anything: {}}
-        return {"type": name, anything: {}, "default": self.target.json_type()}
+        return {"type": name, anything: {}}

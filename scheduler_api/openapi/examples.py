@@ -19,10 +19,11 @@ def move_examples(result: dict[str, Any], **_: object) -> dict[str, Any]:
     for content in contents(result):
         for name in names_in(content["schema"]):
             found.setdefault(name, []).append(values_of(content))
-            break  # further ones are of drafts, which have examples of their own
+            break  # further ones are of drafts
     for name, candidates in found.items():
         if not is_page(schemas[name]):
             schemas[name]["examples"] = most_common(candidates)
+    add_drafts(schemas)
     for content in contents(result):
         shown = [
             value for name in names_in(content["schema"]) for value in examples_of(name, schemas)
@@ -30,6 +31,18 @@ def move_examples(result: dict[str, Any], **_: object) -> dict[str, Any]:
         if all(value in shown for value in values_of(content)):
             del content["examples"]
     return result
+
+
+def add_drafts(schemas: dict[str, Any]) -> None:
+    """Make the example of each draft from the first example of its resource.
+
+    Without one, the pages show placeholders for the response to a dry run, which comes first.
+    """
+    for name, schema in schemas.items():
+        if name.endswith("Draft"):
+            nulls = dict.fromkeys(schema["allOf"][-1]["properties"])
+            [example, *_] = schemas[name.removesuffix("Draft")]["examples"]
+            schema["examples"] = [example | nulls]
 
 
 def contents(result: dict[str, Any]) -> Iterator[dict[str, Any]]:

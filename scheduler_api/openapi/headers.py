@@ -24,7 +24,7 @@ CHALLENGE = {"type": "string", "pattern": "^Bearer"}
 # By name of the component.
 COMPONENTS: dict[str, dict[str, Any]] = {
     "RequestId": {
-        "description": "ID of the request: the one that you sent, or a new one.",
+        "description": "ID of the request: the `X-Request-Id` that you sent, or a new one.",
         "required": True,
         "schema": {"type": "string", "maxLength": 128},
         "example": "6f1c5a52-58b2-4f0d-8d0c-1f2b7f9f4e1a",
@@ -116,7 +116,7 @@ IF_NONE_MATCH = condition(
 )
 IF_NONE_EXISTS = condition(
     "If-None-Match",
-    "`*` to create only: 412 if a periodic task with this name exists.",
+    "`*`: creates only; 412 if a periodic task with this name exists.",
     takes_tags=False,
 )
 

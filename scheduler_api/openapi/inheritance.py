@@ -7,7 +7,7 @@ from scheduler_api.openapi.names import singular
 
 PAGE = {
     "type": "object",
-    "description": "Links of a page of a list.",
+    "description": "Links to the next and the previous page of a list.",
 }
 # Number of fields in which a request may differ from the request that it extends.
 MAX_CHANGES = 1
@@ -22,7 +22,21 @@ def extend(result: dict[str, Any], **_: object) -> dict[str, Any]:
     share_choices(schemas)
     merged = merge_requests(result)
     extend_requests(merged["components"]["schemas"])
+    refer_to_choices(merged["components"]["schemas"])
     return merged
+
+
+def refer_to_choices(schemas: dict[str, Any]) -> None:
+    """Refer to a schema with a discriminator by `oneOf`, where `allOf` adds a description.
+
+    From `allOf`, openapi-typescript makes a type with only the fields that all choices have.
+    """
+    choices = {ref(name) for name, schema in schemas.items() if "discriminator" in schema}
+    for schema in schemas.values():
+        for field in schema.get("properties", {}).values():
+            match field.get("allOf"):
+                case [{"$ref": place}] if place in choices:
+                    field["oneOf"] = field.pop("allOf")
 
 
 def extend_pages(schemas: dict[str, Any]) -> None:
@@ -99,14 +113,26 @@ def extend_requests(schemas: dict[str, Any]) -> None:
         for name, schema in schemas.items()
         if name.endswith("Request") and "properties" in schema
     }
+    # A choice by a property must require it: openapi-generator does not look into `allOf`.
+    chosen = {place for schema in schemas.values() for place in choices_of(schema)}
     for name, request in requests.items():
+        if ref(name) in chosen:
+            continue
         for base_name, base in requests.items():
             changed = changes(base, request)
             if changed is None or len(changed) > MAX_CHANGES:
                 continue
             own = {key: value for key, value in request.items() if key not in INHERITED}
-            schemas[name] = extending(base_name, {**own, "properties": changed})
+            # With their schemas: from names alone, openapi-typescript makes a type without fields.
+            required = set(request["required"]) - set(base.get("required", ()))
+            again = {field: request["properties"][field] for field in sorted(required)}
+            schemas[name] = extending(base_name, {**own, "properties": again | changed})
             break
+
+
+def choices_of(schema: dict[str, Any]) -> list[str]:
+    """Return the places of the schemas that a discriminator chooses from."""
+    return [*schema.get("discriminator", {}).get("mapping", {}).values()]
 
 
 def changes(base: dict[str, Any], request: dict[str, Any]) -> dict[str, Any] | None:

@@ -47,9 +47,10 @@ def response_name(status: str, response: dict[str, Any], general: Collection[str
     first code that is not `general`, and with the kind of request.
     """
     bodies: list[Any] = [*response.get("content", {}).values(), {}]
-    schema = bodies[0].get("schema", {})
-    name = STATUSES.get(status) or schema["$ref"].rpartition("/")[2]
-    codes = schema.get("properties", {}).get("code", {}).get("enum", [])
+    name = STATUSES.get(status)
+    if name is None:
+        return str(bodies[0]["schema"]["$ref"].rpartition("/")[2])
+    codes = list(bodies[0].get("examples", ()))
     if len(codes) <= 1:
         return name
     special = next((camel(code) for code in codes if code not in general), "")

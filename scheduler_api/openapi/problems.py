@@ -55,12 +55,9 @@ def problem_response(possible: list[type[Problem]]) -> dict[str, Any]:
         "headers": found,
         "content": {
             CONTENT_TYPE: {
-                # Beside the reference, not with it in `allOf`: from `allOf`, client generators
-                # make a type for each status of each operation.
-                "schema": {
-                    "$ref": "#/components/schemas/Problem",
-                    "properties": {"code": {"enum": codes}},
-                },
+                # The codes stand in the description and as names of the examples. As an enum in a
+                # schema, generators of clients would make a type of each, or refuse it.
+                "schema": {"$ref": "#/components/schemas/Problem"},
                 "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in codes},
             }
         },
@@ -106,9 +103,9 @@ def add_problems(result: dict[str, Any], **_: object) -> dict[str, Any]:
         },
     }
     members = {
-        "type": {**TEXT, "format": "uri", "description": "The code, as a URN."},
+        "type": {**TEXT, "format": "uri", "description": "Code of the problem, as a URN."},
         "title": {**TEXT, "description": "Summary of the problem, the same for each code."},
-        "status": {"type": "integer", "description": "The HTTP status."},
+        "status": {"type": "integer", "description": "HTTP status code."},
         "detail": {**TEXT, "description": "What is wrong with this request, for people."},
         "instance": {**TEXT, "description": "Path of the request."},
         "code": {
@@ -116,11 +113,11 @@ def add_problems(result: dict[str, Any], **_: object) -> dict[str, Any]:
             "enum": sorted(problem.code for problem in all_problems()),
             "description": "Kind of problem, for programs; it never changes.",
         },
-        "request_id": {**TEXT, "description": "The `X-Request-Id` of the response."},
+        "request_id": {**TEXT, "description": "`X-Request-Id` of the response."},
         "errors": {
             "type": "array",
             "items": mistake,
-            "description": "Each mistake with its place; empty if the request is not at fault.",
+            "description": "All mistakes, each with its place; empty if the request has none.",
         },
     }
     extensions: dict[str, Any] = {}

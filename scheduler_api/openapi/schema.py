@@ -8,7 +8,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import Direction, OpenApiParameter
 
 from scheduler_api.http import etags, idempotency, problems, viewsets
-from scheduler_api.http.viewsets import ApiViewSet
+from scheduler_api.http.viewsets import ApiViewSet, ListRetrieveViewSet
 from scheduler_api.openapi import headers
 from scheduler_api.openapi.bodies import CHANGE
 from scheduler_api.openapi.dry_run import add_dry_run
@@ -26,12 +26,12 @@ STANDARD_OPERATIONS = {
 }
 # By action: the description, where a view set does not replace the action.
 DESCRIPTIONS = {
-    "list": "Follow `next` for further pages.",
+    "list": "Returns one page. Follow `next` until it is null.",
     "create": "`Location` is the URL of the new {one}.",
-    "retrieve": "Supports `If-None-Match`.",
-    "update": "A field that is left out is set to its default.",
+    "retrieve": "Supports conditional requests with `If-None-Match`.",
+    "update": "A field that is left out gets its default.",
     "partial_update": "A field that is left out keeps its value.",
-    "destroy": "The deletion cannot be undone.",
+    "destroy": "A deletion cannot be undone.",
 }
 CHANGES = {"update", "partial_update", "destroy", "put_by_name"}
 # These overwrite nothing that the caller must have seen, so they never require If-Match.
@@ -141,6 +141,8 @@ class ApiSchema(AutoSchema):
         """Require a value in each filter; overridden, since no setting does it."""
         parameters: list[dict[str, Any]] = super()._get_filter_parameters()  # type: ignore[no-untyped-call]
         for parameter in parameters:
+            # Without the choices, which the setting ENUM_GENERATE_CHOICE_DESCRIPTION leaves out.
+            parameter["description"] = parameter["description"].strip()
             # Meant for postprocessing hooks of drf-spectacular.
             for schema in (parameter["schema"], parameter["schema"].get("items", {})):
                 schema.pop("x-spec-enum-id", None)
@@ -199,6 +201,11 @@ class ApiSchema(AutoSchema):
         answer: object = self.get_response_serializers()
         if isinstance(answer, dict):  # by status; the serializer is the same for each
             answer = next(iter(answer.values()))
+        if (
+            isinstance(self.view, ListRetrieveViewSet)
+            and answer is self.view.get_serializer_class()
+        ):
+            return f"The {self.view.resource}."
         return (answer.__doc__ or "").partition("\n")[0]
 
     def _get_examples(self, serializer: Any, direction: Direction, *args: Any) -> Any:

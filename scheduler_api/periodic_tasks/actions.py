@@ -49,7 +49,7 @@ class NameTaken(Problem):
     status_code = 409
     code = "name_taken"
     # Neither owner nor address is shown: the caller may not be allowed to see that task.
-    example = {"detail": "The name 'Import contacts' is taken."}
+    example = {"detail": "The name 'Import customers' is taken."}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ class OperationBody(serializers.Field[Any, Any, Any, Any]):
     """The body of a single request, not validated yet: the operation validates it."""
 
     def __init__(self, serializer: serializers.BaseSerializer[Any], **kwargs: Any) -> None:
-        super().__init__(help_text="Body of the single request.", **kwargs)
+        super().__init__(help_text="Body, as in a request of its own.", **kwargs)
         self.serializer = serializer
 
     def to_internal_value(self, data: Any) -> Any:
@@ -37,7 +37,7 @@ class OperationSerializer(StrictSerializer):
     """Fields of every operation on a stored periodic task."""
 
     id = fields.WholeNumber(
-        min_value=1, max_value=10**18 - 1, help_text="The id of the periodic task."
+        min_value=1, max_value=10**18 - 1, help_text="ID of the periodic task."
     )
     if_match = fields.Text(
         required=False, help_text="Execute the operation only if the periodic task has this ETag."
@@ -47,34 +47,34 @@ class OperationSerializer(StrictSerializer):
 class CreateSerializer(StrictSerializer):
     """Create a periodic task."""
 
-    op = fields.Choice(choices=["create"], help_text="The operation.")
+    op = fields.Choice(choices=["create"], help_text="Kind of operation.")
     body = OperationBody(PeriodicTaskSerializer())
 
 
 class UpdateSerializer(OperationSerializer):
     """Change the given fields of a periodic task."""
 
-    op = fields.Choice(choices=["update"], help_text="The operation.")
+    op = fields.Choice(choices=["update"], help_text="Kind of operation.")
     body = OperationBody(PeriodicTaskSerializer(partial=True))
 
 
 class DeleteSerializer(OperationSerializer):
     """Delete a periodic task; requires the scope `periodic-tasks:delete`."""
 
-    op = fields.Choice(choices=["delete"], help_text="The operation.")
+    op = fields.Choice(choices=["delete"], help_text="Kind of operation.")
 
 
 class BatchPauseSerializer(OperationSerializer):
     """Pause a periodic task."""
 
-    op = fields.Choice(choices=["pause"], help_text="The operation.")
+    op = fields.Choice(choices=["pause"], help_text="Kind of operation.")
     body = OperationBody(PauseSerializer(), default=dict)
 
 
 class ResumeSerializer(OperationSerializer):
     """Resume a periodic task."""
 
-    op = fields.Choice(choices=["resume"], help_text="The operation.")
+    op = fields.Choice(choices=["resume"], help_text="Kind of operation.")
 
 
 OPERATIONS: Mapping[str, type[StrictSerializer]] = {
@@ -110,7 +110,8 @@ class BatchQuery(StrictSerializer):
     """Query parameters of a batch."""
 
     atomic = fields.FlagText(
-        default=True, help_text="`false` to keep the operations that succeed when others fail."
+        default=True,
+        help_text="If `false`, the operations that succeed are kept when others fail.",
     )
 
 
@@ -144,7 +145,7 @@ class ResultBody(serializers.Field[Any, Any, Any, Any]):
 
 
 class BatchResultSerializer(serializers.Serializer[Any]):
-    """The result of one operation, equal to the response of its own request."""
+    """The result of one operation: the response that a request of its own would get."""
 
     status = serializers.IntegerField(help_text="HTTP status code.")
     etag = serializers.CharField(

@@ -3,7 +3,7 @@
 from typing import Any
 
 EXAMPLE: dict[str, Any] = {
-    "name": "Import contacts",
+    "name": "Import customers",
     "task": "project.tasks.import_contacts",
     "schedule": {"type": "interval", "every": 30, "period": "seconds"},
     "args": ["arg1", "arg2"],

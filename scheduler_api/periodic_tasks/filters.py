@@ -18,38 +18,44 @@ class PeriodicTaskFilter(django_filters.FilterSet):
 
     enabled = FlagFilter(method="is_enabled", help_text="Whether the periodic task is enabled.")
     paused = FlagFilter(method="is_paused", help_text="Whether the periodic task is paused.")
-    one_off = FlagFilter(help_text="Whether the periodic task runs only once.")
+    one_off = FlagFilter(help_text="Whether only the first slot runs.")
     name = TextFilter(help_text="Exact name.")
     task = TextFilter(help_text="Exact name of the task.")
     queue = TextFilter(help_text="Exact name of the queue.")
     search = TextFilter(
         method="contains",
-        help_text="Part of the name, the task name or the description.",
+        help_text="Part of the name, the task name or the description; case does not matter.",
     )
     label = TextFilter(method="has_labels", help_text=FILTER_HELP)
     schedule_type = django_filters.ChoiceFilter(
         method="follows",
         choices=[(kind, kind) for kind in KINDS],
-        help_text="Type of the schedule.",
+        help_text="Kind of schedule.",
     )
-    interval = IdFilter(help_text="Id of the interval schedule.")
-    crontab = IdFilter(help_text="Id of the crontab schedule.")
-    solar = IdFilter(help_text="Id of the solar schedule.")
-    clocked = IdFilter(help_text="Id of the clocked schedule.")
-    has_error = FlagFilter(
-        method="is_in_error", help_text="Whether beat fails to plan or send it: see `last_error`."
-    )
+    interval = IdFilter(help_text="ID of the interval schedule.")
+    crontab = IdFilter(help_text="ID of the crontab schedule.")
+    solar = IdFilter(help_text="ID of the solar schedule.")
+    clocked = IdFilter(help_text="ID of the clocked schedule.")
+    has_error = FlagFilter(method="is_in_error", help_text="Whether `last_error` is set.")
     last_run_at_after = InstantFilter(
-        field_name="last_run_at", lookup_expr="gte", help_text="Last run at or after this time."
+        field_name="last_run_at",
+        lookup_expr="gte",
+        help_text="Only periodic tasks that last ran at or after this time.",
     )
     last_run_at_before = InstantFilter(
-        field_name="last_run_at", lookup_expr="lt", help_text="Last run before this time."
+        field_name="last_run_at",
+        lookup_expr="lt",
+        help_text="Only periodic tasks that last ran before this time.",
     )
     date_changed_after = InstantFilter(
-        field_name="date_changed", lookup_expr="gte", help_text="Changed at or after this time."
+        field_name="date_changed",
+        lookup_expr="gte",
+        help_text="Only periodic tasks changed at or after this time.",
     )
     date_changed_before = InstantFilter(
-        field_name="date_changed", lookup_expr="lt", help_text="Changed before this time."
+        field_name="date_changed",
+        lookup_expr="lt",
+        help_text="Only periodic tasks changed before this time.",
     )
 
     class Meta:

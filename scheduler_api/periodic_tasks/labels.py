@@ -15,7 +15,7 @@ from scheduler_api.periodic_tasks.models import managed_settings
 KEY = re.compile(r"[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?")
 MAX_LABELS = 32
 MAX_VALUE_LENGTH = 200
-FILTER_HELP = "Label selector: `team=billing,tier=1`, or a key alone, `team`; all must match."
+FILTER_HELP = "Label selector, such as `team=billing,tier`. All its pairs and keys must match."
 
 
 def matches_selector(labels: Mapping[str, str], selector: str) -> bool:
@@ -44,7 +44,6 @@ class Labels(serializers.DictField):
         "propertyNames": {"pattern": f"^{KEY.pattern}$"},
         "additionalProperties": {"type": "string", "maxLength": MAX_VALUE_LENGTH},
         "maxProperties": MAX_LABELS,
-        "default": {},
     }
     default_error_messages = {
         "invalid_key": (

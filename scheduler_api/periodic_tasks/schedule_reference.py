@@ -44,16 +44,16 @@ class ScheduleReferenceSerializer(StrictModelSerializer):
         help_text="The schedule, inline. An equal stored schedule is reused.",
     )
     interval = fields.Reference(
-        queryset=IntervalSchedule.objects.all(), help_text="The id of an interval schedule."
+        queryset=IntervalSchedule.objects.all(), help_text="ID of an interval schedule."
     )
     crontab = fields.Reference(
-        queryset=CrontabSchedule.objects.all(), help_text="The id of a crontab schedule."
+        queryset=CrontabSchedule.objects.all(), help_text="ID of a crontab schedule."
     )
     solar = fields.Reference(
-        queryset=SolarSchedule.objects.all(), help_text="The id of a solar schedule."
+        queryset=SolarSchedule.objects.all(), help_text="ID of a solar schedule."
     )
     clocked = fields.Reference(
-        queryset=ClockedSchedule.objects.all(), help_text="The id of a clocked schedule."
+        queryset=ClockedSchedule.objects.all(), help_text="ID of a clocked schedule."
     )
 
     def choose_schedule(self, attrs: dict[str, Any]) -> tuple[Any, list[Mistake]]:

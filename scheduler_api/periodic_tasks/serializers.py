@@ -44,9 +44,9 @@ MAX_NAME_LENGTH = 200
 class WarningSerializer(serializers.Serializer[Any]):
     """A possible problem with a definition that is accepted nevertheless."""
 
-    pointer = serializers.CharField(help_text="The field, as a JSON pointer (RFC 6901).")
-    code = serializers.CharField(help_text="The kind of warning; never changes.")
-    detail = serializers.CharField(help_text="An explanation with a remedy, for people.")
+    pointer = serializers.CharField(help_text="Field, as a JSON pointer (RFC 6901).")
+    code = serializers.CharField(help_text="Kind of warning, for programs; it never changes.")
+    detail = serializers.CharField(help_text="Explanation with a remedy, for people.")
 
 
 @extend_schema_serializer(
@@ -60,8 +60,8 @@ class WarningSerializer(serializers.Serializer[Any]):
 class PeriodicTaskSerializer(ScheduleReferenceSerializer, PolicySerializer):
     """A Celery task that runs on a schedule, with fixed arguments.
 
-    The schedule is given inline, as `schedule`, or by the id of a stored one, as `interval`,
-    `crontab`, `solar` or `clocked`: exactly one of the five.
+    Its schedule is inline, in `schedule`, or stored, with its ID in `interval`, `crontab`, `solar`
+    or `clocked`. A request has exactly one of the five.
     """
 
     args = StoredArguments(json_type=list, help_text="Positional arguments of the task.")
@@ -75,7 +75,7 @@ class PeriodicTaskSerializer(ScheduleReferenceSerializer, PolicySerializer):
         help_text="Headers of the message. Names begin with `x-`; values are strings.",
     )
     enabled = EnabledFlag(
-        default=True, help_text="Whether the periodic task runs, apart from a pause."
+        default=True, help_text="Whether the periodic task runs. A pause does not change it."
     )
     paused = serializers.SerializerMethodField(
         help_text="Whether the periodic task is paused: see `pause/` and `resume/`."
@@ -87,15 +87,17 @@ class PeriodicTaskSerializer(ScheduleReferenceSerializer, PolicySerializer):
     labels = Labels(
         default=dict, help_text='Keys and values for filtering: `{"team": "billing"}`.'
     )
-    owner = serializers.SerializerMethodField(help_text="The owning account; null if unowned.")
+    owner = serializers.SerializerMethodField(
+        help_text="Name of the owning account; null if unowned."
+    )
     managed_by = serializers.SerializerMethodField(
         help_text="Source of the definition: `api`, `manifest`, `settings` or `admin`."
     )
     revision = serializers.SerializerMethodField(
-        help_text="Number of writes through the API, including the first."
+        help_text="Number of writes over the API, including the first."
     )
     next_run_at = serializers.SerializerMethodField(
-        help_text="The next slot, in the past if it is overdue; null for none."
+        help_text="Time of the next slot; in the past if it is overdue, null without one."
     )
     missed_count = AgendaCount(read_only=True, help_text="Number of missed slots.")
     last_error = AgendaText(
@@ -152,7 +154,7 @@ class PeriodicTaskSerializer(ScheduleReferenceSerializer, PolicySerializer):
             "task": {"help_text": "Name of a task, as listed by `GET /api/v1/tasks/`."},
             "queue": {
                 "allow_blank": False,
-                "help_text": "A configured queue; defaults to the route of the task.",
+                "help_text": "Name of a configured queue; defaults to the route of the task.",
             },
             "exchange": {
                 "allow_blank": False,
@@ -296,7 +298,7 @@ class PauseSerializer(StrictSerializer):
 
 
 class NamedPeriodicTaskSerializer(PeriodicTaskSerializer):
-    """A periodic task whose name is given by the URL, so the body may omit it."""
+    """A periodic task with its name in the URL: the body may omit it."""
 
     name = fields.Text(
         required=False,

@@ -63,13 +63,13 @@ class UpcomingRunsQuery(StrictSerializer):
         help_text="Only slots due at or before this time; defaults to one day after the start.",
     )
     cursor = fields.Text(
-        required=False, help_text="Cursor of the page, taken from the link of another page."
+        required=False, help_text="Start of the page, from `next` of another page."
     )
     page_size = fields.Digits(
         min_value=1,
         max_value=MAX_PAGE_SIZE,
         default=DEFAULT_PAGE_SIZE,
-        help_text="Maximum number of slots on the page.",
+        help_text="Maximum number of slots per page.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class UpcomingRunSerializer(serializers.Serializer[UpcomingSlot]):
         read_only=True, help_text="Time when beat sends the run: the slot plus its jitter."
     )
     periodic_task = fields.WholeNumber(
-        read_only=True, source="task.pk", help_text="Id of the periodic task."
+        read_only=True, source="task.pk", help_text="ID of the periodic task."
     )
     periodic_task_name = fields.Text(
         read_only=True, source="task.name", help_text="Name of the periodic task."
@@ -132,7 +132,7 @@ class UpcomingRunsSerializer(serializers.Serializer[Any]):
     next = serializers.URLField(
         read_only=True,
         allow_null=True,
-        help_text="Address of the next page; null on the last.",
+        help_text="URL of the next page; null on the last page.",
     )
     results = UpcomingRunSerializer(
         many=True, read_only=True, help_text="The slots, ordered by due time."
@@ -158,8 +158,8 @@ class UpcomingViewSet(ApiViewSet):
     def upcoming(self, request: Request) -> Response:
         """List the upcoming slots of all periodic tasks.
 
-        The slots are ordered by due time. Disabled periodic tasks have none; a periodic task that
-        is paused until a given time has slots from then on. Follow `next` until it is null.
+        The slots are ordered by due time. A disabled periodic task has none. A periodic task
+        that is paused until a given time has slots from then on. Follow `next` until it is null.
         """
         query = self.read_query()
         until, size = query["until"], query["page_size"]

@@ -135,8 +135,8 @@ class PeriodicTaskViewSet(CrudViewSet):
     def put_by_name(self, request: Request, name: str) -> Response:
         """Create or replace a periodic task by name.
 
-        The operation is idempotent. With `If-None-Match: *` it only creates, and with `If-Match`
-        it only replaces; otherwise it is refused with 412.
+        Safe to repeat. `If-None-Match: *` only creates, and `If-Match` only replaces: otherwise,
+        the request is refused with 412.
         """
         data = {"name": name, **request.data} if isinstance(request.data, dict) else request.data
         task = self.get_queryset().select_for_update(of=("self",)).filter(name=name).first()
@@ -161,8 +161,8 @@ class PeriodicTaskViewSet(CrudViewSet):
     def pause(self, request: Request, **address: str) -> Response:
         """Pause a periodic task.
 
-        It has no slots until it resumes. Runs that were already sent still happen. If it is
-        already paused, it gets the new note and end.
+        A paused periodic task has no slots. Runs that were already sent still happen. If the
+        periodic task is already paused, it gets the new note and end.
         """
         serializer = PauseSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -177,8 +177,8 @@ class PeriodicTaskViewSet(CrudViewSet):
     def resume(self, request: Request, **address: str) -> Response:
         """Resume a periodic task.
 
-        Slots during the pause do not run: the next run is at the first slot from now on, and an
-        interval counts from now. If it is not paused, nothing changes.
+        Slots during the pause do not run. The next run is at the next slot; an interval starts
+        anew. If the periodic task is not paused, nothing changes.
         """
         task = self.locked_object()
         self.refuse_stale(task)
@@ -191,10 +191,10 @@ class PeriodicTaskViewSet(CrudViewSet):
     def batch(self, request: Request) -> Response:
         """Execute up to 500 operations in one request.
 
-        Operations execute in order, each like its own request. By default all succeed or none
-        does: the problem is that of the first failure, and `errors` lists the mistakes of all
-        operations. With `atomic=false`, operations that fail do not affect the others, and each
-        operation has its own result.
+        The operations are executed in order. By default, all succeed or nothing is changed: the
+        response is then the problem of the first operation that failed, and `errors` lists the
+        mistakes of all. With `atomic=false`, an operation that fails does not affect the others,
+        and each has its own result.
         """
         sent = BatchSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
@@ -234,8 +234,8 @@ class PeriodicTaskViewSet(CrudViewSet):
     def upcoming(self, request: Request, **address: str) -> Response:
         """List the upcoming slots of a periodic task.
 
-        There are none before `start_time`, from `expires` on, while it is disabled, or during a
-        pause.
+        A periodic task has none before `start_time`, from `expires` on, during a pause, or while
+        it is disabled.
         """
         query = self.read_query()
         task = self.get_object()

@@ -31,7 +31,7 @@ ANSWER: dict[str, Any] = {
 
 @extend_schema_serializer(examples=[OpenApiExample("A minute", RANGE, request_only=True)])
 class BackfillSerializer(StrictSerializer):
-    """The time range with the slots are to be run."""
+    """The time range of the slots."""
 
     def get_fields(self) -> dict[str, Any]:
         """Return the fields; `from` is a keyword of Python and cannot be an attribute."""
@@ -80,14 +80,15 @@ class BackfillResponseSerializer(serializers.Serializer[Any]):
 
     count = fields.WholeNumber(read_only=True, help_text="Number of runs created.")
     in_ledger = fields.WholeNumber(
-        read_only=True, help_text="Number of slots left out because they have a run."
+        read_only=True,
+        help_text="Number of slots without a new run, because they have one already.",
     )
     left_to_beat = fields.WholeNumber(
         read_only=True,
-        help_text="Number of slots left out because beat has yet to handle them.",
+        help_text="Number of slots without a new run, because beat is about to handle them.",
     )
     runs = serializers.ListField(
         child=BackfilledRunSerializer(),
         read_only=True,
-        help_text=f"The runs, oldest slot first, at most {MAX_LISTED:,}.",
+        help_text=f"The new runs, oldest slot first, at most {MAX_LISTED:,}.",
     )

@@ -55,43 +55,51 @@ class RunsOfPeriodicTaskFilter(django_filters.FilterSet):
     task = TextFilter(help_text="Exact name of the Celery task.")
     state = StateFilter(
         choices=Run.State.choices,
-        help_text="State; several states separated by commas, or as repeated parameters.",
+        help_text="State; separate several with commas, or repeat the parameter.",
     )
     trigger = django_filters.ChoiceFilter(
         choices=Run.Trigger.choices, help_text="Cause of the run."
     )
     label = TextFilter(
         method="has_labels",
-        help_text=f"{FILTER_HELP} The current labels of the periodic task count.",
+        help_text=f"{FILTER_HELP} Compared with the labels that the periodic task has now.",
     )
     worker = TextFilter(help_text="Exact name of the Celery worker that started the last attempt.")
     slot_at_after = InstantFilter(
-        field_name="slot_at", lookup_expr="gte", help_text="Slot at or after this time."
+        field_name="slot_at",
+        lookup_expr="gte",
+        help_text="Only runs with a slot at or after this time.",
     )
     slot_at_before = InstantFilter(
-        field_name="slot_at", lookup_expr="lt", help_text="Slot before this time."
+        field_name="slot_at", lookup_expr="lt", help_text="Only runs with a slot before this time."
     )
     created_at_after = InstantFilter(
-        field_name="created_at", lookup_expr="gte", help_text="Created at or after this time."
+        field_name="created_at",
+        lookup_expr="gte",
+        help_text="Only runs created at or after this time.",
     )
     created_at_before = InstantFilter(
-        field_name="created_at", lookup_expr="lt", help_text="Created before this time."
+        field_name="created_at", lookup_expr="lt", help_text="Only runs created before this time."
     )
     started_at_after = InstantFilter(
         field_name="started_at",
         lookup_expr="gte",
-        help_text="Last attempt started at or after this time.",
+        help_text="Only runs started at or after this time.",
     )
     started_at_before = BeforeFilter(
         field_name="started_at",
         lookup_expr="lt",
-        help_text="Last attempt started before this time.",
+        help_text="Only runs started before this time.",
     )
     finished_at_after = InstantFilter(
-        field_name="finished_at", lookup_expr="gte", help_text="Ended at or after this time."
+        field_name="finished_at",
+        lookup_expr="gte",
+        help_text="Only runs that ended at or after this time.",
     )
     finished_at_before = BeforeFilter(
-        field_name="finished_at", lookup_expr="lt", help_text="Ended before this time."
+        field_name="finished_at",
+        lookup_expr="lt",
+        help_text="Only runs that ended before this time.",
     )
 
     class Meta:

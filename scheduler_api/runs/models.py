@@ -44,7 +44,7 @@ class Run(models.Model):
 
     ACTIVE = (State.PENDING, State.QUEUED, State.RUNNING)
 
-    id = models.UUIDField(primary_key=True, help_text="The id of the Celery task.")
+    id = models.UUIDField(primary_key=True, help_text="ID of the run and of its Celery task.")
     periodic_task_id = models.IntegerField(help_text="Kept when the periodic task is deleted.")
     periodic_task_name = models.CharField(max_length=200)
     owner_id = models.BigIntegerField(null=True, help_text="The owning account; null if unowned.")

@@ -26,7 +26,7 @@ from scheduler_api.schedules.limits import beyond_limits
 ANSWER: dict[str, Any] = {
     "id": "0b0f6a0e-6a5c-5d5e-9a3b-0d9f5b8f7c11",
     "periodic_task": 1,
-    "periodic_task_name": "Import contacts",
+    "periodic_task_name": "Import customers",
     "task": "project.tasks.import_contacts",
     "trigger": "schedule",
     "slot_at": "2027-03-28T01:00:30Z",
@@ -88,7 +88,7 @@ def names_of(choices: type[TextChoices]) -> str:
 
 @extend_schema_serializer(examples=[OpenApiExample("A run", ANSWER, response_only=True)])
 class RunSerializer(StrictModelSerializer):
-    """One execution of a periodic task, or slots in a row that were missed."""
+    """One execution of a periodic task, or several missed slots in a row."""
 
     periodic_task = fields.WholeNumber(
         source="periodic_task_id",
@@ -136,20 +136,20 @@ class RunSerializer(StrictModelSerializer):
                 "help_text": "Scheduled time; the first one of several missed slots. Null for a "
                 "run that was requested without a slot."
             },
-            "due_at": {"help_text": "Time at which the run was due: its slot plus jitter."},
+            "due_at": {"help_text": "Time when the run was due: its slot plus jitter."},
             "slot_count": {
                 "help_text": "Number of slots; more than one only for missed slots in a row."
             },
             "last_slot_at": {"help_text": "Last of several missed slots; null for one slot."},
             "state": {"help_text": f"State of the run: {names_of(Run.State)}."},
             "reason": {"help_text": "Reason for the state, for people; may be empty."},
-            "created_at": {"help_text": "Time at which beat or a caller created the run."},
+            "created_at": {"help_text": "Time of creation."},
             "queued_at": {
-                "help_text": "Time at which the broker confirmed the message; null until then."
+                "help_text": "Time when the broker confirmed the message; null until then."
             },
-            "started_at": {"help_text": "Start of the last attempt; null until then."},
+            "started_at": {"help_text": "Time when the last attempt started; null until then."},
             "finished_at": {
-                "help_text": "Time at which the run ended; null until then, and if it never ran."
+                "help_text": "Time when the run ended; null until then, and if it never ran."
             },
             "worker": {"help_text": "Name of the Celery worker that started the last attempt."},
             "attempts": {"help_text": "Number of starts: one, plus one for each retry."},
@@ -212,7 +212,7 @@ class WaitQuery(StrictSerializer):
         min_value=0,
         max_value=MAX_SECONDS,
         default=0,
-        help_text="Seconds to wait for the end of the run before the response is sent.",
+        help_text="Maximum number of seconds to wait for the end of the run.",
     )
 
 
@@ -271,8 +271,8 @@ class RunDetailSerializer(RunSerializer):
         extra_kwargs: ClassVar[dict[str, Any]] = {
             **RunSerializer.Meta.extra_kwargs,
             "is_result_truncated": {
-                "help_text": "Whether the result was longer than 65,536 characters of JSON and is "
-                "the text of its beginning."
+                "help_text": "Whether the result was longer than 65,536 characters of JSON: "
+                "`result` is then the text of its beginning."
             },
         }
 

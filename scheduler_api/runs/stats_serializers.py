@@ -27,7 +27,7 @@ ANSWER: dict[str, Any] = {
         {
             "bucket_at": "2027-03-28T00:00:00Z",
             "periodic_task": 1,
-            "periodic_task_name": "Import contacts",
+            "periodic_task_name": "Import customers",
             "task": None,
             "count": 1440,
             "states": {**NO_RUNS, "succeeded": 1437, "failed": 2, "missed": 1},
@@ -43,22 +43,22 @@ class RunStatsQuery(StrictSerializer):
 
     created_at_after = fields.Instant(
         required=False,
-        help_text="Start of the range, inclusive; by default one day before its end.",
+        help_text="Start of the range, inclusive; defaults to one day before its end.",
     )
     created_at_before = fields.Instant(
         required=False,
-        help_text="End of the range, exclusive; by default now. At most "
+        help_text="End of the range, exclusive; defaults to now. At most "
         f"{MAX_RANGE.days} days after its start.",
     )
     group_by = fields.Choice(
         choices=[each.value for each in GroupBy],
         required=False,
-        help_text="Grouping of the runs; one group without it.",
+        help_text="Grouping of the runs; without it, they are one group.",
     )
     bucket = fields.Choice(
         choices=[each.value for each in Bucket],
         required=False,
-        help_text="Also group by hour or day of creation, in UTC.",
+        help_text="Whether to group by hour or day of creation too, in UTC.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -125,17 +125,18 @@ class RunGroupSerializer(serializers.Serializer[Any]):
     periodic_task = fields.WholeNumber(
         read_only=True,
         allow_null=True,
-        help_text="ID of the periodic task; null unless the groups are by periodic task.",
+        help_text="ID of the periodic task; null unless grouped by periodic task.",
     )
     periodic_task_name = fields.Text(
         read_only=True,
         allow_null=True,
-        help_text="A name of the periodic task in this range; null unless the groups are by it.",
+        help_text="A name that the periodic task had in this range; null unless grouped by "
+        "periodic task.",
     )
     task = fields.Text(
         read_only=True,
         allow_null=True,
-        help_text="Name of the Celery task; null unless the groups are by task.",
+        help_text="Name of the Celery task; null unless grouped by task.",
     )
     count = fields.WholeNumber(
         read_only=True,
@@ -162,10 +163,10 @@ class RunStatsSerializer(serializers.Serializer[Any]):
     created_at_before = fields.Instant(read_only=True, help_text="End of the range, exclusive.")
     is_complete = fields.Flag(
         read_only=True,
-        help_text=f"Whether these are all groups; at most {MAX_GROUPS} are returned.",
+        help_text=f"Whether these are all groups; at most {MAX_GROUPS:,} are returned.",
     )
     results = RunGroupSerializer(
         many=True,
         read_only=True,
-        help_text="The groups: latest bucket first, then largest group first.",
+        help_text="The groups, by latest bucket, then by largest number of runs.",
     )

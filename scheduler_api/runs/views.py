@@ -92,10 +92,11 @@ class RunViewSet(ReadsRuns, ListRetrieveViewSet):
         return RunSerializer if self.action == "list" else RunDetailSerializer
 
     def retrieve(self, request: Request, **address: str) -> Response:
-        """Return a run with its arguments and result; with `wait`, after its end.
+        """Get a run.
 
-        If it has not ended after `wait` seconds, or if too many callers wait already, the response
-        shows it as it is: repeat the request.
+        Includes its arguments and result. With `wait`, the response is sent when the run has
+        ended. If it has not ended after `wait` seconds, or if too many callers are waiting, the
+        response has its current state: repeat the request.
         """
         run = when_ended(self.get_object, timeout_seconds=self.read_query()["wait"])
         return self.read(self.get_serializer(run).data)
@@ -105,9 +106,9 @@ class RunViewSet(ReadsRuns, ListRetrieveViewSet):
     def cancel(self, request: Request, **address: str) -> Response:
         """Cancel a run.
 
-        A run that has not started becomes `cancelled`. For a run that has started, the worker is
-        asked to end the process: the run stays `running`, with the request in `reason`, until the
-        worker records a few seconds later that it is `cancelled`.
+        A run that has not started becomes `cancelled`. If it has started, its worker is asked to
+        end the process: the run stays `running`, with the request in `reason`, until the worker
+        records a few seconds later that it is `cancelled`.
         """
         actions.cancel(self.get_object(), now=datetime.now(UTC), by=caller_of(request))
         return Response(self.get_serializer(self.get_object()).data)
@@ -117,8 +118,8 @@ class RunViewSet(ReadsRuns, ListRetrieveViewSet):
     def retry(self, request: Request, **address: str) -> Response:
         """Repeat a run that has ended.
 
-        Creates a new run with the arguments and options of the first one, even if its periodic
-        task was changed or deleted.
+        Creates a new run with the arguments and options of the original, even if its periodic task
+        was changed or deleted.
         """
         run = self.get_object()
         refuse_beyond(run, account_of(request))
@@ -168,7 +169,8 @@ class RunsOfPeriodicTaskViewSet(ReadsRuns):
     def runs(self, request: Request, **address: str) -> Response:
         """List the runs of a periodic task.
 
-        For a deleted periodic task, use `/api/v1/runs/?periodic_task=` with its id.
+        Returns one page. Follow `next` until it is null. For a deleted periodic task, use
+        `/api/v1/runs/?periodic_task=` with its ID.
         """
         return self.answer_page()
 
@@ -184,8 +186,9 @@ class RunsOfPeriodicTaskViewSet(ReadsRuns):
     def run_now(self, request: Request, **address: str) -> Response:
         """Run a periodic task now.
 
-        It runs even if the task is paused, disabled or running. Its slots, `overlap` and
-        `last_run_at` are neither used nor changed. The run waits while the broker is unavailable.
+        Creates a run even if the periodic task is paused, disabled or running. Its slots and its
+        `last_run_at` stay as they are, and `overlap` does not apply. While the broker is
+        unavailable, the run waits.
         """
         task = self.get_task()
         context = {"task": task, "account": account_of(request)}
@@ -215,11 +218,11 @@ class BackfillViewSet(ApiViewSet):
     @extend_schema(request=BackfillSerializer, responses={202: BackfillResponseSerializer})
     @transaction.atomic
     def backfill(self, request: Request, **address: str) -> Response:
-        """Run the past slots of a range that have no run.
+        """Run the past slots of a time range.
 
-        These are slots that were missed and slots from before the periodic task existed, computed
-        from its current schedule. A slot that has a run is not run twice. The runs wait for their
-        turn: beat sends a few at a time, oldest first, and runs of current slots go first.
+        Creates a run for each slot that has none: slots that were missed, and slots from before
+        the periodic task existed, computed from its current schedule. Beat sends a few of these
+        runs at a time, oldest first; runs of current slots go first.
         """
         task = backfill.locked(self.get_queryset(), self.kwargs["pk"])
         context = {"task": task, "account": account_of(request)}
@@ -253,10 +256,10 @@ class RunStatsViewSet(ReadsRuns):
 
     @extend_schema(filters=True, responses=RunStatsSerializer)
     def stats(self, request: Request, **address: str) -> Response:
-        """Return statistics of the runs created in a time range.
+        """Get statistics of runs.
 
-        Counts by state, durations and lateness: of all runs together, or grouped by task or
-        periodic task, and by hour or day.
+        Returns counts by state, durations and lateness of the runs created in a time range: of all
+        together, or grouped by task or periodic task, and by hour or day.
         """
         query = self.read_query()
         after, before = query["created_at_after"], query["created_at_before"]

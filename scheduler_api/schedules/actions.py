@@ -21,11 +21,11 @@ class ScheduleInUse(Problem):
     code = "schedule_in_use"
     example = {
         "detail": (
-            "Used by Import contacts. Give these periodic tasks another schedule or delete them "
+            "Used by Import customers. Give these periodic tasks another schedule or delete them "
             "first."
         ),
         "instance": "/api/v1/interval-schedules/1/",
-        "used_by": ["Import contacts"],
+        "used_by": ["Import customers"],
     }
     extensions = {
         "used_by": {

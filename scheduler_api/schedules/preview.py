@@ -41,7 +41,7 @@ class UpcomingQuery(StrictSerializer):
     )
     after = fields.Instant(
         required=False,
-        help_text="Return only slots later than this time. Defaults to the current time.",
+        help_text="Only slots later than this time; defaults to now.",
     )
 
 
@@ -73,7 +73,7 @@ class PreviewSerializer(StrictSerializer):
     )
     after = fields.Instant(
         required=False,
-        help_text="Return only slots later than this time. Defaults to the current time.",
+        help_text="Only slots later than this time; defaults to now.",
     )
 
 
@@ -94,10 +94,10 @@ class PreviewSerializer(StrictSerializer):
     ]
 )
 class UpcomingSerializer(serializers.Serializer[Any]):
-    """The next slots of a schedule."""
+    """The upcoming slots of a schedule."""
 
     upcoming = serializers.ListField(
-        child=fields.Instant(), help_text="The next slots in UTC, in ascending order."
+        child=fields.Instant(), help_text="The slots in UTC, in ascending order."
     )
     description = serializers.CharField(help_text="The schedule in words.")
     clock_changes = serializers.CharField(

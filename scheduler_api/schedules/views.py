@@ -97,9 +97,9 @@ class ScheduleViewSet(CrudViewSet):
     @extend_schema(responses=UpcomingSerializer)
     @action(detail=True)
     def upcoming(self, request: Request, **address: str) -> Response:
-        """Return the next slots of a schedule.
+        """List the upcoming slots of a schedule.
 
-        An interval counts from `after`, since only a periodic task gives it an anchor.
+        An interval starts at `after`: only a periodic task has a start of its own.
         """
         query = self.read_query()
         after = moment_or_now(query.get("after"))
@@ -162,9 +162,9 @@ class PreviewViewSet(ApiViewSet):
     @extend_schema(responses=UpcomingSerializer)
     @action(detail=False, methods=["post"])
     def preview(self, request: Request) -> Response:
-        """Return the next slots of a schedule without storing it.
+        """Preview the slots of a schedule.
 
-        An interval counts from `after`.
+        The schedule is not stored. An interval starts at `after`.
         """
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)

@@ -28,17 +28,22 @@ class WebhookFilter(django_filters.FilterSet):
 class DeliveryFilter(django_filters.FilterSet):
     """Filters of deliveries; several are combined with AND."""
 
-    webhook = IdFilter(help_text="Id of the webhook.")
+    webhook = IdFilter(help_text="ID of the webhook.")
     state = ChoicesFilter(
-        choices=Delivery.State.choices, help_text="State; separate several with commas."
+        choices=Delivery.State.choices,
+        help_text="State; separate several with commas, or repeat the parameter.",
     )
     type = TextFilter(help_text="Event type, such as `run.failed`.")
-    event_id = TextFilter(help_text="Id of the message, sent in the header `webhook-id`.")
+    event_id = TextFilter(help_text="ID of the message, which is in its header `webhook-id`.")
     created_at_after = InstantFilter(
-        field_name="created_at", lookup_expr="gte", help_text="Created at or after this time."
+        field_name="created_at",
+        lookup_expr="gte",
+        help_text="Only deliveries created at or after this time.",
     )
     created_at_before = InstantFilter(
-        field_name="created_at", lookup_expr="lt", help_text="Created before this time."
+        field_name="created_at",
+        lookup_expr="lt",
+        help_text="Only deliveries created before this time.",
     )
 
     class Meta:

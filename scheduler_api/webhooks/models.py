@@ -24,7 +24,7 @@ class Webhook(models.Model):
         ServiceAccount,
         on_delete=models.CASCADE,
         related_name="webhooks",
-        help_text="Owning account, whose run events are sent.",
+        help_text="Owning account: its run events are sent.",
     )
     name = models.CharField(max_length=200, help_text="Purpose of the webhook, for people.")
     url = models.CharField(max_length=MAX_URL_LENGTH, help_text="URL that receives the messages.")
@@ -98,7 +98,7 @@ class Delivery(models.Model):
     webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries")
     event_id = models.CharField(
         max_length=40,
-        help_text="Id of the message, sent as `webhook-id` in each attempt.",
+        help_text="ID of the message, sent as `webhook-id` in each attempt.",
     )
     type = models.CharField(max_length=32, help_text="Event type.")
     run_id = models.UUIDField(null=True, help_text="Run of the event; null without one.")

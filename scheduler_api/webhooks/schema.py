@@ -45,13 +45,13 @@ def add_webhooks(result: dict[str, Any], **_: object) -> dict[str, Any]:
     """Describe the webhook messages; a postprocessing hook of drf-spectacular."""
     error = {
         "type": ["object", "null"],
-        "description": "The exception that ended the run; null without one.",
+        "description": "Exception that ended the run; null without one.",
         "required": ["type", "message"],
         "properties": {
             "type": {"type": "string", "description": "Class of the exception."},
             "message": {
                 "type": "string",
-                "description": f"Text of the exception, cut to {MAX_TEXT_LENGTH} characters.",
+                "description": f"Message of the exception, cut to {MAX_TEXT_LENGTH} characters.",
             },
         },
     }

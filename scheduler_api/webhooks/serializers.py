@@ -72,7 +72,7 @@ class WebhookFields(StrictModelSerializer):
     """The fields of a webhook."""
 
     owner = serializers.SerializerMethodField(
-        help_text="Owning account, whose run events are sent."
+        help_text="Name of the owning account: its run events are sent."
     )
     events = TextList(
         child=fields.Choice(choices=RunEvent.Kind.choices),
@@ -191,14 +191,14 @@ class NewSecretSerializer(StrictSerializer):
 
 @extend_schema_serializer(examples=[OpenApiExample("A ping", DELIVERY, response_only=True)])
 class DeliverySerializer(StrictModelSerializer):
-    """A message about one event to one webhook, and the result of its attempts."""
+    """A message about an event to a webhook, and the result of its attempts."""
 
-    webhook = fields.Reference(read_only=True, help_text="Id of the webhook.")
+    webhook = fields.Reference(read_only=True, help_text="ID of the webhook.")
     run = serializers.UUIDField(
         source="run_id",
         read_only=True,
         allow_null=True,
-        help_text="Run of the event; null for a ping.",
+        help_text="ID of the run that the event is about; null for a ping.",
     )
 
     class Meta:
@@ -224,7 +224,7 @@ class DeliverySerializer(StrictModelSerializer):
                 "help_text": "Time of the next attempt; null once delivered or dead."
             },
             "created_at": {"help_text": "Time of creation."},
-            "delivered_at": {"help_text": "Time of arrival; null before."},
+            "delivered_at": {"help_text": "Time of delivery; null until then."},
         }
 
 
@@ -234,7 +234,7 @@ class DeliverySerializer(StrictModelSerializer):
     ]
 )
 class DeliveryDetailSerializer(DeliverySerializer):
-    """A message about one event to one webhook, with its payload and the result so far."""
+    """A message about an event to a webhook, with its payload and the result of its attempts."""
 
     payload = serializers.SerializerMethodField(help_text="Body of the message.")
 

@@ -103,8 +103,8 @@ class WebhookViewSet(CrudViewSet):
     def ping(self, request: Request, **address: str) -> Response:
         """Send a test message to a webhook.
 
-        Its type is `webhook.ping`, whichever events the webhook receives otherwise. The response
-        is the delivery; read it at its address to see the result.
+        Sends a message of the type `webhook.ping`, even if the webhook does not subscribe to it.
+        The response is the delivery: get it again to see the result.
         """
         delivery = actions.ping(self.get_object(), now=datetime.now(UTC), by=caller_of(request))
         body = DeliveryDetailSerializer(delivery).data
@@ -141,9 +141,10 @@ class DeliveryViewSet(ListRetrieveViewSet):
     @extend_schema(request=None, responses=DeliveryDetailSerializer)
     @action(detail=True, methods=["post"])
     def redeliver(self, request: Request, **address: str) -> Response:
-        """Send a delivery again, at once.
+        """Send a delivery again.
 
-        The delivery may be in any state. It keeps its `webhook-id`, and its attempts start anew.
+        The delivery may be in any state. It is sent at once and keeps its `webhook-id`; its
+        attempts start anew.
         """
         delivery = self.get_object()
         actions.redeliver(delivery, now=datetime.now(UTC), by=caller_of(request))

@@ -127,10 +127,10 @@ def test_the_example_can_be_tried_out(page: Page, service: Service):
 
     answer = block.locator(".live-responses-table .response").first
     expect(answer.locator(".response-col_status")).to_contain_text("201")
-    expect(answer).to_contain_text("Import contacts")
+    expect(answer).to_contain_text("Import customers")
     expect(block.locator(".curl-command")).to_contain_text("curl -X")
     expect(block.locator(".curl-command")).not_to_contain_text("CSRF")
-    _, listed = service.call("GET", "/api/v1/periodic-tasks/?name=Import%20contacts")
+    _, listed = service.call("GET", "/api/v1/periodic-tasks/?name=Import%20customers")
     (task,) = listed["results"]
     assert task["args"] == ["arg1", "arg2"]
     assert task["kwargs"] == {"be_careful": True}

@@ -20,7 +20,7 @@ class TypeName(fields.Choice):
     """The name of the schedule's kind: the discriminator of the four."""
 
     def __init__(self, name: str, **kwargs: Any) -> None:
-        super().__init__(choices=[name], help_text="The kind of schedule.", **kwargs)
+        super().__init__(choices=[name], help_text="Kind of schedule.", **kwargs)
         self.name = name
 
     def get_attribute(self, instance: Any) -> str:
@@ -92,7 +92,7 @@ class StoredScheduleSerializer(serializers.Serializer[Any]):
 
     revision = serializers.IntegerField(
         read_only=True,
-        help_text="Number of times the schedule was written over the API, creation included.",
+        help_text="Number of writes over the API, including the first.",
     )
     used_by = serializers.SerializerMethodField(
         help_text="Names of the periodic tasks that use this schedule, at most 100."

@@ -25,7 +25,7 @@ class InlineClockedSerializer(ScheduleSerializer):
         model = ClockedSchedule
         fields: ClassVar[tuple[str, ...]] = ("id", "type", "clocked_time", "description")
         extra_kwargs: ClassVar[dict[str, Any]] = {
-            "clocked_time": {"help_text": "The time of the slot."}
+            "clocked_time": {"help_text": "Time of the slot."}
         }
 
     def error_field(self, field: str, attrs: Mapping[str, Any]) -> str:

@@ -31,7 +31,7 @@ class InlineIntervalSerializer(ScheduleSerializer):
                 "max_value": LARGEST_INTEGER,
                 "help_text": "Number of periods from one slot to the next.",
             },
-            "period": {"help_text": "The unit of `every`."},
+            "period": {"help_text": "Unit of `every`."},
         }
 
 

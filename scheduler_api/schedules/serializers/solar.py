@@ -42,7 +42,7 @@ class InlineSolarSerializer(ScheduleSerializer):
             "longitude",
             "description",
         )
-        extra_kwargs: ClassVar[dict[str, Any]] = {"event": {"help_text": "The solar event."}}
+        extra_kwargs: ClassVar[dict[str, Any]] = {"event": {"help_text": "Solar event."}}
         # No unique validator: an equal inline schedule is reused, an equal stored one refused.
         validators: ClassVar[list[Any]] = []
 
