@@ -42,6 +42,12 @@ HOST = env("HOST", default="127.0.0.1")
 PORT = whole_number("PORT", default=8000, at_least=1, at_most=65535)
 API_PROCESSES = whole_number("API_PROCESSES", default=2, at_least=1, at_most=1000)
 API_THREADS = whole_number("API_THREADS", default=8, at_least=1, at_most=1000)
+# How many connections a process keeps open, in all and of one address; at a bound, the one that
+# has waited longest for its client gives way to a new one.
+API_CONNECTIONS = whole_number("API_CONNECTIONS", default=1000, at_least=10, at_most=100_000)
+API_CONNECTIONS_PER_ADDRESS = whole_number(
+    "API_CONNECTIONS_PER_ADDRESS", default=100, at_least=1, at_most=100_000
+)
 
 INSTALLED_APPS = [
     # Before the apps whose templates it replaces.

@@ -14,6 +14,7 @@ class LogEvent(StrEnum):
 
     # The API
     REQUEST_ANSWERED = "request_answered"
+    REQUEST_REFUSED = "request_refused"
     REQUEST_FAILED = "request_failed"
     DATABASE_UNAVAILABLE = "database_unavailable"
     JSON_SCHEMA_INVALID = "json_schema_invalid"
