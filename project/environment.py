@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import secrets
+import stat
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
@@ -20,6 +21,7 @@ env = environ.Env()
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
+OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 GUEST = ("guest", "guest")
 PRIVATE = [
     "10.0.0.0/8",
@@ -137,7 +139,26 @@ def data_dir(default: Path) -> Path:
     except OSError as error:
         refuse("DATA_DIR", f"is {str(path)!r}, which cannot be made ({error.strerror})",
                "name a directory that this user may write to")  # fmt: skip
+    keep_private(path)
     return path
+
+
+def keep_private(folder: Path) -> None:
+    """Take all permissions on the files in `DATA_DIR` from other users, files of before included.
+
+    Only files of this service are changed: the folder may have others. A folder that another user
+    owns, such as a mounted volume, or that all users share, such as /tmp, stays as it is.
+    """
+    broker_folder = folder / "broker"
+    files = [*folder.glob("db.sqlite3*"), *folder.glob("*.key")]
+    if broker_folder.exists() and broker_folder.stat().st_mode & OF_OTHERS:
+        files += [*broker_folder.rglob("*"), broker_folder]
+    for path in [*files, folder]:
+        with contextlib.suppress(FileNotFoundError):  # a worker has just taken the message
+            status = path.lstat()
+            is_ours = status.st_uid == os.geteuid() and not status.st_mode & stat.S_ISVTX
+            if is_ours and status.st_mode & OF_OTHERS and not path.is_symlink():
+                path.chmod(0o700 if path.is_dir() else 0o600)
 
 
 def database(default: Path) -> dict[str, Any]:
@@ -162,6 +183,7 @@ def database(default: Path) -> dict[str, Any]:
     if scheme == "sqlite":
         return {
             **environ.Env.db_url_config(url),
+            "ENGINE": "project.embedded.sqlite",
             "OPTIONS": {
                 # A transaction that begins with a read fails at its first write if another one
                 # has written meanwhile. IMMEDIATE makes it wait at its start instead.
@@ -187,15 +209,17 @@ def broker(folder: Path) -> tuple[str, dict[str, str | float]]:
         for each in urls:
             refuse_guest(each)
         return url, {}
-    messages, processed = folder / "messages", folder / "processed"
-    for path in (messages, processed):
+    messages, processed, exchanges = (
+        folder / name for name in ("messages", "processed", "exchanges")
+    )
+    for path in (folder, messages, processed, exchanges):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return url, {
         "data_folder_in": str(messages),
         "data_folder_out": str(messages),
         # A worker takes a message by moving its file here: a rename within one file system.
         "processed_folder": str(processed),
-        "control_folder": str(folder / "exchanges"),
+        "control_folder": str(exchanges),
         "polling_interval": 0.1,
     }
 

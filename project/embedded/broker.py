@@ -24,8 +24,15 @@ class Channel(filesystem.Channel):
         name = f"{time.time_ns()}_{uuid.uuid4()}.{queue}.msg"
         folder = Path(self.data_folder_out)
         unfinished = folder / f"{name}.new"
+        unfinished.touch(mode=0o600)
         unfinished.write_text(dumps(payload))
         unfinished.rename(folder / name)
+
+    def _queue_bind(self, exchange: Any, *binding: Any) -> None:
+        """Store a binding in a file for this user alone."""
+        super()._queue_bind(exchange, *binding)
+        file: Path = self._exchange_file(exchange)  # type: ignore[attr-defined]  # not in the stubs
+        file.chmod(0o600)
 
 
 class Transport(filesystem.Transport):

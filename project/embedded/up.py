@@ -1,11 +1,14 @@
 """The program of `make up`: prepare the database, then run and supervise all processes."""
 
 import errno
+import re
 import shlex
 import signal
 import socket
 import sys
 from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
 
 import django
 from django.core.management import call_command
@@ -29,7 +32,6 @@ PROCESSES = {
     "webhooks": ["python", "manage.py", "deliver_webhooks"],
 }
 
-KEY_FILE = settings.DATA_DIR / "admin.key"
 BANNER = """
   API            {address}/api/v1/
   documentation  {address}/docs/
@@ -47,10 +49,10 @@ def main() -> None:
     refuse_unusable_address()
     django.setup()
     migrate()
-    make_first_key()
+    key_file = make_first_key()
     connection.close()
     warn_of_silent_broker()
-    sys.stdout.write(banner())
+    sys.stdout.write(banner(key_file))
     sys.stdout.flush()
     Supervisor(
         [
@@ -89,11 +91,20 @@ def migrate() -> None:
     connection.close()
 
 
-def make_first_key() -> None:
-    """Write an administrator's key to a file at the first start on a database."""
-    from scheduler_api.access.actions import write_first_key  # noqa: PLC0415 - after setup()
+def make_first_key() -> Path:
+    """Write an administrator's key to a file at the first start on a database; return the file."""
+    from scheduler_api.access import actions  # noqa: PLC0415 - after setup()
 
-    write_first_key(KEY_FILE)
+    file = actions.first_key_file(settings.DATA_DIR, database=database_name())
+    actions.write_first_key(file)
+    return file
+
+
+def database_name() -> str:
+    """Return a name for a file that identifies the database: its own, and a digest of its URL."""
+    columns = [str(connection.settings_dict[name]) for name in ("HOST", "PORT", "NAME")]
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", Path(columns[-1]).name)
+    return f"{name}-{sha256(repr(columns).encode()).hexdigest()[:8]}"
 
 
 def warn_of_silent_broker() -> None:
@@ -111,16 +122,16 @@ def warn_of_silent_broker() -> None:
             )
 
 
-def banner() -> str:
+def banner(key_file: Path) -> str:
     """Return the addresses and the key file, for a reader on this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)  # noqa: S104
     netloc = f"[{host}]" if ":" in host else host
-    key_file = shlex.quote(str(KEY_FILE))
-    has_key = KEY_FILE.exists()
     return BANNER.format(
         address=f"http://{netloc}:{settings.PORT}",
-        key=KEY_FILE if has_key else "manage.py create_api_key --account admin makes a new one",
-        key_file=key_file,
+        key=key_file
+        if key_file.exists()
+        else "manage.py create_api_key --account admin makes a new one",
+        key_file=shlex.quote(str(key_file)),
     )
 
 

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 
 from scheduler_api.access.audit import COMMAND_LINE, Caller, Operation, record_entry
-from scheduler_api.access.models import ApiKey, ServiceAccount
+from scheduler_api.access.models import ApiKey, ServiceAccount, digest_of
 from scheduler_api.access.scopes import Scope
 from scheduler_api.http.problems import Conflict, Problem
 
@@ -142,6 +142,20 @@ def get_or_create_account(name: str, scopes: Iterable[str], *, by: Caller) -> Se
     if is_new:
         record_entry(Operation.CREATE, account, by=by, after=account_fields(account))
     return account
+
+
+def first_key_file(folder: Path, *, database: str) -> Path:
+    """Return the file for the first key of this database, without the key of any other in it.
+
+    It is admin.key. If that file has a key that this database does not know, a start on another
+    database wrote it, and the file of this one has its name: `admin-{database}.key`.
+    """
+    file = folder / "admin.key"
+    if not file.exists():
+        return file
+    digest = digest_of(file.read_text().strip())
+    is_ours = ApiKey.objects.filter(digest=digest).exists()
+    return file if is_ours else folder / f"admin-{database}.key"
 
 
 @transaction.atomic

@@ -2,12 +2,13 @@
 
 import io
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from scheduler_api.access.actions import write_first_key
+from scheduler_api.access.actions import first_key_file, write_first_key
 from scheduler_api.access.models import ApiKey, ServiceAccount
 from tests.api.access.callers import ACCOUNTS, INDEX, account_of, with_key
 
@@ -119,7 +120,7 @@ def test_later_start_keeps_the_key_file(tmp_path: Path):
     assert ApiKey.objects.count() == 1
 
 
-def test_key_file_of_another_database_is_replaced(tmp_path: Path):
+def test_key_file_without_its_database_is_replaced(tmp_path: Path):
     file = tmp_path / "admin.key"
     file.write_text("sk_of_a_database_that_is_gone\n")
     file.chmod(0o644)
@@ -128,6 +129,30 @@ def test_key_file_of_another_database_is_replaced(tmp_path: Path):
 
     assert file.stat().st_mode & 0o777 == 0o600
     assert with_key(file.read_text().strip()).get(INDEX).status_code == 200
+
+
+def test_file_of_the_first_key_has_no_key_of_another_database(tmp_path: Path):
+    file = tmp_path / "admin.key"
+    assert first_key_file(tmp_path, database="one") == file
+    write_first_key(file)
+    assert first_key_file(tmp_path, database="one") == file
+
+    ServiceAccount.objects.all().delete()  # a database without this key
+    other = first_key_file(tmp_path, database="two")
+    text = file.read_text()
+    assert write_first_key(other) is True
+
+    assert other == tmp_path / "admin-two.key"
+    assert file.read_text() == text
+    assert with_key(other.read_text().strip()).get(INDEX).status_code == 200
+    assert first_key_file(tmp_path, database="two") == other
+
+
+def test_revoked_key_is_still_of_its_database(tmp_path: Path):
+    write_first_key(tmp_path / "admin.key")
+    ApiKey.objects.update(revoked_at=datetime.now(UTC))
+
+    assert first_key_file(tmp_path, database="one") == tmp_path / "admin.key"
 
 
 def test_key_is_not_created_if_its_file_cannot_be_written(tmp_path: Path):

@@ -1,0 +1,1 @@
+"""Django's database backend of SQLite, with private files."""
