@@ -300,6 +300,15 @@ RATE_LIMIT = whole_number("RATE_LIMIT", default=6000, at_least=0, at_most=10**9)
 FAILED_AUTHENTICATION_LIMIT = whole_number(
     "FAILED_AUTHENTICATION_LIMIT", default=60, at_least=0, at_most=10**9
 )
+# How many seconds a request may wait for rows that others have locked, for one statement, and
+# between two statements of a transaction. Beyond them it is refused with 503.
+LOCK_TIMEOUT_SECONDS = whole_number("LOCK_TIMEOUT_SECONDS", default=10, at_least=1, at_most=3600)
+STATEMENT_TIMEOUT_SECONDS = whole_number(
+    "STATEMENT_TIMEOUT_SECONDS", default=30, at_least=1, at_most=3600
+)
+IDLE_IN_TRANSACTION_TIMEOUT_SECONDS = whole_number(
+    "IDLE_IN_TRANSACTION_TIMEOUT_SECONDS", default=30, at_least=1, at_most=3600
+)
 # How long runs stay in the ledger, and how many per periodic task.
 RUN_RETENTION_DAYS = whole_number("RUN_RETENTION_DAYS", default=30, at_least=1, at_most=36500)
 RUNS_KEPT_PER_TASK = whole_number("RUNS_KEPT_PER_TASK", default=10_000, at_least=1, at_most=10**9)

@@ -16,6 +16,7 @@ class LogEvent(StrEnum):
     REQUEST_ANSWERED = "request_answered"
     REQUEST_REFUSED = "request_refused"
     REQUEST_FAILED = "request_failed"
+    DATABASE_BUSY = "database_busy"
     DATABASE_UNAVAILABLE = "database_unavailable"
     JSON_SCHEMA_INVALID = "json_schema_invalid"
     # Definitions, in beat

@@ -100,7 +100,7 @@ def issue_key(
     Two keys may be live at the same time, so that clients can move to the new key before the old
     one is revoked.
     """
-    if not ServiceAccount.objects.select_for_update().filter(pk=account.pk):
+    if not ServiceAccount.objects.select_for_update(no_key=True).filter(pk=account.pk):
         raise Conflict("The service account was deleted. Create it again, or choose another.")
     if account.api_keys.live(at=datetime.now(UTC)).count() >= MAX_LIVE_KEYS:
         raise TooManyKeys

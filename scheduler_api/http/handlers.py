@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from django.core.exceptions import DisallowedHost, PermissionDenied
 from django.core.signals import got_request_exception
-from django.db import IntegrityError, InterfaceError, OperationalError
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions
@@ -14,10 +14,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView, set_rollback
 
+from scheduler_api.http.database_limits import is_transient
 from scheduler_api.http.problems import (
     CONTENT_TYPE,
     BadRequest,
     Conflict,
+    DatabaseBusy,
     Forbidden,
     MethodNotAllowed,
     NotAcceptable,
@@ -81,6 +83,13 @@ def as_problem(error: Exception, view: APIView) -> Problem:
             problem = Forbidden()
         case IntegrityError():
             problem = Conflict()
+        case DatabaseError() if is_transient(error):
+            logger.warning(
+                LogEvent.DATABASE_BUSY,
+                "The database gave up: %(error)s",
+                error=in_one_line(error),
+            )
+            problem = DatabaseBusy()
         case OperationalError() | InterfaceError():
             logger.error(
                 LogEvent.DATABASE_UNAVAILABLE,

@@ -73,7 +73,7 @@ def read_stream(stream: IO[Any], parser_context: Mapping[str, Any] | None) -> by
 
 
 def read_body(request: Request) -> bytes:
-    """Return the raw body, which can still be parsed afterwards; raise BodyTooLarge."""
+    """Return the raw body and keep it, because parsing consumes it; raise BodyTooLarge."""
     # Django reads as much as Content-Length announces.
     limit = max_bytes(request.parser_context)
     length = request.META.get("CONTENT_LENGTH", "")
@@ -81,6 +81,22 @@ def read_body(request: Request) -> bytes:
         raise BodyTooLarge(f"Send at most {limit} bytes.")
     body: bytes = request.body
     return body
+
+
+def parse_body(request: Request, *, is_kept: bool) -> Any:
+    """Return the parsed body; with `is_kept`, `read_body` can return the raw one afterwards.
+
+    Without this call, REST framework reads the body where an action first asks for it.
+
+    Raises:
+        MalformedBody: the body cannot be parsed.
+        BodyTooLarge: the body exceeds a limit of its view.
+        UnsupportedMediaType: no parser of the view reads its media type.
+
+    """
+    if is_kept:
+        read_body(request)
+    return request.data
 
 
 def read_text(body: bytes) -> str:

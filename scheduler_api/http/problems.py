@@ -234,6 +234,16 @@ class Unavailable(Problem):
     example = {"detail": "The database is unavailable. Retry later."}
 
 
+class DatabaseBusy(Problem):
+    """The database was busy for too long. Nothing was changed; send the request again."""
+
+    status_code = 503
+    code = "database_busy"
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "1"})
+
+
 def sentence(errors: Sequence[Mistake]) -> str:
     """Return a summary of the first mistake, for clients that show only `detail`."""
     if not errors:

@@ -26,12 +26,13 @@ from scheduler_api.http.etags import (
 )
 from scheduler_api.http.fields import FlagText, in_utc
 from scheduler_api.http.filtering import read_query, refuse_unknown_parameters, repeatable_in
-from scheduler_api.http.parsing import DEFAULT_MAX_BYTES, refuse_unknown_length
+from scheduler_api.http.parsing import DEFAULT_MAX_BYTES, parse_body, refuse_unknown_length
 from scheduler_api.http.problems import Problem
 from scheduler_api.http.serializers import StrictSerializer
 
 # The scope of operations that every account may use.
 ANY_KEY = ""
+METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 DRY_RUN = "dry_run"
 SLOTS_OF_A_DRY_RUN = 5
 
@@ -75,13 +76,19 @@ class ApiViewSet(GenericViewSet[Any]):
     id_schema: ClassVar[Mapping[str, object]] = {"type": "integer", "minimum": 1}
     # Whether a row has slots; a dry run then returns the next ones.
     has_slots: ClassVar[bool] = False
+    # Whether rows belong to several accounts. A request that is refused then locks none of them.
+    has_shared_rows: ClassVar[bool] = False
 
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
     post: Callable[..., Any]  # the action that a POST is routed to
     lookup_value_regex = "[0-9]{1,18}"  # fits int() and the id columns of all databases
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Refuse an unreadable request; wrap the action of a dry run or an idempotent request."""
+        """Refuse an unreadable request; wrap the action of a dry run or an idempotent request.
+
+        The body is read and parsed here, before any action begins a transaction: a caller that
+        sends it slowly, or never, holds no lock.
+        """
         super().initial(request, *args, **kwargs)
         if self.action not in self.action_map.values():
             return  # the method is refused next, before any other check
@@ -92,6 +99,8 @@ class ApiViewSet(GenericViewSet[Any]):
         )
         self.is_dry_run = DRY_RUN in request.query_params and self.read_dry_run()
         is_idempotent = idempotency.applies_to(request)
+        if request.method in METHODS_WITH_BODY:
+            parse_body(request, is_kept=is_idempotent)
         if self.is_dry_run:  # has no effect, and so uses no key
             method = str(request.method).lower()
             setattr(self, method, partial(self.run_dry, getattr(self, method)))
@@ -163,9 +172,12 @@ class ApiViewSet(GenericViewSet[Any]):
         own = query().fields.keys()
         return read_query(query(data={name: value for name, value in sent.items() if name in own}))
 
-    def locked_object(self) -> Any:
-        """Return the object at this URL, locked until the transaction ends."""
-        rows = self.get_queryset().select_for_update(of=("self",))
+    def locked_object(self, *, to_delete: bool = False) -> Any:
+        """Return the object at this URL, locked until the transaction ends.
+
+        Only a deletion locks the key of the row, too: others may refer to the row meanwhile.
+        """
+        rows = self.get_queryset().select_for_update(of=("self",), no_key=not to_delete)
         return get_object_or_404(rows, pk=self.kwargs["pk"])
 
     def answer_page(self) -> Response:
@@ -226,23 +238,36 @@ class CrudViewSet(ListRetrieveViewSet):
         """Create one; `Location` is its URL."""
         return self.make(request.data)
 
-    @transaction.atomic
     def update(self, request: Request, **address: str) -> Response:
         """Replace all fields; an omitted field gets its default."""
-        return self.change(self.locked_object(), request.data, partial=False)
+        return self.lock_and_change(request.data, partial=False)
 
-    @transaction.atomic
     def partial_update(self, request: Request, **address: str) -> Response:
         """Change the fields in the body; others stay the same."""
-        return self.change(self.locked_object(), request.data, partial=True)
+        return self.lock_and_change(request.data, partial=True)
 
-    @transaction.atomic
     def destroy(self, request: Request, **address: str) -> Response:
         """Delete permanently."""
-        row = self.locked_object()
-        self.refuse_stale(row)
-        self.remove(row)
+        if self.has_shared_rows:
+            row = self.get_object()
+            self.refuse_stale(row)
+            self.refuse_removal(row)
+        with transaction.atomic():
+            row = self.locked_object(to_delete=True)
+            self.refuse_stale(row)
+            self.remove(row)
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def lock_and_change(self, data: Any, *, partial: bool) -> Response:
+        """Change the row at this URL.
+
+        A shared row is checked twice. Without the first check, an account that may not change the
+        row could lock it all the time; the row may change before the second.
+        """
+        if self.has_shared_rows:
+            self.refuse_change(self.check_change(self.get_object(), data, partial=partial))
+        with transaction.atomic():
+            return self.change(self.locked_object(), data, partial=partial)
 
     def make(self, data: Any) -> Response:
         """Validate a new row and store it."""
@@ -253,10 +278,20 @@ class CrudViewSet(ListRetrieveViewSet):
 
     def change(self, row: Any, data: Any, *, partial: bool) -> Response:
         """Validate the change of a locked row and store it."""
+        return self.answer(self.store(self.check_change(row, data, partial=partial)))
+
+    def check_change(self, row: Any, data: Any, *, partial: bool) -> Any:
+        """Return a valid serializer of the change of a row; raise what refuses it."""
         self.refuse_stale(row)
         serializer = self.get_serializer(row, data=data, partial=partial)
         serializer.is_valid(raise_exception=True)
-        return self.answer(self.store(serializer))
+        return serializer
+
+    def refuse_change(self, serializer: Any) -> None:
+        """Raise what `store` raises for the valid change of a shared row."""
+
+    def refuse_removal(self, row: Any) -> None:
+        """Raise what `remove` raises for a shared row."""
 
     def refuse_stale(self, row: Any) -> None:
         """Raise RevisionMismatch if `If-Match` is not the current ETag of the row."""

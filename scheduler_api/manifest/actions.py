@@ -53,7 +53,7 @@ def apply(
     `to` is the set of the account's periodic tasks. The caller holds a transaction, and rolls it
     back for a plan. Raise ValidationFailed or NameTaken with all mistakes.
     """
-    rows = to.select_for_update(of=("self",)).order_by("pk")
+    rows = to.select_for_update(of=("self",), no_key=True).order_by("pk")
     stored: dict[str, PeriodicTask] = {task.name: task for task in rows}
     checked = check(entries, stored, serializer)
     result = ManifestResult()

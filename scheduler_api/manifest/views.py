@@ -66,7 +66,6 @@ class ManifestViewSet(ApiViewSet):
         return self.answer_definition(document_of(tasks), manifest_etag(tasks))
 
     @extend_schema(request=ManifestSerializer, responses=ManifestResponseSerializer)
-    @transaction.atomic
     def apply(self, request: Request) -> Response:
         """Apply a manifest.
 
@@ -79,21 +78,22 @@ class ManifestViewSet(ApiViewSet):
         sent.is_valid(raise_exception=True)
         if query["prune"]:
             refuse_without(Scope.PERIODIC_TASKS_DELETE, account_of(request))
-        actions.lock_account(account_of(request))
-        tag = manifest_etag(self.get_queryset())
-        if expects_revision(request):
-            refuse_stale(request, tag)
-        result = actions.apply(
-            sent.validated_data["periodic_tasks"],
-            to=self.get_queryset(),
-            serializer=PeriodicTaskSerializer(context=self.get_serializer_context()),
-            prune=query["prune"],
-            by=caller_of(request),
-        )
-        if query["mode"] == "plan":
-            transaction.set_rollback(True)
-        else:
+        with transaction.atomic():
+            actions.lock_account(account_of(request))
             tag = manifest_etag(self.get_queryset())
+            if expects_revision(request):
+                refuse_stale(request, tag)
+            result = actions.apply(
+                sent.validated_data["periodic_tasks"],
+                to=self.get_queryset(),
+                serializer=PeriodicTaskSerializer(context=self.get_serializer_context()),
+                prune=query["prune"],
+                by=caller_of(request),
+            )
+            if query["mode"] == "plan":
+                transaction.set_rollback(True)
+            else:
+                tag = manifest_etag(self.get_queryset())
         return Response(
             ManifestResponseSerializer({"mode": query["mode"], **asdict(result)}).data,
             headers={} if self.is_dry_run else {"ETag": tag},

@@ -5,7 +5,13 @@ from itertools import groupby
 from typing import Any
 
 from scheduler_api.http import idempotency
-from scheduler_api.http.problems import CONTENT_TYPE, Conflict, Problem
+from scheduler_api.http.problems import (
+    CONTENT_TYPE,
+    Conflict,
+    DatabaseBusy,
+    Problem,
+    Unavailable,
+)
 from scheduler_api.openapi import headers
 from scheduler_api.openapi.headers import TEXT, header
 
@@ -20,6 +26,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     "not_authenticated": {"WWW-Authenticate": header("KeyChallenge")},
     "too_many_requests": {"Retry-After": header("RetryAfter"), **headers.RATE_LIMITS},
     "unavailable": {"Retry-After": header("RetryAfterIfKnown")},
+    "database_busy": {"Retry-After": header("RetryAfterIfKnown")},
     "request_in_flight": {"Retry-After": header("RetryAfterIfKnown")},
     "answer_not_kept": {"Location": header("ExistingLocation")},
 }
@@ -27,7 +34,7 @@ HEADERS: dict[str, dict[str, Any]] = {
 GENERAL = {
     *("bad_request", "invalid_query", "validation_failed", "malformed_body"),
     *(Conflict.code, idempotency.RequestInFlight.code, idempotency.AnswerNotKept.code),
-    idempotency.InvalidIdempotencyKey.code,
+    *(idempotency.InvalidIdempotencyKey.code, Unavailable.code, DatabaseBusy.code),
 }
 
 

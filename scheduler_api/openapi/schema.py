@@ -49,6 +49,7 @@ PROBLEMS_OF_ALL = (
     problems.TooManyRequests,
     problems.ServerError,
     problems.Unavailable,
+    problems.DatabaseBusy,
 )
 PROBLEMS_OF_AN_ADDRESS = (problems.NotFound,)
 PROBLEMS_OF_A_BODY = (

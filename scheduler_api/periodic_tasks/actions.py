@@ -193,7 +193,7 @@ def pause_by_policy(task_id: int, *, reason: str, at: datetime) -> bool:
     The revision stays, because no caller changed the definition.
     """
     enabled = PeriodicTask.objects.filter(pk=task_id, enabled=True)
-    task = enabled.select_related("managed").select_for_update(of=("self",)).first()
+    task = enabled.select_related("managed").select_for_update(of=("self",), no_key=True).first()
     if task is None:
         return False
     managed = managed_settings(task)
@@ -220,7 +220,9 @@ def resume_due(*, at: datetime) -> list[PeriodicTask]:
     """End the pauses that are over; return their tasks. The revision stays, as no caller wrote."""
     paused = PeriodicTask.objects.filter(enabled=False, managed__paused_until__lte=at)
     tasks = list(
-        paused.select_related("managed").select_for_update(of=("self",), skip_locked=True)
+        paused.select_related("managed").select_for_update(
+            of=("self",), no_key=True, skip_locked=True
+        )
     )
     for task in tasks:
         until = managed_settings(task).paused_until

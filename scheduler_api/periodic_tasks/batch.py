@@ -78,7 +78,8 @@ class Batch:
 
     def lock(self, ids: set[int]) -> None:
         """Lock the tasks to change, in order of id, so that two batches cannot deadlock."""
-        rows = self.tasks.filter(pk__in=ids).select_for_update(of=("self",)).order_by("pk")
+        rows = self.tasks.filter(pk__in=ids).select_for_update(of=("self",), no_key=True)
+        rows = rows.order_by("pk")
         self.locked = {task.pk: task for task in rows}
 
     # --- One method per `op` ------------------------------------------------------------------

@@ -72,7 +72,9 @@ def mark_managed(names: Collection[str]) -> None:
 @transaction.atomic
 def disable_removed(names: Collection[str]) -> list[PeriodicTask]:
     """Disable and return the periodic tasks whose entry was removed from the settings."""
-    tasks = PeriodicTask.objects.select_related("managed").select_for_update(of=("self",))
+    tasks = PeriodicTask.objects.select_related("managed").select_for_update(
+        of=("self",), no_key=True
+    )
     removed = list(tasks.filter(managed__managed_by=ManagedBy.SETTINGS).exclude(name__in=names))
     for task in removed:
         managed = managed_settings(task)

@@ -139,7 +139,8 @@ class PeriodicTaskViewSet(CrudViewSet):
         the request is refused with 412.
         """
         data = {"name": name, **request.data} if isinstance(request.data, dict) else request.data
-        task = self.get_queryset().select_for_update(of=("self",)).filter(name=name).first()
+        rows = self.get_queryset().select_for_update(of=("self",), no_key=True)
+        task = rows.filter(name=name).first()
         if task is not None:
             refuse_existing(request)
             return self.change(task, data, partial=False)
@@ -157,7 +158,6 @@ class PeriodicTaskViewSet(CrudViewSet):
         ],
     )
     @action(detail=True, methods=["post"])
-    @transaction.atomic
     def pause(self, request: Request, **address: str) -> Response:
         """Pause a periodic task.
 
@@ -166,10 +166,11 @@ class PeriodicTaskViewSet(CrudViewSet):
         """
         serializer = PauseSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        task = self.locked_object()
-        self.refuse_stale(task)
-        actions.pause(task, **serializer.validated_data, by=caller_of(request))
-        return self.answer(task)
+        with transaction.atomic():
+            task = self.locked_object()
+            self.refuse_stale(task)
+            actions.pause(task, **serializer.validated_data, by=caller_of(request))
+            return self.answer(task)
 
     @extend_schema(request=None, responses=PeriodicTaskSerializer)
     @action(detail=True, methods=["post"])
@@ -187,7 +188,6 @@ class PeriodicTaskViewSet(CrudViewSet):
 
     @extend_schema(request=BatchSerializer, responses=BatchResponseSerializer)
     @action(detail=False, methods=["post"], max_body_bytes=BULK_MAX_BYTES)
-    @transaction.atomic
     def batch(self, request: Request) -> Response:
         """Execute up to 500 operations in one request.
 
@@ -204,10 +204,12 @@ class PeriodicTaskViewSet(CrudViewSet):
             etag_of=lambda task: self.etag(self.get_serializer(task).data),
             by=caller_of(request),
         )
-        results = batch.execute(sent.validated_data["operations"])
-        if self.read_query()["atomic"]:
-            refuse_failed(results)
-        return Response({"results": self.results_of(results)})
+        is_atomic = self.read_query()["atomic"]
+        with transaction.atomic():
+            results = batch.execute(sent.validated_data["operations"])
+            if is_atomic:
+                refuse_failed(results)
+            return Response({"results": self.results_of(results)})
 
     def results_of(self, results: Sequence[OperationResult]) -> list[dict[str, Any]]:
         """Return the result of each operation of a batch."""

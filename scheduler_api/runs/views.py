@@ -216,7 +216,6 @@ class BackfillViewSet(ApiViewSet):
         return super().get_queryset().filter(visible_to(account_of(self.request)))
 
     @extend_schema(request=BackfillSerializer, responses={202: BackfillResponseSerializer})
-    @transaction.atomic
     def backfill(self, request: Request, **address: str) -> Response:
         """Run the past slots of a time range.
 
@@ -224,13 +223,12 @@ class BackfillViewSet(ApiViewSet):
         the periodic task existed, computed from its current schedule. Beat sends a few of these
         runs at a time, oldest first; runs of current slots go first.
         """
-        task = backfill.locked(self.get_queryset(), self.kwargs["pk"])
-        context = {"task": task, "account": account_of(request)}
-        sent = BackfillSerializer(data=request.data, context=context)
-        sent.is_valid(raise_exception=True)
-        filled = backfill.backfill(
-            task, **sent.validated_data, now=datetime.now(UTC), by=caller_of(request)
-        )
+        self.read_range(self.get_object())  # a request that is refused locks nothing
+        with transaction.atomic():
+            task = backfill.locked(self.get_queryset(), self.kwargs["pk"])
+            filled = backfill.backfill(
+                task, **self.read_range(task), now=datetime.now(UTC), by=caller_of(request)
+            )
         answer = {
             "count": len(filled.runs),
             "in_ledger": filled.in_ledger,
@@ -243,6 +241,14 @@ class BackfillViewSet(ApiViewSet):
         runs = reverse("periodic-task-runs", args=[task.pk], request=request)
         headers = {"Location": f"{runs}?trigger={Run.Trigger.BACKFILL}"}
         return Response(data, status.HTTP_202_ACCEPTED, headers=headers)
+
+    def read_range(self, task: PeriodicTask) -> dict[str, Any]:
+        """Return the range in the body; raise if it, or this periodic task, is refused."""
+        context = {"task": task, "account": account_of(self.request)}
+        sent = BackfillSerializer(data=self.request.data, context=context)
+        sent.is_valid(raise_exception=True)
+        validated: dict[str, Any] = sent.validated_data
+        return validated
 
 
 class RunStatsViewSet(ReadsRuns):

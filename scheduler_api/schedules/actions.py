@@ -73,10 +73,7 @@ def store(row: Any, *, by: Caller) -> None:
     if before:
         if are_equal(row, before):
             return
-        others = row.periodictask_set.exclude(visible_to(by.account))
-        if not by.account.is_admin and others.exists():
-            raise ScheduleUsedByOthers("Create a schedule of your own and use that one.")
-        refuse_followers_beyond_limits(row, by.account)
+        refuse_new_values(row, by=by)
         ScheduleRevision.bump(kind_of(row).name, row.pk)
     try:
         with transaction.atomic():
@@ -90,20 +87,43 @@ def store(row: Any, *, by: Caller) -> None:
     record_entry(operation, row, by=by, before=before and values_of(before), after=values_of(row))
 
 
+def refuse_change(row: Any, *, by: Caller) -> None:
+    """Raise ScheduleUsedByOthers or ValidationFailed, as `store` does, before a row is locked."""
+    before = type(row)._default_manager.filter(pk=row.pk).first()
+    if before and not are_equal(row, before):
+        refuse_new_values(row, by=by)
+
+
+def refuse_new_values(row: Any, *, by: Caller) -> None:
+    """Raise ScheduleUsedByOthers or ValidationFailed if an account may not store new values."""
+    others = row.periodictask_set.exclude(visible_to(by.account))
+    if not by.account.is_admin and others.exists():
+        raise ScheduleUsedByOthers("Create a schedule of your own and use that one.")
+    refuse_followers_beyond_limits(row, by.account)
+
+
 @transaction.atomic
 def delete(row: Any, *, by: Caller) -> None:
     """Delete a schedule that no periodic task uses; raise ScheduleInUse otherwise.
 
+    The caller holds a lock on the row and its key, so no periodic task can start to use it
+    meanwhile.
+    """
+    refuse_removal(row, by=by)
+    record_entry(Operation.DELETE, row, by=by, before=values_of(row))
+    ScheduleRevision.objects.filter(kind=kind_of(row).name, schedule_id=row.pk).delete()
+    row.delete()
+
+
+def refuse_removal(row: Any, *, by: Caller) -> None:
+    """Raise ScheduleInUse if a periodic task uses a schedule.
+
     Without this check, django-celery-beat's delete() would delete the periodic tasks as well.
-    The caller holds a lock on the row, so no periodic task can start to use it meanwhile.
     """
     users = row.periodictask_set
     visible = users.filter(visible_to(by.account)).order_by("name").values_list("name", flat=True)
     names = list(visible[: NAMES_SHOWN + 1])
     if not names and not users.exists():
-        record_entry(Operation.DELETE, row, by=by, before=values_of(row))
-        ScheduleRevision.objects.filter(kind=kind_of(row).name, schedule_id=row.pk).delete()
-        row.delete()
         return
     if names:
         shown = ", ".join(names[:NAMES_SHOWN]) + (" and others" * (len(names) > NAMES_SHOWN))

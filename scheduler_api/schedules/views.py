@@ -53,6 +53,7 @@ class ScheduleViewSet(CrudViewSet):
     queries: ClassVar = {"upcoming": UpcomingQuery}
     volatile_fields = frozenset({"used_by", "used_by_count"})
     has_slots = True
+    has_shared_rows = True
     problems: ClassVar = {
         "update": (actions.ScheduleUsedByOthers,),
         "partial_update": (actions.ScheduleUsedByOthers,),
@@ -81,9 +82,17 @@ class ScheduleViewSet(CrudViewSet):
         actions.store(serializer.row, by=caller_of(self.request))
         return serializer.row
 
+    def refuse_change(self, serializer: Any) -> None:
+        """Raise what forbids the caller to change a schedule."""
+        actions.refuse_change(serializer.row, by=caller_of(self.request))
+
     def remove(self, row: Any) -> None:
         """Delete a schedule that no periodic task uses."""
         actions.delete(row, by=caller_of(self.request))
+
+    def refuse_removal(self, row: Any) -> None:
+        """Raise ScheduleInUse if a periodic task uses a schedule."""
+        actions.refuse_removal(row, by=caller_of(self.request))
 
     def slots_of(self, row: Any, *, count: int) -> list[datetime]:
         """Return the slots of a periodic task that starts to use the schedule now."""

@@ -1,9 +1,11 @@
 """Fixtures for the tests of the API."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any
 
+import psycopg
 import pytest
 from django.db import connection
 from rest_framework.response import Response
@@ -11,6 +13,7 @@ from rest_framework.response import Response
 from tests.client import ContractClient
 from tests.conftest import caller
 
+Other = psycopg.Connection[Any] | None
 Call = Callable[[ContractClient, int], Response]
 
 
@@ -36,3 +39,16 @@ def two_at_once(transactional_db: None) -> Callable[[Call], list[Response]]:
             return list(threads.map(call_once, range(2)))
 
     return call_twice
+
+
+@pytest.fixture
+def other(transactional_db: None) -> Iterator[Other]:
+    """A second connection to the test database; None on SQLite, whose database is in memory."""
+    if connection.vendor == "sqlite":
+        yield None
+        return
+    parameters = connection.get_connection_params()
+    names = parameters.keys() & {"dbname", "user", "password", "host", "port"}
+    with psycopg.connect(**{name: parameters[name] for name in names}) as second:
+        yield second
+        second.rollback()
