@@ -183,6 +183,7 @@ class Store:
                 last_error=each.last_error,
             )
 
+    @transaction.atomic
     def retry_quarantined(self, now: datetime) -> int:
         """Make beat try the quarantined tasks at once; return their number.
 
