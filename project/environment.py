@@ -17,6 +17,8 @@ from django.core.checks.security.base import (
     SECRET_KEY_MIN_UNIQUE_CHARACTERS,
 )
 
+from project.embedded.sqlite import PrivateConnection
+
 env = environ.Env()
 
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -183,8 +185,8 @@ def database(default: Path) -> dict[str, Any]:
     if scheme == "sqlite":
         return {
             **environ.Env.db_url_config(url),
-            "ENGINE": "project.embedded.sqlite",
             "OPTIONS": {
+                "factory": PrivateConnection,
                 # A transaction that begins with a read fails at its first write if another one
                 # has written meanwhile. IMMEDIATE makes it wait at its start instead.
                 "transaction_mode": "IMMEDIATE",

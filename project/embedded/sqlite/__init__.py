@@ -1,1 +1,0 @@
-"""Django's database backend of SQLite, with private files."""
