@@ -21,6 +21,7 @@ class LogEvent(StrEnum):
     JSON_SCHEMA_INVALID = "json_schema_invalid"
     # Definitions, in beat
     SETTINGS_ENTRY_REFUSED = "settings_entry_refused"
+    SETTINGS_ENTRY_PARTS_IGNORED = "settings_entry_parts_ignored"
     SETTINGS_ENTRY_DISABLED = "settings_entry_disabled"
     SETTINGS_ENTRIES_DEFERRED = "settings_entries_deferred"
     TRIGGERS_REMOVED = "triggers_removed"

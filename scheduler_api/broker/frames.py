@@ -5,7 +5,9 @@ size, payload and 0xCE. A message is basic.publish, the content header with its 
 body frames of at most `frame_max` bytes.
 """
 
+import json
 import struct
+from collections.abc import Mapping
 from functools import lru_cache
 from struct import Struct
 from typing import Any
@@ -16,6 +18,7 @@ from amqp.exceptions import FrameSyntaxError
 from amqp.serialization import dumps
 
 from scheduler_api.broker.capture import Message, Unsendable
+from scheduler_api.broker.message_arguments import MAX_CACHED_LENGTH
 from scheduler_api.broker.message_templates import MessageFields, MessageTemplate
 
 METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
@@ -87,10 +90,22 @@ def encode_properties(message: Message) -> bytes:
     return encoded
 
 
-@lru_cache(4096)
-def encode_headers(headers: tuple[tuple[str, str], ...]) -> bytes:
-    """Return entries of a table; the API limits the length of their names."""
-    return dumps("F", (dict(headers),))[4:]  # without the length of the table
+def encode_headers(headers: str) -> bytes:
+    """Return the entries of a table, from a JSON object; raises Unsendable."""
+    if len(headers) < MAX_CACHED_LENGTH:
+        return _encode_short_headers(headers)
+    return _encode_headers(headers)
+
+
+def _encode_headers(headers: str) -> bytes:
+    table = json.loads(headers)
+    try:
+        return dumps("F", (table,))[4:]  # without the length of the table
+    except (struct.error, FrameSyntaxError, ValueError) as error:
+        raise Unsendable(unencodable_header(table)) from error
+
+
+_encode_short_headers = lru_cache(4096)(_encode_headers)
 
 
 def within_limit(expiration: str) -> str:
@@ -122,9 +137,13 @@ def unencodable(message: Message) -> str:
             return f"Its {name} exceeds 255 bytes, the limit of AMQP."
     if not 0 <= (message.priority or 0) <= MAX_SHORT_STRING_BYTES:
         return "Its priority is not between 0 and 255."
+    return unencodable_header(message.headers)
+
+
+def unencodable_header(headers: Mapping[str, Any]) -> str:
+    """Return why headers cannot be encoded, as a sentence."""
     if any(
-        len(str(name).encode(errors="surrogatepass")) > MAX_SHORT_STRING_BYTES
-        for name in message.headers
+        len(str(name).encode(errors="surrogatepass")) > MAX_SHORT_STRING_BYTES for name in headers
     ):
         return "The name of a header exceeds 255 bytes, the limit of AMQP."
     return "A header or a property has a value that AMQP has no type for."
@@ -141,7 +160,7 @@ class FrameTemplate:
         # Fields: id, expires, root_id, argsrepr, kwargsrepr, periodic_task_name; id, expiration.
         marks = [f"mark {uuid4()}" for _ in range(5)]
         id_, name, argsrepr, kwargsrepr, expires = marks
-        fields = MessageFields(id_, name, b"", argsrepr, kwargsrepr, (), expires, expires)
+        fields = MessageFields(id_, name, b"", argsrepr, kwargsrepr, "", expires, expires)
         message = template.fill(fields)
         encode(message, channel_number=channel_number, frame_max=frame_max)
         rest = encode_properties(message)

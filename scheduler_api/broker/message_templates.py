@@ -13,20 +13,20 @@ from scheduler_api.broker.capture import Message, Unsendable, capture
 from scheduler_api.broker.message_arguments import Argument, ArgumentReader
 from scheduler_api.broker.outgoing import Outgoing
 from scheduler_api.broker.template_eligibility import has_listeners, is_templatable
-from scheduler_api.periodic_tasks.validation import HEADER_NAME
+from scheduler_api.periodic_tasks.message_headers import RESERVED_HEADERS
 
 MAX_TEMPLATES = 4096
 EMBED = b', {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
 # `headers`, `expires` and `expiration` of MessageFields.
-RowOptions: TypeAlias = tuple[tuple[tuple[str, str], ...], str | None, str | None]
-NO_ROW_OPTIONS: RowOptions = ((), None, None)
+RowOptions: TypeAlias = tuple[str, str | None, str | None]
+NO_ROW_OPTIONS: RowOptions = ("", None, None)
 
 
 class MessageFields(NamedTuple):
     """The values in which a run's message differs from others of its template.
 
-    `headers` are those of the periodic task. `expires` is ISO 8601 and `expiration` whole
-    milliseconds; both are None if the message does not expire.
+    `headers` are those of the periodic task as a JSON object, or "". `expires` is ISO 8601 and
+    `expiration` whole milliseconds; both are None if the message does not expire.
     """
 
     id: str
@@ -34,7 +34,7 @@ class MessageFields(NamedTuple):
     body: bytes
     argsrepr: str
     kwargsrepr: str
-    headers: tuple[tuple[str, str], ...]
+    headers: str
     expires: str | None
     expiration: str | None
 
@@ -70,7 +70,8 @@ class MessageTemplate:
         }
         del headers["periodic_task_name"]
         is_beat = headers.pop("celery_beat_task")
-        headers |= {**dict(row_headers), "periodic_task_name": name, "celery_beat_task": is_beat}
+        headers |= json.loads(row_headers) if row_headers else {}
+        headers |= {"periodic_task_name": name, "celery_beat_task": is_beat}
         properties = {**self.message.properties, "correlation_id": id_}
         if self.expires:
             headers["expires"] = expires
@@ -140,7 +141,7 @@ class MessageTemplates:
         if not expires and message.headers["expires"] is not None:
             return None  # the task's class sets `expires`, relative to now
         common = {**message.headers}
-        for name, _ in row_headers:
+        for name in json.loads(row_headers or "{}"):
             common.pop(name, None)
         check = task.__header__ if task and task.typing else None  # type: ignore[attr-defined]
         template = MessageTemplate(
@@ -168,18 +169,18 @@ def split_options(options: str) -> tuple[str, RowOptions | None]:
     read = json.loads(options)
     headers, expires = read.pop("headers", {}), read.pop("expires", None)
     rest = json.dumps(read)
-    for name, value in headers.items():
-        if not HEADER_NAME.fullmatch(name) or type(value) is not str:
-            return rest, None
+    if not RESERVED_HEADERS.isdisjoint(headers):
+        return rest, None
+    headers_text = json.dumps(headers) if headers else ""
     if expires is None:
-        return rest, (tuple(headers.items()), None, None)
+        return rest, (headers_text, None, None)
     try:
         left = datetime.fromisoformat(expires) - datetime.now(UTC)
     except (TypeError, ValueError) as error:
         raise Unsendable("Its expires is not an ISO 8601 time with an offset.") from error
     expiration = str(int(max(left.total_seconds(), 0) * 1000))
     # Messages that expire have a template of their own.
-    return f"expires {rest}", (tuple(headers.items()), expires, expiration)
+    return f"expires {rest}", (headers_text, expires, expiration)
 
 
 def is_equivalent(ours: Message, theirs: Message) -> bool:

@@ -72,7 +72,7 @@ class PeriodicTaskSerializer(ScheduleReferenceSerializer, PolicySerializer):
     )
     headers = MessageHeaders(
         json_type=dict,
-        help_text="Headers of the message. Names begin with `x-`; values are strings.",
+        help_text="Headers of the message. The names of Celery's own are refused.",
     )
     enabled = EnabledFlag(
         default=True, help_text="Whether the periodic task runs. A pause does not change it."
@@ -107,7 +107,8 @@ class PeriodicTaskSerializer(ScheduleReferenceSerializer, PolicySerializer):
     )
     warnings = serializers.SerializerMethodField(
         help_text="Reasons why runs may not start although the definition is valid: `no_worker` "
-        "if no live worker has registered the task, `unregistered_task` if none ever has."
+        "if no live worker has registered the task, `unregistered_task` if none ever has; "
+        "`ignored_setting` for a part of its entry in the settings that beat ignores."
     )
     # The result of validate().
     draft: Draft

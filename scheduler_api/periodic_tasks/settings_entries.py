@@ -7,10 +7,10 @@ from celery import Celery
 from celery.schedules import crontab
 from django.db import InterfaceError, OperationalError, transaction
 from django_celery_beat.models import PeriodicTask
-from django_celery_beat.schedulers import ModelEntry
 
 from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 from scheduler_api.periodic_tasks.models import ManagedTask, managed_settings
+from scheduler_api.periodic_tasks.settings_entry import SettingsEntry, ignored_parts
 
 ManagedBy = ManagedTask.ManagedBy
 # As in django_celery_beat.schedulers.DatabaseScheduler.install_default_entries.
@@ -23,10 +23,11 @@ logger = EventLogger(__name__)
 
 
 def store_entries(app: Celery) -> None:
-    """Store the entries of the settings as the stock scheduler does, and mark them as managed.
+    """Store the entries of the settings as periodic tasks, and mark them as managed.
 
-    An entry that cannot be stored is logged, and the others are stored nevertheless. A removed
-    entry is disabled; the stock scheduler would keep running it.
+    An entry that cannot be stored is logged, and the others are stored nevertheless. Parts that
+    beat ignores are logged, too. A removed entry is disabled; the stock scheduler would keep
+    running it.
     """
     entries: dict[str, dict[str, Any]] = dict(app.conf.beat_schedule)
     if app.conf.result_expires:
@@ -34,7 +35,8 @@ def store_entries(app: Celery) -> None:
     for name, entry in entries.items():
         try:
             with transaction.atomic():
-                ModelEntry.from_entry(name, app=app, **entry)
+                SettingsEntry.from_entry(name, app=app, **entry)
+            ignored = list(ignored_parts(entry))
         except (OperationalError, InterfaceError):
             raise
         except Exception as error:  # noqa: BLE001 - the cause is an entry in the settings
@@ -43,6 +45,14 @@ def store_entries(app: Celery) -> None:
                 "CELERY_BEAT_SCHEDULE: %(entry)s cannot be stored: %(error)s",
                 entry=name,
                 error=in_one_line(error),
+            )
+            continue
+        if ignored:
+            logger.warning(
+                LogEvent.SETTINGS_ENTRY_PARTS_IGNORED,
+                "CELERY_BEAT_SCHEDULE: beat ignores %(parts)s of %(entry)s",
+                entry=name,
+                parts=", ".join(ignored),
             )
     mark_managed(entries.keys())
     for task in disable_removed(entries.keys()):

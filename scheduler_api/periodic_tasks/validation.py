@@ -1,11 +1,11 @@
 """Validation of a periodic task: rules beyond the JSON type of each field."""
 
 import json
-import re
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from celery import current_app
 from django.conf import settings
 from django_celery_beat.models import PeriodicTask
 from kombu.utils.json import loads
@@ -19,6 +19,9 @@ from scheduler_api.http.fields import read_json
 from scheduler_api.http.problems import Mistake, join
 from scheduler_api.http.serializers import unknown
 from scheduler_api.outbound import http_request
+from scheduler_api.periodic_tasks.message_headers import wrong_headers
+from scheduler_api.periodic_tasks.models import ManagedTask, managed_settings
+from scheduler_api.periodic_tasks.settings_entry import ignored_parts
 from scheduler_api.periodic_tasks.slots import slots
 from scheduler_api.periodic_tasks.task_schedule import schedule_row
 from scheduler_api.schedules.errors import InvalidSchedule
@@ -26,7 +29,6 @@ from scheduler_api.schedules.limits import beyond_limits, changes_runs
 
 MAX_ARGUMENT_BYTES = 64 * 1024
 MAX_SHORTSTR_BYTES = 255
-HEADER_NAME = re.compile("[xX]-[A-Za-z0-9-]{1,100}")
 
 
 def mistakes_in(
@@ -139,6 +141,11 @@ def warnings_about(task: Any) -> list[Mistake]:
 
     `task` has `was_announced` and `has_worker` from catalogue.models.
     """
+    return [*warnings_about_workers(task), *warnings_about_entry(task)]
+
+
+def warnings_about_workers(task: Any) -> list[Mistake]:
+    """Return the warning that no worker may run the task."""
     if task.has_worker:
         return []
     if task.was_announced:
@@ -150,6 +157,22 @@ def warnings_about(task: Any) -> list[Mistake]:
     return [Mistake(pointer="/task", code="unregistered_task", detail=detail)]
 
 
+def warnings_about_entry(task: PeriodicTask) -> list[Mistake]:
+    """Return a warning for each part of the task's entry in the settings that beat ignores."""
+    if managed_settings(task).managed_by != ManagedTask.ManagedBy.SETTINGS:
+        return []
+    entry = current_app.conf.beat_schedule.get(task.name, {})
+    return [
+        Mistake(
+            pointer="",
+            code="ignored_setting",
+            detail=f"CELERY_BEAT_SCHEDULE sets {part}, which a periodic task cannot have: beat "
+            "ignores it.",
+        )
+        for part in ignored_parts(entry)
+    ]
+
+
 def has_type_tags(value: object) -> bool:
     """Return whether Celery's JSON decoder would turn a value into another type."""
     text = json.dumps(value)
@@ -157,24 +180,6 @@ def has_type_tags(value: object) -> bool:
         return bool(loads(text) != value)
     except Exception:  # noqa: BLE001 - the decoder of a type may raise anything on a bad value
         return True
-
-
-def wrong_headers(task: PeriodicTask) -> Iterator[Mistake]:
-    """Refuse headers that could replace Celery's own, such as `task` or `id`."""
-    for name, value in json.loads(task.headers).items():
-        if not HEADER_NAME.fullmatch(name):
-            yield Mistake(
-                pointer=join("/headers", name),
-                code="invalid_header",
-                detail='The name must be "x-" followed by letters, digits or dashes: '
-                "all other names belong to Celery.",
-            )
-        elif not isinstance(value, str):
-            yield Mistake(
-                pointer=join("/headers", name),
-                code="invalid",
-                detail="Must be a string.",
-            )
 
 
 def wrong_routing(task: PeriodicTask) -> Iterator[Mistake]:

@@ -15,7 +15,8 @@ from scheduler_api.catalogue.task_lookup import announced_names, catalogue_versi
 from scheduler_api.http.fields import read_json
 from scheduler_api.http.problems import Mistake
 from scheduler_api.http.serializers import unknown
-from scheduler_api.periodic_tasks.validation import wrong_headers, wrong_routing
+from scheduler_api.periodic_tasks.message_headers import wrong_headers
+from scheduler_api.periodic_tasks.validation import wrong_routing
 from scheduler_api.runs.stored_calls import problem_with_call
 
 MAX_PRIORITY = 255
@@ -82,7 +83,7 @@ def options_of_task(task: PeriodicTask, *, now: datetime) -> str:
     The task's `expires` ends its schedule; a run on request ignores it.
     """
     expires = None
-    if task.expire_seconds is not None:
+    if task.expire_seconds:
         expires = now + timedelta(seconds=task.expire_seconds)
     return options_of(
         task.queue, task.exchange, task.routing_key, task.priority, task.headers, expires
@@ -92,7 +93,7 @@ def options_of_task(task: PeriodicTask, *, now: datetime) -> str:
 def expiry_of_task(pk: int, *, now: datetime) -> datetime | None:
     """Return when a message of a periodic task that is published now expires, if it does."""
     seconds = PeriodicTask.objects.filter(pk=pk).values_list("expire_seconds", flat=True).first()
-    return None if seconds is None else now + timedelta(seconds=seconds)
+    return now + timedelta(seconds=seconds) if seconds else None
 
 
 @lru_cache(4096)

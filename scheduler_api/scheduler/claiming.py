@@ -174,7 +174,7 @@ def options_of(task: DueTask, *, now: datetime) -> str:
             task=task.task,
         )
     expires = task.expires
-    if expires is None and task.expire_seconds is not None:
+    if expires is None and task.expire_seconds:
         expires = now + timedelta(seconds=task.expire_seconds)
     return message_options.options_of(
         task.queue, task.exchange, task.routing_key, task.priority, task.headers, expires

@@ -72,6 +72,9 @@ def render(run: Outgoing, frame_max: int = FRAME_MAX) -> tuple[bytes, Message]:
         outgoing("any", options={"exchange": "mine", "routing_key": "ü"}),
         outgoing("limited", 1, options=SOON),
         outgoing("any", 1, options={**SOON, "headers": {"x-a": "b"}}),
+        outgoing("any", options={"headers": {"a": 1, "b": [1.0, None, {"c": [2**40, -1]}]}}),
+        outgoing("any", options={"headers": {"a": True, "b": [True, 1.0], "c": {}, "d": []}}),
+        outgoing("any", options={"headers": {"a": "x" * 2000}}),
         outgoing("any", 1, id="short"),
         outgoing("any", 1, periodic_task_name=""),
     ],
@@ -117,6 +120,8 @@ LONG_TEXT = "ü" * 128  # 256 bytes
         ({"priority": 256}, "priority is not between 0 and 255"),
         ({"headers": {LONG_TEXT: ""}}, "name of a header exceeds 255 bytes"),
         ({"headers": {"x-a": 2**70}}, "no type for"),
+        ({"headers": {"x-a": [{"b": 2**63}]}}, "no type for"),
+        ({"headers": {"x-a": "x" * 2000, "b": 2**63}}, "no type for"),
         ({"headers": {"x-a": "x" * FRAME_MAX}}, "headers exceed the 4096 bytes"),
     ],
 )

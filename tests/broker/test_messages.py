@@ -89,6 +89,7 @@ def parts(message: Message) -> dict[str, Any]:
         outgoing("add", 1, options={"exchange": "mine"}),
         outgoing("add", 1, options={"headers": {"x-tenant": "ü", "X-Other": ""}}),
         outgoing("add", 1, options={"headers": {"x-expires": '"expires"'}}),
+        outgoing("add", 1, options={"headers": {"tenant": 1, "tags": [True, None, {"a": 0.5}]}}),
         outgoing("add", 1, options={"expires": AN_HOUR_LATER}),
         outgoing("add", 1, options={"expires": "2027-06-01T13:00:00.250000+02:00", "priority": 1}),
         outgoing("limited", options={"expires": AN_HOUR_LATER, "headers": {"x-a": "b"}}),

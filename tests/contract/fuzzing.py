@@ -88,6 +88,8 @@ BEYOND_THE_SCHEMA = {
     "invalid_url",
     "invalid_label",
     "address_not_allowed",
+    # Reserved names of headers, and what AMQP cannot carry.
+    "invalid_header",
     # Blank texts and texts with NUL: a pattern for them would replace the other patterns.
     "blank",
     "unstorable_character",

@@ -313,8 +313,8 @@ HEARTBEAT = {
             ({"labels": {"team": "x" * 201}}, 400),
             ({"labels": {f"team-{number}": "ops" for number in range(33)}}, 400),
             ({"headers": {"X-Tenant": "acme"}}, 201),
-            ({"headers": {"tenant": "acme"}}, 400),
-            ({"headers": {"x-tenant": 7}}, 400),
+            ({"headers": {"tenant": ["acme", 7]}}, 201),
+            ({"headers": {"": "a"}}, 400),
             ({"crontab": 0}, 400),
         )
     ]
