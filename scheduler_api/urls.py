@@ -17,6 +17,7 @@ from scheduler_api.manifest.views import ManifestViewSet
 from scheduler_api.openapi.pages import RedocPage, SwaggerPage
 from scheduler_api.openapi.rendering import CompactYamlRenderer
 from scheduler_api.ops.views import healthz, readyz
+from scheduler_api.periodic_tasks.by_name_views import PeriodicTaskByNameViewSet
 from scheduler_api.periodic_tasks.upcoming_views import UpcomingViewSet
 from scheduler_api.periodic_tasks.views import PeriodicTaskViewSet
 from scheduler_api.runs.views import (
@@ -70,6 +71,19 @@ urlpatterns = [
         "^api/v1/periodic-tasks/(?P<pk>[0-9]{1,18})/backfill/$",
         BackfillViewSet.as_view({"post": "backfill"}),
         name="periodic-task-backfill",
+    ),
+    re_path(
+        "^api/v1/periodic-tasks/by-name/(?P<name>.+)/$",
+        PeriodicTaskByNameViewSet.as_view(
+            {
+                "get": "retrieve",
+                "put": "put_by_name",
+                "patch": "partial_update",
+                "delete": "destroy",
+            },
+            basename="periodic-task",
+        ),
+        name="periodic-task-by-name",
     ),
     path("api/v1/upcoming/", UpcomingViewSet.as_view({"get": "upcoming"}), name="upcoming"),
     path("api/v1/runs/stats/", RunStatsViewSet.as_view({"get": "stats"}), name="run-stats"),

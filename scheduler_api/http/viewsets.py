@@ -72,6 +72,8 @@ class ApiViewSet(GenericViewSet[Any]):
     paged_actions: ClassVar[frozenset[str]] = frozenset({"list"})
     # Actions that take the filters of the list and parameters of their own.
     filtered_actions: ClassVar[frozenset[str]] = frozenset()
+    # The end of summaries and operation ids where another view set finds the same rows by id.
+    found_by: ClassVar[str] = ""
     # The schema of the id in the URL.
     id_schema: ClassVar[Mapping[str, object]] = {"type": "integer", "minimum": 1}
     # Whether a row has slots; a dry run then returns the next ones.

@@ -49,13 +49,20 @@ def response_name(status: str, response: dict[str, Any], general: Collection[str
     bodies: list[Any] = [*response.get("content", {}).values(), {}]
     name = STATUSES.get(status)
     if name is None:
-        return str(bodies[0]["schema"]["$ref"].rpartition("/")[2])
+        return name_of_success(response, bodies[0]["schema"])
     codes = list(bodies[0].get("examples", ()))
     if len(codes) <= 1:
         return name
     special = next((camel(code) for code in codes if code not in general), "")
     kind = "OnChange" if ValidationFailed.code in codes else ""
     return f"{name}{special}{'OnPost' if {*codes} & OF_A_POST else kind}"
+
+
+def name_of_success(response: dict[str, Any], schema: dict[str, Any]) -> str:
+    """Return the name of the schema, marked where the response follows a change."""
+    name: str = schema["$ref"].rpartition("/")[2]
+    etag = response.get("headers", {}).get("ETag", {}).get("$ref", "")
+    return f"Changed{name}" if etag.endswith("IfStored") else name
 
 
 def parameter_name(

@@ -88,16 +88,20 @@ class ApiSchema(AutoSchema):
         """Return `listPeriodicTasks`, `pausePeriodicTask`, `getPeriodicTaskUpcoming`, …"""
         action = self.view.action
         if action in STANDARD_OPERATIONS:
-            return STANDARD_OPERATIONS[action][0].format(**self.names)
+            found_by = camel(self.view.found_by)
+            return STANDARD_OPERATIONS[action][0].format(**self.names) + found_by
         if self.method == "GET":
             return f"get{self.names['One']}{camel(action)}"
+        if action == "put_by_name":
+            return f"put{self.names['One']}{camel(self.view.found_by)}"
         return camel(action)[0].lower() + camel(action)[1:] + self.names["One"]
 
     def get_summary(self) -> str:
         """Return the standard summary, or the first line of the action's docstring."""
         action = self.view.action
         if action in STANDARD_OPERATIONS:
-            return STANDARD_OPERATIONS[action][1].format(**self.names)
+            summary = STANDARD_OPERATIONS[action][1].format(**self.names)
+            return f"{summary} {self.view.found_by}".rstrip()
         return (getattr(self.view, action).__doc__ or "").partition("\n")[0].rstrip(".")
 
     def get_description(self) -> str:  # type: ignore[override]  # as in the base class

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django_celery_beat.models import PeriodicTask
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -17,9 +17,9 @@ from scheduler_api.access.ownership import visible_to
 from scheduler_api.access.permissions import account_of, caller_of
 from scheduler_api.access.scopes import Scope, crud
 from scheduler_api.catalogue.models import has_worker, was_announced
-from scheduler_api.http.etags import RevisionMismatch, refuse_existing, refuse_missing
+from scheduler_api.http.etags import RevisionMismatch
 from scheduler_api.http.parsing import BULK_MAX_BYTES
-from scheduler_api.http.problems import Mistake, NotFound, ValidationFailed
+from scheduler_api.http.problems import NotFound
 from scheduler_api.http.viewsets import CrudViewSet
 from scheduler_api.periodic_tasks import actions
 from scheduler_api.periodic_tasks.batch import Batch, OperationResult, refuse_failed
@@ -32,8 +32,6 @@ from scheduler_api.periodic_tasks.examples import ANSWER, PAUSE, PAUSED
 from scheduler_api.periodic_tasks.filters import PeriodicTaskFilter
 from scheduler_api.periodic_tasks.quotas import TooManyPeriodicTasks
 from scheduler_api.periodic_tasks.serializers import (
-    MAX_NAME_LENGTH,
-    NamedPeriodicTaskSerializer,
     PauseSerializer,
     PeriodicTaskSerializer,
 )
@@ -69,7 +67,7 @@ class PeriodicTaskViewSet(CrudViewSet):
             write=Scope.PERIODIC_TASKS_WRITE,
             delete=Scope.PERIODIC_TASKS_DELETE,
         ),
-        **dict.fromkeys(("put_by_name", "pause", "resume", "batch"), Scope.PERIODIC_TASKS_WRITE),
+        **dict.fromkeys(("pause", "resume", "batch"), Scope.PERIODIC_TASKS_WRITE),
         "upcoming": Scope.PERIODIC_TASKS_READ,
     }
     queries: ClassVar = {"upcoming": UpcomingQuery, "batch": BatchQuery}
@@ -88,7 +86,6 @@ class PeriodicTaskViewSet(CrudViewSet):
         "create": (actions.NameTaken, TooManyPeriodicTasks),
         "update": (actions.NameTaken,),
         "partial_update": (actions.NameTaken,),
-        "put_by_name": (actions.NameTaken, TooManyPeriodicTasks),
         "batch": (NotFound, actions.NameTaken, TooManyPeriodicTasks, RevisionMismatch),
     }
 
@@ -116,38 +113,6 @@ class PeriodicTaskViewSet(CrudViewSet):
             return upcoming_slots(row, after=datetime.now(UTC), count=count)
         except InvalidSchedule:  # others broke it; this write changes other fields
             return []
-
-    @extend_schema(
-        operation_id="putPeriodicTaskByName",
-        parameters=[
-            OpenApiParameter(
-                "name",
-                {"type": "string", "minLength": 1, "maxLength": MAX_NAME_LENGTH},
-                OpenApiParameter.PATH,
-                description="Name of the periodic task.",
-            )
-        ],
-        request=NamedPeriodicTaskSerializer,
-        responses={200: PeriodicTaskSerializer, 201: PeriodicTaskSerializer},
-    )
-    @action(detail=False, methods=["put"], url_path="by-name/(?P<name>.+)")
-    @transaction.atomic
-    def put_by_name(self, request: Request, name: str) -> Response:
-        """Create or replace a periodic task by name.
-
-        Safe to repeat. `If-None-Match: *` only creates, and `If-Match` only replaces: otherwise,
-        the request is refused with 412.
-        """
-        data = {"name": name, **request.data} if isinstance(request.data, dict) else request.data
-        rows = self.get_queryset().select_for_update(of=("self",), no_key=True)
-        task = rows.filter(name=name).first()
-        if task is not None:
-            refuse_existing(request)
-            return self.change(task, data, partial=False)
-        refuse_missing(request)
-        if isinstance(data, dict) and isinstance(data["name"], str) and data["name"] != name:
-            raise ValidationFailed(errors=[name_mismatch(name)])
-        return self.make(data)
 
     @extend_schema(
         request=PauseSerializer,
@@ -248,17 +213,3 @@ class PeriodicTaskViewSet(CrudViewSet):
             return Response(serialize_never(error))
         slots = upcoming_slots(task, after=after, count=query["count"])
         return Response(serialize_upcoming(schedule, slots))
-
-
-def name_mismatch(name: str) -> Mistake:
-    """Return the refusal of a new periodic task whose name differs from the URL.
-
-    Without this refusal, a repeated request would not find the task that the first one created,
-    and would be refused because the name is taken.
-    """
-    return Mistake(
-        pointer="/name",
-        code="not_the_address",
-        detail=f"There is no periodic task {name!r} to rename: omit `name`, or send the name in "
-        "the URL.",
-    )

@@ -121,7 +121,8 @@ def expected_id(operation: Operation) -> str:
     if collection == "manifest":
         return "getManifest" if operation.method == "get" else "applyManifest"
     if rest[:1] == ["by-name"]:
-        return "putPeriodicTaskByName"
+        verb = {"get": "get", "put": "put", "patch": "update", "delete": "delete"}
+        return f"{verb[operation.method]}PeriodicTaskByName"
     many = "".join(word.capitalize() for word in collection.split("-"))
     one = re.sub("ies$", "ys", many).removesuffix("s")
     if actions := [segment for segment in rest if not segment.startswith("{")]:

@@ -37,11 +37,15 @@ AT_A_TASK: dict[str, tuple[Any, int]] = {
         202,
     ),
 }
-# These operations have their own tests below.
+# These operations have tests of their own.
 AT_ALL_TASKS = {
     "listPeriodicTasks",
     "createPeriodicTask",
     "putPeriodicTaskByName",
+    # tests/api/periodic_tasks/test_by_name.py tests the visibility of these.
+    "getPeriodicTaskByName",
+    "updatePeriodicTaskByName",
+    "deletePeriodicTaskByName",
     "batchPeriodicTask",
     "listUpcoming",  # tests/api/periodic_tasks/test_upcoming_of_all.py tests their visibility
 }

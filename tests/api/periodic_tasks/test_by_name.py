@@ -1,4 +1,4 @@
-"""PUT /api/v1/periodic-tasks/by-name/{name}/."""
+"""Operations on /api/v1/periodic-tasks/by-name/{name}/."""
 
 from urllib.parse import quote
 
@@ -13,6 +13,12 @@ pytestmark = pytest.mark.both_databases
 
 BY_NAME = f"{TASKS}by-name/"
 BODY_WITHOUT_NAME = without(imports(), "name")
+NAMES = ["import", "a/b", "ä ö", "100%", "by-name", "x/", "1", "a?b"]
+
+
+def url_of(name: str) -> str:
+    """Return the URL of the periodic task with this name."""
+    return f"{BY_NAME}{quote(name, safe='')}/"
 
 
 def test_put_by_name_creates_then_replaces(api):
@@ -35,9 +41,9 @@ def test_put_by_name_is_idempotent(api):
     assert second.headers["ETag"] == first.headers["ETag"]
 
 
-@pytest.mark.parametrize("name", ["a/b", "ä ö", "100%", "by-name", "x/", "1", "a?b"])
+@pytest.mark.parametrize("name", NAMES)
 def test_put_by_name_accepts_any_name(api, name):
-    response = api.put(f"{BY_NAME}{quote(name, safe='')}/", BODY_WITHOUT_NAME)
+    response = api.put(url_of(name), BODY_WITHOUT_NAME)
 
     assert response.status_code == 201
     assert response.json()["name"] == name
@@ -133,6 +139,86 @@ def test_put_by_name_with_name_of_another_account_is_refused(api):
     assert response.json()["code"] == "name_taken"
 
 
-@pytest.mark.parametrize("method", ["get", "post", "patch", "delete"])
-def test_other_methods_by_name_are_not_allowed(api, method):
-    assert getattr(api, method)(f"{BY_NAME}import/").status_code == 405
+def test_post_by_name_is_not_allowed(api):
+    assert api.post(f"{BY_NAME}import/").status_code == 405
+
+
+# --- The same task by id and by name ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_get_by_name_returns_the_task_of_its_id(api, name):
+    task = stored(name=name)
+
+    by_name, by_id = api.get(url_of(name)), api.get(f"{TASKS}{task.pk}/")
+
+    assert by_name.json() == by_id.json()
+    assert by_name.headers["ETag"] == by_id.headers["ETag"]
+    assert api.get(url_of(name), HTTP_IF_NONE_MATCH=by_id.headers["ETag"]).status_code == 304
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_patch_by_name_changes_the_task(api, name):
+    task = stored(name=name)
+
+    response = api.patch(url_of(name), {"description": "New"})
+
+    assert response.status_code == 200
+    assert response.json() == api.get(f"{TASKS}{task.pk}/").json()
+    assert response.json()["description"] == "New"
+
+
+def test_patch_by_name_renames(api):
+    stored(name="old")
+
+    response = api.patch(url_of("old"), {"name": "new"})
+
+    assert response.json()["name"] == "new"
+    assert api.get(url_of("old")).status_code == 404
+    assert api.get(url_of("new")).status_code == 200
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_delete_by_name_deletes_the_task(api, name):
+    stored(name=name)
+    stored(name="another")
+
+    assert api.delete(url_of(name)).status_code == 204
+    assert [task.name for task in PeriodicTask.objects.all()] == ["another"]
+
+
+@pytest.mark.parametrize("method", ["patch", "delete"])
+def test_change_by_name_with_a_stale_tag_is_refused(api, method):
+    task = stored(name="import")
+    tag = api.get(f"{TASKS}{task.pk}/").headers["ETag"]
+    api.patch(url_of("import"), {"description": "New"})
+
+    response = getattr(api, method)(url_of("import"), {}, HTTP_IF_MATCH=tag)
+
+    assert (response.status_code, response.json()["code"]) == (412, "revision_mismatch")
+    assert PeriodicTask.objects.get().description == "New"
+
+
+@pytest.mark.parametrize("method", ["patch", "delete"])
+def test_dry_run_by_name_changes_nothing(api, method):
+    stored(name="import")
+
+    response = getattr(api, method)(f"{url_of('import')}?dry_run=true", {"description": "New"})
+
+    assert response.status_code in {200, 204}
+    assert PeriodicTask.objects.get().description != "New"
+
+
+@pytest.mark.parametrize("method", ["get", "patch", "delete"])
+def test_unknown_name_is_not_found(api, method):
+    assert getattr(api, method)(url_of("nothing"), {}).status_code == 404
+
+
+@pytest.mark.parametrize("method", ["get", "patch", "delete"])
+def test_name_of_another_accounts_task_is_not_found(api, method):
+    stored(name="import")
+    scopes = [f"periodic-tasks:{verb}" for verb in ("read", "write", "delete")]
+    other = caller("other", scopes=scopes)
+
+    assert getattr(other, method)(url_of("import"), {}).status_code == 404
+    assert PeriodicTask.objects.filter(name="import").exists()
