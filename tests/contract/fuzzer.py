@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,9 +24,16 @@ from tests.journeys.service import Api
 
 HERE = Path(__file__).parent
 SEED = os.environ.get("FUZZ_SEED", "1")
+# `make fuzz` tries all phases on every operation, with more examples. `make test` leaves the
+# sequences of operations to test_fuzzing_stories.py.
+IS_THOROUGH = "FUZZ_SEED" in os.environ
+MAX_EXAMPLES = 20 if IS_THOROUGH else 5
+MAX_STORIES = 100 if IS_THOROUGH else 20
 # About half of the operations.
 PERIODIC_TASKS = "^/api/v1/periodic-tasks/"
-PHASES = {"examples", "coverage", "fuzzing", "stateful"}
+PHASES = ["examples", "coverage", "fuzzing", *(["stateful"] if IS_THOROUGH else [])]
+# A request without a key is refused before its values matter, so a few of them are enough.
+PHASES_WITHOUT_A_KEY = PHASES if IS_THOROUGH else ["examples", "fuzzing"]
 
 # A run takes a tenth of this on an idle machine.
 patiently = pytest.mark.timeout(1200)
@@ -97,8 +105,14 @@ class Run:
         ]
 
 
-def fuzz(api: Api, *options: str, key: str = "") -> Run:
-    """Run Schemathesis with all checks, and with all phases unless `options` select some."""
+def fuzz(
+    api: Api,
+    *options: str,
+    phases: Sequence[str],
+    max_examples: int = MAX_EXAMPLES,
+    key: str = "",
+) -> Run:
+    """Run these phases of Schemathesis with all checks."""
     folder = api.output_file.parent
     report = folder / "report.ndjson"
     header = ["--header", f"Authorization: {key}"] if key else []
@@ -106,6 +120,7 @@ def fuzz(api: Api, *options: str, key: str = "") -> Run:
         [
             *(Path(sys.executable).parent / "st", "--config-file", HERE / "schemathesis.toml"),
             *("run", f"{api.address}/openapi.yaml", "--seed", SEED, "--no-color"),
+            *("--max-examples", str(max_examples), "--phases", ",".join(phases)),
             *("--report-ndjson-path", report, *header, *options),
         ],
         cwd=folder,
@@ -125,10 +140,10 @@ def fuzz_operations(api: Api, *, of_periodic_tasks: bool) -> None:
     key = key_of(api)
     which = "--include-path-regex" if of_periodic_tasks else "--exclude-path-regex"
 
-    run = fuzz(api, which, PERIODIC_TASKS, key=key)
+    run = fuzz(api, which, PERIODIC_TASKS, phases=PHASES, key=key)
 
     assert (run.code, run.failures) == (0, []), run.output
-    assert run.phases >= PHASES
+    assert run.phases >= {*PHASES}
     sent = [exchange for exchange in run.exchanges if exchange.key == key]
     assert len(sent) >= 1000
     assert not [exchange for exchange in sent if exchange.status == 401]
