@@ -28,7 +28,6 @@ SEED = os.environ.get("FUZZ_SEED", "1")
 # sequences of operations to test_fuzzing_stories.py.
 IS_THOROUGH = "FUZZ_SEED" in os.environ
 MAX_EXAMPLES = 20 if IS_THOROUGH else 5
-MAX_STORIES = 100 if IS_THOROUGH else 20
 # About half of the operations.
 PERIODIC_TASKS = "^/api/v1/periodic-tasks/"
 PHASES = ["examples", "coverage", "fuzzing", *(["stateful"] if IS_THOROUGH else [])]
@@ -109,7 +108,6 @@ def fuzz(
     api: Api,
     *options: str,
     phases: Sequence[str],
-    max_examples: int = MAX_EXAMPLES,
     key: str = "",
 ) -> Run:
     """Run these phases of Schemathesis with all checks."""
@@ -120,7 +118,7 @@ def fuzz(
         [
             *(Path(sys.executable).parent / "st", "--config-file", HERE / "schemathesis.toml"),
             *("run", f"{api.address}/openapi.yaml", "--seed", SEED, "--no-color"),
-            *("--max-examples", str(max_examples), "--phases", ",".join(phases)),
+            *("--max-examples", str(MAX_EXAMPLES), "--phases", ",".join(phases)),
             *("--report-ndjson-path", report, *header, *options),
         ],
         cwd=folder,
