@@ -5,17 +5,15 @@ set -eu
 api=${SCHEDULER_URL:-http://127.0.0.1:8000}/api/v1
 auth="Authorization: Bearer ${SCHEDULER_KEY:?the API key}"
 
-id=$(curl -fsS -H "$auth" -G "$api/periodic-tasks/" --data-urlencode "name=$1" |
-  python3 -c 'import json, sys; print(json.load(sys.stdin)["results"][0]["id"])')
-run=$(curl -fsS -H "$auth" -X POST "$api/periodic-tasks/$id/runs/" |
-  python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])')
+body=$(python3 -c 'import json, sys; print(json.dumps({"periodic_task_name": sys.argv[1]}))' "$1")
+answer=$(curl -fsS -H "$auth" -H 'Content-Type: application/json' "$api/runs/?wait=30" -d "$body")
 
 # The answer arrives at the end of the run or after 30 seconds, or at once if too many callers wait.
+field() { printf '%s' "$answer" | python3 -c "import json, sys; print(json.load(sys.stdin)['$1'])"; }
 while :; do
-  answer=$(curl -fsS -H "$auth" "$api/runs/$run/?wait=30")
-  state=$(printf '%s' "$answer" | python3 -c 'import json, sys; print(json.load(sys.stdin)["state"])')
+  state=$(field state)
   case $state in
-    pending | queued | running) sleep 1 ;;
+    pending | queued | running) sleep 1; answer=$(curl -fsS -H "$auth" "$api/runs/$(field id)/?wait=30") ;;
     *) break ;;
   esac
 done

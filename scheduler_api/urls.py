@@ -20,12 +20,9 @@ from scheduler_api.ops.views import healthz, readyz
 from scheduler_api.periodic_tasks.by_name_views import PeriodicTaskByNameViewSet
 from scheduler_api.periodic_tasks.upcoming_views import UpcomingViewSet
 from scheduler_api.periodic_tasks.views import PeriodicTaskViewSet
-from scheduler_api.runs.views import (
-    BackfillViewSet,
-    RunsOfPeriodicTaskViewSet,
-    RunStatsViewSet,
-    RunViewSet,
-)
+from scheduler_api.runs.backfill_views import BackfillViewSet
+from scheduler_api.runs.stats_views import RunStatsViewSet
+from scheduler_api.runs.views import RunsOfPeriodicTaskViewSet, RunViewSet
 from scheduler_api.schedules.views import (
     ClockedScheduleViewSet,
     CrontabScheduleViewSet,

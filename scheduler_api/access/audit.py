@@ -49,6 +49,7 @@ class ObjectType(TextChoices):
     API_KEY = "api_key"
     WEBHOOK = "webhook"
     DELIVERY = "delivery"
+    RUN = "run"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +119,7 @@ def new_entry(
         request_id=by.request_id,
         operation=operation,
         object_type=ObjectType(WORD.sub("_", type(row).__name__).lower()),
-        object_id=row.pk,
+        object_id=row.pk if isinstance(row.pk, int) else None,  # a run's id is a UUID
         object_name=str(getattr(row, "name", row))[:MAX_NAME_LENGTH],
         before=redacted(_as_json(before)),
         after=redacted(_as_json(after)),

@@ -140,7 +140,7 @@ class AuditEntry(models.Model):
     request_id = models.CharField(max_length=128)
     operation = models.CharField(max_length=100)
     object_type = models.CharField(max_length=50)
-    object_id = models.BigIntegerField()
+    object_id = models.BigIntegerField(null=True)
     object_name = models.CharField(max_length=200)
     before = models.JSONField(null=True)
     after = models.JSONField(null=True)

@@ -238,6 +238,6 @@ class AuditEntrySerializer(StrictModelSerializer):
             },
             "operation": {"help_text": "Kind of change."},
             "object_type": {"help_text": "Type of the object."},
-            "object_id": {"help_text": "ID of the object."},
+            "object_id": {"help_text": "ID of the object; null for a run."},
             "object_name": {"help_text": "Name of the object at the time of the change."},
         }

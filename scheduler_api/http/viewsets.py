@@ -180,7 +180,7 @@ class ApiViewSet(GenericViewSet[Any]):
         Only a deletion locks the key of the row, too: others may refer to the row meanwhile.
         """
         rows = self.get_queryset().select_for_update(of=("self",), no_key=not to_delete)
-        return get_object_or_404(rows, pk=self.kwargs["pk"])
+        return get_object_or_404(rows, **{self.lookup_field: self.kwargs[self.lookup_field]})
 
     def answer_page(self) -> Response:
         """Return a page of the rows that the filters select."""

@@ -189,8 +189,8 @@ class ApiSchema(AutoSchema):
         found = {**headers.OF_EVERY_SUCCESS}
         if status in CREATED:
             found |= headers.LOCATION
-        if self.view.action in ONE_DEFINITION and status != "204":
-            # Only a stored resource has a version.
+        if self.view.action in ONE_DEFINITION and status not in {"202", "204"}:
+            # Only a stored definition has a version; a run that was accepted has none.
             is_dry_run_too = status == "200" and self.view.writes(self.method)
             found["ETag"] = headers.header("ETagIfStored" if is_dry_run_too else "ETag")
         if self.method == "POST":

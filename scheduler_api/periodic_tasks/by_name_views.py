@@ -4,8 +4,6 @@ from typing import Any, ClassVar
 
 from django.db import transaction
 from django.http import Http404
-from django.shortcuts import get_object_or_404
-from django_celery_beat.models import PeriodicTask
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -45,12 +43,6 @@ class PeriodicTaskByNameViewSet(PeriodicTaskViewSet):
         "put_by_name": (actions.NameTaken, TooManyPeriodicTasks),
         "partial_update": (actions.NameTaken,),
     }
-
-    def locked_object(self) -> PeriodicTask:
-        """Return the periodic task with this name, locked; raise Http404 without one."""
-        tasks = self.get_queryset().select_for_update(of=("self",), no_key=True)
-        task: PeriodicTask = get_object_or_404(tasks, name=self.kwargs["name"])
-        return task
 
     @extend_schema(parameters=[NAME])
     def retrieve(self, request: Request, **address: str) -> Response:

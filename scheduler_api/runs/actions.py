@@ -66,11 +66,14 @@ class CannotRetry(Problem):
 def run_now(task: PeriodicTask, *, args: str, kwargs: str, now: datetime, by: Caller) -> Run:
     """Run a periodic task once, regardless of its schedule and of whether it is enabled.
 
-    `args` and `kwargs` are validated JSON.
+    `args` and `kwargs` are validated JSON. The caller owns the run of a task that is not stored.
     """
     refuse_unsendable(task, args=args, kwargs=kwargs)
+    definition = definition_of(task, args=args, kwargs=kwargs)
+    if task.pk is None:
+        definition = definition._replace(owner_id=by.account.pk)
     run = new_run(
-        definition_of(task, args=args, kwargs=kwargs),
+        definition,
         pk=uuid4(),
         trigger=Run.Trigger.MANUAL,
         slot_at=None,
@@ -142,6 +145,8 @@ def cancel(run: Run, *, now: datetime, by: Caller) -> None:
 
 
 def audit_run(operation: Operation, run: Run, *, by: Caller, **details: object) -> None:
-    """Record an action in the audit, for the periodic task even if it was deleted."""
-    task = PeriodicTask(pk=run.periodic_task_id, name=run.periodic_task_name)
-    record_entry(operation, task, by=by, after={"run": str(run.pk), **details})
+    """Record an action in the audit: for the periodic task, even if it was deleted, or the run."""
+    row: Run | PeriodicTask = run
+    if run.periodic_task_id is not None:
+        row = PeriodicTask(pk=run.periodic_task_id, name=run.periodic_task_name)
+    record_entry(operation, row, by=by, after={"run": str(run.pk), **details})

@@ -19,7 +19,7 @@ from scheduler_api.runs.transitions import INITIAL_STATES
 class Definition(NamedTuple):
     """The columns that a run copies, so that a later change of its task does not reach it."""
 
-    periodic_task_id: int
+    periodic_task_id: int | None
     periodic_task_name: str
     owner_id: int | None
     task: str

@@ -28,7 +28,7 @@ class RunEvent(models.Model):
 
     kind = models.CharField(max_length=32, choices=Kind)
     run_id = models.UUIDField(help_text="The run that the event is about.")
-    periodic_task_id = models.IntegerField()
+    periodic_task_id = models.IntegerField(null=True)
     owner_id = models.BigIntegerField(
         null=True, help_text="The account that owns the run; null if unowned."
     )

@@ -90,7 +90,7 @@ def options_of_task(task: PeriodicTask, *, now: datetime) -> str:
     )
 
 
-def expiry_of_task(pk: int, *, now: datetime) -> datetime | None:
+def expiry_of_task(pk: int | None, *, now: datetime) -> datetime | None:
     """Return when a message of a periodic task that is published now expires, if it does."""
     seconds = PeriodicTask.objects.filter(pk=pk).values_list("expire_seconds", flat=True).first()
     return now + timedelta(seconds=seconds) if seconds else None

@@ -12,7 +12,7 @@ LEASE = timedelta(seconds=settings.RUN_LEASE_SECONDS)
 
 
 class Run(models.Model):
-    """One execution of a periodic task, or the record of slots in a row that were missed.
+    """One execution of a task, or the record of slots in a row that were missed.
 
     It freezes the arguments and options of the message: a later change of the definition does not
     reach it. The periodic task, its owner and its name are plain columns, because the run outlives
@@ -45,7 +45,10 @@ class Run(models.Model):
     ACTIVE = (State.PENDING, State.QUEUED, State.RUNNING)
 
     id = models.UUIDField(primary_key=True, help_text="ID of the run and of its Celery task.")
-    periodic_task_id = models.IntegerField(help_text="Kept when the periodic task is deleted.")
+    periodic_task_id = models.IntegerField(
+        null=True,
+        help_text="Kept when the periodic task is deleted; null for a run without a definition.",
+    )
     periodic_task_name = models.CharField(max_length=200)
     owner_id = models.BigIntegerField(null=True, help_text="The owning account; null if unowned.")
     task = models.CharField(max_length=200)
@@ -138,7 +141,12 @@ class Run(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.periodic_task_name} of {self.slot_at}: {self.state}"
+        return f"{self.name} of {self.slot_at}: {self.state}"
+
+    @property
+    def name(self) -> str:
+        """The name of the periodic task, or of the Celery task of a run without a definition."""
+        return self.periodic_task_name or self.task
 
     @classmethod
     def active(cls) -> QuerySet["Run"]:

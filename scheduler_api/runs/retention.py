@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from scheduler_api.runs.models import Run
 
@@ -70,13 +70,23 @@ def doomed_at(
     """Yield the runs to delete: first by age, then by count, task by task."""
     finished = Run.objects.exclude(state__in=UNFINISHED)
     yield finished.filter(created_at__lt=at - older_than).order_by("created_at", "pk")
-    for task_id in with_too_many(kept_per_task):
-        newest_first = Run.objects.filter(periodic_task_id=task_id).order_by("-created_at", "-pk")
+    groups = [Q(periodic_task_id=task_id) for task_id in with_too_many(kept_per_task)]
+    for group in (*groups, *without_definition()):
+        newest_first = Run.objects.filter(group).order_by("-created_at", "-pk")
         last_kept = newest_first.values_list("created_at", flat=True)[kept_per_task - 1 :]
         for created_at in last_kept[:1]:  # none if another call was faster
-            yield finished.filter(
-                periodic_task_id=task_id, created_at__lt=min(created_at, at - YOUNGEST)
-            )
+            yield finished.filter(group, created_at__lt=min(created_at, at - YOUNGEST))
+
+
+def without_definition() -> Iterator[Q]:
+    """Yield a condition for each account's runs without a periodic task.
+
+    One account must not displace the runs of another.
+    """
+    runs = Q(periodic_task_id=None)
+    owners = Run.objects.filter(runs).values_list("owner_id", flat=True).distinct()
+    for owner_id in owners.order_by("owner_id"):
+        yield runs & Q(owner_id=owner_id)
 
 
 def with_too_many(kept: int) -> list[int]:

@@ -5,7 +5,7 @@ An end is recorded as an event, and counts towards the automatic pause of its pe
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,6 +29,8 @@ LONGEST_DELAY = timedelta(hours=6)
 JITTER = 0.25
 KINDS = {State.FAILED: Kind.FAILED, State.LOST: Kind.LOST}
 # The policies of a periodic task that has no managed settings.
+# No periodic task has this id.
+NO_TASK = 0
 DEFAULTS = ManagedTask()
 ADD_FAILURES = """
 INSERT INTO scheduler_api_failurestreak AS streak (periodic_task_id, failures, first_failed_at)
@@ -67,18 +69,18 @@ def give_up(
 
     `columns` names the changed columns; each run has its own `reason`.
     """
-    policies = ManagedTask.objects.in_bulk({run.periodic_task_id for run in runs})
+    policies = ManagedTask.objects.in_bulk({*periodic_tasks_of(runs)})
     again: list[Run] = []
     ended: list[Run] = []
     for run in runs:
-        policy = policies.get(run.periodic_task_id, DEFAULTS)
+        policy = policies.get(run.periodic_task_id or NO_TASK, DEFAULTS)
         may_start = (
             0 < attempts_of(run, state) < policy.max_attempts and not run.is_cancel_requested
         )
         (again if may_start else ended).append(run)
     for run in again:
         run.attempts = attempts_of(run, state)
-        prepare_retry(run, policies[run.periodic_task_id], at=at)
+        prepare_retry(run, policies.get(run.periodic_task_id or NO_TASK, DEFAULTS), at=at)
     changed = {"reason", *(columns or ())}
     if ended:
         transitions.end_locked(ended, state=state, at=at, columns=changed)
@@ -87,6 +89,11 @@ def give_up(
         again_columns = {"attempts", "options", "expires_at", *changed}
         transitions.retry_locked(again, columns=again_columns)
     return bool(again)
+
+
+def periodic_tasks_of(runs: Iterable[Run]) -> Iterator[int]:
+    """Yield the id of the periodic task of each run that has one."""
+    return (run.periodic_task_id for run in runs if run.periodic_task_id is not None)
 
 
 def attempts_of(run: Run, state: str) -> int:
@@ -127,11 +134,11 @@ def record_failures(
     """Record events of failed or lost runs; pause periodic tasks that fail too often in a row."""
     record_event(kind, runs, at=at)
     latest = {run.periodic_task_id: run for run in runs}
-    for task_id, more in Counter(run.periodic_task_id for run in runs).items():
+    for task_id, more in Counter(periodic_tasks_of(runs)).items():
         failures = add_failures(task_id, more, at=at)
         limit = policies.get(task_id, DEFAULTS).pause_after_failures
         if limit and failures >= limit:
-            pause(latest[task_id], failures, at=at)
+            pause(task_id, latest[task_id], failures, at=at)
 
 
 def add_failures(periodic_task_id: int, more: int, *, at: datetime) -> int:
@@ -143,11 +150,14 @@ def add_failures(periodic_task_id: int, more: int, *, at: datetime) -> int:
     return int(failures)
 
 
-def pause(run: Run, failures: int, *, at: datetime) -> None:
-    """Pause a periodic task after too many failures; after it resumes, the count starts at 0."""
+def pause(task_id: int, run: Run, failures: int, *, at: datetime) -> None:
+    """Pause a periodic task after too many failures; after it resumes, the count starts at 0.
+
+    `run` is the last of them.
+    """
     why = f"{failures} runs in a row have failed or were lost."
-    if pause_by_policy(run.periodic_task_id, reason=why, at=at):
-        FailureStreak.objects.filter(pk=run.periodic_task_id).update(failures=0)
+    if pause_by_policy(task_id, reason=why, at=at):
+        FailureStreak.objects.filter(pk=task_id).update(failures=0)
         record_event(Kind.PAUSED, [run], at=at)
 
 
@@ -157,7 +167,7 @@ def recover(run_id: str, *, at: datetime, **values: Any) -> bool:
     if not transitions.succeed(run_id, at=at, **values):
         return False
     run = Run.objects.only("periodic_task_id", "owner_id").get(pk=run_id)
-    ended, _ = FailureStreak.objects.filter(pk=run.periodic_task_id).delete()
+    ended, _ = FailureStreak.objects.filter(pk__in=periodic_tasks_of([run])).delete()
     if ended:
         record_event(Kind.RECOVERED, [run], at=at)
     return True

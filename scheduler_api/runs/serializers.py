@@ -88,12 +88,14 @@ def names_of(choices: type[TextChoices]) -> str:
 
 @extend_schema_serializer(examples=[OpenApiExample("A run", ANSWER, response_only=True)])
 class RunSerializer(StrictModelSerializer):
-    """One execution of a periodic task, or several missed slots in a row."""
+    """One execution of a task, or several missed slots in a row."""
 
     periodic_task = fields.WholeNumber(
         source="periodic_task_id",
         read_only=True,
-        help_text="ID of the periodic task. It stays when the task is deleted.",
+        allow_null=True,
+        help_text="ID of the periodic task, which may have been deleted; null for a run without a "
+        "definition.",
     )
     queue_seconds = serializers.SerializerMethodField(
         help_text="Seconds from `queued_at` to `started_at`; null after more than one attempt."
@@ -128,7 +130,8 @@ class RunSerializer(StrictModelSerializer):
         read_only_fields = fields
         extra_kwargs: ClassVar[dict[str, Any]] = {
             "periodic_task_name": {
-                "help_text": "Name of the periodic task when the run was created."
+                "help_text": "Name of the periodic task when the run was created; empty without "
+                "one."
             },
             "task": {"help_text": "Name of the Celery task."},
             "trigger": {"help_text": f"Cause of the run: {names_of(Run.Trigger)}."},
@@ -197,7 +200,7 @@ class RunNowSerializer(StrictSerializer):
             mistake
             for mistake in wrong_arguments(task)
             # A stored call of a task that is not known yet is judged as beat does.
-            if sent or mistake.code != "unregistered_task"
+            if sent or task.pk is None or mistake.code != "unregistered_task"
         ]
         mistakes += beyond_limits(task, account)
         if mistakes:
@@ -212,7 +215,7 @@ class WaitQuery(StrictSerializer):
         min_value=0,
         max_value=MAX_SECONDS,
         default=0,
-        help_text="Maximum number of seconds to wait for the end of the run.",
+        help_text="Maximum number of seconds to wait for the end of the run. Needs `runs:read`.",
     )
 
 
@@ -243,7 +246,7 @@ class StoredResult(serializers.ReadOnlyField):
     ]
 )
 class RunDetailSerializer(RunSerializer):
-    """One execution of a periodic task, with its arguments, result and error."""
+    """One execution of a task, with its arguments, result and error."""
 
     args = StoredArguments(json_type=list, read_only=True, help_text="Positional arguments.")
     kwargs = StoredArguments(

@@ -1,11 +1,13 @@
-"""The ledger over HTTP: runs, requests for runs, backfills and statistics."""
+"""The ledger over HTTP: runs and requests for runs."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, ClassVar
 
-from django.db import transaction
 from django.db.models import QuerySet
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django_celery_beat.models import PeriodicTask
 from drf_spectacular.utils import OpenApiExample, extend_schema
@@ -17,23 +19,19 @@ from rest_framework.reverse import reverse
 
 from scheduler_api.access.models import ServiceAccount
 from scheduler_api.access.ownership import visible_to
-from scheduler_api.access.permissions import account_of, caller_of
+from scheduler_api.access.permissions import account_of, caller_of, refuse_without
 from scheduler_api.access.scopes import Scope
-from scheduler_api.http.paging import invalid_parameter
+from scheduler_api.http import idempotency
 from scheduler_api.http.viewsets import ApiViewSet, ListRetrieveViewSet
-from scheduler_api.runs import actions, backfill
-from scheduler_api.runs.backfill_serializers import (
-    MAX_LISTED,
-    BackfillResponseSerializer,
-    BackfillSerializer,
-)
+from scheduler_api.runs import actions
 from scheduler_api.runs.filters import (
-    IndexedFilter,
     RunFilter,
     RunsOfPeriodicTaskFilter,
-    RunStatsFilter,
 )
 from scheduler_api.runs.models import Run
+from scheduler_api.runs.request_serializers import ANSWER as NEW_RUN_ANSWER
+from scheduler_api.runs.request_serializers import EXAMPLE as NEW_RUN
+from scheduler_api.runs.request_serializers import NewRunSerializer
 from scheduler_api.runs.serializers import (
     ASKED_FOR,
     OTHER_ARGUMENTS,
@@ -42,8 +40,6 @@ from scheduler_api.runs.serializers import (
     RunSerializer,
     WaitQuery,
 )
-from scheduler_api.runs.stats import MAX_RUNS, stats_of
-from scheduler_api.runs.stats_serializers import RunStatsQuery, RunStatsSerializer
 from scheduler_api.runs.waiting import when_ended
 from scheduler_api.schedules.limits import refuse_beyond_limits
 
@@ -70,20 +66,51 @@ class ReadsRuns(ApiViewSet):
         return runs.defer(*LONG) if self.action in LISTS else runs
 
 
-class RunViewSet(ReadsRuns, ListRetrieveViewSet):
-    """The runs of all periodic tasks, newest first."""
+class RequestsRuns(ReadsRuns):
+    """The common base of views that create a run and, with `wait`, respond after its end."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Wrap the action of a request that waits.
+
+        The wait begins after the transaction of the action, or else beat could not see the run.
+        """
+        super().initial(request, *args, **kwargs)
+        if request.method != "POST" or self.action not in self.queries or self.is_dry_run:
+            return
+        if wait := self.read_query()["wait"]:
+            refuse_without(Scope.RUNS_READ, account_of(request))
+            self.post = partial(self.after_the_end, self.post, wait)
+
+    def after_the_end(
+        self, action: Callable[..., HttpResponse], wait: int, request: Request, **address: str
+    ) -> HttpResponse:
+        """Create a run, or find the run of an idempotent repeat; return it after its end."""
+        response = action(request, **address)
+        if response.status_code != status.HTTP_202_ACCEPTED:
+            return response
+        run_id = response.headers["Location"].rstrip("/").rpartition("/")[2]
+        run = when_ended(partial(get_object_or_404, Run, pk=run_id), timeout_seconds=wait)
+        kept = {"Location", idempotency.REPLAYED} & {*response.headers}
+        headers = {name: response.headers[name] for name in kept}
+        data = RunDetailSerializer(run).data
+        return Response(data, status.HTTP_202_ACCEPTED, headers=headers)
+
+
+class RunViewSet(RequestsRuns, ListRetrieveViewSet):
+    """All runs, newest first."""
 
     resource = "run"
     filterset_class = RunFilter
     scopes: ClassVar = {
         **dict.fromkeys(("list", "retrieve"), Scope.RUNS_READ),
-        **dict.fromkeys(("cancel", "retry"), Scope.RUNS_WRITE),
+        **dict.fromkeys(("create", "cancel", "retry"), Scope.RUNS_WRITE),
     }
     problems: ClassVar = {
+        "create": (actions.NotSendable,),
         "cancel": (actions.HasEnded,),
         "retry": (actions.CannotRetry,),
     }
-    queries: ClassVar = {"retrieve": WaitQuery}
+    queries: ClassVar = dict.fromkeys(("retrieve", "create", "retry"), WaitQuery)
     id_schema: ClassVar = {"type": "string", "format": "uuid"}
     lookup_value_regex = "[0-9A-Fa-f-]{1,36}"  # other than a UUID: 404
 
@@ -100,6 +127,31 @@ class RunViewSet(ReadsRuns, ListRetrieveViewSet):
         """
         run = when_ended(self.get_object, timeout_seconds=self.read_query()["wait"])
         return self.read(self.get_serializer(run).data)
+
+    @extend_schema(
+        request=NewRunSerializer,
+        responses={202: RunDetailSerializer},
+        examples=[
+            OpenApiExample("A run of a task", NEW_RUN, request_only=True),
+            OpenApiExample(
+                "A run of a task", NEW_RUN_ANSWER, response_only=True, status_codes=["202"]
+            ),
+        ],
+    )
+    def create(self, request: Request) -> Response:
+        """Run a periodic task or a task now.
+
+        A periodic task, given by `periodic_task` or `periodic_task_name`, runs as by
+        `POST /api/v1/periodic-tasks/{id}/runs/`. A `task` runs once without a definition: it has
+        no retries, and the account that sends the request owns it.
+        """
+        account = account_of(request)
+        tasks = PeriodicTask.objects.filter(visible_to(account)).select_related("managed")
+        context = {"tasks": tasks, "account": account}
+        sent = NewRunSerializer(data=request.data, context=context)
+        sent.is_valid(raise_exception=True)
+        run = actions.run_now(**sent.validated_data, now=datetime.now(UTC), by=caller_of(request))
+        return answer_accepted(self, run)
 
     @extend_schema(request=None, responses=RunDetailSerializer)
     @action(detail=True, methods=["post"])
@@ -144,13 +196,14 @@ def answer_accepted(view: ApiViewSet, run: Run) -> Response:
     return Response(data, status.HTTP_202_ACCEPTED, headers={"Location": address})
 
 
-class RunsOfPeriodicTaskViewSet(ReadsRuns):
+class RunsOfPeriodicTaskViewSet(RequestsRuns):
     """The runs of one periodic task, newest first."""
 
     resource = "periodic task"
     filterset_class = RunsOfPeriodicTaskFilter
     scopes: ClassVar = {"runs": Scope.RUNS_READ, "run_now": Scope.RUNS_WRITE}
     problems: ClassVar = {"run_now": (actions.NotSendable,)}
+    queries: ClassVar = {"run_now": WaitQuery}
     paged_actions = frozenset({"runs"})
 
     def get_task(self) -> PeriodicTask:
@@ -198,95 +251,3 @@ class RunsOfPeriodicTaskViewSet(ReadsRuns):
             task, **sent.validated_data, now=datetime.now(UTC), by=caller_of(request)
         )
         return answer_accepted(self, run)
-
-
-class BackfillViewSet(ApiViewSet):
-    """Backfills: runs of past slots that have none."""
-
-    resource = "periodic task"
-    tag = "Runs"
-    queryset = PeriodicTask.objects.all()
-    scopes: ClassVar = {"backfill": Scope.RUNS_WRITE}
-    problems: ClassVar = {"backfill": (actions.NotSendable,)}
-    # The ids of the runs are those of their slots, and known before.
-    fields_of_stored_rows: ClassVar[tuple[str, ...]] = ()
-
-    def get_queryset(self) -> QuerySet[Any]:
-        """Return the periodic tasks that the caller may see."""
-        return super().get_queryset().filter(visible_to(account_of(self.request)))
-
-    @extend_schema(request=BackfillSerializer, responses={202: BackfillResponseSerializer})
-    def backfill(self, request: Request, **address: str) -> Response:
-        """Run the past slots of a time range.
-
-        Creates a run for each slot that has none: slots that were missed, and slots from before
-        the periodic task existed, computed from its current schedule. Beat sends a few of these
-        runs at a time, oldest first; runs of current slots go first.
-        """
-        self.read_range(self.get_object())  # a request that is refused locks nothing
-        with transaction.atomic():
-            task = backfill.locked(self.get_queryset(), self.kwargs["pk"])
-            filled = backfill.backfill(
-                task, **self.read_range(task), now=datetime.now(UTC), by=caller_of(request)
-            )
-        answer = {
-            "count": len(filled.runs),
-            "in_ledger": filled.in_ledger,
-            "left_to_beat": filled.left_to_beat,
-            "runs": filled.runs[:MAX_LISTED],
-        }
-        data = BackfillResponseSerializer(answer).data
-        if self.is_dry_run:
-            return Response(data)
-        runs = reverse("periodic-task-runs", args=[task.pk], request=request)
-        headers = {"Location": f"{runs}?trigger={Run.Trigger.BACKFILL}"}
-        return Response(data, status.HTTP_202_ACCEPTED, headers=headers)
-
-    def read_range(self, task: PeriodicTask) -> dict[str, Any]:
-        """Return the range in the body; raise if it, or this periodic task, is refused."""
-        context = {"task": task, "account": account_of(self.request)}
-        sent = BackfillSerializer(data=self.request.data, context=context)
-        sent.is_valid(raise_exception=True)
-        validated: dict[str, Any] = sent.validated_data
-        return validated
-
-
-class RunStatsViewSet(ReadsRuns):
-    """Statistics of runs."""
-
-    resource = "run"
-    filterset_class = RunStatsFilter
-    scopes: ClassVar = {"stats": Scope.RUNS_READ}
-    queries: ClassVar = {"stats": RunStatsQuery}
-    filtered_actions = frozenset({"stats"})
-
-    @extend_schema(filters=True, responses=RunStatsSerializer)
-    def stats(self, request: Request, **address: str) -> Response:
-        """Get statistics of runs.
-
-        Returns counts by state, durations and lateness of the runs created in a time range: of all
-        together, or grouped by task or periodic task, and by hour or day.
-        """
-        query = self.read_query()
-        after, before = query["created_at_after"], query["created_at_before"]
-        runs = self.get_queryset().filter(created_at__gte=after, created_at__lt=before)
-        selected = self.filter_queryset(runs)
-        refuse_too_many(IndexedFilter(request.query_params, runs).qs)
-        groups, is_complete = stats_of(
-            selected, group_by=query["group_by"], bucket=query["bucket"]
-        )
-        answer = {**query, "is_complete": is_complete, "results": groups}
-        return Response(RunStatsSerializer(answer).data)
-
-
-def refuse_too_many(runs: QuerySet[Run]) -> None:
-    """Raise InvalidQuery if the response would have to read too much of the ledger.
-
-    Only filters with an index count: with any other, the database reads the rows all the same.
-    """
-    if runs.order_by()[: MAX_RUNS + 1].count() > MAX_RUNS:
-        raise invalid_parameter(
-            "created_at_after",
-            f"More than {MAX_RUNS:,} runs were entered in this range: take a shorter one, or ask "
-            "for one periodic_task or for some states.",
-        )

@@ -44,7 +44,7 @@ def active_runs_of(leases: Mapping[int, datetime]) -> dict[int, list[ActiveRun]]
     for pk, task_id, created_at, is_buffered, lease_until, trigger in runs.exclude(
         is_buffered=True, trigger=Run.Trigger.BACKFILL
     ).values_list("pk", "periodic_task_id", "created_at", "is_buffered", "lease_until", "trigger"):
-        if lease_until or created_at > leases[task_id]:
+        if task_id is not None and (lease_until or created_at > leases[task_id]):
             of_task = active_runs.setdefault(task_id, [])
             of_task.append(ActiveRun(id=str(pk), is_buffered=is_buffered, trigger=trigger))
     return active_runs
@@ -54,7 +54,8 @@ def active_runs_of(leases: Mapping[int, datetime]) -> dict[int, list[ActiveRun]]
 def release_buffered(store: Store, now: datetime) -> None:
     """Enqueue the buffered runs of tasks with no other active run."""
     waiting = Run.objects.filter(is_buffered=True).exclude(trigger=Run.Trigger.BACKFILL)
-    buffered = {run.periodic_task_id: run for run in waiting}
+    # Only runs of a periodic task wait for another.
+    buffered = {run.periodic_task_id: run for run in waiting if run.periodic_task_id is not None}
     if not buffered:
         return
     active = active_of(leases_of(buffered, now))
@@ -77,7 +78,8 @@ def release_backfilled(store: Store, now: datetime, *, at_once: int) -> bool:
     latest would end before the next slot.
     """
     waiting = Run.objects.filter(is_buffered=True, trigger=Run.Trigger.BACKFILL).order_by()
-    ids = {*waiting.values_list("periodic_task_id", flat=True).distinct()}
+    of_tasks = waiting.values_list("periodic_task_id", flat=True).distinct()
+    ids = {task_id for task_id in of_tasks if task_id is not None}
     there = PeriodicTask.objects.filter(pk__in=ids)
     # A claim locks the task's row as well, so that the two never add runs of a task at once.
     locked = there.select_for_update(skip_locked=store.can_skip, no_key=True)

@@ -104,7 +104,7 @@ def may_receive(webhook: Webhook, event: RunEvent) -> bool:
     return event.owner_id == owner.pk
 
 
-def labels_of(events: Sequence[RunEvent]) -> dict[int, dict[str, str]]:
+def labels_of(events: Sequence[RunEvent]) -> dict[int | None, dict[str, str]]:
     """Return the current labels of the periodic tasks; a deleted task has none."""
     tasks = ManagedTask.objects.filter(pk__in={event.periodic_task_id for event in events})
     return dict(tasks.values_list("pk", "labels"))

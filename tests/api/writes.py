@@ -62,6 +62,7 @@ OBJECTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 BODIES: dict[str, Any] = {
     "pausePeriodicTask": {"note": "Too loud"},
     "runPeriodicTask": {"args": []},
+    "createRun": {"task": "project.tasks.heartbeat"},
     "backfillPeriodicTask": {"from": "2025-01-01T00:00:00Z", "until": "2025-01-01T00:01:00Z"},
     "batchPeriodicTask": {"operations": [{"op": "create", "body": heartbeat()}]},
     "applyManifest": {"version": 1, "periodic_tasks": [heartbeat()]},
@@ -73,6 +74,8 @@ QUERIES = {"applyManifest": "?mode=apply"}
 
 def object_of(operation: Operation) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """Return the object type of a write, a body, and a change to it."""
+    if operation.id == "createRun":
+        return "run", {}, {}
     return OBJECTS.get(operation.path.split("/")[3], OBJECTS["periodic-tasks"])
 
 

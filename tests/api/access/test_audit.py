@@ -34,6 +34,8 @@ def name_of(operation: Operation) -> str:
     """Derive the audit operation from an operation id."""
     if operation.id == "createApiKey":
         return "issue"
+    if operation.id == "createRun":
+        return "run"
     if operation.id in {"batchPeriodicTask", "applyManifest"}:
         return "create"  # the only operation that the batch contains
     verb = re.split("(?=[A-Z])", operation.id)[0]

@@ -18,7 +18,7 @@ from scheduler_api.schedules.limits import DESCRIPTIVE_FIELDS
 from tests.api.access.callers import account_of, service
 from tests.api.http.responses import mistakes, refusal
 from tests.api.periodic_tasks.examples import EVERY_30_SECONDS, TASKS, heartbeat, without
-from tests.api.runs.examples import run_of
+from tests.api.runs.examples import RUNS, run_of
 from tests.api.schedules.bodies import KINDS
 from tests.api.writes import WRITES
 from tests.client import ContractClient
@@ -89,6 +89,12 @@ ASKING: dict[str, dict[str, Send]] = {
             f"{TASKS}by-name/Heartbeat/", without(heartbeat(priority=3), "name")
         ),
     },
+    "updatePeriodicTaskByName": {
+        prefix: lambda client, task: client.patch(
+            f"{TASKS}by-name/Heartbeat/", {"schedule": EVERY_45_SECONDS}
+        )
+        for prefix in ("", "paused:")
+    },
     "pausePeriodicTask": {
         "paused:earlier end": lambda client, task: client.post(at(task, "pause/"), {"until": SOON})
     },
@@ -110,6 +116,11 @@ ASKING: dict[str, dict[str, Send]] = {
             MANIFEST, {"version": 1, "periodic_tasks": [heartbeat(start_time=SOON)]}
         ),
     },
+    "createRun": {
+        "id": lambda client, task: client.post(RUNS, {"periodic_task": task["id"]}),
+        "name": lambda client, task: client.post(RUNS, {"periodic_task_name": task["name"]}),
+        "task": lambda client, task: client.post(RUNS, {"task": task["task"]}),
+    },
     "runPeriodicTask": {"": lambda client, task: client.post(at(task, "runs/"), {"args": []})},
     "backfillPeriodicTask": {
         "": lambda client, task: client.post(at(task, "backfill/"), A_MINUTE),
@@ -125,10 +136,13 @@ ASKING: dict[str, dict[str, Send]] = {
     },
 }
 # These start one run at a time, or have one slot: they do not ask for the minimum interval.
-WITHOUT_SLOTS = {"runPeriodicTask", "retryRun", "replaceClockedSchedule", "updateClockedSchedule"}
+WITHOUT_SLOTS = {
+    *("createRun", "runPeriodicTask", "retryRun"),
+    *("replaceClockedSchedule", "updateClockedSchedule"),
+}
 # These operations do not change when, what or where a periodic task runs.
 NOT_ASKING = {
-    *("deletePeriodicTask", "cancelRun"),
+    *("deletePeriodicTask", "deletePeriodicTaskByName", "cancelRun"),
     *(f"{word}{kind.capitalize()}Schedule" for word in ("create", "delete") for kind in KINDS),
     *("createServiceAccount", "replaceServiceAccount", "updateServiceAccount"),
     *("deleteServiceAccount", "createApiKey", "revokeApiKey"),

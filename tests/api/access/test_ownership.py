@@ -55,7 +55,10 @@ AT_SCHEDULES = {
     if operation.path.startswith(tuple(path for path, *_ in KINDS.values()))
 }
 # tests/api/runs/ tests their permissions in several modules, such as test_ownership.py.
-AT_RUNS = {"listRuns", "getRun", "getRunStats", "getPeriodicTaskRuns", "cancelRun", "retryRun"}
+AT_RUNS = {
+    *("listRuns", "getRun", "getRunStats", "getPeriodicTaskRuns"),
+    *("createRun", "cancelRun", "retryRun"),
+}
 # tests/api/manifest/test_ownership.py tests their visibility.
 AT_MANIFESTS = {"getManifest", "applyManifest"}
 # tests/api/webhooks/test_ownership.py tests their permissions.
