@@ -52,7 +52,7 @@ API_CONNECTIONS_PER_ADDRESS = whole_number(
 INSTALLED_APPS = [
     # Before the apps whose templates it replaces.
     "scheduler_api",
-    "django.contrib.admin",
+    "scheduler_api.apps.LimitedAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",
@@ -276,6 +276,13 @@ CELERY_BEAT_SCHEDULE = {
 # Whether prebuilt messages, prepared statements and the fast list reader are used. Without them,
 # Celery, Django and REST framework do the same work, more slowly.
 FAST_PATHS = flag("FAST_PATHS", default=True)
+
+# Whether Django admin is served, at /admin/.
+DJANGO_ADMIN = flag("DJANGO_ADMIN", default=True)
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}Validator"}
+    for name in ("UserAttributeSimilarity", "MinimumLength", "CommonPassword", "NumericPassword")
+]
 
 # Whether a change of a definition requires If-Match.
 REQUIRE_IF_MATCH = flag("REQUIRE_IF_MATCH", default=False)

@@ -1,5 +1,6 @@
 """The URLs that the deployable serves."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
@@ -10,5 +11,7 @@ handler500 = "scheduler_api.http.handlers.server_error"
 
 urlpatterns = [
     path("", include("scheduler_api.urls")),
-    path("admin/", admin.site.urls),
 ]
+if settings.DJANGO_ADMIN:
+    admin.autodiscover()
+    urlpatterns.append(path("admin/", admin.site.urls))

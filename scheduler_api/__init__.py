@@ -39,7 +39,7 @@ In the webhook sender (`manage.py deliver_webhooks`):
 13. `webhooks.fan_out` turns events of runs (`runs.events`) into deliveries, and `webhooks.sender`
     sends them, signed, to the destinations that `outbound.address_guard` allows.
 
-`openapi` generates openapi.yaml from the view sets. Imports go one way: ops > scheduler, webhooks,
-worker and manifest > runs and broker > periodic_tasks > schedules, catalogue and outbound >
-access > openapi > http.
+`openapi` generates openapi.yaml from the view sets. `admin` is Django admin, by the same actions.
+Imports go one way: admin > ops > scheduler, webhooks, worker and manifest > runs and broker >
+periodic_tasks > schedules, catalogue and outbound > access > openapi > http.
 """

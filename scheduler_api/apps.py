@@ -3,6 +3,7 @@
 from celery.app.task import Task
 from celery.signals import before_task_publish
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin_apps
 
 
 class SchedulerApiConfig(AppConfig):
@@ -28,3 +29,14 @@ class SchedulerApiConfig(AppConfig):
         signals.connect()
         registration.connect()
         Task.Request = "scheduler_api.periodic_tasks.message_redaction:RedactedRequest"
+
+
+class LimitedAdminConfig(admin_apps.SimpleAdminConfig):
+    """Django admin with limited sign-in: name it in INSTALLED_APPS instead of Django's.
+
+    It does not import the admin classes: only a process that serves them needs them, and calls
+    `admin.autodiscover()`. Beat and workers start without REST framework.
+    """
+
+    default = False  # the default of this package is the app itself
+    default_site = "scheduler_api.access.admin_site.LimitedAdminSite"

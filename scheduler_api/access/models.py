@@ -110,6 +110,7 @@ class ApiKey(models.Model):
     objects = ApiKeyQuerySet.as_manager()
 
     class Meta:
+        verbose_name = "API key"
         ordering = ("id",)
 
     def __str__(self) -> str:
@@ -146,6 +147,7 @@ class AuditEntry(models.Model):
     after = models.JSONField(null=True)
 
     class Meta:
+        verbose_name_plural = "audit entries"
         indexes = [models.Index(fields=["object_type", "object_id"])]
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
@@ -137,6 +138,17 @@ def refuse_failing(request: Request) -> None:
         state = ADDRESSES.take(client_address(request), limit=limit)
         if not state.is_granted:
             raise refusal(state, "Too many requests from this address had no valid key.")
+
+
+def refuse_further_sign_ins(request: HttpRequest) -> None:
+    """Count a sign-in to the admin; raise TooManyRequests if its address has had too many.
+
+    Unlike a key, a password can be guessed: this counts each attempt, and before it is checked.
+    """
+    if limit := settings.FAILED_AUTHENTICATION_LIMIT:
+        state = ADDRESSES.take(client_address(request), limit=limit)
+        if not state.is_granted:
+            raise refusal(state, "Too many sign-ins from this address.")
 
 
 def refusal(state: LimitState, detail: str) -> TooManyRequests:

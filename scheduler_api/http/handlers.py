@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from django.conf import settings
 from django.core.exceptions import DisallowedHost, PermissionDenied
 from django.core.signals import got_request_exception
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
@@ -119,7 +120,7 @@ def _respond(request: HttpRequest, problem: Problem) -> HttpResponse:
 
 
 def _expects_problem(request: HttpRequest) -> bool:
-    return not request.path.startswith("/admin/")
+    return not (settings.DJANGO_ADMIN and request.path.startswith("/admin/"))
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

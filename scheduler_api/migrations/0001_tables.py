@@ -198,6 +198,7 @@ class Migration(migrations.Migration):
                 ('service_account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='api_keys', to='scheduler_api.serviceaccount')),
             ],
             options={
+                'verbose_name': 'API key',
                 'ordering': ('id',),
             },
         ),
@@ -308,6 +309,7 @@ class Migration(migrations.Migration):
                 ('service_account', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='scheduler_api.serviceaccount')),
             ],
             options={
+                'verbose_name_plural': 'audit entries',
                 'indexes': [models.Index(fields=['object_type', 'object_id'], name='scheduler_a_object__61756f_idx')],
             },
         ),

@@ -71,13 +71,13 @@ def set_schedule(task: PeriodicTask, schedule: Any) -> None:
 
 
 @transaction.atomic
-def create(draft: Draft, *, by: Caller) -> None:
+def create(draft: Draft, *, managed_by: ManagedBy = ManagedBy.API, by: Caller) -> None:
     """Store a new periodic task, and its schedule unless an equal one is already stored."""
     refuse_beyond_quota(by.account, more=1)
     task = draft.task
     set_schedule(task, get_or_store(schedule_row(task)))
     _save(task)
-    new_managed_settings(draft, managed_by=ManagedBy.API, by=by).save(force_insert=True)
+    new_managed_settings(draft, managed_by=managed_by, by=by).save(force_insert=True)
     record_entry(Operation.CREATE, task, by=by, after=fields_of(task))
 
 
@@ -120,7 +120,7 @@ def new_managed_settings(draft: Draft, *, managed_by: ManagedBy, by: Caller) -> 
     """Return the managed settings, not stored yet, of a task that has just been stored."""
     return ManagedTask(
         periodic_task=draft.task,
-        owner=by.account,
+        owner=by.account if by.account.pk else None,  # a user of the admin has no account
         managed_by=managed_by,
         labels=draft.labels or {},
         **draft.policies,

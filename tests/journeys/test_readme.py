@@ -40,6 +40,7 @@ PAGES = [
     recipe
     for page in (
         "access.md",
+        "admin.md",
         "definitions.md",
         "manifest.md",
         "runs.md",

@@ -4,5 +4,5 @@ const translation = document.createElement("div");
 document.querySelector(".field-crontab .help").append(translation);
 django.jQuery(".field-crontab_translation").hide();
 django.jQuery("#id_crontab").on("change", function () {
-  translation.textContent = `Translation: ${readableCrontabs[this.value]}`;
+  translation.textContent = this.value && `Translation: ${readableCrontabs[this.value]}`;
 });
