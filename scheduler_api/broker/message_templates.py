@@ -143,7 +143,8 @@ class MessageTemplates:
         common = {**message.headers}
         for name in json.loads(row_headers or "{}"):
             common.pop(name, None)
-        check = task.__header__ if task and task.typing else None  # type: ignore[attr-defined]
+        # A task of a class has no check of its arguments.
+        check = getattr(task, "__header__", None) if task and task.typing else None
         template = MessageTemplate(
             replace(message, headers=common), check=check, expires=expires is not None
         )

@@ -1,6 +1,6 @@
 """Claim due tasks: in one transaction, add their runs to the ledger and advance the agenda."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -44,6 +44,8 @@ class Claim:
     batch_id: int
     runs: Sequence[Outgoing] = ()
     cancelled: Sequence[str] = ()
+    # For each run of a task that is tried again: the failures in a row before.
+    retried: Mapping[str, int] = field(default_factory=dict)
     count: int = 0
     last: tuple[datetime, int] | None = None
     oldest_due_at: datetime | None = None
@@ -115,6 +117,7 @@ def claim(
         batch_id=batch_id,
         runs=runs,
         cancelled=writes.cancelled,
+        retried={each.id: each.task.failures for each in writes.scheduled if each.task.failures},
         count=len(locked),
         last=(locked[-1].due_at, locked[-1].id),
         oldest_due_at=min((scheduled.due_at for scheduled in writes.scheduled), default=None),

@@ -27,6 +27,7 @@ from scheduler_api.scheduler.reaping import (
     give_up_unreported,
     reap,
 )
+from scheduler_api.scheduler.refusals import Refusals
 from scheduler_api.scheduler.rewinding import rewind
 from scheduler_api.scheduler.store import Store
 from scheduler_api.scheduler.store_values import PendingWork
@@ -78,6 +79,7 @@ class Engine:
     # Results from the broker that are not in the ledger yet.
     unsettled: deque[BatchResult] = field(default_factory=deque)
     in_flight: set[int] = field(default_factory=set)
+    refusals: Refusals = field(default_factory=Refusals)
     # The last claimed position of this pass through the agenda; None at its head.
     cursor: tuple[datetime, int] | None = None
     lag: timedelta = ZERO
@@ -259,6 +261,7 @@ class Engine:
         if claimed.cancelled:
             self.revoke(claimed.cancelled)
         if claimed.runs:
+            self.refusals.retried |= claimed.retried
             self.in_flight.add(claimed.batch_id)
             self.publisher.submit(claimed.batch_id, claimed.runs)
 
@@ -301,7 +304,7 @@ class Engine:
                 for pk, (failure, _) in result.failed.items()
                 if failure is PublishFailure.UNANSWERED
             ]
-            self.store.settle(
+            ended = self.store.settle(
                 result.batch_id,
                 queued=result.confirmed,
                 ended={
@@ -315,6 +318,8 @@ class Engine:
             )
             self.in_flight.discard(result.batch_id)
             self.unsettled.popleft()
+            self.refusals.add(result, ended)
+        self.refusals.write(self.store, now)
 
     def expire(self, now: datetime) -> bool:
         """End runs whose message has expired; return whether there may be more of them."""

@@ -132,9 +132,17 @@ def missed_by(task: PeriodicTask, *, now: datetime) -> list[Run]:
     ]
 
 
-def quarantine_of(task_id: int, failures: int, error: object, *, now: datetime) -> Quarantine:
+def quarantine_of(
+    task_id: int,
+    failures: int,
+    error: object,
+    *,
+    now: datetime,
+    first: timedelta = FIRST_BACKOFF,
+    longest: timedelta = LONGEST_BACKOFF,
+) -> Quarantine:
     """Log that a task could not be planned or sent; return its quarantine with the next try."""
-    wait = backoff(failures + 1, first=FIRST_BACKOFF, longest=LONGEST_BACKOFF)
+    wait = backoff(failures + 1, first=first, longest=longest)
     why = " ".join(str(error).split()) or type(error).__name__
     logger.warning(
         LogEvent.PERIODIC_TASK_QUARANTINED,

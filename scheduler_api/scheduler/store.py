@@ -243,19 +243,24 @@ class Store:
         unsent: Sequence[str] = (),
         retry_at: datetime | None = None,
         now: datetime,
-    ) -> None:
+    ) -> list[str]:
         """Record the results of a batch; unsent runs are republished from `retry_at` on.
 
-        `ended` has the final state and the reason of each run that will not be published.
+        `ended` has the final state and the reason of each run that will not be published. Return
+        those that have ended now: another beat, or a caller, may have been faster.
         """
         self.mark_queued(queued, now=now)
-        for pk, (state, reason) in ended.items():
-            transitions.end_unpublished(pk, state=state, reason=reason)
+        has_ended = [
+            pk
+            for pk, (state, reason) in ended.items()
+            if transitions.end_unpublished(pk, state=state, reason=reason)
+        ]
         batch = Outbox.objects.filter(pk=batch_id)
         if unsent:
             batch.update(run_ids=list(unsent), retry_at=retry_at or now)
         else:
             batch.delete()
+        return has_ended
 
     def mark_queued(self, run_ids: Sequence[str], *, now: datetime) -> None:
         """Mark confirmed runs as queued; a worker may already have started them."""

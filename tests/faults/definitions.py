@@ -1,7 +1,9 @@
 """Periodic tasks inserted by SQL, bypassing the API, the ORM and Django's signals."""
 
+import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import psycopg
 from psycopg import sql
@@ -112,6 +114,25 @@ def insert_definition(
         "catchup_window_seconds": window,
     }
     insert(connection, MANAGED_TASKS, periodic_task_id=task, **(settings | policies))
+
+
+def insert_worker(connection: psycopg.Connection, queue: str = "celery") -> None:
+    """Insert a worker that has announced no task, and consumes a queue."""
+    now = datetime.now(UTC)
+    insert(
+        connection,
+        "scheduler_api_worker",
+        name=f"celery@{now.timestamp()}",
+        session=uuid4(),
+        queues=json.dumps([queue]),
+        version="",
+        celery_version="",
+        pid=1,
+        concurrency=1,
+        task_list_id=insert(connection, "scheduler_api_tasklist", digest=str(now.timestamp())),
+        started_at=now,
+        last_seen_at=now,
+    )
 
 
 def mark_changed(connection: psycopg.Connection) -> None:

@@ -1,5 +1,7 @@
 """Unroutable messages do not affect other messages of the same batch."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from tests.faults.overlapping import TrialFactory
@@ -18,5 +20,10 @@ def test_unroutable_messages_do_not_affect_other_messages(
     routed.define("returned", exchange="amq.direct", **nowhere)
     routed.define("refused", exchange="faults-none", **nowhere)
     routed.run_for(8)
+    until = datetime.now(UTC)
 
-    routed.judge()
+    routed.run_for(10)  # longer than the back-off after the fourth failure in a row
+
+    routed.finish(until=until)
+    routed.assert_ours_is_right()
+    routed.assert_stock_fails()

@@ -39,6 +39,7 @@ POISON: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "args not JSON": ("interval", SECONDLY, {"args": "["}),
     "kwargs a list": ("interval", SECONDLY, {"kwargs": "[1]"}),
     "kwargs not JSON": ("interval", SECONDLY, {"kwargs": "nope"}),
+    "args that do not fit": ("interval", SECONDLY, {"args": "[1, 2, 3]"}),
     "unknown queue": ("interval", SECONDLY, {"queue": "nobody"}),
     "unknown task": ("interval", SECONDLY, {"task": "nobody.knows"}),
     "no schedule": ("", {}, {}),
@@ -92,6 +93,8 @@ def prefix_of(arm: Arm) -> str:
 
 def insert_poison_rows(arm: Arm) -> None:
     with psycopg.connect(arm.url) as connection:
+        # Without a worker that has announced itself, the unknown task would be sent.
+        definitions.insert_worker(connection)
         for name, (kind, schedule, columns) in (POISON | NEVER_DUE).items():
             reference = {}
             if kind:
