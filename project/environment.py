@@ -163,6 +163,11 @@ def keep_private(folder: Path) -> None:
                 path.chmod(0o700 if path.is_dir() else 0o600)
 
 
+def is_embedded_database() -> bool:
+    """Return whether `DATABASE_URL` leaves the database to us: one in `DATA_DIR`."""
+    return not os.environ.get("DATABASE_URL", "").strip()
+
+
 def database(default: Path) -> dict[str, Any]:
     """Return Django's settings of the database, from `DATABASE_URL`."""
     url = os.environ.get("DATABASE_URL", "").strip() or f"sqlite:///{default}"

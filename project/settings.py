@@ -1,12 +1,11 @@
 """Django settings of the deployable, from environment variables that README lists."""
 
-from datetime import timedelta
 from pathlib import Path
 from zoneinfo import available_timezones
 
-from celery.schedules import crontab
 from kombu import Exchange, Queue
 
+from project.embedded.samples import sample_entries
 from project.environment import (
     allowed_hosts,
     broker,
@@ -15,6 +14,7 @@ from project.environment import (
     earlier_secret_keys,
     env,
     flag,
+    is_embedded_database,
     log_format,
     log_level,
     private_addresses,
@@ -101,7 +101,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
 ROOT_URLCONF = "project.urls"
 WSGI_APPLICATION = "project.wsgi.application"
 
-DATABASES = {"default": database(DATA_DIR / "db.sqlite3")}
+DEFAULT_DATABASE = DATA_DIR / "db.sqlite3"
+DATABASES = {"default": database(DEFAULT_DATABASE)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 TIME_ZONE = env("TIME_ZONE", default="UTC")
@@ -255,21 +256,8 @@ CELERY_BEAT_SCHEDULER = "scheduler_api.beat:DatabaseScheduler"
 # For the stock scheduler, if it runs on this database: the same intervals as ours.
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 CELERY_BEAT_SYNC_EVERY = 1
-CELERY_BEAT_SCHEDULE = {
-    "heartbeat": {
-        "task": "project.tasks.heartbeat",
-        "schedule": timedelta(minutes=1),
-    },
-    "nightly-cleanup": {
-        "task": "project.tasks.clean_up",
-        "schedule": crontab(minute="0", hour="3"),
-        "kwargs": {"older_than_days": 30},
-    },
-    "prune-runs": {
-        "task": "scheduler_api.tasks.prune_runs",
-        "schedule": timedelta(minutes=10),
-    },
-}
+# Samples in the embedded database, and nothing in any other: that may be adopted.
+CELERY_BEAT_SCHEDULE = sample_entries(DEFAULT_DATABASE) if is_embedded_database() else {}
 
 # --- Scheduler API --------------------------------------------------------------------------
 

@@ -70,6 +70,8 @@ class LogEvent(StrEnum):
     DELIVERIES_UNRECORDED = "deliveries_unrecorded"
     # Retention
     RUNS_PRUNED = "runs_pruned"
+    PRUNING_DEFERRED = "pruning_deferred"
+    PRUNING_FAILED = "pruning_failed"
     WORKERS_FORGOTTEN = "workers_forgotten"
     # `make up`
     PROCESS_RESTARTED = "process_restarted"

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from celery.beat import Scheduler
+from celery.utils.imports import symbol_by_name
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
@@ -19,9 +20,12 @@ from scheduler_api.periodic_tasks.settings_entries import store_entries
 from scheduler_api.scheduler.engine import Engine
 from scheduler_api.scheduler.lost_messages import LostMessages, router_of
 from scheduler_api.scheduler.postgres_store import store_of_database
+from scheduler_api.scheduler.pruning import Pruner
 from scheduler_api.scheduler.waker import Waker
 
 STOP_TIMEOUT_SECONDS = 10
+# By name: the task knows every package, and beat only those below it.
+PRUNE_RUNS = "scheduler_api.tasks:prune_runs"
 # A batch creates thousands of objects without reference cycles. With Python's default threshold of
 # 700, searching for cycles takes a tenth of beat's time, and each full collection pauses 0.1 s.
 GC_THRESHOLD_OBJECTS = 50_000
@@ -38,6 +42,7 @@ class DatabaseScheduler(Scheduler):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._engine: Engine | None = None
+        self._pruner: Pruner | None = None
         self._has_entries = False
         self._is_stopping = False
         super().__init__(*args, **kwargs)
@@ -61,6 +66,8 @@ class DatabaseScheduler(Scheduler):
                 queue_of=router_of(self.app), depth_probe=QueueDepthProbe(self.app)
             ),
         )
+        self._pruner = Pruner(symbol_by_name(PRUNE_RUNS).run)
+        self._pruner.start()
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self.ask_to_stop)
@@ -117,6 +124,8 @@ class DatabaseScheduler(Scheduler):
 
     def close(self) -> None:
         """Stop the engine: wait for outstanding confirmations and close all connections."""
+        if self._pruner is not None:
+            self._pruner.stop()
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.stop(timeout_seconds=STOP_TIMEOUT_SECONDS)

@@ -3,8 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from celery import current_app
-from django.conf import settings as project
 from django.db import connection
 
 from scheduler_api.runs import retention
@@ -186,13 +184,6 @@ def test_prune_task_follows_the_settings(settings, time_machine):
     prune_runs()
 
     assert left() == ["0", "1", "other"]
-
-
-def test_beat_runs_the_prune_task():
-    entry = project.CELERY_BEAT_SCHEDULE["prune-runs"]
-
-    assert current_app.tasks[entry["task"]].run is prune_runs.run
-    assert entry["schedule"] == timedelta(minutes=10)
 
 
 def test_prune_task_is_listed(api):

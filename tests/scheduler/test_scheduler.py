@@ -3,6 +3,7 @@
 import signal
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -55,7 +56,18 @@ def test_scheduler_is_the_one_that_beat_runs():
     assert current_app.conf.beat_scheduler == "scheduler_api.beat:DatabaseScheduler"
 
 
-def test_service_runs_the_scheduler_until_a_signal(api, settings):
+ENTRY = {"task": "project.tasks.heartbeat", "schedule": timedelta(hours=1)}
+
+
+@pytest.fixture
+def entries(monkeypatch: Any) -> set[str]:
+    """The names of the entries of CELERY_BEAT_SCHEDULE."""
+    names = {"one", "two"}
+    monkeypatch.setitem(current_app.conf, "beat_schedule", dict.fromkeys(names, ENTRY))
+    return names
+
+
+def test_service_runs_the_scheduler_until_a_signal(api, entries):
     beat = service()
     ticks = []
     tick = beat.scheduler.tick
@@ -70,7 +82,7 @@ def test_service_runs_the_scheduler_until_a_signal(api, settings):
 
     assert ticks == [0]
     names = {task["name"] for task in api.get(TASKS).json()["results"]}
-    assert names == set(settings.CELERY_BEAT_SCHEDULE)
+    assert names == entries
     assert not BeatHeartbeat.objects.exists()
 
 
@@ -84,7 +96,9 @@ def test_banner_is_shown_without_starting_the_engine():
     assert threading.active_count() == before
 
 
-def test_settings_entries_are_stored_once_the_database_answers(api, monkeypatch, scheduler):
+def test_settings_entries_are_stored_once_the_database_answers(
+    api, monkeypatch, scheduler, entries
+):
     def fail(_: object) -> None:
         raise OperationalError("gone")
 
@@ -96,7 +110,7 @@ def test_settings_entries_are_stored_once_the_database_answers(api, monkeypatch,
     monkeypatch.setattr(module, "store_entries", store)
     scheduler.tick()
 
-    assert len(api.get(TASKS).json()["results"]) > 0
+    assert len(api.get(TASKS).json()["results"]) == len(entries)
 
 
 def test_second_signal_stops_the_scheduler_at_once(scheduler):
