@@ -79,6 +79,7 @@ def quarantine_refused(store: Store, refusals: Mapping[str, Refusal], now: datet
     runs = Run.objects.filter(pk__in=refusals, trigger=Run.Trigger.SCHEDULE)
     of_task: dict[int, list[str]] = defaultdict(list)
     for run in runs.only("pk", "periodic_task_id"):
+        assert run.periodic_task_id is not None  # every slot has a periodic task
         of_task[run.periodic_task_id].append(str(run.pk))
     rows = PeriodicTask.objects.filter(pk__in=of_task)
     tasks = {
