@@ -57,6 +57,7 @@ bench: $(VENV)/.installed-bench ## compare speeds with peers; needs PostgreSQL, 
 	$(BIN)/python -m benchmarks.plots
 	$(BIN)/python -m benchmarks.api
 	$(BIN)/python -m benchmarks.slow_clients
+	$(BIN)/python -m benchmarks.webhooks
 	$(BIN)/python -m benchmarks.next_slots
 
 lint: $(VENV)/.installed-dev ## check style, types, the direction of imports, and migrations

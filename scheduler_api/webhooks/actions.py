@@ -8,10 +8,14 @@ from django.db import transaction
 from scheduler_api.access.audit import Caller, Operation, record_entry
 from scheduler_api.access.models import ServiceAccount
 from scheduler_api.http.problems import Problem
-from scheduler_api.webhooks.models import Delivery, Webhook
+from scheduler_api.webhooks.models import Delivery, DeliveryQuerySet, Webhook
 from scheduler_api.webhooks.payloads import PING, payload_of
+from scheduler_api.webhooks.suspension import suspension_reason
 
 MAX_WEBHOOKS = 20
+# Deliveries to one webhook that callers may let wait: a backlog takes threads from all others.
+MAX_WAITING_PINGS = 10
+MAX_WAITING = 1000
 # After a rotation, the previous secret also signs, so that the receiver may switch at any time in
 # between.
 PREVIOUS_SECRET_LIFETIME = timedelta(hours=24)
@@ -35,6 +39,28 @@ class WebhookDisabled(Problem):
     code = "webhook_disabled"
     example = {
         "detail": "Enable the webhook first.",
+        "instance": "/api/v1/webhooks/1/ping/",
+    }
+
+
+class WebhookSuspended(Problem):
+    """The owning account may not receive messages."""
+
+    status_code = 409
+    code = "webhook_suspended"
+    example = {
+        "detail": "The owning account has no live API key.",
+        "instance": "/api/v1/webhooks/1/ping/",
+    }
+
+
+class TooManyWaiting(Problem):
+    """Too many deliveries to the webhook wait. Send the request again later."""
+
+    status_code = 409
+    code = "too_many_waiting"
+    example = {
+        "detail": f"{MAX_WAITING_PINGS} pings to the webhook wait already, the maximum.",
         "instance": "/api/v1/webhooks/1/ping/",
     }
 
@@ -88,8 +114,13 @@ def rotate_secret(webhook: Webhook, *, now: datetime, by: Caller) -> str:
 
 @transaction.atomic
 def ping(webhook: Webhook, *, now: datetime, by: Caller) -> Delivery:
-    """Enqueue a test message to a webhook."""
-    refuse_disabled(webhook)
+    """Enqueue a test message to a webhook, unless several wait already."""
+    refuse_silent(webhook, now=now)
+    pings = lock_pending(webhook).filter(type=PING)
+    if pings.count() >= MAX_WAITING_PINGS:
+        raise TooManyWaiting(
+            f"{MAX_WAITING_PINGS} pings to the webhook wait already, the maximum."
+        )
     delivery = Delivery.objects.create(
         webhook=webhook,
         event_id=f"msg_{uuid.uuid4().hex}",
@@ -108,17 +139,30 @@ def redeliver(delivery: Delivery, *, now: datetime, by: Caller) -> None:
 
     This applies to a delivery in any state, including `pending` and `delivered`.
     """
-    refuse_disabled(delivery.webhook)
+    refuse_silent(delivery.webhook, now=now)
+    others = lock_pending(delivery.webhook).exclude(pk=delivery.pk)
+    if others[:MAX_WAITING].count() >= MAX_WAITING:
+        raise TooManyWaiting(f"{MAX_WAITING} deliveries to the webhook wait already, the maximum.")
     Delivery.objects.filter(pk=delivery.pk).update(
         state=Delivery.State.PENDING, attempts=0, next_attempt_at=now, delivered_at=None
     )
     record_entry(Operation.REDELIVER, delivery, by=by, after={"event_id": delivery.event_id})
 
 
-def refuse_disabled(webhook: Webhook) -> None:
-    """Raise WebhookDisabled if the webhook is disabled."""
+def refuse_silent(webhook: Webhook, *, now: datetime) -> None:
+    """Raise WebhookDisabled or WebhookSuspended if the webhook gets no messages."""
     if not webhook.enabled:
         raise WebhookDisabled("Enable the webhook first.")
+    owner = webhook.owner
+    is_live = owner.api_keys.live(at=now).exists()
+    if reason := suspension_reason(owner, has_live_key=is_live):
+        raise WebhookSuspended(reason)
+
+
+def lock_pending(webhook: Webhook) -> DeliveryQuerySet:
+    """Lock a webhook, and return its pending deliveries: two requests must not count the same."""
+    Webhook.objects.select_for_update(no_key=True).filter(pk=webhook.pk).first()
+    return Delivery.objects.pending().filter(webhook=webhook)
 
 
 def webhook_fields(webhook: Webhook) -> dict[str, object]:

@@ -9,9 +9,9 @@ import random
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Min
+from django.db.models import Count, F, Min
 
-from scheduler_api.webhooks.concurrency import ConcurrencyLimit
+from scheduler_api.webhooks.concurrency import Backlog, ConcurrencyLimit, Recipient, share
 from scheduler_api.webhooks.models import Delivery, DeliveryQuerySet, Webhook
 from scheduler_api.webhooks.retry_policy import (
     AttemptResult,
@@ -19,6 +19,7 @@ from scheduler_api.webhooks.retry_policy import (
     decide,
     delay_after,
 )
+from scheduler_api.webhooks.suspension import without_suspended
 
 # Longer than an attempt may take (sender.SEND_TIMEOUT_SECONDS) plus an outage of the database.
 CLAIM_LEASE = timedelta(seconds=60)
@@ -37,27 +38,19 @@ def due(now: datetime) -> DeliveryQuerySet:
 
 
 def claim_due(now: datetime, *, limit: ConcurrencyLimit) -> list[Delivery]:
-    """Claim due deliveries, the longest waiting webhook first, within the limit of each webhook.
+    """Claim due deliveries, shared fairly among the owners of webhooks.
 
-    Deliveries locked by another sender are skipped.
+    Deliveries locked by another sender are skipped, and so are those of suspended webhooks.
     """
-    waiting = due(now).exclude(webhook_id__in=limit.exhausted())
-    if limit.left() < 1 or not waiting.exists():  # the usual case: takes no locks
+    if limit.left() < 1 or not due(now).exists():  # the usual case: takes no locks
+        return []
+    shares = share(backlogs(now), limit)
+    if not shares:
         return []
     with transaction.atomic():
-        webhooks = (
-            waiting.values("webhook_id")
-            .annotate(first_at=Min("next_attempt_at"))
-            .order_by("first_at", "webhook_id")
-            .values_list("webhook_id", flat=True)
-        )
         claimed: list[Delivery] = []
-        for webhook_id in webhooks[: limit.left()]:
-            count = min(limit.left_for(webhook_id), limit.left())
-            locked = lock_due(webhook_id, now, count=count)
-            for _ in locked:
-                limit.enter(webhook_id)
-            claimed += locked
+        for recipient, count in shares.items():
+            claimed += lock_due(recipient.webhook_id, now, count=count)
         rows = Delivery.objects.filter(pk__in=[delivery.pk for delivery in claimed])
         rows.update(attempts=F("attempts") + 1, next_attempt_at=now + CLAIM_LEASE)
     for delivery in claimed:
@@ -65,11 +58,27 @@ def claim_due(now: datetime, *, limit: ConcurrencyLimit) -> list[Delivery]:
     return claimed
 
 
+def backlogs(now: datetime) -> list[Backlog]:
+    """Return the due deliveries of each webhook that is not suspended."""
+    groups = list(
+        due(now)
+        .values("webhook__owner_id", "webhook_id")
+        .annotate(count=Count("pk"), first_at=Min("next_attempt_at"))
+        .values_list("webhook__owner_id", "webhook_id", "count", "first_at")
+    )
+    owners = without_suspended((owner_id for owner_id, *_ in groups), at=now)
+    return [
+        Backlog(recipient=Recipient(owner_id, webhook_id), count=count, first_at=first_at)
+        for owner_id, webhook_id, count, first_at in groups
+        if owner_id in owners
+    ]
+
+
 def lock_due(webhook_id: int, now: datetime, *, count: int) -> list[Delivery]:
     """Lock and return up to `count` due deliveries to a webhook."""
     rows = due(now).filter(webhook_id=webhook_id).select_related("webhook")
     locked = rows.select_for_update(skip_locked=True, of=("self",))
-    return list(locked.order_by("next_attempt_at", "pk")[: max(count, 0)])
+    return list(locked.order_by("next_attempt_at", "pk")[:count])
 
 
 @transaction.atomic

@@ -12,6 +12,7 @@ from scheduler_api.runs.events import RunEvent
 from scheduler_api.runs.models import Run
 from scheduler_api.webhooks.models import Delivery, Webhook
 from scheduler_api.webhooks.payloads import payload_of, run_data
+from scheduler_api.webhooks.suspension import without_suspended
 
 BATCH_SIZE = 500
 # The limit per call: between calls, the sender sends due deliveries and obeys a request to stop.
@@ -42,7 +43,7 @@ def fan_out_batch(*, now: datetime) -> int:
 
 def deliveries_of(events: Sequence[RunEvent], *, now: datetime) -> Iterator[Delivery]:
     """Yield the deliveries of events, not stored yet."""
-    webhooks = candidate_webhooks(events)
+    webhooks = candidate_webhooks(events, now=now)
     if not webhooks:
         return
     labels = labels_of(events)
@@ -89,11 +90,18 @@ def deliveries_of(events: Sequence[RunEvent], *, now: datetime) -> Iterator[Deli
             )
 
 
-def candidate_webhooks(events: Sequence[RunEvent]) -> list[Webhook]:
-    """Return the enabled webhooks of the owners of events; all if an event is unowned."""
+def candidate_webhooks(events: Sequence[RunEvent], *, now: datetime) -> list[Webhook]:
+    """Return the webhooks of the owners of events; all if an event is unowned.
+
+    Disabled and suspended ones are left out.
+    """
     owners = {event.owner_id for event in events}
     webhooks = Webhook.objects.filter(enabled=True).select_related("owner")
-    return list(webhooks if None in owners else webhooks.filter(owner_id__in=owners))
+    if None not in owners:
+        webhooks = webhooks.filter(owner_id__in=owners)
+    candidates = list(webhooks)
+    receiving = without_suspended((webhook.owner_id for webhook in candidates), at=now)
+    return [webhook for webhook in candidates if webhook.owner_id in receiving]
 
 
 def may_receive(webhook: Webhook, event: RunEvent) -> bool:

@@ -47,6 +47,7 @@ class AttemptResult:
     error: str = ""
     retry_after: timedelta | None = None
     """The delay that the receiver asked for, if any."""
+    duration: timedelta = timedelta(0)
 
 
 def decide(result: AttemptResult, *, attempts: int) -> DeliveryDecision:

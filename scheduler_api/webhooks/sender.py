@@ -7,7 +7,7 @@ allows.
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from queue import Empty, SimpleQueue
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 from scheduler_api.outbound.address_guard import AddressRefused
 from scheduler_api.outbound.client import RequestNotSent, is_success, send
 from scheduler_api.webhooks import delivery_queue, signing
-from scheduler_api.webhooks.concurrency import THREADS, ConcurrencyLimit
+from scheduler_api.webhooks.concurrency import THREADS, ConcurrencyLimit, Recipient
 from scheduler_api.webhooks.fan_out import fan_out
 from scheduler_api.webhooks.models import Delivery
 from scheduler_api.webhooks.retry_policy import AttemptResult, DeliveryDecision, retry_after_in
@@ -104,7 +104,7 @@ class Sender:
 
     def start_due(self, *, now: datetime) -> None:
         """Submit due deliveries to the threads, within the concurrency limit."""
-        for delivery in delivery_queue.claim_due(now, limit=self.limit.copy()):
+        for delivery in delivery_queue.claim_due(now, limit=self.limit):
             secrets = delivery.webhook.signing_secrets(now=now)
             if not secrets:
                 reason = delivery_queue.UNREADABLE_REASON
@@ -124,11 +124,12 @@ class Sender:
                     body, event_id=delivery.event_id, at=now, signed_with=secrets
                 ),
             )
-            self.limit.enter(delivery.webhook_id)
+            self.limit.enter(recipient_of(delivery))
             self.threads.submit(self.attempt, delivery, message)
 
     def attempt(self, delivery: Delivery, message: Message) -> None:
         """Send a message, in a thread, and pass the result to the main thread."""
+        started = time.monotonic()
         try:
             result = send_message(message)
         except Exception as error:
@@ -139,7 +140,8 @@ class Sender:
                 webhook_id=delivery.webhook_id,
             )
             result = AttemptResult(error=f"Internal error: {type(error).__name__}.")
-        self.finished.put((delivery, result))
+        duration = timedelta(seconds=time.monotonic() - started)
+        self.finished.put((delivery, replace(result, duration=duration)))
 
     def wait(self, seconds: float, *, is_backing_off: bool = False) -> None:
         """Wait until an attempt has finished, at most `seconds`; a back-off waits all of them."""
@@ -159,7 +161,11 @@ class Sender:
         """Keep the result of an attempt until it is recorded."""
         if finished is not None:
             delivery, result = finished
-            self.limit.leave(delivery.webhook_id, has_failed=not is_success(result.status))
+            self.limit.leave(
+                recipient_of(delivery),
+                has_failed=not is_success(result.status),
+                duration=result.duration,
+            )
             self.unrecorded.append(finished)
 
     def record(self, delivery: Delivery, result: AttemptResult, *, now: datetime) -> None:
@@ -177,6 +183,11 @@ class Sender:
                 decision=decision.value,
                 error=result.error,
             )
+
+
+def recipient_of(delivery: Delivery) -> Recipient:
+    """Return the webhook of a delivery and its owner."""
+    return Recipient(delivery.webhook.owner_id, delivery.webhook_id)
 
 
 def send_message(message: Message) -> AttemptResult:

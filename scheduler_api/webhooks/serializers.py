@@ -27,6 +27,7 @@ from scheduler_api.periodic_tasks.labels import KEY, parse_selector
 from scheduler_api.runs.events import RunEvent
 from scheduler_api.webhooks.models import Delivery, Webhook
 from scheduler_api.webhooks.payloads import PING
+from scheduler_api.webhooks.suspension import suspension_reason
 
 # Short, because a caller waits. The sender resolves the host again, with a longer timeout.
 RESOLVE_TIMEOUT_SECONDS = 2
@@ -45,6 +46,7 @@ ANSWER: dict[str, Any] = {
     "enabled": True,
     "disabled_at": None,
     "disabled_reason": "",
+    "suspended_reason": "",
     "previous_until": None,
     "created_at": "2027-03-28T01:00:00Z",
 }
@@ -74,6 +76,9 @@ class WebhookFields(StrictModelSerializer):
     owner = serializers.SerializerMethodField(
         help_text="Name of the owning account: its run events are sent."
     )
+    suspended_reason = serializers.SerializerMethodField(
+        help_text="Reason why the owning account gets no messages at the moment; empty if it does."
+    )
     events = TextList(
         child=fields.Choice(choices=RunEvent.Kind.choices),
         default=list,
@@ -92,6 +97,7 @@ class WebhookFields(StrictModelSerializer):
             "enabled",
             "disabled_at",
             "disabled_reason",
+            "suspended_reason",
             "previous_until",
             "created_at",
         )
@@ -120,6 +126,10 @@ class WebhookFields(StrictModelSerializer):
     def get_owner(self, webhook: Webhook) -> str:
         """Return the name of the owning account."""
         return webhook.owner.name
+
+    def get_suspended_reason(self, webhook: Any) -> str:
+        """Return why no messages are sent; the view has annotated the webhook."""
+        return suspension_reason(webhook.owner, has_live_key=webhook.owner_has_live_key)
 
     def validate_url(self, url: str) -> str:
         """Refuse an address that must not be called. A host may be unresolvable for now."""

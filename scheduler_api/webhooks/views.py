@@ -26,6 +26,7 @@ from scheduler_api.webhooks.serializers import (
     NewWebhookSerializer,
     WebhookSerializer,
 )
+from scheduler_api.webhooks.suspension import has_live_key
 
 
 class WebhookViewSet(CrudViewSet):
@@ -37,21 +38,25 @@ class WebhookViewSet(CrudViewSet):
     serializer_class = WebhookSerializer
     filterset_class = WebhookFilter
     ordering_fields = ("id", "name", "created_at")
-    volatile_fields = frozenset({"secret", "disabled_at", "disabled_reason"})
+    volatile_fields = frozenset({"secret", "disabled_at", "disabled_reason", "suspended_reason"})
     scopes: ClassVar = {
         **crud(read=Scope.WEBHOOKS_READ, write=Scope.WEBHOOKS_WRITE),
         **dict.fromkeys(("rotate", "ping"), Scope.WEBHOOKS_WRITE),
     }
     problems: ClassVar = {
         "create": (actions.TooManyWebhooks,),
-        "ping": (actions.WebhookDisabled,),
+        "ping": (actions.WebhookDisabled, actions.WebhookSuspended, actions.TooManyWaiting),
     }
     actions_with_secrets: ClassVar = frozenset({"create", "rotate"})
     fields_of_stored_rows = ("id", "secret")
 
     def get_queryset(self) -> QuerySet[Any]:
         """Return the webhooks visible to the caller."""
-        return super().get_queryset().filter(visible_to(account_of(self.request), owner="owner"))
+        own = visible_to(account_of(self.request), owner="owner")
+        is_live = has_live_key("owner", at=datetime.now(UTC))
+        webhooks = super().get_queryset().filter(own)
+        annotated: QuerySet[Any] = webhooks.annotate(owner_has_live_key=is_live)
+        return annotated
 
     @extend_schema(request=NewWebhookSerializer, responses={201: NewWebhookSerializer})
     def create(self, request: Request) -> Response:
@@ -63,6 +68,7 @@ class WebhookViewSet(CrudViewSet):
         serializer.is_valid(raise_exception=True)
         webhook = Webhook(**serializer.validated_data)
         webhook.secret = actions.create_webhook(webhook, by=caller_of(request))  # type: ignore[attr-defined]
+        webhook.owner_has_live_key = True  # type: ignore[attr-defined]  # that of this request
         return self.answer_created(webhook.pk, NewWebhookSerializer(webhook).data)
 
     def store(self, serializer: Any) -> Webhook:
@@ -126,7 +132,9 @@ class DeliveryViewSet(ListRetrieveViewSet):
         **dict.fromkeys(("list", "retrieve"), Scope.WEBHOOKS_READ),
         "redeliver": Scope.WEBHOOKS_WRITE,
     }
-    problems: ClassVar = {"redeliver": (actions.WebhookDisabled,)}
+    problems: ClassVar = {
+        "redeliver": (actions.WebhookDisabled, actions.WebhookSuspended, actions.TooManyWaiting)
+    }
 
     def get_queryset(self) -> QuerySet[Any]:
         """Return the deliveries to webhooks visible to the caller."""

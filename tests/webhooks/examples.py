@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from django_celery_beat.models import PeriodicTask
 
-from scheduler_api.access.models import ServiceAccount
+from scheduler_api.access.models import ApiKey, ServiceAccount
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs.events import RunEvent
 from scheduler_api.runs.models import Run
@@ -19,8 +19,11 @@ URL = "https://8.8.8.8/hook"
 
 
 def account(name: str = "crm", **columns: Any) -> ServiceAccount:
-    """Return the account with this name, new or stored."""
-    found, _ = ServiceAccount.objects.get_or_create(name=name, defaults=columns)
+    """Return the account with this name, new or stored; a new one may receive messages."""
+    defaults = {"scopes": ["webhooks:write"], **columns}
+    found, is_new = ServiceAccount.objects.get_or_create(name=name, defaults=defaults)
+    if is_new:
+        ApiKey.issue(found)
     return found
 
 

@@ -230,5 +230,5 @@ def test_fan_out_uses_a_constant_number_of_queries(django_assert_max_num_queries
     for _ in range(20):
         store_event(task_of(owner))
 
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(12):
         fan_out(now=NOON)

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.db import OperationalError
 
 from scheduler_api.outbound import address_guard
-from scheduler_api.webhooks import delivery_queue, sender
+from scheduler_api.webhooks import concurrency, delivery_queue, sender
 from scheduler_api.webhooks.concurrency import PER_WEBHOOK, THREADS
 from scheduler_api.webhooks.delivery_queue import CLAIM_LEASE
 from scheduler_api.webhooks.models import Delivery, Webhook
@@ -305,13 +305,51 @@ def test_slow_receiver_does_not_delay_others(sending: Sender, receiver: Receiver
     assert Delivery.objects.filter(webhook=quick, state="delivered").count() == 10
 
 
+def test_owner_of_many_slow_webhooks_does_not_delay_others(sending: Sender, receiver: Receiver):
+    """All its webhooks together could hold all threads, and its backlog is older."""
+    with Receiver(hold=threading.Event()) as slow:
+        for _ in range(2 * THREADS):
+            behind = webhook_of(account("hostile"), url=slow.url)[0]
+            for _ in range(10):
+                due_delivery(behind, next_attempt_at=NOON - timedelta(hours=1))
+        sending.tick(now=NOON)
+        wait_for(lambda: len(slow.received) == THREADS // 2)
+        quick = webhook_of(account("quick"), url=receiver.url)[0]
+        for number in range(30):
+            due_delivery(quick)
+
+            def is_delivered(count: int = number + 1) -> bool:
+                sending.tick(now=NOON)
+                sending.wait(0.02)
+                return len(receiver.received) == count
+
+            wait_for(is_delivered)
+        assert len(slow.received) == THREADS // 2
+        assert slow.hold is not None
+        slow.hold.set()
+        finish_all(sending, now=NOON)
+
+
+def test_slow_success_counts_against_its_webhook(
+    sending: Sender, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+):
+    webhook, _ = webhook_of(account(), url=receiver.url)
+    due_delivery(webhook)
+    monkeypatch.setattr(concurrency, "SLOW", timedelta(0))
+
+    deliver(sending)
+
+    assert sending.limit.throttled == {webhook.pk}
+    assert Delivery.objects.get().state == "delivered"
+
+
 def test_failing_webhooks_leave_capacity_for_one_that_answers(sending: Sender, receiver: Receiver):
     with Receiver() as gone:
         url = gone.url
     owner = account()
     for number in range(2 * THREADS):
         failing = webhook_of(owner, url=url)[0]
-        sending.limit.failing.add(failing.pk)
+        sending.limit.throttled.add(failing.pk)
         due_delivery(failing, next_attempt_at=NOON - (number + 1) * SECOND)
     due_delivery(webhook_of(owner, url=receiver.url)[0])
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from scheduler_api.access.models import AuditEntry
+from scheduler_api.webhooks import actions
 from tests.api.access.callers import account_of
 from tests.api.http.responses import refusal
 from tests.api.runs.examples import NOON
@@ -133,3 +134,14 @@ def test_redeliver_to_a_disabled_webhook_is_refused(api, webhook):
 def test_list_of_deliveries_with_unknown_filter_is_refused(api):
     assert refusal(api.get(DELIVERIES, {"colour": "red"})) == (400, "invalid_query")
     assert refusal(api.get(DELIVERIES, {"state": "lost"})) == (400, "invalid_query")
+
+
+def test_redeliveries_that_wait_are_bounded(api, webhook, monkeypatch):
+    monkeypatch.setattr(actions, "MAX_WAITING", 2)
+    waiting = due_delivery(webhook)
+    first, second = (due_delivery(webhook, state="dead", next_attempt_at=None) for _ in range(2))
+
+    answers = [api.post(at(delivery, "redeliver")) for delivery in (first, second, waiting)]
+
+    assert [answer.status_code for answer in answers] == [200, 409, 200]
+    assert refusal(answers[1]) == (409, "too_many_waiting")

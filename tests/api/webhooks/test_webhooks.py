@@ -8,7 +8,7 @@ import pytest
 from scheduler_api.access.models import AuditEntry
 from scheduler_api.outbound import address_guard
 from scheduler_api.webhooks import signing
-from scheduler_api.webhooks.actions import MAX_WEBHOOKS
+from scheduler_api.webhooks.actions import MAX_WAITING_PINGS, MAX_WEBHOOKS
 from scheduler_api.webhooks.models import Delivery, Webhook
 from tests.api.http.responses import mistakes, refusal
 from tests.webhooks.examples import DELIVERIES, URL, WEBHOOKS
@@ -278,3 +278,15 @@ def test_ping_of_a_disabled_webhook_is_refused(api, made):
 
     assert refusal(api.post(at(made, "ping"))) == (409, "webhook_disabled")
     assert not Delivery.objects.exists()
+
+
+def test_pings_that_wait_are_bounded(api, made):
+    accepted = [api.post(at(made, "ping")) for _ in range(MAX_WAITING_PINGS)]
+
+    refused = api.post(at(made, "ping"))
+
+    assert {answer.status_code for answer in accepted} == {202}
+    assert refusal(refused) == (409, "too_many_waiting")
+    assert Delivery.objects.count() == MAX_WAITING_PINGS
+    Delivery.objects.filter(pk=accepted[0].json()["id"]).update(state="delivered")
+    assert api.post(at(made, "ping")).status_code == 202
