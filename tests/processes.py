@@ -20,6 +20,15 @@ from tests.ports import free_port
 ROOT = Path(__file__).parents[1]
 
 
+def restore_ctrl_c() -> None:
+    """Give a new process the default handler of SIGINT; a `preexec_fn`.
+
+    A shell starts a background job, and so the tests in it, with SIGINT ignored, and each process
+    inherits that.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass(frozen=True)
 class Started:
     """A command that runs, and all that it writes."""
@@ -63,6 +72,7 @@ class Processes:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=restore_ctrl_c,  # noqa: PLW1509 - it takes no lock
             )
         self.started.append(process)
         return Started(process, log)

@@ -22,6 +22,7 @@ from kombu import Connection
 
 REQUIRED = os.environ.get("REQUIRE_SERVICES") == "1"
 CONNECT_TIMEOUT_SECONDS = 3
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 RUN_ON_POSTGRESQL = [
     Path(__file__).parent / package for package in ("api", "runs", "scheduler", "worker")
 ]
@@ -120,11 +121,16 @@ def redis_url() -> str:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of a Chromium that a test may drive."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = os.environ.get("TEST_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    path = find_chromium()
     if not path:
         skip_or_fail("Chromium is not installed; set TEST_CHROMIUM to the path of another one")
     return path
+
+
+def find_chromium() -> str:
+    """Return the program that TEST_CHROMIUM names, else an installed one; empty without any."""
+    names = (os.environ.get("TEST_CHROMIUM", ""), *CHROMIUMS)
+    return next(filter(None, map(shutil.which, names)), "")
 
 
 # --- Tests on two databases -------------------------------------------------------------------

@@ -18,6 +18,7 @@ from typing import Any
 
 from tests.journeys.traces import Traces
 from tests.ports import free_port
+from tests.processes import restore_ctrl_c
 
 ROOT = Path(__file__).parent.parent.parent
 START_SECONDS = 180  # on a busy machine
@@ -67,6 +68,7 @@ class Service:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=restore_ctrl_c,  # noqa: PLW1509 - it takes no lock
             )
         try:
             wait_for(self.is_ready, seconds=START_SECONDS, why=self.output)
