@@ -43,8 +43,10 @@ PAGES = [
         "admin.md",
         "definitions.md",
         "manifest.md",
+        "production.md",
         "runs.md",
         "safe-calling.md",
+        "troubleshooting.md",
         "webhooks.md",
     )
     for recipe in recipes_of((ROOT / "docs" / page).read_text())
@@ -88,7 +90,7 @@ def test_recipe_has_its_documented_effect(embedded: Service, recipe: Recipe) -> 
             why=lambda: pasted.stdout + embedded.output(),
         )
     else:
-        assert recipe.text in pasted.stdout.replace('":', '": ')
+        assert recipe.text in re.sub('": *', '": ', pasted.stdout)
 
 
 def results_of(service: Service, name: str) -> list[Any]:
