@@ -19,7 +19,10 @@ Convert = Callable[[Any], Any]
 
 def unknown(kind: str, name: str, known: Collection[str]) -> str:
     """Return the refusal of an unknown field or parameter, with the closest known name."""
-    close = difflib.get_close_matches(name, known, n=1)
+    by_folded = {each.casefold(): each for each in known}
+    close = [
+        by_folded[folded] for folded in difflib.get_close_matches(name.casefold(), by_folded, n=1)
+    ]
     if not known:
         return f"There is no {kind} {name!r}; none is allowed here."
     remedy = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}."

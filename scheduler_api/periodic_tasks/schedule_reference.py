@@ -1,5 +1,6 @@
 """The schedule of a periodic task in JSON: inline, or by the id of a stored one."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django_celery_beat.models import (
@@ -9,12 +10,14 @@ from django_celery_beat.models import (
     PeriodicTask,
     SolarSchedule,
 )
+from rest_framework.exceptions import ValidationError
 
 from scheduler_api.http import fields
 from scheduler_api.http.problems import Mistake
 from scheduler_api.http.serializers import StrictModelSerializer
 from scheduler_api.periodic_tasks.task_schedule import schedule_row
 from scheduler_api.schedules.inline import InlineSchedule
+from scheduler_api.schedules.inline_advice import advice_on_shape
 from scheduler_api.schedules.tables import KINDS, are_equal, kind_of
 
 
@@ -35,6 +38,20 @@ class TaskSchedule(InlineSchedule):
         return super().to_internal_value(data)
 
 
+class ScheduleReference(fields.Reference):
+    """The id of a stored schedule."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Answer a whole schedule, nested or as a text, with the inline form of it."""
+        kind = str(self.field_name)
+        if isinstance(data, Mapping | str) and (advice := advice_on_shape(data, kind)):
+            raise ValidationError(
+                f"Must be the id of a stored schedule. Inline, as schedule: {advice}.",
+                "invalid",
+            )
+        return super().to_internal_value(data)
+
+
 class ScheduleReferenceSerializer(StrictModelSerializer):
     """The five fields that can name the schedule of a periodic task."""
 
@@ -43,16 +60,16 @@ class ScheduleReferenceSerializer(StrictModelSerializer):
         allow_null=True,
         help_text="The schedule, inline. An equal stored schedule is reused.",
     )
-    interval = fields.Reference(
+    interval = ScheduleReference(
         queryset=IntervalSchedule.objects.all(), help_text="ID of an interval schedule."
     )
-    crontab = fields.Reference(
+    crontab = ScheduleReference(
         queryset=CrontabSchedule.objects.all(), help_text="ID of a crontab schedule."
     )
-    solar = fields.Reference(
+    solar = ScheduleReference(
         queryset=SolarSchedule.objects.all(), help_text="ID of a solar schedule."
     )
-    clocked = fields.Reference(
+    clocked = ScheduleReference(
         queryset=ClockedSchedule.objects.all(), help_text="ID of a clocked schedule."
     )
 

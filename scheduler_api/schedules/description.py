@@ -5,13 +5,15 @@ crontabs with the same description match the same wall times.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from scheduler_api.schedules.crontab_fields import CrontabValues, consecutive_runs, parse_fields
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.kinds import Clocked, Crontab, Interval, Schedule, Solar
+from scheduler_api.schedules.zone_advice import utc_offset_text
 
 _UNITS: Final = (
     ("day", timedelta(days=1)),
@@ -40,6 +42,7 @@ _SUN: Final = {
     "dusk_astronomical": "astronomical dusk",
 }
 _DAYS_OF_MONTH = 31
+_ANY_MOMENT: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _MOST_TIMES_LISTED = 6
 _SHORTEST_RANGE = 3
 
@@ -55,7 +58,8 @@ def describe(schedule: Schedule) -> str:
         case Interval():
             return _describe_interval(schedule.every)
         case Crontab():
-            return f"{_describe_crontab(parse_fields(schedule.fields))} ({schedule.timezone})"
+            times = _describe_crontab(parse_fields(schedule.fields))
+            return f"{times} ({_zone(schedule.timezone)})"
         case Solar():
             return (
                 f"At {_SUN[schedule.event]} at latitude {_degrees(schedule.latitude)}, "
@@ -63,6 +67,13 @@ def describe(schedule: Schedule) -> str:
             )
         case Clocked():
             return f"Once, at {schedule.at.astimezone(UTC).replace(tzinfo=None)} UTC"
+
+
+def _zone(zone: ZoneInfo) -> str:
+    """Return the name of a zone; that of a fixed offset is hard to read, its sign is reversed."""
+    if not str(zone).startswith("Etc/GMT"):
+        return str(zone)
+    return f"{zone}, {utc_offset_text(_ANY_MOMENT.astimezone(zone).utcoffset() or timedelta(0))}"
 
 
 def _describe_interval(every: timedelta) -> str:

@@ -14,6 +14,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from scheduler_api.http.serializers import read
 from scheduler_api.openapi.bodies import one_of
+from scheduler_api.schedules.inline_advice import advice_on_shape
 from scheduler_api.schedules.serializers import INLINE_SERIALIZERS
 from scheduler_api.schedules.tables import KINDS, kind_of, values_of
 
@@ -44,10 +45,14 @@ class InlineSchedule(serializers.Field[Any, Any, Any, Any]):
     def to_internal_value(self, data: Any) -> Any:
         """Validate the object with the serializer of its type."""
         if not isinstance(data, Mapping):
+            if advice := advice_on_shape(data):
+                raise ValidationError(f"Must be an object: {advice}.", "invalid")
             self.fail("invalid")
         if not isinstance(data.get("type"), str) or data["type"] not in INLINE_SERIALIZERS:
             types = ", ".join(INLINE_SERIALIZERS)
             message = self.error_messages["unknown_type"].format(types=types)
+            if advice := advice_on_shape(data):
+                message = f"{message} Perhaps {advice}."
             raise ValidationError({"type": [ErrorDetail(message, "unknown_type")]})
         text = json.dumps(data)
         if text not in self.checked:

@@ -73,6 +73,20 @@ def test_crontab_is_described_by_its_values(expression, sentence):
 
 
 @pytest.mark.parametrize(
+    ("zone", "shown"),
+    [
+        ("Etc/GMT-7", "Etc/GMT-7, UTC+07:00"),
+        ("Etc/GMT+3", "Etc/GMT+3, UTC-03:00"),
+        ("Etc/GMT", "Etc/GMT, UTC+00:00"),
+        ("Etc/UTC", "Etc/UTC"),
+        ("Asia/Bangkok", "Asia/Bangkok"),
+    ],
+)
+def test_zone_of_a_fixed_offset_is_described_with_its_offset_from_utc(zone, shown):
+    assert describe(crontab("30 7 * * *", zone)) == f"At 07:30, every day ({shown})"
+
+
+@pytest.mark.parametrize(
     ("solar", "sentence"),
     [
         (

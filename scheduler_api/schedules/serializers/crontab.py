@@ -1,16 +1,15 @@
 """Serializers of crontabs, stored or inline."""
 
 from collections.abc import Mapping
-from functools import cache
+from datetime import UTC, datetime
 from typing import Any, ClassVar
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django_celery_beat.models import CrontabSchedule
 from drf_spectacular.utils import extend_schema_serializer
 
 from scheduler_api.http import fields
-from scheduler_api.http.serializers import unknown
 from scheduler_api.openapi.bodies import examples
 from scheduler_api.schedules.crontab_fields import CrontabFields, field_patterns, normalize_fields
 from scheduler_api.schedules.errors import InvalidSchedule
@@ -22,8 +21,10 @@ from scheduler_api.schedules.serializers.base import (
     StoredScheduleSerializer,
     TypeName,
 )
+from scheduler_api.schedules.zone_advice import advice_on_zone, zone_names
 
 MAX_EXPRESSION_LENGTH = 1000
+MAX_ZONE_LENGTH = 63  # of django-celery-beat's column
 CRONTAB_FIELDS = CrontabFields._fields
 CRONTAB_TEXTS = {
     "minute": "Minutes, 0 to 59. Examples: `*`, `30`, `0,30`, `10-20`, `*/5`.",
@@ -32,13 +33,6 @@ CRONTAB_TEXTS = {
     "month_of_year": "Months, 1 to 12 or names such as `jan`.",
     "day_of_week": "Days of the week, 0 to 7 (0 and 7 are Sunday) or names such as `mon-fri`.",
 }
-
-
-@cache
-def zone_names() -> frozenset[str]:
-    """Return the names of all time zones. Cached: listing them reads the disk."""
-    # "localtime" means another zone on each machine.
-    return frozenset(available_timezones() - {"localtime"})
 
 
 def default_zone() -> ZoneInfo:
@@ -56,8 +50,9 @@ class TimeZoneName(fields.Text):
         """Return the zone."""
         name = super().to_internal_value(data)
         if name not in zone_names():
-            message = unknown("time zone", name, zone_names())
-            self.fail("unknown_zone", message=message.partition("; known")[0])
+            advice = advice_on_zone(name, year=datetime.now(UTC).year)
+            message = f"There is no time zone {name[:MAX_ZONE_LENGTH]!r}; {advice}"
+            self.fail("unknown_zone", message=message)
         return ZoneInfo(name)
 
     def to_representation(self, value: Any) -> str:

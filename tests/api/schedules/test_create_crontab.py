@@ -155,7 +155,10 @@ def test_create_crontab_with_a_rare_day_is_accepted(api, day, month):
         ("europe/berlin", "did you mean 'Europe/Berlin'?"),
         ("../../etc/passwd", "There is no time zone"),
         ("/etc/localtime", "There is no time zone"),
-        ("UTC+1", "There is no time zone"),
+        ("UTC+1", "for UTC+01:00 all year use 'Etc/GMT-1', whose sign is reversed"),
+        ("GMT+7:00", "'Etc/GMT-7', whose sign is reversed, or a place such as 'Asia/Bangkok'"),
+        ("IST", "'Asia/Jerusalem' (UTC+02:00) or 'Asia/Kolkata' (UTC+05:30)"),
+        ("utc", "did you mean 'UTC'?"),
         ("localtime", "There is no time zone"),
     ],
 )
