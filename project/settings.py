@@ -69,7 +69,9 @@ MIDDLEWARE = [
     "scheduler_api.http.middleware.AccessLogMiddleware",
     "scheduler_api.http.middleware.SafeHeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "scheduler_api.http.compression.CompressedFilesMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "scheduler_api.http.middleware.StorablePathMiddleware",
     "scheduler_api.http.middleware.OptionalSlashMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -140,6 +142,8 @@ LOGGING = {
         "django_celery_beat.schedulers": {"filters": ["above_debug"]},
         # The access log has each request; this logger has the traceback of a 500.
         "django.request": {"level": "ERROR"},
+        # It would add the traceback of each request with another Host.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }
 

@@ -2,7 +2,6 @@
 
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import SimpleRouter
 
 from scheduler_api.access.views import (
@@ -11,11 +10,13 @@ from scheduler_api.access.views import (
     ServiceAccountViewSet,
 )
 from scheduler_api.catalogue.views import TaskViewSet, WorkerViewSet
+from scheduler_api.http.compression import compressed_page
 from scheduler_api.http.index import IndexViewSet
+from scheduler_api.http.read_only import read_only
 from scheduler_api.http.routing import UnknownPath
 from scheduler_api.manifest.views import ManifestViewSet
+from scheduler_api.openapi.document import openapi
 from scheduler_api.openapi.pages import RedocPage, SwaggerPage
-from scheduler_api.openapi.rendering import CompactYamlRenderer
 from scheduler_api.ops.views import healthz, readyz
 from scheduler_api.periodic_tasks.by_name_views import PeriodicTaskByNameViewSet
 from scheduler_api.periodic_tasks.upcoming_views import UpcomingViewSet
@@ -86,14 +87,14 @@ urlpatterns = [
     path("api/v1/runs/stats/", RunStatsViewSet.as_view({"get": "stats"}), name="run-stats"),
     path("api/v1/", include(router.urls)),
     re_path(r"^api/", UnknownPath.as_view()),
-    path("", RedirectView.as_view(pattern_name="docs")),
+    path("", read_only(RedirectView.as_view(pattern_name="docs"))),
+    path("openapi.yaml", openapi, name="openapi"),
     path(
-        "openapi.yaml",
-        SpectacularAPIView.as_view(renderer_classes=[CompactYamlRenderer]),
-        name="openapi",
+        "docs/", read_only(compressed_page(SwaggerPage.as_view(url_name="openapi"))), name="docs"
     ),
-    path("docs/", SwaggerPage.as_view(url_name="openapi"), name="docs"),
-    path("redoc/", RedocPage.as_view(url_name="openapi"), name="redoc"),
+    path(
+        "redoc/", read_only(compressed_page(RedocPage.as_view(url_name="openapi"))), name="redoc"
+    ),
     path("healthz", healthz),
     path("readyz", readyz),
 ]

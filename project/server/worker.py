@@ -189,7 +189,7 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         try:
             if isinstance(answer, environ["wsgi.file_wrapper"]):
                 response.write_file(answer)
-            else:
+            elif request.method != "HEAD":  # gunicorn would log a warning for each
                 for part in answer:
                     response.write(part)
             response.close()

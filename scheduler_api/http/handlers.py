@@ -113,10 +113,17 @@ def media_types(classes: Iterable[type[BaseParser] | type[BaseRenderer]]) -> str
 # --- Django's error handlers, for requests outside REST framework's views ----------------------
 
 
-def _respond(request: HttpRequest, problem: Problem) -> HttpResponse:
-    return JsonResponse(
-        problem.as_json(request), status=problem.status_code, content_type=CONTENT_TYPE
+def respond(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """Return the response to a request that no view of REST framework handles."""
+    response = JsonResponse(
+        problem.as_json(request),
+        status=problem.status_code,
+        headers=problem.headers,
+        content_type=CONTENT_TYPE,
     )
+    # Django sets it in a middleware that some of these requests do not reach.
+    response["Content-Length"] = str(len(response.content))
+    return response
 
 
 def _expects_problem(request: HttpRequest) -> bool:
@@ -126,31 +133,31 @@ def _expects_problem(request: HttpRequest) -> bool:
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Replace Django's handler400."""
     if isinstance(exception, DisallowedHost):
-        return _respond(
+        return respond(
             request,
             BadRequest(
                 "The setting ALLOWED_HOSTS does not include this Host. Use an allowed host."
             ),
         )
-    return _respond(request, BadRequest())
+    return respond(request, BadRequest())
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Replace Django's handler403."""
     if not _expects_problem(request):
         return defaults.permission_denied(request, exception)
-    return _respond(request, Forbidden())
+    return respond(request, Forbidden())
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Replace Django's handler404."""
     if not _expects_problem(request):
         return defaults.page_not_found(request, exception)
-    return _respond(request, NotFound())
+    return respond(request, NotFound())
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Replace Django's handler500; Django has logged the exception."""
     if not _expects_problem(request):
         return defaults.server_error(request)
-    return _respond(request, ServerError())
+    return respond(request, ServerError())

@@ -88,6 +88,20 @@ class SafeHeadersMiddleware:
         return response
 
 
+class StorablePathMiddleware:
+    """Let a path with a NUL character find no route: PostgreSQL refuses to look for one."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Resolve such a path as an unknown one, under the API or outside of it."""
+        if "\0" in request.path_info:
+            is_api = request.path_info.startswith("/api/")
+            request.path_info = "/api/" if is_api else "/\0"
+        return self.get_response(request)
+
+
 class OptionalSlashMiddleware:
     """Serve `/api/v1/periodic-tasks` as `/api/v1/periodic-tasks/`, for every method.
 

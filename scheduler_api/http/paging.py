@@ -64,7 +64,10 @@ class Ordering:
 
 @dataclass(frozen=True, kw_only=True)
 class Cursor:
-    """The start of a page: beyond the row with this value and id, or at it, in a direction."""
+    """The start of a page: beyond the row with this value and id, or at it, in a direction.
+
+    `ordering` names the list and its order: the cursor is valid for these alone.
+    """
 
     ordering: str
     value: Any
@@ -78,7 +81,7 @@ class Cursor:
 
     @classmethod
     def decode(cls, cursor: str, ordering: str) -> Self:
-        """Parse a cursor; raise InvalidQuery unless it was issued for this ordering."""
+        """Parse a cursor; raise InvalidQuery unless it was issued for this list and order."""
         try:
             values = signing.Signer(salt="cursor").unsign_object(cursor)
         except signing.BadSignature:
@@ -104,9 +107,11 @@ class KeysetPagination(BasePagination):
     ) -> list[Any]:
         """Return the rows of one page."""
         self.request = request
-        self.ordering = ordering_of(request, view)
-        order = Ordering.of(self.ordering, queryset.model)
+        ordering = ordering_of(request, view)
+        order = Ordering.of(ordering, queryset.model)
         size = page_size_of(request)
+        # A cursor of another list has values of other columns.
+        self.ordering = f"{queryset.model._meta.label_lower} {ordering}"
         cursor = request.query_params.get("cursor")
         start = Cursor.decode(cursor, self.ordering) if cursor else None
         backwards = start is not None and start.backwards

@@ -8,16 +8,19 @@ from django.db import Error, connection
 from django.http import HttpRequest, JsonResponse
 from kombu.exceptions import OperationalError
 
+from scheduler_api.http.read_only import read_only
 from scheduler_api.ops.beat_health import beat_health
 
 BROKER_TIMEOUT_SECONDS = 2
 
 
+@read_only
 def healthz(request: HttpRequest) -> JsonResponse:
     """Answer 200: this process is alive."""
     return JsonResponse({"status": "ok"})
 
 
+@read_only
 def readyz(request: HttpRequest) -> JsonResponse:
     """Report on the database, the broker and beat: 200 if the first two answer, else 503.
 

@@ -1,11 +1,11 @@
 """Labels: keys and values by which callers select periodic tasks."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from django.db.models import QuerySet
-from django.db.models.fields.json import KeyTransform
+from django.db.models import F, Func, QuerySet, TextField, Value
 from django_celery_beat.models import PeriodicTask
 from rest_framework import serializers
 
@@ -76,12 +76,35 @@ class Labels(serializers.DictField):
         return dict(sorted(data.items()))
 
 
+class LabelValue(Func):
+    """The value of a label, or NULL: `LabelValue(F("labels"), Value("team"))`.
+
+    Django's KeyTransform takes a key of digits for the index of an array: no label matched it, and
+    PostgreSQL refuses an index of twenty digits.
+    """
+
+    output_field = TextField()
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """Take the text of a key."""
+        return self.as_sql(
+            compiler, connection, template="(%(expressions)s)", arg_joiner=" ->> ", **context
+        )
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """Take the text at a path."""
+        labels, key = self.get_source_expressions()
+        by_path = self.copy()
+        by_path.set_source_expressions([labels, Value(f"$.{json.dumps(key.value)}")])
+        return by_path.as_sql(compiler, connection, function="JSON_EXTRACT", **context)
+
+
 def filter_by_labels(
     rows: QuerySet[Any], selector: str, *, column: str = "labels"
 ) -> QuerySet[Any]:
     """Select rows by a label selector, all of which must match: `team=billing,tier`."""
     for number, (key, value) in enumerate(parse_selector(selector)):
-        stored = {f"label_{number}": KeyTransform(key, column)}
+        stored = {f"label_{number}": LabelValue(F(column), Value(key))}
         condition = (
             {f"label_{number}__isnull": False} if value is None else {f"label_{number}": value}
         )

@@ -32,7 +32,7 @@ from scheduler_api.schedules.inline import InlineSchedule
 from scheduler_api.schedules.tables import KINDS
 
 DEFAULT_RANGE = timedelta(days=1)
-ORDERING = "due_at"
+ORDERING = "upcoming due_at"
 # Greater than every id: a page that starts at a time excludes slots due at that very time.
 MAX_ID = 2**63 - 1
 EXAMPLE_PAGE: dict[str, Any] = {

@@ -55,13 +55,19 @@ def test_the_containers_of_ours_keep_nothing(name):
     assert "volumes" not in SERVICES[name]
 
 
-def test_only_the_api_is_published_and_on_loopback():
+def test_only_the_api_and_its_proxy_are_published_and_on_loopback():
     published = {
         name: service["ports"] for name, service in SERVICES.items() if "ports" in service
     }
 
-    assert published.keys() == {"api"}
+    assert published.keys() == {"api", "proxy"}
     assert [filled_in(port) for port in published["api"]] == ["127.0.0.1:8000:8000"]
+    assert [filled_in(port) for port in published["proxy"]] == ["127.0.0.1:8080:8080"]
+
+
+def test_proxy_starts_on_demand_alone():
+    assert SERVICES["proxy"]["profiles"] == ["proxy"]
+    assert [name for name in SERVICES if "profiles" in SERVICES[name]] == ["proxy"]
 
 
 def test_every_secret_must_be_set():
@@ -90,7 +96,7 @@ def test_the_commands_are_those_of_make_up():
 
 def test_the_settings_read_what_compose_sets(tmp_path):
     names = ["DATABASES", "BROKER_URL", "SECRET_KEY", "ALLOWED_HOSTS", "TIME_ZONE", "HOST"]
-    names += ["PORT", "LOGGING"]
+    names += ["PORT", "LOGGING", "PROXIES"]
     script = (
         f"import json, project.settings as s; print(json.dumps([getattr(s, n) for n in {names}]))"
     )
@@ -100,7 +106,7 @@ def test_the_settings_read_what_compose_sets(tmp_path):
         [sys.executable, "-c", script], cwd=ROOT, env=environ, capture_output=True, check=True
     )
 
-    databases, broker, key, hosts, zone, host, port, log = json.loads(result.stdout)
+    databases, broker, key, hosts, zone, host, port, log, proxies = json.loads(result.stdout)
     database = databases["default"]
     assert database["ENGINE"] == "django.db.backends.postgresql"
     assert [database[name] for name in ("USER", "PASSWORD", "HOST", "PORT", "NAME")] == [
@@ -116,10 +122,12 @@ def test_the_settings_read_what_compose_sets(tmp_path):
     assert hosts == ["localhost", "127.0.0.1"]
     assert (zone, host, port, log["root"]["level"]) == ("UTC", "0.0.0.0", 8000, "INFO")
     assert log["handlers"]["stderr"]["formatter"] == "json"
+    assert proxies == 0
     # Each variable that compose sets is in one of the assertions above.
     assert environ.keys() - {"DATA_DIR"} == {
         "DATABASE_URL", "BROKER_URL", "SECRET_KEY", "ALLOWED_HOSTS", "TIME_ZONE", "HOST", "PORT",
-        "LOG_LEVEL", "LOG_FORMAT",
+        "LOG_LEVEL", "LOG_FORMAT", "PROXIES",
+        "FORWARDED_ALLOW_IPS",  # gunicorn reads it
     }  # fmt: skip
     # The root file system is read-only; the static files are in the image.
     assert {path.name for path in tmp_path.iterdir()} <= {"static"}

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.api.http.responses import mistakes, refusal
 from tests.api.schedules.bodies import CRONTABS, INTERVALS, PERIODIC_TASKS
 from tests.client import KEY_QUERIES
+from tests.contract.document import OPERATIONS
 
 pytestmark = pytest.mark.both_databases
 
@@ -249,6 +250,37 @@ def test_cursor_of_another_ordering_is_refused(api, tasks, ordering):
     cursor = cursor_of(api.get(f"{PERIODIC_TASKS}?page_size=2").json())
 
     response = api.get(f"{PERIODIC_TASKS}?page_size=2&cursor={cursor}&ordering={ordering}")
+
+    assert refusal(response) == (400, "invalid_query")
+    assert mistakes(response) == [("cursor", "invalid")]
+
+
+def orderings_in_document() -> dict[str, set[str]]:
+    """Return the orderings of each list that has pages."""
+    return {
+        operation.path: set(parameter["schema"]["enum"])
+        for operation in OPERATIONS
+        for parameter in operation.parameters()
+        if parameter["name"] == "ordering"
+    }
+
+
+ORDERINGS = orderings_in_document()
+
+
+@pytest.mark.parametrize(
+    ("path", "ordering"),
+    [
+        (path, ordering)
+        for path in sorted(ORDERINGS.keys() - {PERIODIC_TASKS})
+        for ordering in sorted(ORDERINGS[path] & ORDERINGS[PERIODIC_TASKS])
+    ],
+)
+def test_cursor_of_another_list_is_refused(api, tasks, path, ordering):
+    cursor = cursor_of(api.get(f"{PERIODIC_TASKS}?page_size=2&ordering={ordering}").json())
+    address = path.replace("{id}", str(PeriodicTask.objects.latest("pk").pk))
+
+    response = api.get(f"{address}?cursor={cursor}&ordering={ordering}")
 
     assert refusal(response) == (400, "invalid_query")
     assert mistakes(response) == [("cursor", "invalid")]

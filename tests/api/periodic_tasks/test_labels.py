@@ -70,6 +70,10 @@ def test_invalid_labels_are_refused(api, labels, pointer):
         ("team=sales,tier=2", []),
         ("team=", []),
         ("contains=1", ["odd"]),
+        ("2026=1", ["odd"]),
+        ("2026", ["odd"]),
+        ("0", []),
+        ("9" * 400, []),
         ("nothing", []),
     ],
 )
@@ -78,7 +82,7 @@ def test_label_filter_selects_matches(api, label, names):
         "one": {"team": "sales"},
         "both": {"team": "sales", "tier": "1"},
         "other": {"team": "billing"},
-        "odd": {"contains": "1"},
+        "odd": {"contains": "1", "2026": "1"},
         "none": {},
     }.items():
         assert api.post(TASKS, imports(name=name, labels=labels)).status_code == 201
