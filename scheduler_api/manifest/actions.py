@@ -16,6 +16,7 @@ from scheduler_api.periodic_tasks import actions
 from scheduler_api.periodic_tasks.actions import Draft, NameTaken, fields_of
 from scheduler_api.periodic_tasks.models import ManagedTask, managed_settings
 from scheduler_api.periodic_tasks.serializers import PeriodicTaskSerializer
+from scheduler_api.periodic_tasks.warnings import warnings_about_edit
 
 MANIFEST = ManagedTask.ManagedBy.MANIFEST
 TASKS_POINTER = "/periodic_tasks"
@@ -29,6 +30,7 @@ class ManifestResult:
     changed: list[dict[str, Any]] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     unchanged: int = 0
+    warnings: list[dict[str, str]] = field(default_factory=list)
 
 
 def lock_account(account: ServiceAccount) -> None:
@@ -66,6 +68,11 @@ def apply(
         change(stored[name], checked[name], result, by=by)
     result.created = sorted(checked.keys() - stored.keys())
     actions.create_all([checked[name] for name in result.created], managed_by=MANIFEST, by=by)
+    result.warnings = [
+        {"name": name, **warning.as_json()}
+        for name in sorted(checked)
+        for warning in warnings_about_edit(name)
+    ]
     return result
 
 

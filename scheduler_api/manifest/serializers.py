@@ -10,7 +10,7 @@ from scheduler_api.http.serializers import StrictSerializer
 from scheduler_api.manifest.document import VERSION
 from scheduler_api.periodic_tasks.batch_serializers import OperationBody
 from scheduler_api.periodic_tasks.examples import EXAMPLE
-from scheduler_api.periodic_tasks.serializers import PeriodicTaskSerializer
+from scheduler_api.periodic_tasks.serializers import PeriodicTaskSerializer, WarningSerializer
 
 MAX_ENTRIES = 10_000
 MEDIA_TYPES = ("application/json", "application/yaml")
@@ -71,6 +71,12 @@ class ManifestChangeSerializer(serializers.Serializer[Any]):
     )
 
 
+class ManifestWarningSerializer(WarningSerializer):
+    """A possible problem with a periodic task of the manifest."""
+
+    name = serializers.CharField(help_text="Name of the periodic task.")
+
+
 @extend_schema_serializer(
     examples=examples(
         "One task",
@@ -80,6 +86,7 @@ class ManifestChangeSerializer(serializers.Serializer[Any]):
             "changed": [],
             "deleted": [],
             "unchanged": 0,
+            "warnings": [],
         },
         response_only=True,
     )
@@ -100,4 +107,9 @@ class ManifestResponseSerializer(serializers.Serializer[Any]):
     )
     unchanged = serializers.IntegerField(
         help_text="Number of periodic tasks that already match the manifest."
+    )
+    warnings = ManifestWarningSerializer(
+        many=True,
+        help_text="Periodic tasks that the next start of beat overwrites, because "
+        "`CELERY_BEAT_SCHEDULE` has entries of their names.",
     )

@@ -35,6 +35,7 @@ from scheduler_api.periodic_tasks.schedule_reference import ScheduleReferenceSer
 from scheduler_api.periodic_tasks.slots import next_run_at
 from scheduler_api.periodic_tasks.task_schedule import schedule_row
 from scheduler_api.periodic_tasks.validation import mistakes_in, warnings_about
+from scheduler_api.periodic_tasks.warnings import warnings_about_runs
 from scheduler_api.schedules.tables import KINDS
 
 MAX_INTEGER = 2**31 - 1
@@ -108,7 +109,9 @@ class PeriodicTaskSerializer(ScheduleReferenceSerializer, PolicySerializer):
     warnings = serializers.SerializerMethodField(
         help_text="Reasons why runs may not start although the definition is valid: `no_worker` "
         "if no live worker has registered the task, `unregistered_task` if none ever has; "
-        "`ignored_setting` for a part of its entry in the settings that beat ignores."
+        "`ignored_setting` for a part of its entry in the settings that beat ignores; "
+        "`quarantined` if beat cannot send it; `moment_passed` if a clocked one will not run; "
+        "after an edit, `overwritten_by_settings` for a name in the settings."
     )
     # The result of validate().
     draft: Draft
@@ -224,7 +227,8 @@ class PeriodicTaskSerializer(ScheduleReferenceSerializer, PolicySerializer):
     @extend_schema_field(WarningSerializer(many=True))
     def get_warnings(self, task: Any) -> list[dict[str, str]]:
         """Return reasons why runs may not start."""
-        return [warning.as_json() for warning in warnings_about(task)]
+        warnings = [*warnings_about(task), *warnings_about_runs(task)]
+        return [warning.as_json() for warning in warnings]
 
     def check(
         self, data: Any, *, task: PeriodicTask | None = None, partial: bool = False

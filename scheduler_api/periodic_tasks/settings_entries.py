@@ -22,6 +22,14 @@ CLEANUP_ENTRY: dict[str, Any] = {
 logger = EventLogger(__name__)
 
 
+def entries_of(app: Celery) -> dict[str, dict[str, Any]]:
+    """Return the entries of the settings by name, with the one that Celery adds itself."""
+    entries: dict[str, dict[str, Any]] = dict(app.conf.beat_schedule)
+    if app.conf.result_expires:
+        entries.setdefault("celery.backend_cleanup", CLEANUP_ENTRY)
+    return entries
+
+
 def store_entries(app: Celery) -> None:
     """Store the entries of the settings as periodic tasks, and mark them as managed.
 
@@ -29,9 +37,7 @@ def store_entries(app: Celery) -> None:
     beat ignores are logged, too. A removed entry is disabled; the stock scheduler would keep
     running it.
     """
-    entries: dict[str, dict[str, Any]] = dict(app.conf.beat_schedule)
-    if app.conf.result_expires:
-        entries.setdefault("celery.backend_cleanup", CLEANUP_ENTRY)
+    entries = entries_of(app)
     for name, entry in entries.items():
         try:
             with transaction.atomic():

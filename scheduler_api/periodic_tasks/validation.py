@@ -15,7 +15,7 @@ from scheduler_api.access.redaction import passes_secret
 from scheduler_api.catalogue.arguments import check_arguments
 from scheduler_api.catalogue.registry import is_registered
 from scheduler_api.catalogue.task_lookup import find_task, known_names
-from scheduler_api.http.fields import read_json
+from scheduler_api.http.fields import in_utc, read_json
 from scheduler_api.http.problems import Mistake, join
 from scheduler_api.http.serializers import unknown
 from scheduler_api.outbound import http_request
@@ -74,7 +74,14 @@ def wrong_timing(task: PeriodicTask) -> Iterator[Mistake]:
     except InvalidSchedule as error:
         yield Mistake(pointer="/schedule", code=error.code, detail=str(error))
         return
-    if first is None:
+    if first is None and task.clocked and task.clocked.clocked_time <= datetime.now(UTC):
+        yield Mistake(
+            pointer="/schedule",
+            code="never_due",
+            detail=f"Its moment, {in_utc(task.clocked.clocked_time)}, has passed, so it would not "
+            "run: choose a later clocked_time, send enabled: false, or run it now.",
+        )
+    elif first is None:
         yield Mistake(
             pointer="/expires" if task.expires else "/schedule",
             code="never_due",

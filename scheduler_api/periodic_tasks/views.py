@@ -36,6 +36,7 @@ from scheduler_api.periodic_tasks.serializers import (
     PeriodicTaskSerializer,
 )
 from scheduler_api.periodic_tasks.slots import schedule_of_task, upcoming_slots
+from scheduler_api.periodic_tasks.warnings import warnings_about_edit
 from scheduler_api.schedules.errors import InvalidSchedule
 from scheduler_api.schedules.preview import (
     UpcomingQuery,
@@ -45,6 +46,9 @@ from scheduler_api.schedules.preview import (
     serialize_upcoming,
 )
 from scheduler_api.schedules.tables import KINDS
+
+# The actions that answer with a definition that they have just written.
+EDITS = frozenset({"create", "update", "partial_update", "put_by_name", "batch"})
 
 
 class PeriodicTaskViewSet(CrudViewSet):
@@ -102,6 +106,14 @@ class PeriodicTaskViewSet(CrudViewSet):
             actions.change(serializer.instance, draft, by=by)
         task: PeriodicTask = draft.task
         return task
+
+    def describe(self, stored: Any) -> dict[str, Any]:
+        """Serialize a fetched row; after an edit, with its warnings."""
+        data = super().describe(stored)
+        if self.action in EDITS:
+            edit = [warning.as_json() for warning in warnings_about_edit(stored.name)]
+            data["warnings"] = [*data["warnings"], *edit]
+        return data
 
     def remove(self, row: PeriodicTask) -> None:
         """Delete a periodic task."""

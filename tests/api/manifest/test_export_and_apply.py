@@ -119,6 +119,7 @@ def test_plan_reports_the_changes_of_apply_and_changes_nothing(api):
         ],
         "deleted": ["gone"],
         "unchanged": 1,
+        "warnings": [],
     }
     assert sorted(names(api.get(TASKS))) == ["changed", "kept", "new"]
 
