@@ -1,8 +1,9 @@
 """Validation of a periodic task: rules beyond the JSON type of each field."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from celery import current_app
@@ -11,6 +12,7 @@ from django_celery_beat.models import PeriodicTask
 from kombu.utils.json import loads
 
 from scheduler_api.access.models import ServiceAccount
+from scheduler_api.access.permissions import may_name_queue, may_name_task
 from scheduler_api.access.redaction import passes_secret
 from scheduler_api.catalogue.arguments import check_arguments
 from scheduler_api.catalogue.registry import is_registered
@@ -42,11 +44,11 @@ def mistakes_in(
     # django-celery-beat checks these two at each save, and raises an exception.
     yield from wrong_repetition(task)
     yield from wrong_expiry(task)
-    rules = {
+    rules: dict[Callable[[PeriodicTask], Iterator[Mistake]], set[str]] = {
         wrong_timing: {"schedule", "start_time", "expires", "enabled"},
-        wrong_arguments: {"task", "args", "kwargs"},
+        partial(wrong_arguments, by=by): {"task", "args", "kwargs"},
         wrong_headers: {"headers"},
-        wrong_routing: {"queue", "exchange", "routing_key"},
+        partial(wrong_routing, by=by): {"queue", "exchange", "routing_key"},
     }
     for rule, fields in rules.items():
         if fields & set(changed):
@@ -102,8 +104,11 @@ def wrong_expiry(task: PeriodicTask) -> Iterator[Mistake]:
         )
 
 
-def wrong_arguments(task: PeriodicTask) -> Iterator[Mistake]:
-    """Refuse arguments with which the task cannot be called."""
+def wrong_arguments(task: PeriodicTask, *, by: ServiceAccount | None = None) -> Iterator[Mistake]:
+    """Refuse arguments with which the task cannot be called.
+
+    The refusal of an unknown task suggests tasks that the account `by` may use.
+    """
     args, kwargs = read_json(task.args, list), read_json(task.kwargs, dict)
     if args is None or kwargs is None:
         yield Mistake(
@@ -130,7 +135,8 @@ def wrong_arguments(task: PeriodicTask) -> Iterator[Mistake]:
     known = find_task(task.task)
     if known is None:
         if settings.UNREGISTERED_TASKS != "allow" or is_registered(task.task):
-            detail = unknown("task", task.task, known_names())
+            names = [name for name in known_names() if by is None or may_name_task(by, name)]
+            detail = unknown("task", task.task, names)
             yield Mistake(pointer="/task", code="unregistered_task", detail=detail)
         return
     is_fitting = True
@@ -189,14 +195,17 @@ def has_type_tags(value: object) -> bool:
         return True
 
 
-def wrong_routing(task: PeriodicTask) -> Iterator[Mistake]:
-    """Refuse a route that leads to no worker."""
+def wrong_routing(task: PeriodicTask, *, by: ServiceAccount | None = None) -> Iterator[Mistake]:
+    """Refuse a route that leads to no worker.
+
+    The refusal of an unknown queue suggests queues that the account `by` may use.
+    """
+    queues = [name for name in settings.QUEUES if by is None or may_name_queue(by, name)]
     if task.queue is not None and task.queue not in settings.QUEUES:
         yield Mistake(
             pointer="/queue",
             code="unknown_queue",
-            detail=f"{unknown('queue', task.queue, settings.QUEUES)} "
-            "The setting QUEUES lists them.",
+            detail=f"{unknown('queue', task.queue, queues)} The setting QUEUES lists them.",
         )
     for field in ("exchange", "routing_key"):
         value = getattr(task, field)

@@ -58,7 +58,7 @@ class BackfillSerializer(StrictSerializer):
             )
         task, account = self.context["task"], self.context["account"]
         limits = beyond_limits(task, account, schedule=schedule_row(task))
-        if mistakes := [*wrong_arguments(task), *limits]:
+        if mistakes := [*wrong_arguments(task, by=account), *limits]:
             raise ValidationFailed(errors=mistakes)
         return {"start": start, "end": end}
 

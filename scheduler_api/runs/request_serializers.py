@@ -83,7 +83,7 @@ class NewRunSerializer(RunNowSerializer):
         """Return a periodic task that is not stored, as the definition of one run."""
         options = {name: attrs[name] for name in OPTIONS if name in attrs}
         task = PeriodicTask(name="", task=attrs["task"], **options)
-        if mistakes := list(wrong_routing(task)):
+        if mistakes := list(wrong_routing(task, by=self.context["account"])):
             raise ValidationFailed(errors=mistakes)
         return task
 

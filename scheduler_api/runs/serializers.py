@@ -198,7 +198,7 @@ class RunNowSerializer(StrictSerializer):
         ]
         mistakes += [
             mistake
-            for mistake in wrong_arguments(task)
+            for mistake in wrong_arguments(task, by=account)
             # A stored call of a task that is not known yet is judged as beat does.
             if sent or task.pk is None or mistake.code != "unregistered_task"
         ]

@@ -245,6 +245,8 @@ def _in_numbers(field: _Field, part: str) -> str:
 
 def _split(field: _Field, part: str) -> tuple[str | None, str | None, str | None]:
     """Split "1-5/2" into start, end and step; "*" has no start."""
+    if not part:
+        raise field.refusal("has no value beside a comma: remove the comma", code="malformed")
     match = _PART.fullmatch(part)
     if match is None:
         raise field.refusal(
@@ -267,8 +269,7 @@ def _number(field: _Field, word: str) -> int:
         number = int(word)
         if not field.first <= number <= field.highest:
             raise field.refusal(
-                f"'{word}' is out of range: use {field.first} to {field.highest}, "
-                "for example '*/5'",
+                f"'{word}' is out of range: use {field.first} to {field.highest}",
                 code="out_of_range",
             )
         return number

@@ -4,7 +4,7 @@ from typing import Final
 
 from scheduler_api.schedules.crontab_fields import CrontabFields
 from scheduler_api.schedules.errors import InvalidSchedule
-from scheduler_api.schedules.pasted_lines import advice_on_line
+from scheduler_api.schedules.pasted_lines import QUOTES, advice_on_line
 
 _MACROS: Final = {
     "@hourly": CrontabFields("0"),
@@ -24,13 +24,17 @@ def parse_expression(expression: str) -> CrontabFields:
         InvalidSchedule: it has no five fields, or names an unknown macro.
 
     """
-    fields = ",".join(part.strip() for part in expression.split(",")).split()
+    fields = expression.split()
+    if len(fields) != len(CrontabFields._fields):
+        fields = ",".join(part.strip() for part in expression.split(",")).split()
     if len(fields) == 1 and fields[0].startswith("@"):
         return _macro(fields[0])
-    if len(fields) == len(CrontabFields._fields) and "?" not in fields:
+    is_plain = "?" not in fields and not expression.strip().startswith(QUOTES)
+    if len(fields) == len(CrontabFields._fields) and is_plain:
         return CrontabFields(*fields)
+    count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
     advice = advice_on_line(expression) or (
-        f"has {len(fields)} fields: use five, {' '.join(CrontabFields._fields)}, "
+        f"has {count}: use five, {' '.join(CrontabFields._fields)}, "
         "for example '*/5 * * * *'; seconds and years are not supported"
     )
     raise InvalidSchedule(

@@ -6,7 +6,9 @@ from typing import Final
 
 from scheduler_api.schedules.crontab_fields import CrontabFields, is_field_name, parse_fields
 from scheduler_api.schedules.errors import InvalidSchedule
+from scheduler_api.schedules.zone_advice import zone_names
 
+QUOTES: Final = ("'", '"', "`")
 _ZONE: Final = re.compile(r"(?:CRON_)?TZ\s*=\s*(\S+)\s+(.*)", re.DOTALL)
 _AWS: Final = re.compile(r"cron\s*\((.*)\)", re.DOTALL | re.IGNORECASE)
 _EVERY: Final = re.compile(
@@ -21,6 +23,8 @@ _FIELD: Final = re.compile(r"[A-Za-z0-9*?,/#-]+")
 _LETTERS: Final = re.compile(r"[A-Za-z]+")
 _MARKS: Final = {"L", "W", "LW"}
 _YEAR: Final = re.compile(r"[12][0-9]{3}([-,/][0-9]+)*")
+_TIME: Final = re.compile(r"(?:at\s+)?([01]?\d|2[0-3]):([0-5]\d)", re.IGNORECASE)
+_AROUND_SIGN: Final = re.compile(r"\s*([-/])\s*")
 _STEP: Final = re.compile(r"(?<![-\d*])(\d+)/")
 _EVERY_NTH_SECOND: Final = re.compile(r"\*(?:/([1-9]\d?))?")
 _WEEKDAY_FROM_ONE: Final = re.compile(r"(?<![/#\d])[1-7](?!\d)")
@@ -35,16 +39,36 @@ def advice_on_line(expression: str) -> str:
 
     The advice names an expression in quotes, or a schedule in JSON, that the API accepts.
     """
-    line = expression.strip("`'\" \t\r\n")
+    line = expression.strip().strip("".join(QUOTES)).strip()
+    return _advice_on_words(line) or _advice_on_spelling(line) or _advice_on_fields(line)
+
+
+def _advice_on_words(line: str) -> str:
     if every := _EVERY.fullmatch(line):
         return f"is an interval: {_interval(int(every[1]), _PERIODS[every[2].lower()])}"
     if macro := _MACRO.fullmatch(line):
         return f"is not a time alone: use '@{macro[1].lower()}'"
     if zone := _ZONE.fullmatch(line):
         return _advice_on_zone(zone[1], zone[2].strip())
+    return ""
+
+
+def _advice_on_spelling(line: str) -> str:
+    """Return the advice on a line that is a crontab but for quotes, blanks or its form."""
+    if time := _TIME.fullmatch(line):
+        return f"is a time of a day: use '{int(time[2])} {int(time[1])} * * *'"
+    if len(words := line.split()) == _FIVE and "?" not in words:
+        return _remedy("has quotes", words)
+    words = _AROUND_SIGN.sub(r"\1", line).split()
+    return "" if _problem_with(words) else _remedy("has a blank beside '-' or '/'", words)
+
+
+def _advice_on_fields(line: str) -> str:
     kind, fields = _read(line)
-    if not kind or fields is None:
-        return kind
+    return _remedy(kind, fields) if kind and fields is not None else kind
+
+
+def _remedy(kind: str, fields: Sequence[str]) -> str:
     problem = _problem_with(fields)
     return f"{kind}; {problem}" if problem else f"{kind}: use '{' '.join(fields)}'"
 
@@ -66,8 +90,8 @@ def _read(line: str) -> tuple[str, Sequence[str] | None]:
     words = (aws[1] if aws else line).split()
     if aws:
         return "is a cron expression of AWS", _converted(words[:_FIVE], counts_from_one=True)
-    if len(words) > _FIVE and not all(map(_is_field, words[: _FIVE + 1])):
-        return "has a command, which a periodic task names as its task", words[:_FIVE]
+    if len(words) > _FIVE and (kind := _kind_of_tail(words)):
+        return kind, words[:_FIVE]
     if len(words) == _WITH_SECONDS and _ends_with_year(words):
         fields = _converted(words[:_FIVE], counts_from_one="?" in words)
         return "has a year, which crontabs do not have", fields
@@ -76,6 +100,17 @@ def _read(line: str) -> tuple[str, Sequence[str] | None]:
     if len(words) == _FIVE and "?" in words:
         return "has '?' of Quartz", _converted(words, counts_from_one=False)
     return "", ()
+
+
+def _kind_of_tail(words: Sequence[str]) -> str:
+    """Return the kind of the words after five fields; "" if the next one may be a field, too."""
+    if words[_FIVE].startswith("#"):
+        return "has a comment"
+    if words[_FIVE] in zone_names():
+        return "has a time zone, which belongs into timezone"
+    if not all(map(_is_field, words[: _FIVE + 1])):
+        return "has a command, which a periodic task names as its task"
+    return ""
 
 
 def _read_seconds(words: Sequence[str]) -> tuple[str, Sequence[str] | None]:

@@ -25,6 +25,7 @@ from scheduler_api.schedules.kinds import (
     Solar,
 )
 from scheduler_api.schedules.slots import next_slot
+from scheduler_api.schedules.zone_advice import advice_on_zone
 from scheduler_api.schedules.zones import UnknownZone
 
 
@@ -80,7 +81,8 @@ def schedule_of(row: Any, *, anchor: datetime) -> Schedule:
         case CrontabSchedule():
             if isinstance(row.timezone, UnknownZone):
                 raise InvalidSchedule(
-                    f"timezone '{row.timezone}' is unknown: use a name such as 'UTC'",
+                    f"timezone '{row.timezone}' is unknown: "
+                    f"{advice_on_zone(str(row.timezone), year=anchor.year).rstrip('.')}",
                     field="timezone",
                     code="unknown_zone",
                 )

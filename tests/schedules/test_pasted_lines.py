@@ -39,6 +39,14 @@ def remedy_in(text: str) -> str:
         ("CRON_TZ=Asia/Tokyo 0 9 * * *", "0 9 * * *", "with timezone 'Asia/Tokyo'"),
         ("TZ=UTC @daily", "@daily", "with timezone 'UTC'"),
         ("CRON_TZ=UTC 0 9 * * * /usr/bin/backup", "0 9 * * *", "with timezone 'UTC'"),
+        ("*/5 * * * * # every five minutes", "*/5 * * * *", "has a comment"),
+        ('"*/5 * * * *"', "*/5 * * * *", "has quotes"),
+        ("'@daily'", "@daily", "is not a time alone"),
+        ("0 9 * * mon - fri", "0 9 * * mon-fri", "has a blank beside '-'"),
+        ("0 */ 2 * * *", "0 */2 * * *", "has a blank beside '-' or '/'"),
+        ("0 9 * * 1-5 Europe/Berlin", "0 9 * * 1-5", "has a time zone"),
+        ("12:05", "5 12 * * *", "is a time of a day"),
+        ("at 7:30", "30 7 * * *", "is a time of a day"),
         # Quartz: seconds first, Sunday is 1
         ("0 0 12 * * ?", "0 12 * * *", "begins with seconds"),
         ("0 15 10 ? * 2-6", "15 10 * * mon-fri", "begins with seconds"),
@@ -90,6 +98,8 @@ def test_refusal_of_a_line_that_is_an_interval_names_the_interval(line, every, p
     ("line", "says"),
     [
         ("", "has 0 fields"),
+        ("'61 * * * *'", "has quotes; minute '61' is out of range"),
+        ("5", "has 1 field: "),
         ("* *", "has 2 fields"),
         ("@every 0m", "has 2 fields"),
         ("61 * * * * /bin/true", "has a command, .*; minute '61' is out of range"),
