@@ -2,6 +2,7 @@
 
 import logging
 import os
+from typing import Any
 
 from celery import Celery, signals
 from celery.utils.log import get_multiprocessing_logger
@@ -25,6 +26,15 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.add_defaults(lambda: {"broker_url": settings.BROKER_URL})
 app.autodiscover_tasks(["project"])
 app.autodiscover_tasks()
+
+
+@signals.celeryd_init.connect
+def select_queues(instance: Any, **_: object) -> None:
+    """Select the queues that the worker consumes; --queues and --exclude-queues come after it.
+
+    By default Celery consumes every queue that the settings name, those of other services too.
+    """
+    instance.app.amqp.queues.select(settings.WORKER_QUEUES)
 
 
 @signals.setup_logging.connect

@@ -247,11 +247,13 @@ if BROKER_URL.startswith("filesystem"):
     CELERY_WORKER_POOL = "project.embedded.pool:TaskPool"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 
+# The queues that callers may name, and those that our workers consume.
 QUEUES = words("QUEUES", default=["celery"])
+WORKER_QUEUES = words("WORKER_QUEUES", default=QUEUES[:1])
 QUEUE_MAX_PRIORITY = whole_number("QUEUE_MAX_PRIORITY", default=0, at_least=0, at_most=255)
 CELERY_TASK_QUEUES = [
     Queue(name, Exchange(name), routing_key=name, max_priority=QUEUE_MAX_PRIORITY or None)
-    for name in QUEUES
+    for name in dict.fromkeys([*QUEUES, *WORKER_QUEUES])
 ]
 CELERY_TASK_DEFAULT_QUEUE = QUEUES[0]
 CELERY_TASK_CREATE_MISSING_QUEUES = False

@@ -16,18 +16,26 @@ class SchedulerApiConfig(AppConfig):
         """Connect the app to Celery, to django-celery-beat's models and to `migrate`.
 
         Published and received messages hide their secrets from events and logs. Workers record
-        their runs and register their tasks. `migrate` removes and installs the agenda's triggers.
+        their runs, register their tasks, check their queues, and give messages of other services
+        back. `migrate` removes and installs the agenda's triggers.
         """
         from scheduler_api.periodic_tasks.message_redaction import hide_secrets  # noqa: PLC0415
         from scheduler_api.periodic_tasks.triggers import migrating  # noqa: PLC0415
         from scheduler_api.schedules.zones import tolerate_unknown_zones  # noqa: PLC0415
-        from scheduler_api.worker import registration, signals  # noqa: PLC0415
+        from scheduler_api.worker import (  # noqa: PLC0415
+            queue_check,
+            registration,
+            returned_messages,
+            signals,
+        )
 
         tolerate_unknown_zones()
         migrating.connect(self)
         before_task_publish.connect(hide_secrets)
         signals.connect()
         registration.connect()
+        returned_messages.connect()
+        queue_check.connect()
         Task.Request = "scheduler_api.periodic_tasks.message_redaction:RedactedRequest"
 
 

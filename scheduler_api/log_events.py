@@ -55,6 +55,8 @@ class LogEvent(StrEnum):
     WORKER_REGISTRATION_FAILED = "worker_registration_failed"
     RUN_STARTED_UNRECORDED = "run_started_unrecorded"
     MESSAGE_DROPPED = "message_dropped"
+    MESSAGE_RETURNED = "message_returned"
+    MESSAGE_COPY_FAILED = "message_copy_failed"
     RUN_END_DEFERRED = "run_end_deferred"
     RUN_END_NOT_RECORDED = "run_end_not_recorded"
     LEDGER_WRITES_DEFERRED = "ledger_writes_deferred"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from scheduler_api.broker.outgoing import BatchResult, Outgoing, PublishFailure
+from scheduler_api.broker.queue_mismatches import QueueMismatch
 
 
 class BrokerConnectionLost(Exception):
@@ -57,6 +58,10 @@ class Transport(Protocol):
 
     broker: str  # name for log messages
     blocked: str  # why the broker accepts no messages at the moment; "" when it does
+
+    @property
+    def queue_mismatches(self) -> Sequence[QueueMismatch]:
+        """The queues that exist with other arguments than ours."""
 
     def connect(self) -> None: ...
 

@@ -25,6 +25,7 @@ class KombuTransport:
 
     broker = "The broker"
     blocked = ""
+    queue_mismatches = ()
 
     def __init__(self, app: Celery) -> None:
         self._app = app

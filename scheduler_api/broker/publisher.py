@@ -12,6 +12,7 @@ from scheduler_api.backoff import backoff
 from scheduler_api.broker.batches import Batch, BrokerConnectionLost, Transport
 from scheduler_api.broker.kombu_transport import KombuTransport
 from scheduler_api.broker.outgoing import BatchResult, Outgoing
+from scheduler_api.broker.queue_mismatches import QueueMismatch
 from scheduler_api.broker.rabbitmq_transport import RabbitMQTransport
 from scheduler_api.log_events import EventLogger, LogEvent
 from scheduler_api.self_pipe import SelfPipe
@@ -51,6 +52,7 @@ class Publisher(threading.Thread):
         self._connected = False
         self._losses = 0  # consecutive losses of the connection
         self._state = "new"
+        self._queue_mismatches: Sequence[QueueMismatch] = ()
         self._publish_error = "Beat has not connected to the broker yet."
 
     # --- From any thread ----------------------------------------------------------------------
@@ -84,6 +86,11 @@ class Publisher(threading.Thread):
         return self._publish_error
 
     @property
+    def queue_mismatches(self) -> Sequence[QueueMismatch]:
+        """The queues that exist with other arguments than ours, as far as is known."""
+        return self._queue_mismatches
+
+    @property
     def in_flight(self) -> int:
         """The number of submitted runs without a result."""
         return self._in_flight
@@ -109,6 +116,7 @@ class Publisher(threading.Thread):
                     self._pipe.fileno(), timeout_seconds=0 if has_more else self._poll_timeout()
                 )
                 self._pipe.drain()
+                self._queue_mismatches = transport.queue_mismatches
                 self._set_status(
                     transport.broker,
                     f"{transport.broker} accepts no messages: {transport.blocked}"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from amqp.exceptions import NotFound
+from amqp.exceptions import NotFound, ResourceLocked
 from celery import Celery
 from kombu.exceptions import ChannelError
 
@@ -88,7 +88,7 @@ def measure(app: Celery, queues: Collection[str]) -> dict[str, Depth]:
             channel = connection.channel()
             try:
                 declared = channel.queue_declare(queue=queue, passive=True)
-            except NotFound:
+            except (NotFound, ResourceLocked):
                 continue
             except ChannelError:  # Redis has no empty queues
                 depths[queue] = Depth(ready=0, consumers=None)

@@ -30,6 +30,7 @@ from scheduler_api.broker.message_templates import MessageTemplates
 from scheduler_api.broker.open_channels import NoChannel, OpenChannels
 from scheduler_api.broker.outgoing import Outgoing, PublishFailure
 from scheduler_api.broker.queue_declaration import QueueDeclarer
+from scheduler_api.broker.queue_mismatches import QueueMismatch
 from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 
 # Longest time without an answer to any message of a batch.
@@ -76,6 +77,10 @@ class RabbitMQTransport:
         self._answered_at = time.monotonic()
         # The queues of the settings now: the first message need not wait for them.
         self._queues.declare(self._app.amqp.queues.values())
+
+    @property
+    def queue_mismatches(self) -> Sequence[QueueMismatch]:
+        return self._queues.mismatches
 
     # --- Publishing ---------------------------------------------------------------------------
 
@@ -162,6 +167,7 @@ class RabbitMQTransport:
         except (AMQPError, OSError) as error:
             raise BrokerConnectionLost(in_one_line(error)) from error
         self._check_timeouts(time.monotonic())
+        self._queues.recheck()
 
     def _handle_frame(self, kind: int, channel_number: int, payload: bytes) -> None:
         signature = payload[:4] if kind == METHOD else b""

@@ -60,6 +60,16 @@ class Worker(models.Model):
     )
     session = models.UUIDField(help_text="Identifies the process: each start makes a new one.")
     queues = models.JSONField(help_text="Names of the queues that the worker consumes.")
+    queue_mismatches = models.JSONField(
+        default=list, help_text="Its queues that exist with other arguments than ours."
+    )
+    returned_tasks = models.JSONField(
+        default=list,
+        help_text=(
+            "Queue and task, as a pair, of messages that it lately gave back because it does not "
+            "have the task."
+        ),
+    )
     version = models.CharField(max_length=100, help_text="Version of the project's code.")
     celery_version = models.CharField(max_length=100)
     pid = models.PositiveIntegerField(help_text="Process id of the main process.")

@@ -10,6 +10,7 @@ from kombu.exceptions import OperationalError
 
 from scheduler_api.http.read_only import read_only
 from scheduler_api.ops.beat_health import beat_health
+from scheduler_api.ops.queue_health import queue_problems
 
 BROKER_TIMEOUT_SECONDS = 2
 
@@ -22,9 +23,9 @@ def healthz(request: HttpRequest) -> JsonResponse:
 
 @read_only
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Report on the database, the broker and beat: 200 if the first two answer, else 503.
+    """Report on the database, the broker, beat and queues: 200 if the first two answer, else 503.
 
-    Beat does not affect the status: without it, the API still answers every request.
+    The others do not affect the status: without them, the API still answers every request.
     """
     checks = {"database": database_answers(), "broker": broker_answers()}
     body = {name: "ok" if answers else "no answer" for name, answers in checks.items()}
@@ -33,12 +34,14 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 
 def beat_report() -> dict[str, object]:
-    """Return beat's health as JSON; empty if the database fails."""
+    """Return the health of beat and of the queues as JSON; empty if the database fails."""
+    now = datetime.now(UTC)
     try:
-        health = asdict(beat_health(datetime.now(UTC)))
+        health = asdict(beat_health(now))
+        queues = " ".join(queue_problems(now))
     except Error:
         return {}
-    return {"beat": health.pop("problem") or "ok", **health}
+    return {"beat": health.pop("problem") or "ok", **health, "queues": queues or "ok"}
 
 
 def database_answers() -> bool:

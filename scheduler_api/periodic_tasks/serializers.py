@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from scheduler_api.access.permissions import account_of
+from scheduler_api.catalogue.queue_workers import queue_workers_of_request
 from scheduler_api.http import fields
 from scheduler_api.http.problems import ValidationFailed
 from scheduler_api.http.serializers import StrictSerializer
@@ -31,11 +32,12 @@ from scheduler_api.periodic_tasks.models import (
     managed_settings,
 )
 from scheduler_api.periodic_tasks.policies import PolicySerializer, wrong_jitter
+from scheduler_api.periodic_tasks.queue_warnings import warnings_about_workers
 from scheduler_api.periodic_tasks.schedule_reference import ScheduleReferenceSerializer
 from scheduler_api.periodic_tasks.slots import next_run_at
 from scheduler_api.periodic_tasks.task_schedule import schedule_row
-from scheduler_api.periodic_tasks.validation import mistakes_in, warnings_about
-from scheduler_api.periodic_tasks.warnings import warnings_about_runs
+from scheduler_api.periodic_tasks.validation import mistakes_in
+from scheduler_api.periodic_tasks.warnings import warnings_about_entry, warnings_about_runs
 from scheduler_api.schedules.tables import KINDS
 
 MAX_INTEGER = 2**31 - 1
@@ -108,7 +110,9 @@ class PeriodicTaskSerializer(ScheduleReferenceSerializer, PolicySerializer):
     )
     warnings = serializers.SerializerMethodField(
         help_text="Reasons why runs may not start although the definition is valid: `no_worker` "
-        "if no live worker has registered the task, `unregistered_task` if none ever has; "
+        "if no live worker of its queue has registered the task, `unregistered_task` if none ever "
+        "has; `shared_queue` if workers without the task use its queue; `no_priorities` if the "
+        "queue ignores `priority`; "
         "`ignored_setting` for a part of its entry in the settings that beat ignores; "
         "`quarantined` if beat cannot send it; `moment_passed` if a clocked one will not run; "
         "after an edit, `overwritten_by_settings` for a name in the settings."
@@ -227,7 +231,11 @@ class PeriodicTaskSerializer(ScheduleReferenceSerializer, PolicySerializer):
     @extend_schema_field(WarningSerializer(many=True))
     def get_warnings(self, task: Any) -> list[dict[str, str]]:
         """Return reasons why runs may not start."""
-        warnings = [*warnings_about(task), *warnings_about_runs(task)]
+        warnings = [
+            *warnings_about_workers(task, queue_workers_of_request()),
+            *warnings_about_entry(task),
+            *warnings_about_runs(task),
+        ]
         return [warning.as_json() for warning in warnings]
 
     def check(

@@ -4,9 +4,7 @@ import json
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
-from celery import current_app
 from django.conf import settings
 from django_celery_beat.models import PeriodicTask
 from kombu.utils.json import loads
@@ -22,8 +20,6 @@ from scheduler_api.http.problems import Mistake, join
 from scheduler_api.http.serializers import unknown
 from scheduler_api.outbound import http_request
 from scheduler_api.periodic_tasks.message_headers import wrong_headers
-from scheduler_api.periodic_tasks.models import ManagedTask, managed_settings
-from scheduler_api.periodic_tasks.settings_entry import ignored_parts
 from scheduler_api.periodic_tasks.slots import slots
 from scheduler_api.periodic_tasks.task_schedule import schedule_row
 from scheduler_api.schedules.errors import InvalidSchedule
@@ -147,43 +143,6 @@ def wrong_arguments(task: PeriodicTask, *, by: ServiceAccount | None = None) -> 
         is_fitting = False
     if is_fitting and task.task == http_request.TASK:
         yield from http_request.mistakes_in_call(args, kwargs)
-
-
-def warnings_about(task: Any) -> list[Mistake]:
-    """Return reasons why a valid periodic task may not run.
-
-    `task` has `was_announced` and `has_worker` from catalogue.models.
-    """
-    return [*warnings_about_workers(task), *warnings_about_entry(task)]
-
-
-def warnings_about_workers(task: Any) -> list[Mistake]:
-    """Return the warning that no worker may run the task."""
-    if task.has_worker:
-        return []
-    if task.was_announced:
-        detail = "No live worker has registered this task: its runs wait until one does."
-        return [Mistake(pointer="/task", code="no_worker", detail=detail)]
-    if is_registered(task.task):
-        return []
-    detail = "No worker has ever registered this task: its name and arguments are not checked."
-    return [Mistake(pointer="/task", code="unregistered_task", detail=detail)]
-
-
-def warnings_about_entry(task: PeriodicTask) -> list[Mistake]:
-    """Return a warning for each part of the task's entry in the settings that beat ignores."""
-    if managed_settings(task).managed_by != ManagedTask.ManagedBy.SETTINGS:
-        return []
-    entry = current_app.conf.beat_schedule.get(task.name, {})
-    return [
-        Mistake(
-            pointer="",
-            code="ignored_setting",
-            detail=f"CELERY_BEAT_SCHEDULE sets {part}, which a periodic task cannot have: beat "
-            "ignores it.",
-        )
-        for part in ignored_parts(entry)
-    ]
 
 
 def has_type_tags(value: object) -> bool:

@@ -9,8 +9,14 @@ from django_celery_beat.models import PeriodicTask
 from scheduler_api.http.fields import in_utc
 from scheduler_api.http.problems import Mistake
 from scheduler_api.periodic_tasks.agenda import agenda_of
-from scheduler_api.periodic_tasks.models import end_of_pause, is_enabled
+from scheduler_api.periodic_tasks.models import (
+    ManagedTask,
+    end_of_pause,
+    is_enabled,
+    managed_settings,
+)
 from scheduler_api.periodic_tasks.settings_entries import entries_of
+from scheduler_api.periodic_tasks.settings_entry import ignored_parts
 from scheduler_api.periodic_tasks.slots import next_run_at
 
 
@@ -43,3 +49,19 @@ def warnings_about_edit(name: str) -> Iterator[Mistake]:
             detail="CELERY_BEAT_SCHEDULE has an entry of this name: the next start of beat sets "
             "task, schedule, arguments and options again. Change them there.",
         )
+
+
+def warnings_about_entry(task: PeriodicTask) -> list[Mistake]:
+    """Return a warning for each part of the task's entry in the settings that beat ignores."""
+    if managed_settings(task).managed_by != ManagedTask.ManagedBy.SETTINGS:
+        return []
+    entry = current_app.conf.beat_schedule.get(task.name, {})
+    return [
+        Mistake(
+            pointer="",
+            code="ignored_setting",
+            detail=f"CELERY_BEAT_SCHEDULE sets {part}, which a periodic task cannot have: beat "
+            "ignores it.",
+        )
+        for part in ignored_parts(entry)
+    ]

@@ -298,6 +298,15 @@ def requeue(run_id: str, *, started_at: datetime, until: datetime, reason: str) 
     return REQUEUE.apply(running, lease_until=until, reason=reason) == 1
 
 
+def note_while_queued(run_id: str, *, reason: str) -> bool:
+    """Record why a run still waits; its state stays, and a start clears the reason."""
+    try:
+        waiting = Run.objects.filter(pk=run_id, state__in=CANCEL.from_states)
+        return waiting.update(reason=reason) == 1
+    except ValidationError:  # not the id of a run
+        return False
+
+
 def renew_leases(run_ids: Iterable[str]) -> None:
     """Record that the worker of these runs is alive."""
     running = Run.objects.filter(pk__in=list(run_ids), state=State.RUNNING)

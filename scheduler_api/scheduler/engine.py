@@ -125,7 +125,11 @@ class Engine:
             is_busy = self.plan(now) or is_busy
         if self.publisher.is_ready:
             is_busy = self.publish(pending_work) or is_busy
-        if self.heartbeat.is_due(now, publish_error=self.publisher.publish_error):
+        if self.heartbeat.is_due(
+            now,
+            publish_error=self.publisher.publish_error,
+            queue_mismatches=self.publisher.queue_mismatches,
+        ):
             self.write_heartbeat(now)
         if self.expire_at is None:
             self.expire_at = now + FIRST_EXPIRY_DELAY
@@ -392,7 +396,12 @@ class Engine:
 
     def write_heartbeat(self, now: datetime) -> None:
         """Write the heartbeat, and extend the timeout of this beat's batches in the outbox."""
-        self.heartbeat.write(now, lag=self.lag, publish_error=self.publisher.publish_error)
+        self.heartbeat.write(
+            now,
+            lag=self.lag,
+            publish_error=self.publisher.publish_error,
+            queue_mismatches=self.publisher.queue_mismatches,
+        )
         self.store.keep_enqueued(self.in_flight, now=now)
         self.lag = ZERO
 

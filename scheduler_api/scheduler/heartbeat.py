@@ -2,10 +2,12 @@
 
 import os
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
+from scheduler_api.broker.queue_mismatches import QueueMismatch
 from scheduler_api.scheduler.models import BeatHeartbeat
 
 HEARTBEAT_INTERVAL = timedelta(seconds=5)
@@ -21,14 +23,29 @@ class Heartbeat:
     started_at: datetime | None = None
     written_at: datetime | None = None
     publish_error: str = ""
+    queue_mismatches: Sequence[QueueMismatch] = ()
 
-    def is_due(self, now: datetime, *, publish_error: str) -> bool:
-        """Return whether to write the row: periodically, and when the publish error changes."""
+    def is_due(
+        self,
+        now: datetime,
+        *,
+        publish_error: str,
+        queue_mismatches: Sequence[QueueMismatch] = (),
+    ) -> bool:
+        """Return whether to write the row: periodically, and when the state of beat changes."""
         last = self.written_at
         is_recent = last is not None and last <= now < last + HEARTBEAT_INTERVAL
-        return not is_recent or publish_error != self.publish_error
+        known = self.publish_error, list(self.queue_mismatches)
+        return not is_recent or known != (publish_error, list(queue_mismatches))
 
-    def write(self, now: datetime, *, lag: timedelta, publish_error: str) -> None:
+    def write(
+        self,
+        now: datetime,
+        *,
+        lag: timedelta,
+        publish_error: str,
+        queue_mismatches: Sequence[QueueMismatch] = (),
+    ) -> None:
         """Record that this beat has just read the agenda; delete old rows of other beats."""
         self.started_at = self.started_at or now
         BeatHeartbeat.objects.update_or_create(
@@ -40,9 +57,11 @@ class Heartbeat:
                 "ticked_at": now,
                 "lag_seconds": lag.total_seconds(),
                 "publish_error": publish_error,
+                "queue_mismatches": [mismatch.as_json() for mismatch in queue_mismatches],
             },
         )
         self.written_at, self.publish_error = now, publish_error
+        self.queue_mismatches = queue_mismatches
         BeatHeartbeat.objects.filter(ticked_at__lt=now - HEARTBEAT_RETENTION).delete()
 
     def stop(self) -> None:

@@ -19,6 +19,9 @@ class BeatHeartbeat(models.Model):
     publish_error = models.TextField(
         default="", help_text="Why it cannot publish messages; empty when it can."
     )
+    queue_mismatches = models.JSONField(
+        default=list, help_text="Queues that exist with other arguments than ours."
+    )
 
     objects = models.Manager["BeatHeartbeat"]()
 

@@ -4,20 +4,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from celery.exceptions import NotRegistered
 from django.db import DatabaseError, InterfaceError, connection
 
 from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
-from scheduler_api.runs import retry_policy, transitions
+from scheduler_api.runs import transitions
 from scheduler_api.runs.models import Run
-from scheduler_api.runs.results import error_columns
 from scheduler_api.worker.fork_lock import fork_lock
 from scheduler_api.worker.process_recorder import ongoing
 
 REVOKED = "It was revoked before it started."
 TERMINATED = "It was terminated while it ran."
 EXPIRED = "No worker started it before its message expired."
-UNKNOWN = "The worker that received its message does not know the task {!r}, and dropped it."
+UNKNOWN = "The worker {} got its message, does not have the task {!r}, and gave the message back."
 
 logger = EventLogger(__name__)
 
@@ -42,29 +40,30 @@ def on_revoked(request: Any, terminated: bool, expired: bool, **_: object) -> No
         )
 
 
-def on_unknown(message: Any, exc: Exception, name: str, id: str, **_: object) -> None:  # noqa: A002
-    """Record that a worker has dropped a message because it does not know the task."""
-    if "periodic_task_name" in message.headers:
-        columns = error_columns(NotRegistered(name), "")
-        columns["reason"] = UNKNOWN.format(name)
-        finish_in_main_process(retry_policy.fail, id, state=Run.State.FAILED, **columns)
+def note_unknown_task(run_id: str, task: str, *, worker: str) -> None:
+    """Record that a worker without the task of a run has given its message back."""
+    write_in_main_process(
+        transitions.note_while_queued, run_id, reason=UNKNOWN.format(worker, task)
+    )
 
 
 def finish_in_main_process(
     move: Callable[..., bool], run_id: str, *, state: str, **columns: Any
 ) -> None:
-    """Record the end of a run that another process, or none, has run.
-
-    It writes at once and without a thread, because the main process forks.
-    """
+    """Record the end of a run that another process, or none, has run."""
     ongoing.pop(run_id, None)
+    write_in_main_process(move, run_id, at=datetime.now(UTC), state=state, **columns)
+
+
+def write_in_main_process(move: Callable[..., bool], run_id: str, **columns: Any) -> None:
+    """Make a move in the ledger, at once and without a thread, because this process forks."""
     with fork_lock:
         try:
-            move(run_id, at=datetime.now(UTC), state=state, **columns)
+            move(run_id, **columns)
         except (DatabaseError, InterfaceError) as error:
             logger.warning(
                 LogEvent.RUN_END_NOT_RECORDED,
-                "The end of run %(run_id)s is not recorded: %(error)s",
+                "A report on run %(run_id)s is not recorded: %(error)s",
                 run_id=run_id,
                 error=in_one_line(error),
             )

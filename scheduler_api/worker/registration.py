@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,11 +25,14 @@ from django.db.models.functions import Now
 from scheduler_api.catalogue.models import IS_ALIVE, TaskList, TaskSpec, Worker
 from scheduler_api.catalogue.registry import RegisteredTask, registered_tasks
 from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
+from scheduler_api.worker import queue_check
 from scheduler_api.worker.fork_lock import fork_lock
+from scheduler_api.worker.returned_messages import returned_tasks
 
 HEARTBEAT_SECONDS = 20
 STOP_TIMEOUT_SECONDS = 5
 MAX_VERSION_LENGTH = 100
+MAX_RETURNED_TASKS = 100  # stored in the row of the worker
 MAX_NAME_LENGTH = 200  # of the task of a periodic task
 
 logger = EventLogger(__name__)
@@ -36,10 +40,14 @@ logger = EventLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Announcement:
-    """A worker's description of itself; `queues` and `tasks` return the current ones."""
+    """A worker's description of itself; `queues` and `tasks` return the current ones.
+
+    `queue_state` returns what the worker has found in its queues, as columns of its row.
+    """
 
     name: str
     queues: Callable[[], list[str]]
+    queue_state: Callable[[], dict[str, Any]] = dict
     version: str
     pid: int
     concurrency: int
@@ -98,7 +106,9 @@ class Announcer(threading.Thread):
         of_name = Worker.objects.filter(name=announcement.name)
         if self._is_registered:
             mine = of_name.filter(session=announcement.session)
-            if mine.update(last_seen_at=Now(), queues=announcement.queues()):
+            if mine.update(
+                last_seen_at=Now(), queues=announcement.queues(), **announcement.queue_state()
+            ):
                 return
             if of_name.filter(IS_ALIVE).exists():
                 return  # another worker has taken the name
@@ -126,6 +136,7 @@ def announce(announcement: Announcement) -> None:
         defaults={
             "session": announcement.session,
             "queues": announcement.queues(),
+            **announcement.queue_state(),
             "version": announcement.version[:MAX_VERSION_LENGTH],
             "celery_version": celery.__version__[:MAX_VERSION_LENGTH],
             "pid": announcement.pid,
@@ -199,11 +210,22 @@ def announcement_of(consumer: Any) -> Announcement:
     return Announcement(
         name=consumer.hostname,
         queues=lambda: sorted(app.amqp.queues.consume_from),
+        queue_state=queue_state,
         version=settings.APP_VERSION,
         pid=os.getpid(),
         concurrency=consumer.controller.concurrency,
         tasks=lambda: registered_tasks(app),
     )
+
+
+def queue_state() -> dict[str, Any]:
+    """Return what this worker has found in its queues, as columns of its row."""
+    mismatches = list(queue_check.mismatches.values())
+    returned = returned_tasks.recent(now=time.monotonic())
+    return {
+        "queue_mismatches": [mismatch.as_json() for mismatch in mismatches],
+        "returned_tasks": [[queue, task] for queue, task in returned][:MAX_RETURNED_TASKS],
+    }
 
 
 def on_shutdown(**_: object) -> None:

@@ -27,7 +27,6 @@ from scheduler_api.worker.main_process import (
     finish_in_main_process,
     is_sent_by_beat,
     on_revoked,
-    on_unknown,
 )
 from scheduler_api.worker.message_logs import hide_secrets_in_reports
 from scheduler_api.worker.process_recorder import StartedRun, ongoing, recorder, stop_recorder
@@ -52,7 +51,6 @@ def connect() -> None:
     signals.task_failure.connect(on_failure)
     signals.task_retry.connect(on_retry)
     signals.task_revoked.connect(on_revoked)
-    signals.task_unknown.connect(on_unknown)
     signals.task_postrun.connect(on_postrun)
     signals.worker_init.connect(hide_secrets_in_reports)
     signals.worker_process_shutdown.connect(on_shutdown)

@@ -9,7 +9,7 @@ from celery.contrib.testing.worker import start_worker
 from kombu import Exchange, Queue
 
 from project import celery_app
-from scheduler_api.broker import frames
+from scheduler_api.broker import frames, queue_declaration
 from scheduler_api.broker.frames import FrameTemplate
 from scheduler_api.broker.message_templates import MessageTemplates
 from scheduler_api.broker.outgoing import PublishFailure
@@ -136,14 +136,25 @@ def test_queues_of_the_settings_are_declared_on_connect(start, app, queue):
     assert there.message_count == 0
 
 
-def test_queue_with_other_arguments_is_used_after_one_warning(start, app, queue, caplog):
+def test_queue_with_other_arguments_is_used_and_reported_until_mended(
+    start, app, queue, caplog, monkeypatch
+):
+    monkeypatch.setattr(queue_declaration, "RECHECK_SECONDS", 0)
     with app.connection_for_write() as connection:
-        Queue(queue, Exchange(queue), queue, max_priority=3)(connection.default_channel).declare()
-    publisher = start(app)
+        other = Queue(queue, Exchange(queue), queue, max_priority=3)(connection.default_channel)
+        other.declare()
+        publisher = start(app)
+        for _ in range(2):
+            assert publish(publisher, outgoing("any")).confirmed
 
-    for _ in range(2):
-        assert publish(publisher, outgoing("any")).confirmed
-    assert caplog.text.count("refused to declare the queue") == 1
+        [mismatch] = publisher.queue_mismatches
+        assert (mismatch.queue, mismatch.argument) == (queue, "x-max-priority")
+        assert (mismatch.there, mismatch.ours) == ("3", "not set")
+        assert caplog.text.count("exists with other arguments") == 1
+
+        other.delete()
+    wait_until(lambda: not publisher.queue_mismatches)
+    assert publish(publisher, outgoing("any")).confirmed
 
 
 def test_message_that_closes_the_channel_is_refused_on_the_second_try(start, app, monkeypatch):

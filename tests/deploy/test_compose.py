@@ -96,7 +96,7 @@ def test_the_commands_are_those_of_make_up():
 
 def test_the_settings_read_what_compose_sets(tmp_path):
     names = ["DATABASES", "BROKER_URL", "SECRET_KEY", "ALLOWED_HOSTS", "TIME_ZONE", "HOST"]
-    names += ["PORT", "LOGGING", "PROXIES"]
+    names += ["PORT", "LOGGING", "PROXIES", "QUEUES", "WORKER_QUEUES", "QUEUE_MAX_PRIORITY"]
     script = (
         f"import json, project.settings as s; print(json.dumps([getattr(s, n) for n in {names}]))"
     )
@@ -106,7 +106,8 @@ def test_the_settings_read_what_compose_sets(tmp_path):
         [sys.executable, "-c", script], cwd=ROOT, env=environ, capture_output=True, check=True
     )
 
-    databases, broker, key, hosts, zone, host, port, log, proxies = json.loads(result.stdout)
+    *values, proxies, our_queues, consumed, priorities = json.loads(result.stdout)
+    databases, broker, key, hosts, zone, host, port, log = values
     database = databases["default"]
     assert database["ENGINE"] == "django.db.backends.postgresql"
     assert [database[name] for name in ("USER", "PASSWORD", "HOST", "PORT", "NAME")] == [
@@ -123,10 +124,11 @@ def test_the_settings_read_what_compose_sets(tmp_path):
     assert (zone, host, port, log["root"]["level"]) == ("UTC", "0.0.0.0", 8000, "INFO")
     assert log["handlers"]["stderr"]["formatter"] == "json"
     assert proxies == 0
+    assert (our_queues, consumed, priorities) == (["celery"], ["celery"], 0)
     # Each variable that compose sets is in one of the assertions above.
     assert environ.keys() - {"DATA_DIR"} == {
         "DATABASE_URL", "BROKER_URL", "SECRET_KEY", "ALLOWED_HOSTS", "TIME_ZONE", "HOST", "PORT",
-        "LOG_LEVEL", "LOG_FORMAT", "PROXIES",
+        "LOG_LEVEL", "LOG_FORMAT", "PROXIES", "QUEUES", "WORKER_QUEUES", "QUEUE_MAX_PRIORITY",
         "FORWARDED_ALLOW_IPS",  # gunicorn reads it
     }  # fmt: skip
     # The root file system is read-only; the static files are in the image.

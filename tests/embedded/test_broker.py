@@ -1,11 +1,14 @@
 """The embedded broker, under a writer and a reader that never rest."""
 
 import threading
+import time
 from pathlib import Path
 from queue import Empty
 
 import pytest
 from kombu import Connection
+
+from project.embedded.broker import RETURN_DELAY_NS
 
 MESSAGES = 500
 LARGE = "x" * 100_000
@@ -55,3 +58,29 @@ def test_the_folder_is_left_empty(broker: Connection, tmp_path: Path) -> None:
         connection.default_channel._get("queue")
 
     assert list((tmp_path / "messages").iterdir()) == []
+
+
+@pytest.mark.parametrize("reader", ["ours", "stock"])
+def test_returned_message_is_left_to_other_programs_first(
+    broker: Connection, monkeypatch: pytest.MonkeyPatch, reader: str
+) -> None:
+    stock = Connection(
+        transport="kombu.transport.filesystem:Transport",
+        transport_options=broker.transport_options,
+    )
+    now = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now)
+    with broker, stock:
+        ours = broker.default_channel
+        info = {"exchange": "", "routing_key": "queue"}
+        payload = ours.prepare_message("first", properties={"delivery_info": info})
+        payload["properties"] |= {"delivery_tag": "1", "delivery_info": info}
+
+        ours._restore(ours.message_to_python(payload))
+
+        if reader == "ours":
+            with pytest.raises(Empty):
+                ours._get("queue")
+            monkeypatch.setattr(time, "time_ns", lambda: now + RETURN_DELAY_NS)
+        channel = ours if reader == "ours" else stock.default_channel
+        assert channel._get("queue")["properties"]["delivery_tag"] == "1"

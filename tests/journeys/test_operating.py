@@ -8,25 +8,30 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+from kombu import Connection, Queue
 
 from project.embedded.up import PROCESSES
 from scheduler_api.periodic_tasks.agenda_check import Report
 from scheduler_api.periodic_tasks.triggers.installation import TriggerFaults
+from tests.journeys.conftest import delete_queues
 from tests.journeys.service import ROOT, START_SECONDS, Service, wait_for
 
 PAGE = (ROOT / "docs/operating.md").read_text()
 REFUSALS = re.findall(r"<!-- refuses: (\w+)=(.+?) -->\n```\n(.+?)```", PAGE, re.DOTALL)
 FINDINGS = re.findall(r"<!-- finds -->\n```\n(.+?)```", PAGE, re.DOTALL)
 [KEY] = re.findall(r"```sh\n(auth=.+?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+MIGRATIONS = re.findall(r"<!-- migrates -->\s+```sh\n(.+?)```", PAGE, re.DOTALL)
 RECIPES = re.findall(r"<!-- shows: (.+?) -->\n```sh\n(.+?)```", PAGE, re.DOTALL)
 
 
 def test_each_code_block_is_tested() -> None:
-    assert PAGE.count("```") / 2 == len(REFUSALS) + len(RECIPES) + len(FINDINGS) == 8
+    tested = (REFUSALS, RECIPES, FINDINGS, MIGRATIONS)
+    assert PAGE.count("```") / 2 == sum(map(len, tested)) == 10
 
 
 def test_table_of_processes_matches_make_up() -> None:
-    named = dict(re.findall(r"^\| (\w+) \| `(.+?)` \|", PAGE, re.MULTILINE))
+    processes = PAGE.partition("## Required settings")[0]
+    named = dict(re.findall(r"^\| (\w+) \| `(.+?)` \|", processes, re.MULTILINE))
 
     assert named == {
         "API" if name == "api" else name: " ".join(command) for name, command in PROCESSES.items()
@@ -66,6 +71,38 @@ def test_command_prints_the_documented_output(embedded: Service, shown: str, scr
 
     # A worker registers itself some time after its start.
     wait_for(lambda: shown in pasted(), seconds=START_SECONDS, why=pasted)
+
+
+def test_documented_command_migrates_a_queue(
+    tmp_path: Path, rabbitmq_url: str, queue: str
+) -> None:
+    [script] = MIGRATIONS
+    with Connection(rabbitmq_url) as connection:
+        Queue(queue, max_priority=10)(connection.default_channel).declare()
+        connection.Producer().publish("kept", routing_key=queue)
+
+        done = subprocess.run(
+            [
+                "sh",
+                "-euc",
+                script.replace("celery", queue).replace("python ", f"{sys.executable} "),
+            ],
+            cwd=ROOT,
+            env={
+                "PATH": os.environ["PATH"],
+                "DATA_DIR": str(tmp_path),
+                "BROKER_URL": rabbitmq_url,
+                "QUEUES": queue,
+            },
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+
+        assert "Messages moved: 1." in done.stdout
+        # RabbitMQ would refuse this if the queue had its arguments of before.
+        assert Queue(queue)(connection.default_channel).queue_declare().message_count == 1
+    delete_queues(rabbitmq_url, queue)
 
 
 def test_findings_of_check_agenda_match_the_page() -> None:

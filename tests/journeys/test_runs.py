@@ -123,12 +123,6 @@ def runs_are_cancelled_before_they_start_and_while_they_run(service: Service) ->
 
 def a_message_that_comes_twice_starts_its_run_once(service: Service) -> None:
     queue, unread = service.environment["QUEUES"].split(",")
-    service.traces.control("cancel_consumer", queue=unread)
-    wait_for(
-        lambda: f"Canceling queue {unread}" in service.output(),
-        seconds=RUN_SECONDS,
-        why=service.output,
-    )
     short, long = (
         run_now(service, hourly(service, "sleep", args=[seconds], queue=unread))
         for seconds in (0.61, 600.61)

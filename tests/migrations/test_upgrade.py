@@ -26,8 +26,10 @@ NEW_COLUMNS = {
     ("scheduler_api_repeat", "again_at"): "not_before_at",
 }
 ADDED_COLUMNS: dict[str, dict[str, object]] = {
+    "scheduler_api_beatheartbeat": {"queue_mismatches": "[]"},
     "scheduler_api_run": {"expires_at": None},
     "scheduler_api_taskspec": {"is_binding": False},
+    "scheduler_api_worker": {"queue_mismatches": "[]", "returned_tasks": "[]"},
 }
 # Installing the triggers marks every task: nothing recorded what was written without them.
 MARKED = {"stale": None, "stale_at": None}
@@ -85,8 +87,14 @@ def upgraded(vendor: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def contents(database: Database) -> Tables:
-    """Return all rows of all tables, sorted."""
-    tables = {name: database.rows(f'SELECT * FROM "{name}"') for name in database.tables()}
+    """Return all rows of all tables, sorted; an empty JSON array as SQLite stores it."""
+    tables = {
+        name: [
+            {column: "[]" if value == [] else value for column, value in row.items()}
+            for row in database.rows(f'SELECT * FROM "{name}"')
+        ]
+        for name in database.tables()
+    }
     return {name: sorted(rows, key=repr) for name, rows in tables.items()}
 
 
@@ -124,7 +132,13 @@ def test_upgraded_database_has_its_rows(upgraded):
 def test_upgrade_runs_only_the_new_migrations_and_records_all(fresh, upgraded):
     applied = [line.split()[1] for line in upgraded.output.splitlines() if "Applying" in line]
 
-    names = ("0004_terms", "0005_run_expiry", "0006_quarantine")
+    names = (
+        "0004_terms",
+        "0005_run_expiry",
+        "0006_quarantine",
+        "0007_runs_without_definition",
+        "0008_queue_state",
+    )
     assert applied == [f"scheduler_api.{name}..." for name in names]
     recorded = "SELECT app, name FROM django_migrations ORDER BY app, name"
     assert upgraded.database.rows(recorded) == fresh.rows(recorded)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from scheduler_api.broker.outgoing import BatchResult, Outgoing, PublishFailure
+from scheduler_api.broker.queue_mismatches import QueueMismatch
 from scheduler_api.runs.models import Run
 from scheduler_api.scheduler.engine import Engine
 from scheduler_api.scheduler.postgres_store import store_of_database
@@ -21,6 +22,7 @@ class FakePublisher:
     def __init__(self) -> None:
         self.is_ready = True
         self.publish_error = ""
+        self.queue_mismatches: list[QueueMismatch] = []
         self.sent: list[Outgoing] = []
         self.failures: dict[str, tuple[PublishFailure, str]] = {}
         self.is_silent = False

@@ -1,6 +1,5 @@
 """Records of runs in the main process of a worker."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -58,22 +57,16 @@ def test_main_process_holds_the_fork_lock_while_it_writes(deliver, monkeypatch):
     assert not fork_lock.is_locked
 
 
-def test_unknown_task_fails_the_run(deliver):
-    run_id, other_id = run(), run()
+def test_run_of_an_unknown_task_stays_queued_with_a_reason(deliver):
+    run_id, running_id = run(), run(state="running", started_at=NOON)
 
-    for pk, headers in ((run_id, OF_BEAT), (other_id, {})):
-        celery_signals.task_unknown.send(
-            sender=None,
-            message=SimpleNamespace(headers=headers),
-            exc=KeyError("tests.gone"),
-            name="tests.gone",
-            id=pk,
-        )
+    for pk in (run_id, running_id, "of-somebody-else"):
+        main_process.note_unknown_task(pk, "tests.gone", worker="celery@here")
 
-    failed = Run.objects.get(pk=run_id)
-    assert (failed.state, failed.error_type) == ("failed", "NotRegistered")
-    assert failed.reason == main_process.UNKNOWN.format("tests.gone")
-    assert Run.objects.get(pk=other_id).state == "queued"
+    noted, running = Run.objects.get(pk=run_id), Run.objects.get(pk=running_id)
+    assert (noted.state, noted.finished_at) == ("queued", None)
+    assert noted.reason == main_process.UNKNOWN.format("celery@here", "tests.gone")
+    assert (running.state, running.reason) == ("running", "")
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,7 @@ def test_process_is_ready_with_database_and_broker(api):
         "oldest_overdue_seconds": None,
         "oldest_pending_seconds": None,
         "quarantined": 0,
+        "queues": "ok",
     }
 
 

@@ -21,7 +21,7 @@ from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.periodic_tasks.serializers import PeriodicTaskSerializer
 from scheduler_api.schedules.serializers import INLINE_SERIALIZERS
 
-pytestmark = pytest.mark.both_databases
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
 NOON = datetime(2027, 6, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 SCHEDULES = {
