@@ -35,7 +35,7 @@ def route_of(
     """
     app = app_or_default(app)
     is_registered(task, app)  # imports the tasks, whose classes may have routes
-    return _route_of(app, task, queue or None, exchange or None, routing_key or None)
+    return _route_of(app, task, queue, exchange, routing_key)
 
 
 @lru_cache(4096)
@@ -45,12 +45,14 @@ def _route_of(app: Celery, task: str, *asked: str | None) -> Route:
         return Route(None)
     known: Any = app.tasks.get(task)
     own = known._get_exec_options() if known else {}
-    options = {name: value or own.get(name) for name, value in zip(ROUTING, asked, strict=True)}
-    options = {name: value for name, value in options.items() if value}
+    options = {name: own[name] for name in ROUTING if name in own}
+    # An empty text takes the place of the option of the class, and names nothing.
+    given = zip(ROUTING, asked, strict=True)
+    options |= {name: value for name, value in given if value is not None}
     try:
         taken: dict[str, Any] = app.amqp.router.route(options, task, task_type=known)
     except Exception as error:  # noqa: BLE001 - a route of the project may be wrong in any way
         return Route(None, f"Celery finds no route: {' '.join(str(error).split())}.")
-    if "exchange" in taken or "routing_key" in taken or "queue" not in taken:
+    if taken.get("exchange") or taken.get("routing_key") or not taken.get("queue"):
         return Route(None)
     return Route(str(taken["queue"].name))

@@ -131,7 +131,7 @@ def test_settings_allow_unregistered_tasks_and_custom_routing(settings):
     ("columns", "options"),
     [
         ((None, None, None, None, None, None), {}),
-        (("", "", "", None, "{}", None), {}),
+        (("", "", "", None, "{}", None), {"queue": "", "exchange": "", "routing_key": ""}),
         (("q", "e", "r", 0, '{"x-a": "ü"}', None),
          {"queue": "q", "exchange": "e", "routing_key": "r", "priority": 0,
           "headers": {"x-a": "ü"}}),
