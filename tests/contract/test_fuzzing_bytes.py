@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.contract.document import OPERATIONS, Operation
 from tests.journeys.conftest import new_database
 from tests.journeys.service import Api
-from tests.server.conftest import running
+from tests.server.api import running
 from tests.server.sockets import Answer, answers_in, exchange
 
 pytestmark = pytest.mark.timeout(600)

@@ -6,6 +6,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from project.server import worker
+
+worker.WAIT_SECONDS = float(os.environ.get("WAIT_SECONDS", worker.WAIT_SECONDS))
+
 # A request for /hang ends when this file exists.
 RELEASE = Path(os.environ.get("DATA_DIR", ".")) / "release"
 

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.slow_clients import Crowd
 from tests.journeys.service import Api
-from tests.server.conftest import running
+from tests.server.api import running
 
 # An answer takes milliseconds; without the bounds it would take the crowd's lifetime.
 SOON = 10

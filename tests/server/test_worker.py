@@ -15,8 +15,12 @@ HANG = b"GET /hang HTTP/1.1\r\nHost: h\r\n\r\n"
 @pytest.fixture
 def gunicorn(processes: Processes) -> Started:
     """One process of two threads, and at most ten connections."""
+    return start(processes)
+
+
+def start(processes: Processes, **environ: str) -> Started:
     bounds = {"API_PROCESSES": "1", "API_THREADS": "2", "API_CONNECTIONS": "10"}
-    started = processes.start("-m", "gunicorn", "tests.server.application", **bounds)
+    started = processes.start("-m", "gunicorn", "tests.server.application", **bounds, **environ)
     wait_until(processes.answers, why=started.output)
     return started
 
@@ -57,6 +61,34 @@ def test_request_is_refused_while_too_many_wait_for_a_thread(processes, hanging)
     assert answer.json["instance"] == "/x"
     assert answer.headers["x-request-id"] == answer.json["request_id"] == "mine"
     assert answer.headers["retry-after"] == "1"
+
+
+def test_request_that_waits_too_long_for_a_thread_is_refused(processes):
+    start(processes, WAIT_SECONDS="0.5")
+    clients = [connect(processes.port) for _ in range(3)]
+    for client in clients:
+        client.sendall(HANG)
+        client.settimeout(0.5)
+
+    # Two hang, whichever came first; the third is refused and its connection closed.
+    wait_until(lambda: any(map(is_answered, clients)))
+    release(processes)
+
+    statuses = []
+    for client in clients:
+        client.settimeout(20)
+        client.shutdown(socket.SHUT_WR)
+        statuses += [answer.status for answer in answers_in(receive_all(client))]
+        client.close()
+    assert sorted(statuses) == [200, 200, 503]
+
+
+def is_answered(client: socket.socket) -> bool:
+    """Return whether an answer comes within a moment."""
+    try:
+        return bool(client.recv(1, socket.MSG_PEEK))
+    except TimeoutError:
+        return False
 
 
 def test_open_requests_are_answered_before_a_stop(processes, gunicorn, hanging):
