@@ -59,6 +59,11 @@ def context() -> dict[str, str | None]:
 class TextFormatter(logging.Formatter):
     """A line for people: time, level, logger, message, and the ids of its task or request."""
 
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        """Return the local time with its offset: without one, an hour repeats in autumn."""
+        local = datetime.fromtimestamp(record.created, UTC).astimezone()
+        return local.isoformat(sep=" ", timespec="milliseconds")
+
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         """Add the ids to the first line, before the traceback."""
         about = "".join(f" {name}={value}" for name, value in context().items())

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -71,6 +72,25 @@ def test_the_password_of_a_url_is_masked(text, shown):
 )
 def test_password_is_nowhere_in_a_line(formatter, made):
     assert "hunter2" not in formatter.format(made)
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown"),
+    [
+        ("UTC", "2026-01-02 03:04:05.678+00:00"),
+        ("Europe/Berlin", "2026-01-02 04:04:05.678+01:00"),
+        ("Asia/Kolkata", "2026-01-02 08:34:05.678+05:30"),
+        ("America/St_Johns", "2026-01-01 23:34:05.678-03:30"),
+    ],
+)
+def test_time_of_a_line_has_its_offset(monkeypatch, zone, shown):
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        text = TextFormatter("%(asctime)s").format(record("Hello"))
+    time.tzset()
+
+    assert text == shown
 
 
 def test_text_is_for_people(request_id):
