@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from django.core import signing
+from django.core.exceptions import FieldDoesNotExist
 from django.db.models import F, Model, OrderBy, Q, QuerySet
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -33,7 +34,7 @@ class Ordering:
         return cls(
             field=field,
             is_descending=text.startswith("-"),
-            is_nullable=bool(getattr(model._meta.get_field(field), "null", False)),
+            is_nullable=is_nullable(model, field),
         )
 
     def sort(self, rows: QuerySet[Any], *, backwards: bool) -> QuerySet[Any]:
@@ -60,6 +61,15 @@ class Ordering:
             Q(**{f"{field}__{further}": value}) | ties
         )
         return beyond | is_null if self.is_nullable and not position.backwards else beyond
+
+
+def is_nullable(model: type[Model], field: str) -> bool:
+    """Return whether a column, or an annotation of a joined row, may be null."""
+    try:
+        column = model._meta.get_field(field)
+    except FieldDoesNotExist:
+        return True
+    return bool(getattr(column, "null", False))
 
 
 @dataclass(frozen=True, kw_only=True)

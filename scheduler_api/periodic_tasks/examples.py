@@ -49,6 +49,7 @@ ANSWER: dict[str, Any] = {
     "managed_by": "api",
     "revision": 1,
     "next_run_at": "2027-03-28T01:00:30Z",
+    "last_run": None,
     "last_run_at": None,
     "total_run_count": 0,
     "missed_count": 0,

@@ -6,8 +6,15 @@ import django_filters
 from django.db.models import Q, QuerySet
 from django_celery_beat.models import PeriodicTask
 
-from scheduler_api.http.filtering import FlagFilter, IdFilter, InstantFilter, TextFilter
+from scheduler_api.http.filtering import (
+    ChoicesFilter,
+    FlagFilter,
+    IdFilter,
+    InstantFilter,
+    TextFilter,
+)
 from scheduler_api.periodic_tasks.labels import FILTER_HELP, filter_by_labels
+from scheduler_api.periodic_tasks.last_run import STATES, with_state
 from scheduler_api.schedules.tables import KINDS
 
 PAUSED = Q(enabled=False, managed__paused_at__isnull=False)
@@ -37,6 +44,12 @@ class PeriodicTaskFilter(django_filters.FilterSet):
     solar = IdFilter(help_text="ID of the solar schedule.")
     clocked = IdFilter(help_text="ID of the clocked schedule.")
     has_error = FlagFilter(method="is_in_error", help_text="Whether `last_error` is set.")
+    last_run_state = ChoicesFilter(
+        method="has_last_run",
+        choices=STATES.choices,
+        help_text="State of the newest run; several states separated by commas, or as repeated "
+        "parameters.",
+    )
     last_run_at_after = InstantFilter(
         field_name="last_run_at",
         lookup_expr="gte",
@@ -78,6 +91,10 @@ class PeriodicTaskFilter(django_filters.FilterSet):
         if value:
             return rows.filter(agenda__last_error__gt="")
         return rows.filter(Q(agenda=None) | Q(agenda__last_error=""))
+
+    def has_last_run(self, rows: QuerySet[Any], name: str, value: list[str]) -> QuerySet[Any]:
+        """Select the tasks whose newest run is in one of these states."""
+        return with_state(rows, value) if value else rows
 
     def contains(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Search in three columns, case-insensitively."""

@@ -13,7 +13,7 @@ from scheduler_api.http import fields
 from scheduler_api.http.problems import ValidationFailed
 from scheduler_api.http.serializers import StrictSerializer
 from scheduler_api.openapi.bodies import examples
-from scheduler_api.periodic_tasks import kept_secrets
+from scheduler_api.periodic_tasks import kept_secrets, last_run
 from scheduler_api.periodic_tasks.actions import Draft, set_schedule
 from scheduler_api.periodic_tasks.examples import ANSWER, EXAMPLE
 from scheduler_api.periodic_tasks.fields import (
@@ -24,6 +24,7 @@ from scheduler_api.periodic_tasks.fields import (
     StoredArguments,
 )
 from scheduler_api.periodic_tasks.labels import Labels
+from scheduler_api.periodic_tasks.last_run import LastRunSerializer
 from scheduler_api.periodic_tasks.models import (
     MAX_NOTE_LENGTH,
     POLICIES,
@@ -102,6 +103,9 @@ class PeriodicTaskSerializer(ScheduleReferenceSerializer, PolicySerializer):
     next_run_at = serializers.SerializerMethodField(
         help_text="Time of the next slot; in the past if it is overdue, null without one."
     )
+    last_run = serializers.SerializerMethodField(
+        help_text="The newest run, in any state; null if there is none in the ledger."
+    )
     missed_count = AgendaCount(read_only=True, help_text="Number of missed slots.")
     last_error = AgendaText(
         read_only=True,
@@ -150,6 +154,7 @@ class PeriodicTaskSerializer(ScheduleReferenceSerializer, PolicySerializer):
             "managed_by",
             "revision",
             "next_run_at",
+            "last_run",
             "last_run_at",
             "total_run_count",
             "missed_count",
@@ -227,6 +232,11 @@ class PeriodicTaskSerializer(ScheduleReferenceSerializer, PolicySerializer):
         """Return the slot that beat waits for."""
         slot = next_run_at(task)
         return slot and fields.in_utc(slot)
+
+    @extend_schema_field(LastRunSerializer(allow_null=True))
+    def get_last_run(self, task: Any) -> dict[str, Any] | None:
+        """Return the newest run, which the view has annotated."""
+        return last_run.serialize(task.last_run)
 
     @extend_schema_field(WarningSerializer(many=True))
     def get_warnings(self, task: Any) -> list[dict[str, str]]:

@@ -30,6 +30,7 @@ from scheduler_api.periodic_tasks.batch_serializers import (
 )
 from scheduler_api.periodic_tasks.examples import ANSWER, PAUSE, PAUSED
 from scheduler_api.periodic_tasks.filters import PeriodicTaskFilter
+from scheduler_api.periodic_tasks.last_run import last_run
 from scheduler_api.periodic_tasks.quotas import TooManyPeriodicTasks
 from scheduler_api.periodic_tasks.serializers import (
     PauseSerializer,
@@ -61,10 +62,15 @@ class PeriodicTaskViewSet(CrudViewSet):
         owner_name=F("managed__owner__name"),
         was_announced=was_announced("task"),
         has_worker=has_worker("task"),
+        last_run=last_run(),
+        next_run_at=F("agenda__slot_at"),
     )
     serializer_class = PeriodicTaskSerializer
     filterset_class = PeriodicTaskFilter
-    ordering_fields = ("id", "name", "task", "date_changed", "last_run_at", "total_run_count")
+    ordering_fields = (
+        *("id", "name", "task", "date_changed"),
+        *("next_run_at", "last_run_at", "total_run_count"),
+    )
     scopes: ClassVar = {
         **crud(
             read=Scope.PERIODIC_TASKS_READ,
@@ -80,7 +86,7 @@ class PeriodicTaskViewSet(CrudViewSet):
     # changes the ETag by `revision`.
     volatile_fields = frozenset(
         {
-            *("next_run_at", "last_run_at", "total_run_count", "date_changed"),
+            *("next_run_at", "last_run", "last_run_at", "total_run_count", "date_changed"),
             *("missed_count", "last_error"),
             *("paused", "paused_until", "pause_note"),
             "warnings",

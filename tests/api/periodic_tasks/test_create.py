@@ -73,6 +73,7 @@ def test_create_with_required_fields_uses_defaults(api, time_machine):
         "managed_by": "api",
         "revision": 1,
         "next_run_at": "2027-06-01T12:00:30Z",
+        "last_run": None,
         "last_run_at": None,
         "total_run_count": 0,
         "missed_count": 0,

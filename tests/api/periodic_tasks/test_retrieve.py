@@ -71,6 +71,7 @@ def test_retrieve_of_an_unmanaged_task_shows_all_fields(api, time_machine):
         "managed_by": "admin",
         "revision": 1,
         "next_run_at": "2027-06-01T12:00:10Z",
+        "last_run": None,
         "last_run_at": None,
         "total_run_count": 0,
         "missed_count": 0,
