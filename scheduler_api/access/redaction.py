@@ -26,8 +26,10 @@ def redacted(value: Any) -> Any:
                 name: MASK if is_secret(name) and not is_quantity(name, inner) else redacted(inner)
                 for name, inner in value.items()
             }
-        case list() | tuple():
-            return type(value)(map(redacted, value))
+        case list():
+            return [*map(redacted, value)]
+        case tuple():  # a named one cannot be made from an iterable
+            return (*map(redacted, value),)
         case str():
             return redacted_text(value)
     return value
@@ -97,19 +99,21 @@ def passes_secret(pointer: str) -> bool:
 
 def secrets_in(value: Any) -> set[str]:
     """Return the texts that are secrets, at any depth, but those too short to search for."""
-    return {text for text in _secrets_in(value, is_hidden=False) if len(text) >= SHORTEST_SECRET}
+    return {text for text in _secrets_in(value) if len(text) >= SHORTEST_SECRET}
 
 
-def _secrets_in(value: Any, *, is_hidden: bool) -> Iterator[str]:
-    match value:
-        case dict():
-            for name, inner in value.items():
-                yield from _secrets_in(inner, is_hidden=is_hidden or is_secret(name))
-        case list() | tuple():
-            for inner in value:
-                yield from _secrets_in(inner, is_hidden=is_hidden)
-        case str():
+def _secrets_in(value: Any) -> Iterator[str]:
+    pending, seen = [(value, False)], set()
+    while pending:  # a value may contain itself
+        value, is_hidden = pending.pop()
+        if isinstance(value, str):
             yield from [value] if is_hidden else _secrets_in_text(value)
+        elif isinstance(value, dict | list | tuple) and (id(value), is_hidden) not in seen:
+            seen.add((id(value), is_hidden))
+            if isinstance(value, dict):
+                pending += [(inner, is_hidden or is_secret(name)) for name, inner in value.items()]
+            else:
+                pending += [(inner, is_hidden) for inner in value]
 
 
 def _secrets_in_text(text: str) -> list[str]:

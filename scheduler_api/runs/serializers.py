@@ -1,7 +1,6 @@
 """Runs in JSON."""
 
 import copy
-import json
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -20,6 +19,7 @@ from scheduler_api.periodic_tasks import kept_secrets
 from scheduler_api.periodic_tasks.fields import StoredArguments
 from scheduler_api.periodic_tasks.validation import wrong_arguments
 from scheduler_api.runs.models import Run
+from scheduler_api.runs.results import stored_result
 from scheduler_api.runs.waiting import MAX_SECONDS
 from scheduler_api.schedules.limits import beyond_limits
 
@@ -237,7 +237,7 @@ class StoredResult(serializers.ReadOnlyField):
 
     def to_representation(self, value: str) -> Any:
         """Read the stored text."""
-        return json.loads(value) if value else None
+        return stored_result(value)
 
 
 @extend_schema_serializer(

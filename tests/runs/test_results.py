@@ -23,7 +23,7 @@ NUMBER = UUID("0b0f6a0e-6a5c-5d5e-9a3b-0d9f5b8f7c11")
         ({1, 2}, "{1, 2}"),
         (float("nan"), "nan"),
         ({(1, 2): 3}, "{(1, 2): 3}"),
-        ("half a pair \ud800, and \0", "half a pair \ud800, and \0"),
+        ("half a pair \ud800, and \0", "half a pair \\ud800, and \0"),
     ],
 )
 def test_result_is_json_or_else_text(value, stored):
