@@ -31,7 +31,8 @@ In beat (`scheduler.engine`; `scheduler_api.beat:DatabaseScheduler` is its publi
 In a Celery worker (`worker.registration` connects it to Celery's signals):
 
 11. `worker.signals` records the start and the end of each run by the moves of `runs.transitions`,
-    which start a run once. `worker.recorder` writes them and renews the leases.
+    which start a run once, and `worker.replacements` follows the tasks that replace its own.
+    `worker.recorder` writes them and renews the leases.
 12. `worker.registration` registers the worker's tasks in the `catalogue`.
 
 In the webhook sender (`manage.py deliver_webhooks`):

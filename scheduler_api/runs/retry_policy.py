@@ -54,6 +54,8 @@ def fail(
         return False
     if run is None:
         return False
+    if state == State.LOST and run.state == State.PENDING and run.attempts:
+        return False  # the process ended after its report, and the next attempt waits
     if run.state == State.LOST:  # an event says so already; now its real end is known
         return transitions.end(run_id, at=at, state=state, started_at=started_at, **columns)
     for name, value in columns.items():

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.db.models import Case, F, Q, QuerySet, Value, When
-from django.db.models.functions import Now
+from django.db.models import Case, DateTimeField, F, Q, QuerySet, Value, When
+from django.db.models.functions import Coalesce, Now
 
 from scheduler_api.periodic_tasks.models import max_attempts_of
 from scheduler_api.runs import transition_sql
@@ -70,15 +70,16 @@ START = Transition(
 )
 START_AGAIN = Transition(
     name="start_again",
-    from_states=(State.QUEUED, State.RUNNING),
+    from_states=(State.QUEUED, State.RUNNING, State.LOST),
     to_state=State.RUNNING,
-    when="A worker starts it again: a retry by Celery, or a redelivered message after its lease.",
+    when="A worker starts it again: a retry by Celery, a task that replaces its own, or a "
+    "redelivered message after its lease.",
 )
 REQUEUE = Transition(
     name="requeue",
     from_states=(State.RUNNING,),
     to_state=State.QUEUED,
-    when="The task raises `Retry` or `Reject`: Celery delivers its message again.",
+    when="The task raises `Retry` or `Reject`, or is replaced: Celery delivers another message.",
 )
 SUCCEED = Transition(
     name="succeed",
@@ -268,6 +269,48 @@ def start_again(run: QuerySet[Run], *, at: datetime, worker: str, is_lost: bool)
     return START_AGAIN.apply(run.filter(startable), **columns) == 1
 
 
+def start_part(
+    run_id: str, *, started_at: datetime | None, at: datetime, worker: str, is_retry: bool
+) -> Start:
+    """Record that a worker starts a task that replaces a run's own, unless the run has ended.
+
+    `started_at` is the start that was replaced: after another attempt, its tasks no longer count.
+    None if it was not recorded.
+    """
+    run = of_id(run_id)
+    if run is None or not run.exists():
+        return Start(True)
+    start = run.filter(started_at=started_at) if started_at else run
+    moved = START_AGAIN.apply(
+        start,
+        started_at=Coalesce("started_at", Value(at), output_field=DateTimeField()),
+        finished_at=None,
+        lease_until=Now() + LEASE,
+        worker=worker,
+        attempts=F("attempts") + int(is_retry),
+        reason="",
+    )
+    streaks = FailureStreak.objects.filter(periodic_task_id__in=run.values("periodic_task_id"))
+    return Start(moved == 1, streaks.exists())
+
+
+def is_active(run_id: str, *, started_at: datetime | None) -> bool:
+    """Return whether tasks that replace a run's own may run: it has not ended or begun anew."""
+    run = of_id(run_id)
+    if run is None or not run.exists():
+        return True
+    start = run.filter(started_at=started_at) if started_at else run
+    return start.filter(state__in=Run.ACTIVE).exists()
+
+
+def await_part(run_id: str, *, started_at: datetime | None, until: datetime) -> bool:
+    """Record that a replacing task has ended; the run is lost if none reports by `until`."""
+    running = Run.objects.filter(pk=run_id, state=State.RUNNING)
+    if started_at:
+        running = running.filter(started_at=started_at)
+    return running.update(lease_until=until) == 1
+
+
 def columns_of_start(*, at: datetime, worker: str) -> dict[str, Any]:
     """Return the columns that a start writes; the lease goes by the database's clock."""
     return {
@@ -278,6 +321,12 @@ def columns_of_start(*, at: datetime, worker: str) -> dict[str, Any]:
         "attempts": F("attempts") + 1,
         "reason": "",
     }
+
+
+def is_running(run_id: str) -> bool:
+    """Return whether a run is running."""
+    run = of_id(run_id)
+    return run is not None and run.filter(state=State.RUNNING).exists()
 
 
 def record_unseen_start(run_id: str, *, until: datetime) -> bool:
@@ -292,9 +341,16 @@ def record_unseen_start(run_id: str, *, until: datetime) -> bool:
         return False
 
 
-def requeue(run_id: str, *, started_at: datetime, until: datetime, reason: str) -> bool:
-    """Record that Celery starts a run again; it is lost if no worker reports by `until`."""
-    running = Run.objects.filter(pk=run_id, started_at=started_at)
+def requeue(
+    run_id: str, *, started_at: datetime | None = None, until: datetime, reason: str
+) -> bool:
+    """Record that Celery starts a run again; it is lost if no worker reports by `until`.
+
+    With `started_at`, only of that start.
+    """
+    running = Run.objects.filter(pk=run_id)
+    if started_at:
+        running = running.filter(started_at=started_at)
     return REQUEUE.apply(running, lease_until=until, reason=reason) == 1
 
 
@@ -305,6 +361,17 @@ def note_while_queued(run_id: str, *, reason: str) -> bool:
         return waiting.update(reason=reason) == 1
     except ValidationError:  # not the id of a run
         return False
+
+
+def put_back(run_id: str, *, started_at: datetime | None = None, reason: str) -> bool:
+    """Record that the broker delivers the message of a run again, as if it had not started.
+
+    With `started_at`, only of that start.
+    """
+    running = Run.objects.filter(pk=run_id)
+    if started_at:
+        running = running.filter(started_at=started_at)
+    return REQUEUE.apply(running, started_at=None, lease_until=None, reason=reason) == 1
 
 
 def renew_leases(run_ids: Iterable[str]) -> None:

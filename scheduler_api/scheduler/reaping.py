@@ -28,7 +28,7 @@ State = Run.State
 REAP_BATCH_SIZE = 200
 ONE_SECOND = timedelta(seconds=1)
 WORKER_SILENT = f"Its worker has not reported for {LEASE.total_seconds():.0f} seconds."
-RETRY_NOT_STARTED = "A retry was due, and no worker has started it."
+RETRY_NOT_STARTED = "Its next message was due, and no worker has started it."
 NOT_REPORTED = (
     "No worker has reported on it within max_runtime_seconds: its message waits in a long queue "
     "or is lost, or its worker does not record runs."

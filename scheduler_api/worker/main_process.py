@@ -11,6 +11,7 @@ from scheduler_api.runs import transitions
 from scheduler_api.runs.models import Run
 from scheduler_api.worker.fork_lock import fork_lock
 from scheduler_api.worker.process_recorder import ongoing
+from scheduler_api.worker.run_messages import is_sent_by_beat, part_of
 
 REVOKED = "It was revoked before it started."
 TERMINATED = "It was terminated while it ran."
@@ -20,24 +21,17 @@ UNKNOWN = "The worker {} got its message, does not have the task {!r}, and gave 
 logger = EventLogger(__name__)
 
 
-def is_sent_by_beat(request: Any) -> bool:
-    """Return whether beat has sent a message."""
-    return getattr(request, "periodic_task_name", None) is not None
-
-
 def on_revoked(request: Any, terminated: bool, expired: bool, **_: object) -> None:
     """Record that a run will not start, or was terminated."""
-    if not is_sent_by_beat(request):
+    part = part_of(request)
+    if part is None and not is_sent_by_beat(request):
         return
-    if expired:
-        finish_in_main_process(
-            transitions.end, request.id, state=Run.State.EXPIRED, reason=EXPIRED
-        )
-    else:
-        reason = TERMINATED if terminated else REVOKED
-        finish_in_main_process(
-            transitions.end, request.id, state=Run.State.CANCELLED, reason=reason
-        )
+    state = Run.State.EXPIRED if expired else Run.State.CANCELLED
+    reason = EXPIRED if expired else TERMINATED if terminated else REVOKED
+    run_id, started_at = part or (request.id, None)
+    finish_in_main_process(
+        transitions.end, run_id, state=state, reason=reason, started_at=started_at
+    )
 
 
 def note_unknown_task(run_id: str, task: str, *, worker: str) -> None:

@@ -11,7 +11,7 @@ import queue
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -44,8 +44,8 @@ Result = TypeVar("Result")
 class Recorder(threading.Thread):
     """Executes jobs, each a write to the ledger, in the order of the calls."""
 
-    def __init__(self, ongoing: Collection[str]) -> None:
-        """`ongoing` contains the ids of this process's runs, and changes with them."""
+    def __init__(self, ongoing: Callable[[], list[str]]) -> None:
+        """`ongoing` returns the ids of the runs that this process has now."""
         super().__init__(name="recorder", daemon=True)
         self._ongoing = ongoing
         self._jobs: queue.SimpleQueue[tuple[Job, Future[Any] | None] | None]
@@ -183,7 +183,7 @@ class Recorder(threading.Thread):
                 self._write_from_backlog(self._backlog[0])
                 self._backlog.popleft()
             if self._tried_at - self._renewed_at >= LEASE_RENEWAL_SECONDS:
-                if run_ids := list(self._ongoing):
+                if run_ids := self._ongoing():
                     transitions.renew_leases(run_ids)
                 self._renewed_at = self._tried_at
             if self._tried_at - self._cancellation_checked_at >= CANCELLATION_CHECK_SECONDS:
@@ -205,12 +205,12 @@ class Recorder(threading.Thread):
         immediate: a run cannot end without the connection that this thread holds, so the process
         has none of the pool's locks, which it would have during an orderly exit.
         """
-        run_ids = list(self._ongoing)
+        run_ids = self._ongoing()
         if not run_ids or not current_process().daemon:
             return
         is_cancelled = transitions.terminate_requested(run_ids, at=datetime.now(UTC))
         # Not if the run has ended meanwhile: a task does not wait for a slow database.
-        if is_cancelled and run_ids == list(self._ongoing):
+        if is_cancelled and run_ids == self._ongoing():
             logger.warning(
                 LogEvent.RUN_PROCESS_KILLED,
                 "Killing this process: its run %(run_id)s was cancelled",

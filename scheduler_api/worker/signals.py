@@ -1,42 +1,58 @@
 """Records the start and the end of each run, in the process that runs its task.
 
 Celery's hooks call these functions for every task of the project, without a change to the task.
-Only messages that beat has sent are recorded: any other has no header `periodic_task_name`.
+Only messages that beat has sent are recorded, which have a header `periodic_task_name`, and those
+of tasks that replace a run's own (`replacements`).
 What this process has no time for (a hard time limit, a lost process, a revocation), the worker's
 main process records: see main_process.
 """
 
 import socket
+import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from time import monotonic, sleep
+from typing import Any, NoReturn
 
+from billiard.common import terminate_handler_fired  # type: ignore[attr-defined]
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import signals, states
 from celery.app.task import Task
-from celery.exceptions import Ignore
-from django.db import DatabaseError, InterfaceError, OperationalError
+from celery.exceptions import Ignore, Reject
+from django.db import DatabaseError, InterfaceError
 
 from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 from scheduler_api.runs import retry_policy, transitions
 from scheduler_api.runs.models import Run
-from scheduler_api.runs.results import error_columns, hide, result_columns
-from scheduler_api.worker import ledger_statements
+from scheduler_api.runs.results import (
+    error_columns,
+    result_columns,
+    traceback_of,
+)
+from scheduler_api.worker import ledger_statements, replacements, unreadable_messages
 from scheduler_api.worker.main_process import (
     finish_in_main_process,
-    is_sent_by_beat,
     on_revoked,
 )
 from scheduler_api.worker.message_logs import hide_secrets_in_reports
-from scheduler_api.worker.process_recorder import StartedRun, ongoing, recorder, stop_recorder
+from scheduler_api.worker.prepared_statements import BoundStatement
+from scheduler_api.worker.process_recorder import (
+    StartedRun,
+    finish,
+    ongoing,
+    recorder,
+    stop_recorder,
+    write,
+)
+from scheduler_api.worker.redeliveries import RETRY_START_TIMEOUT, on_reject, on_retry
+from scheduler_api.worker.run_messages import Part, is_sent_by_beat, part_of
 
+REQUEUE_TIMEOUT_SECONDS, REQUEUE_INTERVAL_SECONDS = 3, 0.1
 DATABASE_ERRORS = (DatabaseError, InterfaceError, TimeoutError)
-# If a retry has not started this long after it was due, the run is lost.
-RETRY_START_TIMEOUT = timedelta(hours=1)
 HARD_LIMIT = "It ran longer than its hard time limit, and its process was killed."
 IGNORED = "The task raised Ignore."
-REJECTED = "The task raised Reject."
 LOST = "The process that ran it ended unexpectedly."
 
 logger = EventLogger(__name__)
@@ -47,6 +63,9 @@ def connect() -> None:
     # Replaces a method that does nothing, so that it runs for every task. A task with a method of
     # its own calls this one by `super()`.
     Task.before_start = before_start  # type: ignore[method-assign, assignment]
+    Task.on_replace = replacements.on_replace  # type: ignore[method-assign, assignment]
+    signals.task_received.connect(replacements.on_received)
+    unreadable_messages.connect()
     signals.task_success.connect(on_success)
     signals.task_failure.connect(on_failure)
     signals.task_retry.connect(on_retry)
@@ -65,27 +84,31 @@ def before_start(task: Task[Any, Any], task_id: str, args: object, kwargs: objec
     message while the database does not answer.
     """
     request: Any = task.request
-    if not is_sent_by_beat(request):
+    part = part_of(request)
+    if part is None and not is_sent_by_beat(request):
+        return
+    if part is not None and replacements.is_poll(request):
+        drop_poll_of_ended_run(request, part)
         return
     at = datetime.now(UTC)
     worker = request.hostname or socket.gethostname()
-    first = ledger_statements.first_start(task_id, at=at, worker=worker)
-    start = partial(
-        transitions.start,
-        task_id,
-        at=at,
-        worker=worker,
-        retries=request.retries or 0,
-        is_redelivered=bool((request.delivery_info or {}).get("redelivered")),
-        start_first=first,
-    )
-    try:
-        is_failing = recorder().execute_directly(first) if first else None
-        answer = (
-            recorder().execute(start)
-            if is_failing is None
-            else transitions.Start(True, is_failing)
+    first = None
+    start: Callable[[], transitions.Start]
+    if part is None:
+        first = ledger_statements.first_start(task_id, at=at, worker=worker)
+        start = partial(
+            transitions.start,
+            task_id,
+            at=at,
+            worker=worker,
+            retries=request.retries or 0,
+            is_redelivered=bool((request.delivery_info or {}).get("redelivered")),
+            start_first=first,
         )
+    else:
+        start = replacements.start_of(part, at=at, worker=worker, is_retry=bool(request.retries))
+    try:
+        answer = answer_to(start, first, task_id=task_id, retries=request.retries or 0)
     except DATABASE_ERRORS as error:
         logger.warning(
             LogEvent.RUN_STARTED_UNRECORDED,
@@ -93,28 +116,78 @@ def before_start(task: Task[Any, Any], task_id: str, args: object, kwargs: objec
             run_id=task_id,
             error=in_one_line(error),
         )
-        ongoing[task_id] = StartedRun(None)
-        if not isinstance(error, TimeoutError):  # after that one, the recorder still writes it
+        ongoing[task_id] = part.as_started() if part else StartedRun(None)
+        # After a timeout, the recorder still writes the start.
+        if part is None and not isinstance(error, TimeoutError):
             until = at + RETRY_START_TIMEOUT
             recorder().retry_later(partial(transitions.record_unseen_start, task_id, until=until))
         return
     if not answer.is_to_start:
-        logger.info(
-            LogEvent.MESSAGE_DROPPED,
-            "Dropping a message of run %(run_id)s, which has started or was cancelled",
-            run_id=task_id,
-        )
-        request.is_dropped = True
-        raise Ignore
-    ongoing[task_id] = StartedRun(at, answer.is_failing)
+        drop(request)
+    is_failing = answer.is_failing
+    ongoing[task_id] = (
+        part.as_started(is_failing=is_failing) if part else StartedRun(at, is_failing)
+    )
+
+
+def drop_poll_of_ended_run(request: Any, part: Part) -> None:
+    """Drop a task that waits for others if they will not run; let it wait without the database."""
+    is_active = partial(transitions.is_active, part.run_id, started_at=part.started_at)
+    with suppress(*DATABASE_ERRORS):
+        if not recorder().execute(is_active):
+            drop(request)
+
+
+def drop(request: Any) -> NoReturn:
+    """Drop a message, which the worker then acknowledges."""
+    logger.info(
+        LogEvent.MESSAGE_DROPPED,
+        "Dropping a message of run %(run_id)s, which has started or was cancelled",
+        run_id=request.id,
+    )
+    request.is_dropped = True
+    raise Ignore
+
+
+def answer_to(
+    start: Callable[[], transitions.Start],
+    first: BoundStatement | None,
+    *,
+    task_id: str,
+    retries: int,
+) -> transitions.Start:
+    """Record a start, the fast way if it is the first; return whether the task may run.
+
+    Celery publishes a retry a moment before the process of the earlier attempt records that the
+    run waits for it. A retry that comes before that waits, too.
+    """
+    is_failing = recorder().execute_directly(first) if first else None
+    if is_failing is not None:
+        return transitions.Start(True, is_failing)
+    answer = recorder().execute(start)
+    deadline = monotonic() + REQUEUE_TIMEOUT_SECONDS
+    while (
+        retries
+        and not answer.is_to_start
+        and monotonic() < deadline
+        and recorder().execute(partial(transitions.is_running, task_id))
+    ):
+        sleep(REQUEUE_INTERVAL_SECONDS)
+        answer = recorder().execute(start)
+    return answer
 
 
 def on_success(sender: Task[Any, Any], result: object, **_: object) -> None:
     """Record a success with its result."""
     request: Any = sender.request
-    if not is_sent_by_beat(request):
+    started = ongoing.pop(request.id, None)
+    if started is None:
+        if not is_sent_by_beat(request):
+            return
+        started = StartedRun(None)
+    if started.run_id and started.run_id != request.id:
+        recorder().enqueue(replacements.end_part(started.run_id, started.at))
         return
-    started = ongoing.pop(request.id, StartedRun(None))
     at = datetime.now(UTC)
     columns = result_columns(result, arguments=(request.args, request.kwargs))
     if started.at is None:
@@ -139,60 +212,46 @@ def on_failure(
     **_: object,
 ) -> None:
     """Record an exception, or that the process of a run was killed or has ended."""
-    traceback = getattr(einfo, "traceback", "")
-    columns = error_columns(exception, traceback, arguments=(args, kwargs))
-    if isinstance(exception, WorkerLostError):
-        finish_in_main_process(
-            retry_policy.fail, task_id, state=Run.State.LOST, reason=LOST, **columns
+    if isinstance(exception, WorkerLostError | TimeLimitExceeded):
+        columns = error_columns(
+            exception, getattr(einfo, "traceback", ""), arguments=(args, kwargs)
         )
-    elif isinstance(exception, TimeLimitExceeded):
-        columns["reason"] = HARD_LIMIT
-        finish_in_main_process(retry_policy.fail, task_id, state=Run.State.FAILED, **columns)
+        is_lost = isinstance(exception, WorkerLostError)
+        columns["reason"] = LOST if is_lost else HARD_LIMIT
+        part = replacements.received_part(task_id)
+        finish_in_main_process(
+            retry_policy.fail,
+            part.run_id if part else task_id,
+            state=Run.State.LOST if is_lost else Run.State.FAILED,
+            started_at=part and part.started_at,
+            **columns,
+        )
     elif task_id in ongoing or is_sent_by_beat(sender.request):
-        finish(retry_policy.fail, task_id, state=Run.State.FAILED, reason="", **columns)
+        # Celery reports an exception that can be pickled, while the real one is being handled.
+        error = sys.exc_info()[1] or exception
+        is_real = error is exception
+        traceback = getattr(einfo, "traceback", "") if is_real else traceback_of(error)
+        fail(task_id, error, traceback, arguments=(args, kwargs))
 
 
-def on_retry(sender: Task[Any, Any], request: Any, reason: Any, **_: object) -> None:
-    """Record that a run waits for a retry."""
-    started = ongoing.pop(request.id, None)
-    if started is None or started.at is None:
-        return
-    why = reason.exc if reason.exc is not None else reason.message
-    text = f"Waiting for a retry: {type(why).__name__}: {why}" if reason.exc else str(why or "")
-    write(
-        transitions.requeue,
-        request.id,
-        started_at=started.at,
-        until=retry_due_at(reason.when) + RETRY_START_TIMEOUT,
-        reason=hide(text, (request.args, request.kwargs))[:1000],
-    )
-
-
-def retry_due_at(when: Any) -> datetime:
-    """Return when a retry is due, from Celery's seconds from now, time, or None."""
-    now = datetime.now(UTC)
-    if isinstance(when, datetime):
-        return when if when.tzinfo else when.replace(tzinfo=UTC)
-    return now + timedelta(seconds=float(when or 0))
-
-
-def on_postrun(task_id: str, task: Task[Any, Any], state: str, **_: object) -> None:
-    """Record the end of a run that sends no other signal: Ignore or Reject."""
-    if task_id not in ongoing or getattr(task.request, "is_dropped", False):
+def on_postrun(
+    task_id: str, task: Task[Any, Any], state: str | None, retval: object, **_: object
+) -> None:
+    """Record the end of a run that sends no other signal."""
+    request: Any = task.request
+    if task_id not in ongoing or getattr(request, "is_dropped", False):
         return
     if state == states.IGNORED:
-        finish(transitions.end, task_id, state=Run.State.SUCCEEDED, reason=IGNORED)
-    elif state == states.REJECTED:
-        started = ongoing.pop(task_id)
-        if started.at:
-            until = datetime.now(UTC) + RETRY_START_TIMEOUT
-            write(
-                transitions.requeue,
-                task_id,
-                started_at=started.at,
-                until=until,
-                reason=REJECTED,
-            )
+        if getattr(request, "is_replaced", False):
+            del ongoing[task_id]
+        else:
+            finish(transitions.end, task_id, state=Run.State.SUCCEEDED, reason=IGNORED)
+    elif state == states.REJECTED and isinstance(retval, Reject):
+        on_reject(task, task_id, retval)
+    elif (error := sys.exc_info()[1]) and not terminate_handler_fired():
+        # It passes Celery by: SystemExit, KeyboardInterrupt, or an error of a result backend. If
+        # a signal ends the process, the main process records why.
+        fail(task_id, error, traceback_of(error), arguments=(request.args, request.kwargs))
 
 
 def on_shutdown(**_: object) -> None:
@@ -200,34 +259,7 @@ def on_shutdown(**_: object) -> None:
     stop_recorder()
 
 
-def finish(move: Callable[..., bool], run_id: str, *, state: str, **columns: Any) -> None:
-    """Record the end of a run of this process."""
-    started = ongoing.pop(run_id, StartedRun(None))
-    write(move, run_id, at=datetime.now(UTC), state=state, started_at=started.at, **columns)
-
-
-def write(move: Callable[..., bool], run_id: str, **values: Any) -> None:
-    """Make a move in the ledger; it is repeated later while the database does not answer."""
-    job = partial(move, run_id, **values)
-    try:
-        recorder().execute(job)
-    except TimeoutError:
-        logger.warning(
-            LogEvent.RUN_END_DEFERRED,
-            "The end of run %(run_id)s is written when the database answers",
-            run_id=run_id,
-        )
-    except (OperationalError, InterfaceError) as error:
-        logger.warning(
-            LogEvent.RUN_END_DEFERRED,
-            "The end of run %(run_id)s is written later: %(error)s",
-            run_id=run_id,
-            error=in_one_line(error),
-        )
-        recorder().retry_later(job)
-    except DatabaseError:
-        logger.exception(
-            LogEvent.RUN_END_NOT_RECORDED,
-            "The end of run %(run_id)s cannot be written",
-            run_id=run_id,
-        )
+def fail(task_id: str, error: BaseException, traceback: str, *, arguments: object) -> None:
+    """Record that a run of this process failed with an exception."""
+    columns = error_columns(error, traceback, arguments=arguments)
+    finish(retry_policy.fail, task_id, state=Run.State.FAILED, reason="", **columns)

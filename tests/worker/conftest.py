@@ -8,7 +8,7 @@ from celery import current_app
 from celery.app.trace import build_tracer
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 
-from scheduler_api.worker import signals
+from scheduler_api.worker import process_recorder, signals
 
 OF_BEAT = {"periodic_task_name": "Heartbeat"}
 
@@ -40,7 +40,8 @@ def recorder(monkeypatch: Any) -> Inline:
     # Celery closes the connection after each task.
     monkeypatch.setattr(connections[DEFAULT_DB_ALIAS], "close", lambda: None)
     inline = Inline()
-    monkeypatch.setattr(signals, "recorder", lambda: inline)
+    for module in (signals, process_recorder):
+        monkeypatch.setattr(module, "recorder", lambda: inline)
     signals.ongoing.clear()
     return inline
 

@@ -27,7 +27,7 @@ def ongoing() -> list[str]:
 def recorder_thread(ongoing: list[str], monkeypatch: Any) -> Iterator[Recorder]:
     monkeypatch.setattr(recorder, "RETRY_INTERVAL_SECONDS", 0.02)
     monkeypatch.setattr(recorder, "EXECUTE_TIMEOUT_SECONDS", 0.5)
-    thread = Recorder(ongoing)
+    thread = Recorder(lambda: [*ongoing])
     thread.start()
     yield thread
     thread.stop()
@@ -150,7 +150,7 @@ def test_enqueued_job_is_repeated_after_a_database_crash(recorder_thread):
 
 
 def test_stop_executes_enqueued_jobs_first(ongoing):
-    thread, jobs = Recorder(ongoing), [Job() for _ in range(20)]
+    thread, jobs = Recorder(lambda: [*ongoing]), [Job() for _ in range(20)]
     thread.start()
 
     for job in jobs:
@@ -193,7 +193,7 @@ def test_recorder_kills_a_child_process_whose_run_was_cancelled(
         recorder, "current_process", lambda: looked.append(1) or SimpleNamespace(daemon=is_child)
     )
     ongoing.append("a run")
-    thread = Recorder(ongoing)
+    thread = Recorder(lambda: [*ongoing])
     thread.start()
 
     wait_until(lambda: looked)
@@ -216,7 +216,7 @@ def test_recorder_does_not_kill_its_process_when_the_run_ends_meanwhile(ongoing,
     monkeypatch.setattr(recorder.os, "kill", lambda _, number: sent.append(number))
     monkeypatch.setattr(recorder, "current_process", lambda: SimpleNamespace(daemon=True))
     ongoing.append("a run")
-    thread = Recorder(ongoing)
+    thread = Recorder(lambda: [*ongoing])
     thread.start()
 
     wait_until(lambda: looked)
@@ -230,7 +230,7 @@ def test_recorder_renews_the_leases_of_its_runs(ongoing, monkeypatch):
     monkeypatch.setattr(recorder, "LEASE_RENEWAL_SECONDS", 0.02)
     monkeypatch.setattr(recorder, "RETRY_INTERVAL_SECONDS", 0.01)
     monkeypatch.setattr(transitions, "renew_leases", said.append)
-    thread = Recorder(ongoing)
+    thread = Recorder(lambda: [*ongoing])
     thread.start()
 
     ongoing.append("a run")

@@ -4,14 +4,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from celery.exceptions import Ignore, Reject
+from billiard.exceptions import WorkerLostError
+from celery import current_app
+from celery import signals as celery_signals
+from celery.app.task import Context
+from celery.exceptions import BackendStoreError, Ignore, Reject, Retry, WorkerShutdown
+from kombu.exceptions import OperationalError
 
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs import transitions
 from scheduler_api.runs.models import LEASE, Run
-from scheduler_api.worker import signals
+from scheduler_api.worker import redeliveries, signals, unreadable_messages
 from tests.api.periodic_tasks.examples import stored
 from tests.api.runs.examples import NOON
+from tests.worker.conftest import OF_BEAT
 from tests.worker.runs import run, stored_run
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
@@ -203,8 +209,10 @@ def test_task_that_raises_ignore_succeeds(deliver, body):
     assert (stored_run().state, stored_run().reason) == ("succeeded", signals.IGNORED)
 
 
-def test_task_that_raises_reject_is_another_attempt(deliver, body):
+@pytest.mark.parametrize("redelivered", [True, False])  # only AMQP tells
+def test_task_that_raises_reject_is_another_attempt(deliver, body, redelivered):
     def put_back(task: Any) -> None:
+        task.acks_late = True
         raise Reject("busy", requeue=True)
 
     run_id = run()
@@ -213,8 +221,116 @@ def test_task_that_raises_reject_is_another_attempt(deliver, body):
     assert stored_run().state == "queued"
 
     body.does = lambda task: None
-    assert deliver(run_id, delivery_info={"redelivered": True}) == "SUCCESS"
+    assert deliver(run_id, delivery_info={"redelivered": redelivered}) == "SUCCESS"
     assert (stored_run().state, stored_run().attempts) == ("succeeded", 2)
+
+
+@pytest.mark.parametrize(("requeue", "acks_late"), [(False, True), (False, False), (True, False)])
+def test_rejected_message_that_does_not_come_back_fails_the_run(deliver, body, requeue, acks_late):
+    def reject(task: Any) -> None:
+        task.acks_late = acks_late
+        raise Reject("never mind", requeue=requeue)
+
+    body.does = reject
+    assert deliver(run()) == "REJECTED"
+
+    ended = stored_run()
+    assert (ended.state, ended.reason) == ("failed", redeliveries.NOT_REQUEUED)
+    assert (ended.error_type, ended.error_message) == ("Reject", "never mind")
+
+
+def test_retry_that_cannot_be_published_fails_the_run(deliver, body, monkeypatch):
+    def retry(task: Any) -> None:
+        def refuse(*_: Any, **__: Any) -> None:
+            raise OperationalError("no broker")
+
+        monkeypatch.setattr(type(task), "apply_async", refuse)
+        raise task.retry(countdown=1)
+
+    body.does = retry
+    deliver(run())
+
+    ended = stored_run()
+    assert (ended.state, ended.error_type) == ("failed", "OperationalError")
+    assert ended.error_message == "no broker"
+
+
+@pytest.mark.parametrize(
+    "error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), WorkerShutdown()]
+)
+def test_exception_that_passes_celery_by_fails_the_run(deliver, body, error):
+    def leave(task: Any) -> None:
+        raise error
+
+    body.does = leave
+    with pytest.raises(type(error)):
+        deliver(run())
+
+    ended = stored_run()
+    assert (ended.state, ended.error_type) == ("failed", type(error).__name__)
+    assert "in leave" in ended.traceback
+    assert not signals.ongoing
+
+
+def test_process_ended_by_a_signal_leaves_its_run_to_the_main_process(deliver, body, monkeypatch):
+    def leave(task: Any) -> None:
+        raise SystemExit
+
+    body.does = leave
+    monkeypatch.setattr(signals, "terminate_handler_fired", lambda: True)
+    with pytest.raises(SystemExit):
+        deliver(run())
+
+    assert stored_run().state == "running"
+
+
+@pytest.mark.filterwarnings("ignore:Exception raised outside body")
+def test_result_that_the_backend_refuses_fails_the_run(deliver, body, monkeypatch):
+    def refuse(*_: Any, **__: Any) -> None:
+        raise BackendStoreError("full")
+
+    def store(task: Any) -> None:
+        monkeypatch.setattr(task.backend, "mark_as_done", refuse)
+
+    body.does = store
+    deliver(run())
+
+    assert (stored_run().state, stored_run().error_type) == ("failed", "BackendStoreError")
+    assert not signals.ongoing
+
+
+@pytest.mark.filterwarnings("ignore:Exception raised outside body")
+def test_arguments_of_another_shape_fail_the_run(deliver):
+    deliver(run(), kwargs=["no", "mapping"])
+
+    assert (stored_run().state, stored_run().reason) == ("failed", unreadable_messages.UNREADABLE)
+    assert stored_run().error_type == "InvalidTaskError"
+
+
+def test_retry_that_comes_before_the_earlier_attempt_is_recorded_starts(
+    deliver, body, monkeypatch
+):
+    run_id = run(state="running", started_at=NOON, attempts=1)
+    waited: list[float] = []
+
+    def requeue(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 2:
+            transitions.requeue(run_id, started_at=NOON, until=NOON, reason="")
+
+    monkeypatch.setattr(signals, "sleep", requeue)
+
+    assert deliver(run_id, retries=1) == "SUCCESS"
+    assert len(waited) == 2
+    assert (stored_run().state, stored_run().attempts) == ("succeeded", 2)
+
+
+@pytest.mark.parametrize("state", ["cancelled", "succeeded", "failed", "expired"])
+def test_retry_of_an_ended_run_is_dropped_at_once(deliver, body, monkeypatch, state):
+    monkeypatch.setattr(signals, "sleep", lambda _: pytest.fail("it waits"))
+
+    assert deliver(run(state=state, started_at=NOON), retries=1) == "IGNORED"
+    assert body.started == []
 
 
 def test_end_of_an_earlier_start_is_not_recorded(recorder):
@@ -309,3 +425,58 @@ def may_start(times: int) -> int:
     task = stored(name="again")
     ManagedTask.objects.create(periodic_task=task, max_attempts=times)
     return int(task.pk)
+
+
+# --- Deliveries by the main process -----------------------------------------------------------
+
+
+def test_run_whose_worker_lost_the_broker_starts_again(deliver, body):
+    run_id = run(state="running", started_at=NOON, attempts=1)
+
+    # As Request._announce_cancelled sends it.
+    celery_signals.task_retry.send(sender=None, request=Context(id=run_id, **OF_BEAT), einfo=None)
+
+    assert (stored_run().state, stored_run().reason) == ("queued", redeliveries.CONNECTION_LOST)
+    assert deliver(run_id) == "SUCCESS"
+    assert (stored_run().state, stored_run().attempts) == ("succeeded", 2)
+
+
+def test_run_that_celery_retries_after_it_lost_the_process_starts_again(deliver, body):
+    run_id = run(state="running", started_at=NOON, attempts=1)
+    reason = Retry(exc=WorkerLostError("signal 9"), when=0)
+
+    # As Request._retry_worker_lost sends it.
+    celery_signals.task_retry.send(
+        sender=None, request=Context(id=run_id, **OF_BEAT), reason=reason, einfo=None
+    )
+
+    assert stored_run().reason == "Waiting for a retry: WorkerLostError: signal 9"
+    assert deliver(run_id, retries=1) == "SUCCESS"
+    assert (stored_run().state, stored_run().attempts) == ("succeeded", 2)
+
+
+def test_report_of_a_lost_process_after_its_own_changes_nothing(deliver, body):
+    task_id = may_start(3)
+    run_id = run(periodic_task_id=task_id)
+
+    def leave(task: Any) -> None:
+        raise SystemExit(3)
+
+    body.does = leave
+    with pytest.raises(SystemExit):
+        deliver(run_id)
+    waiting = stored_run()
+    assert (waiting.state, waiting.attempts) == ("pending", 1)
+
+    celery_signals.task_failure.send(
+        sender=current_app.tasks["tests.noted"],
+        task_id=run_id,
+        exception=WorkerLostError("exitcode 3"),
+        args=(),
+        kwargs={},
+        traceback=None,
+        einfo=None,
+    )
+
+    assert (stored_run().state, stored_run().attempts) == ("pending", 1)
+    assert stored_run().error_type == "SystemExit"
