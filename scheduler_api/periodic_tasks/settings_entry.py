@@ -17,7 +17,8 @@ STORED_OPTIONS = frozenset(
     {"queue", "exchange", "routing_key", "priority", "headers", "expire_seconds", "expires"}
 )
 ONE_SECOND = timedelta(seconds=1)
-LARGEST_INTEGER = 2**31 - 1
+# The column holds 2**31 - 1 microseconds.
+LONGEST_FRACTION = timedelta(microseconds=2**31 - 1)
 
 
 class SettingsEntry(ModelEntry):
@@ -32,7 +33,7 @@ class SettingsEntry(ModelEntry):
         """Store lists in a crontab as text, and an interval with its fraction of a second.
 
         Overrides ModelEntry.to_model_schedule, which stores `hour=[8, 20]` as the text "[8, 20]",
-        which Celery cannot read, and rounds an interval down to whole seconds.
+        which Celery cannot read, and rounds each interval down to whole seconds.
         """
         if not issubclass(type(given), schedules.BaseSchedule | timedelta | int | float):
             raise TypeError(f"the schedule {given!r} is none of Celery's")
@@ -40,7 +41,7 @@ class SettingsEntry(ModelEntry):
         if isinstance(schedule, schedules.crontab):
             return get_or_store(crontab_row(schedule)), "crontab"
         every: timedelta = getattr(schedule, "run_every", ONE_SECOND)
-        if every % ONE_SECOND:
+        if every % ONE_SECOND and every <= LONGEST_FRACTION:
             return get_or_store(interval_row(every)), "interval"
         stored: tuple[Any, str] = super().to_model_schedule(schedule)
         return stored
@@ -72,14 +73,8 @@ def _spelled(values: Any) -> str:
 
 
 def interval_row(every: timedelta) -> IntervalSchedule:
-    """Return the unsaved row of an interval with a fraction of a second; raise ValueError."""
+    """Return the unsaved row of an interval with a fraction of a second."""
     microseconds = every // timedelta(microseconds=1)
-    if microseconds > LARGEST_INTEGER:
-        longest = LARGEST_INTEGER // 10**6
-        raise ValueError(
-            f"an interval of {every.total_seconds()} s has a fraction of a second, which is "
-            f"possible up to {longest} s: use whole seconds"
-        )
     return IntervalSchedule(every=microseconds, period=IntervalSchedule.MICROSECONDS)
 
 
@@ -104,7 +99,12 @@ def ignored_parts(entry: Mapping[str, Any]) -> Iterator[str]:
         options.get("expire_seconds") is not None or lifetime_of(options) is None
     ):
         yield "options.expires"
-    schedule = entry.get("schedule")
+    schedule: Any = entry.get("schedule")
+    every = getattr(schedule, "run_every", schedule)
+    if isinstance(every, int | float):
+        every = timedelta(seconds=every)
+    if isinstance(every, timedelta) and every > LONGEST_FRACTION and every % ONE_SECOND:
+        yield "schedule's fraction of a second"
     if entry.get("relative") or getattr(schedule, "relative", False):
         yield "relative"
     if getattr(schedule, "nowfun", None) is not None:

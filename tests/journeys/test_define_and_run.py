@@ -19,7 +19,7 @@ def test_periodic_task_runs_until_it_is_disabled(service: Service) -> None:
             "schedule": {"type": "interval", "every": 2, "period": "seconds"},
             "args": ["here", "there"],
             "kwargs": {"be_careful": True},
-            "headers": {"x-caller": "journey"},
+            "headers": {"tenant": "journey", "trace": {"id": 7, "flags": [True, None]}},
         },
     )
     assert status == 201
