@@ -83,29 +83,40 @@ def lifetime_of(options: Mapping[str, Any]) -> int | None:
     expires = options.get("expires")
     if isinstance(expires, timedelta):
         expires = expires.total_seconds()
-    return math.ceil(expires) if isinstance(expires, int | float) and expires > 0 else None
+    if not isinstance(expires, int | float) or not 0 < expires < math.inf:
+        return None
+    return math.ceil(expires)
 
 
-def ignored_parts(entry: Mapping[str, Any]) -> Iterator[str]:
+def ignored_parts(entry: object) -> Iterator[str]:
     """Yield the parts of an entry that beat ignores, as `options.countdown`.
 
     Celery's own scheduler, which keeps its schedule in a file, obeys them. No column of a periodic
-    task holds them, so django-celery-beat ignores them, too.
+    task holds them, so django-celery-beat ignores them, too. An entry of another shape, which
+    beat does not store, has none: the API calls this for each answer.
     """
-    options = entry.get("options") or {}
-    for name in sorted(options.keys() - STORED_OPTIONS):
-        yield f"options.{name}"
-    if options.get("expires") is not None and (
-        options.get("expire_seconds") is not None or lifetime_of(options) is None
-    ):
-        yield "options.expires"
-    schedule: Any = entry.get("schedule")
-    every = getattr(schedule, "run_every", schedule)
-    if isinstance(every, int | float):
-        every = timedelta(seconds=every)
-    if isinstance(every, timedelta) and every > LONGEST_FRACTION and every % ONE_SECOND:
+    if not isinstance(entry, Mapping):
+        return
+    options = entry.get("options")
+    if isinstance(options, Mapping):
+        yield from (
+            f"options.{name}" for name in sorted(map(str, options.keys() - STORED_OPTIONS))
+        )
+        is_stored = options.get("expire_seconds") is None and lifetime_of(options) is not None
+        if options.get("expires") is not None and not is_stored:
+            yield "options.expires"
+    schedule = entry.get("schedule")
+    every = _length_of(schedule)
+    if every > LONGEST_FRACTION and every % ONE_SECOND:
         yield "schedule's fraction of a second"
     if entry.get("relative") or getattr(schedule, "relative", False):
         yield "relative"
     if getattr(schedule, "nowfun", None) is not None:
         yield "schedule.nowfun"
+
+
+def _length_of(schedule: object) -> timedelta:
+    every = getattr(schedule, "run_every", schedule)
+    if isinstance(every, int | float) and 0 < every < timedelta.max.total_seconds():
+        every = timedelta(seconds=every)
+    return every if isinstance(every, timedelta) else timedelta(0)

@@ -100,6 +100,8 @@ def test_options_of_an_entry_are_stored(store, options, columns):
          ["options.link", "options.task_id", "options.time_limit"]),
         ({"options": {"expires": datetime(2030, 1, 1, tzinfo=UTC)}}, ["options.expires"]),
         ({"options": {"expires": 0}}, ["options.expires"]),
+        ({"options": {"expires": float("inf")}}, ["options.expires"]),
+        ({"options": {"expires": float("nan")}}, ["options.expires"]),
         ({"options": {"expires": 9, "expire_seconds": 5}}, ["options.expires"]),
         ({"schedule": 0.5}, []),
         ({"schedule": 3600.5}, ["schedule's fraction of a second"]),
@@ -121,6 +123,26 @@ def test_ignored_part_of_an_entry_is_logged_and_shown_on_its_task(
     assert ("beat ignores" in caplog.text) is bool(ignored)
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        None,
+        "sometimes",
+        {"schedule": float("inf"), "options": []},
+        {"schedule": float("nan"), "options": {1: 1, "a": 2}},
+        {"schedule": 10**400},
+    ],
+)
+def test_task_whose_entry_became_invalid_is_still_listed(api, store, monkeypatch, entry):
+    store()
+    monkeypatch.setitem(current_app.conf, "beat_schedule", {"entry": entry})
+
+    response = api.get(f"{TASKS}?name=entry")
+
+    assert response.status_code == 200
+    assert [task["name"] for task in response.json()["results"]] == ["entry"]
+
+
 def test_ignored_part_is_not_shown_on_a_task_that_is_no_longer_of_the_settings(api, store):
     task = store(options={"countdown": 5})
     task.managed.managed_by = "api"
@@ -137,7 +159,7 @@ def test_ignored_part_is_not_shown_on_a_task_that_is_no_longer_of_the_settings(a
         ({"schedule": "sometimes"}, "sometimes"),
         ({"args": [object()]}, "not JSON serializable"),
         ({"unknown": 1}, "unknown"),
-        ({"options": {"expires": float("inf")}}, "infinity"),
+        ({"options": ["countdown"]}, "must be a mapping"),
     ],
 )
 def test_entry_that_cannot_be_stored_is_logged_with_the_reason(store, caplog, entry, reason):
