@@ -62,7 +62,8 @@ class MessageCopier:
 def copy_of(message: Any) -> Message:
     """Return a message like a received one; its time to live begins anew."""
     headers = dict(message.headers)
-    headers.pop("compression", None)  # kombu has decompressed the body
+    if not message.errors:
+        headers.pop("compression", None)  # kombu has decompressed the body
     headers.pop("x-delivery-count", None)  # counts the deliveries of the received one
     return Message(message.body, **{**message.properties, "application_headers": headers})
 

@@ -10,6 +10,7 @@ that its own work goes on.
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
@@ -48,6 +49,7 @@ class HeldMessage:
     message: Any
     queue: str
     is_beyond_prefetch: bool
+    is_crowded: bool
 
 
 @dataclass(kw_only=True)
@@ -101,7 +103,8 @@ class MessageReturn(bootsteps.StartStopStep):
     """Replaces the methods with which celery.worker.consumer.Consumer drops messages.
 
     They are `on_unknown_task` and `on_unknown_message`, and `on_invalid_task` and
-    `on_decode_error` unless the message is one of the ledger: there its end is recorded.
+    `on_decode_error` unless the message is one of the ledger: there its end is recorded. A message
+    over which Celery's handler (`create_task_handler`) fails would end the worker.
     """
 
     requires = (Mingle,)
@@ -121,6 +124,7 @@ class MessageReturn(bootsteps.StartStopStep):
         consumer.on_unknown_message = self.on_unknown_message
         consumer.on_invalid_task = self.on_invalid_task
         consumer.on_decode_error = self.on_decode_error
+        consumer.create_task_handler = self.create_task_handler
 
     def start(self, consumer: Any) -> None:
         """Forget the messages of an earlier connection: the broker has them again."""
@@ -134,6 +138,24 @@ class MessageReturn(bootsteps.StartStopStep):
                 self._requeue(each.message)
         self._copier.close()
 
+    def create_task_handler(self) -> Callable[[Any], None]:
+        """Return Celery's handler of a message, which gives a message back if it fails."""
+        consumer = self._consumer
+        handle = type(consumer).create_task_handler(consumer)
+        of_broker = (*consumer.connection_errors, *consumer.channel_errors)
+
+        def handle_or_give_back(message: Any) -> None:
+            try:
+                handle(message)
+            except of_broker:
+                raise
+            except Exception:
+                if message.acknowledged:
+                    raise
+                self.give_back(message, UNREADABLE)
+
+        return handle_or_give_back
+
     # --- Celery's callbacks -------------------------------------------------------------------
 
     def on_unknown_task(self, body: object, message: Any, exc: Exception) -> None:
@@ -141,7 +163,7 @@ class MessageReturn(bootsteps.StartStopStep):
         headers = message.headers
         name = str(headers["task"] if "task" in headers else message.payload["task"])
         if self.give_back(message, name) == 1 and "periodic_task_name" in headers:
-            note_unknown_task(headers["id"], name, worker=self._consumer.hostname)
+            note_unknown_task(str(headers.get("id")), name, worker=self._consumer.hostname)
 
     def on_unknown_message(self, body: object, message: Any) -> None:
         """Give a message that is not one of Celery back."""
@@ -175,7 +197,10 @@ class MessageReturn(bootsteps.StartStopStep):
         is_static = has_static_prefetch(consumer)
         is_crowded = len(self._held) >= MAX_HELD
         held = HeldMessage(
-            message=message, queue=queue, is_beyond_prefetch=not (is_static or is_crowded)
+            message=message,
+            queue=queue,
+            is_beyond_prefetch=not (is_static or is_crowded),
+            is_crowded=is_crowded,
         )
         if held.is_beyond_prefetch:
             consumer.qos.increment_eventually()
@@ -203,7 +228,8 @@ class MessageReturn(bootsteps.StartStopStep):
             return
         # A quorum queue drops a message after a number of returns, and a queue with more foreign
         # messages than the worker may hold would return the same ones for ever.
-        is_to_copy = len(self._held) >= MAX_HELD or counts_deliveries(held.message)
+        is_crowded = held.is_crowded or len(self._held) >= MAX_HELD
+        is_to_copy = is_crowded or counts_deliveries(held.message)
         self._held.discard(held)
         if held.is_beyond_prefetch:
             self._consumer.qos.decrement_eventually()
