@@ -203,9 +203,13 @@ def database(default: Path) -> dict[str, Any]:
            "use postgres://USER:PASSWORD@HOST:5432/NAME or sqlite:////PATH")  # fmt: skip
 
 
+# With a host, though it has none: kombu warns of a URL without.
+FILES = "filesystem://localhost//"
+
+
 def broker(folder: Path) -> tuple[str, dict[str, str | float]]:
     """Return the URL of the broker, from `BROKER_URL`, and the options of its transport."""
-    url = os.environ.get("BROKER_URL", "").strip() or "filesystem://"
+    url = os.environ.get("BROKER_URL", "").strip() or FILES
     # kombu fails over from one URL to the next.
     urls = url.split(";")
     scheme, *_ = [scheme_of("BROKER_URL", each) for each in urls]

@@ -15,6 +15,8 @@ from kombu.utils.json import dumps, loads
 # Twice as long as kombu waits by default before it looks again.
 RETURN_DELAY_NS = 2 * 10**9
 
+WAIT_SECONDS = 0.2
+
 
 class Channel(filesystem.Channel):
     """Writes a message into its folder atomically, and reads no returned message at once.
@@ -72,6 +74,16 @@ class Channel(filesystem.Channel):
 
 
 class Transport(filesystem.Transport):
-    """The filesystem transport with this channel."""
+    """The filesystem transport with this channel, and with short waits."""
 
     Channel = Channel
+
+    def drain_events(  # type: ignore[override]  # as upstream
+        self, connection: Any, timeout: float | None = None
+    ) -> None:
+        """Wait for a message, at most WAIT_SECONDS: Celery's loop then looks for a stop.
+
+        It asks for two seconds, which each Ctrl-C would take.
+        """
+        short = None if timeout is None else min(timeout, WAIT_SECONDS)
+        super().drain_events(connection, timeout=short)

@@ -6,11 +6,16 @@ killed while it waited kept the lock for ever, and the others got no work.
 """
 
 import fcntl
+import warnings
 from tempfile import TemporaryFile
 from typing import Any
 
 from billiard.pool import Pool
 from celery.concurrency import prefork
+from celery.exceptions import SecurityWarning
+
+# In a container, `make up` runs as root. Celery warns of messages in pickle, which are refused.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 
 class OwnedLock:

@@ -20,6 +20,7 @@ logger = EventLogger(__name__)
 
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(seconds=30)
+ANNOUNCE_SECONDS = 0.5
 # A process that ran for this long did not fail at its start: its pauses begin anew.
 STEADY_AFTER_SECONDS = 60
 prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
@@ -31,6 +32,9 @@ class Child:
 
     name: str
     command: Sequence[str]
+    # The children of one stage stop together, after those of earlier stages have ended.
+    stage: int = 0
+    is_stopping: bool = False
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     start_at: float = 0.0
@@ -82,19 +86,24 @@ class Child:
 
 
 class Supervisor:
-    """Runs children until a SIGINT, SIGTERM or SIGHUP stops them in order, one after the other.
+    """Runs children until a SIGINT, SIGTERM or SIGHUP stops them, stage by stage.
 
     Each child has unlimited time to stop; a second SIGINT ends all at once, a third kills them.
     """
 
-    def __init__(self, children: Sequence[Child]) -> None:
+    def __init__(
+        self, children: Sequence[Child], *, announce: Callable[[], bool] = lambda: True
+    ) -> None:
+        """`announce` is called every second until it returns True: all children work."""
         self.children = children
+        self.announce = announce
+        self.is_announced = False
         self.stop_requests = 0
 
     def run(self) -> None:
         wait_for_signals = listen({*STOP_SIGNALS, signal.SIGCHLD})
         while self.running or not self.stop_requests:
-            for number in wait_for_signals(self.start_due()):
+            for number in wait_for_signals(self.next_wait()):
                 # Only a repeated SIGINT counts: make and service managers may repeat a SIGTERM.
                 if number == signal.SIGINT or (number in STOP_SIGNALS and not self.stop_requests):
                     self.stop_harder()
@@ -108,12 +117,21 @@ class Supervisor:
                     )
                 elif how:
                     child.start_later(how)
-            if self.stop_requests == 1 and self.running:
-                self.running[0].send(signal.SIGTERM)
+            if self.stop_requests == 1:
+                self.stop_next_stage()
 
     @property
     def running(self) -> list[Child]:
         return [child for child in self.children if child.process]
+
+    def next_wait(self) -> float | None:
+        """Start what is due, announce, and return the seconds to the next of both, if any."""
+        seconds = self.start_due()
+        if not self.is_announced and not self.stop_requests:
+            self.is_announced = self.announce()
+        if self.is_announced or self.stop_requests:
+            return seconds
+        return ANNOUNCE_SECONDS if seconds is None else min(seconds, ANNOUNCE_SECONDS)
 
     def start_due(self) -> float | None:
         """Start the children whose pause is over; return the seconds to the next start, if any."""
@@ -124,6 +142,14 @@ class Supervisor:
                 child.start()
         waiting = [child.start_at for child in self.children if child.process is None]
         return max(0.0, min(waiting) - time.monotonic()) if waiting else None
+
+    def stop_next_stage(self) -> None:
+        """Ask the children of the earliest stage that runs to end, once each."""
+        stage = min((child.stage for child in self.running), default=0)
+        for child in self.running:
+            if child.stage == stage and not child.is_stopping:
+                child.is_stopping = True
+                child.send(signal.SIGTERM)
 
     def stop_harder(self) -> None:
         """Begin to stop, or stop by the next stronger signal."""

@@ -1,18 +1,23 @@
 """The program of `make up`: prepare the database, then run and supervise all processes."""
 
 import errno
+import fcntl
 import re
 import shlex
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import IO
 
 import django
 from django.core.management import call_command
 from django.db import OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
 
 from project import settings
 from project.celery import app
@@ -23,43 +28,101 @@ from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 
 logger = EventLogger(__name__)
 
-# In the order in which they stop. Nothing new is published or requested while the worker finishes,
-# and the webhook sender still reports the ends of its runs.
+# By name: the stage in which it stops, and the command. The webhook sender stops last, because it
+# reports the ends of the last runs.
 PROCESSES = {
-    "beat": ["celery", "-A", "project", "beat"],
-    "api": ["gunicorn", "project.wsgi"],
-    "worker": ["celery", "-A", "project", "worker"],
-    "webhooks": ["python", "manage.py", "deliver_webhooks"],
+    "beat": (0, ["celery", "--quiet", "-A", "project", "beat"]),
+    "api": (0, ["gunicorn", "project.wsgi"]),
+    "worker": (0, ["celery", "--quiet", "-A", "project", "worker"]),
+    "webhooks": (1, ["python", "manage.py", "deliver_webhooks"]),
 }
+# After this long, the addresses are printed even if a process does not work yet.
+READY_TIMEOUT = timedelta(seconds=60)
 
+LOCK_FILE = settings.DATA_DIR / "up.lock"
 BANNER = """
   API            {address}/api/v1/
   documentation  {address}/docs/
   admin's key    {key}
   try it         curl -s -H "Authorization: Bearer $(cat {key_file})" {address}/api/v1/tasks/
   stop it        Ctrl-C
+  show this      make up, in another terminal
 
 """
 
 
 def main() -> None:
-    """Check the settings, prepare the database, print the banner and run the processes."""
+    """Check the settings, prepare the database, run the processes, and print the banner."""
     # Until the processes start, a Ctrl-C ends this program without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    refuse_unusable_address()
-    django.setup()
-    migrate()
-    key_file = make_first_key()
-    connection.close()
-    warn_of_silent_broker()
-    sys.stdout.write(banner(key_file))
-    sys.stdout.flush()
-    Supervisor(
-        [
-            Child(name=name, command=with_this_python(command))
-            for name, command in PROCESSES.items()
+    with locked_data() as lock:
+        refuse_unusable_address()
+        django.setup()
+        migrate()
+        text = banner(make_first_key())
+        lock.write(text)
+        lock.flush()
+        connection.close()
+        warn_of_silent_broker()
+        children = [
+            Child(name=name, command=with_this_python(command), stage=stage)
+            for name, (stage, command) in PROCESSES.items()
         ]
-    ).run()
+        Supervisor(children, announce=Announcer(text).announce).run()
+
+
+@contextmanager
+def locked_data() -> Iterator[IO[str]]:
+    """Hold the lock of DATA_DIR; if another `make up` holds it, print its banner and exit.
+
+    Two on the same data would run two beats and two workers on one broker of files.
+    """
+    with LOCK_FILE.open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            say(f"make up already runs on the data in {settings.DATA_DIR}:\n{lock.read()}")
+            sys.exit(1)
+        lock.truncate(0)
+        yield lock
+
+
+class Announcer:
+    """Prints the banner as soon as all processes work, so that it is not lost in their logs."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.started_at = datetime.now(UTC)
+
+    def announce(self) -> bool:
+        """Print the banner and return True if the processes work, or if they take too long."""
+        is_late = datetime.now(UTC) - self.started_at > READY_TIMEOUT
+        is_due = is_late or self.is_ready()
+        if is_due:
+            say(self.text)
+        return is_due
+
+    def is_ready(self) -> bool:
+        """Return whether the API listens, and beat and a worker have a new heartbeat."""
+        from scheduler_api.catalogue.models import Worker  # noqa: PLC0415 - after setup()
+        from scheduler_api.scheduler.models import BeatHeartbeat  # noqa: PLC0415 - after setup()
+
+        try:
+            socket.create_connection((settings.HOST, settings.PORT), timeout=1).close()
+            workers = Worker.objects.filter(started_at__gte=self.started_at)
+            beats = BeatHeartbeat.objects.filter(ticked_at__gte=self.started_at)
+            return workers.exists() and beats.exists()
+        except (OSError, OperationalError):
+            return False
+        finally:
+            connection.close()  # this process does not use the database otherwise
+
+
+def say(text: str) -> None:
+    """Print a text at once."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def with_this_python(command: Sequence[str]) -> list[str]:
@@ -84,7 +147,10 @@ def refuse_unusable_address() -> None:
 def migrate() -> None:
     """Apply all migrations."""
     try:
-        call_command("migrate", interactive=False)
+        executor = MigrationExecutor(connection)
+        if plan := executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            say(f"Preparing the database: {len(plan)} migrations\n")
+        call_command("migrate", interactive=False, verbosity=0)
     except OperationalError as error:
         reason = f"names a database that cannot be used ({masked(in_one_line(error))})"
         refuse("DATABASE_URL", reason, "correct it, or leave the variable out to use SQLite")

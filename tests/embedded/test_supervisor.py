@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from project.embedded.supervisor import Child
+from project.embedded.supervisor import ANNOUNCE_SECONDS, Child, Supervisor
 from tests.processes import Processes, Started, wait_until
 
 SUPERVISE = """
@@ -16,7 +16,10 @@ from project.embedded.supervisor import Child, Supervisor
 logging.basicConfig(format="%(message)s", level=logging.INFO)
 scripts = dict(argument.split("=", 1) for argument in sys.argv[1:])
 Supervisor(
-    [Child(name=name, command=[sys.executable, "-c", script]) for name, script in scripts.items()]
+    [
+        Child(name=name, command=[sys.executable, "-c", script], stage=number)
+        for number, (name, script) in enumerate(scripts.items())
+    ]
 ).run()
 """
 
@@ -118,6 +121,39 @@ def test_children_stop_in_order_each_in_its_own_time(processes, stop):
     # The signal of the group has reached none of them: one SIGTERM each, from the supervisor.
     assert supervisor.output().count(" got ") == 2
     assert "starting it again" not in supervisor.output()
+
+
+def test_children_of_one_stage_stop_together(processes):
+    signals = (signal.SIGINT, signal.SIGTERM)
+    children = slow("first", *signals), slow("first too", *signals), slow("second", *signals)
+    supervisor = processes.start(
+        "-c", SUPERVISE.replace("stage=number", "stage=number // 2"), *children
+    )
+    for name in ("first", "first too", "second"):
+        supervisor.says(f"{name} runs")
+
+    supervisor.press_ctrl_c()
+    supervisor.says("first got SIGTERM")
+    supervisor.says("first too got SIGTERM")
+    let_end(processes, "first")
+    supervisor.says("first exited with code 0")
+    assert "second got" not in supervisor.output()
+    let_end(processes, "first too")
+    supervisor.says("second got SIGTERM")
+    let_end(processes, "second")
+
+    assert supervisor.exit_code() == 0
+    assert supervisor.output().count(" got ") == 3
+
+
+def test_announcement_is_repeated_until_it_succeeds():
+    answers = [False, False, True]
+    supervisor = Supervisor([], announce=lambda: answers.pop(0))
+
+    waits = [supervisor.next_wait() for _ in range(4)]
+
+    assert waits == [ANNOUNCE_SECONDS, ANNOUNCE_SECONDS, None, None]
+    assert answers == []
 
 
 def test_second_sigterm_changes_nothing(processes):

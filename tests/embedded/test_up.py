@@ -24,8 +24,8 @@ def up(processes: Processes, **environ: str) -> Started:
     """Start everything, and wait until it works."""
     started = processes.start("-m", "project.embedded.up", **environ)
     wait_until(processes.answers, within=30, why=started.output)
-    started.says("celery@", within=30)
     started.says(" ready.", within=30)
+    started.says("stop it", within=60)
     return started
 
 
@@ -54,14 +54,61 @@ def test_up_answers_and_ctrl_c_lets_a_running_task_finish(processes):
 
     assert started.exit_code(within=30) == 0
     output = started.output()
-    ends = [
-        output.index(f"{name} exited with code 0")
-        for name in ("beat", "api", "worker", "webhooks")
-    ]
-    assert ends == sorted(ends)
-    assert ends[1] < output.index("Slept for 3.0 s") < ends[2]
+    assert all(f"{name} exited with code 0" in output for name in ("beat", "api"))
+    worker, webhooks = (
+        output.index(f"{name} exited with code 0") for name in ("worker", "webhooks")
+    )
+    assert output.index("Slept for 3.0 s") < worker < webhooks
     assert "Traceback" not in output
     processes.are_gone(within=1)
+
+
+NOISE = ("WARNING", "Applying ", "SecurityWarning", "-------", "Configuration ->")
+
+
+def test_up_prints_little_and_the_addresses_last(processes):
+    started = up(processes)
+
+    output = started.output()
+    assert not [noise for noise in NOISE if noise in output], output
+    assert len(output.splitlines()) < 30, output
+    before, address, after = output.partition("\n  API   ")
+    assert address
+    assert " ready." in before
+    assert "beat: Starting..." in before
+    assert "ready" not in after
+    rows = [line.strip() for line in after.splitlines()[1:] if line.startswith("  ")]
+    assert [row.partition("  ")[0] for row in rows] == [
+        "documentation",
+        "admin's key",
+        "try it",
+        "stop it",
+        "show this",
+    ]
+
+
+def test_second_up_on_the_same_data_shows_the_addresses_of_the_first(processes):
+    first = up(processes)
+    before = processes.alive()
+
+    second = processes.start("-m", "project.embedded.up", PORT=str(free_port()))
+
+    assert second.exit_code() == 1
+    said = second.output()
+    assert said.startswith(f"make up already runs on the data in {processes.data_dir}:\n")
+    assert f"http://127.0.0.1:{processes.port}/docs/" in said
+    assert processes.alive() == before
+    first.press_ctrl_c()
+    assert first.exit_code(within=30) == 0
+
+
+def test_data_of_a_killed_up_is_free(processes):
+    first = processes.start("-m", "project.embedded.up")
+    wait_until(processes.answers, within=30, why=first.output)
+    first.process.kill()
+    processes.are_gone(within=30)
+
+    up(processes)
 
 
 def test_second_ctrl_c_ends_running_tasks(processes):
