@@ -3,8 +3,21 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.http import HttpRequest
 from pydantic_core import PydanticSerializationError, to_json
 from rest_framework import renderers
+from rest_framework.request import Request
+
+# Programs whose output people read in a terminal, by the beginning of their User-Agent.
+TERMINALS = ("curl/", "Wget/", "HTTPie/")
+
+
+def is_for_people(request: HttpRequest | Request | None) -> bool:
+    """Return whether a response is probably read in a terminal: it gets lines and an indent.
+
+    A program that parses JSON reads both.
+    """
+    return request is not None and request.headers.get("User-Agent", "").startswith(TERMINALS)
 
 
 class JSONRenderer(renderers.JSONRenderer):
@@ -19,6 +32,8 @@ class JSONRenderer(renderers.JSONRenderer):
         """Return the body; leave rare documents to REST framework."""
         if data is not None and "indent" not in (accepted_media_type or ""):
             try:
+                if is_for_people((renderer_context or {}).get("request")):
+                    return to_json(data, inf_nan_mode="null", indent=2) + b"\n"
                 return to_json(data, inf_nan_mode="null")
             except PydanticSerializationError:  # too deeply nested, or an unknown type
                 pass

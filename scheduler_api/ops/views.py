@@ -9,16 +9,27 @@ from django.http import HttpRequest, JsonResponse
 from kombu.exceptions import OperationalError
 
 from scheduler_api.http.read_only import read_only
+from scheduler_api.http.rendering import is_for_people
 from scheduler_api.ops.beat_health import beat_health
 from scheduler_api.ops.queue_health import queue_problems
 
 BROKER_TIMEOUT_SECONDS = 2
 
 
+def respond(request: HttpRequest, body: dict[str, object], *, status: int = 200) -> JsonResponse:
+    """Return a body as JSON, with lines for people."""
+    response = JsonResponse(
+        body, status=status, json_dumps_params={"indent": 2 if is_for_people(request) else None}
+    )
+    if is_for_people(request):
+        response.content += b"\n"
+    return response
+
+
 @read_only
 def healthz(request: HttpRequest) -> JsonResponse:
     """Answer 200: this process is alive."""
-    return JsonResponse({"status": "ok"})
+    return respond(request, {"status": "ok"})
 
 
 @read_only
@@ -30,7 +41,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     checks = {"database": database_answers(), "broker": broker_answers()}
     body = {name: "ok" if answers else "no answer" for name, answers in checks.items()}
     beat = beat_report() if checks["database"] else {}
-    return JsonResponse({**body, **beat}, status=200 if all(checks.values()) else 503)
+    return respond(request, {**body, **beat}, status=200 if all(checks.values()) else 503)
 
 
 def beat_report() -> dict[str, object]:

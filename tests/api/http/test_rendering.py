@@ -59,3 +59,34 @@ def test_accept_with_indent_gets_an_indent(api):
     response = api.get("/api/v1/", headers={"Accept": "application/json; indent=2"})
 
     assert response.content.startswith(b'{\n  "')
+
+
+@pytest.mark.parametrize(
+    ("agent", "has_lines"),
+    [
+        ("curl/8.5.0", True),
+        ("Wget/1.21", True),
+        ("HTTPie/3.2", True),
+        ("python-requests/2.32", False),
+        ("my-curl/1", False),
+        ("", False),
+    ],
+)
+@pytest.mark.parametrize("path", ["/api/v1/", "/api/v1/nothing/", "/healthz", "/readyz"])
+def test_response_for_people_has_lines(api, agent, has_lines, path):
+    response = api.get(path, headers={"User-Agent": agent})
+
+    assert (b'{\n  "' in response.content) is has_lines
+    assert response.content.endswith(b"}\n") is has_lines
+    assert json.loads(response.content)
+
+
+def test_response_for_people_is_replayed_as_it_was(api):
+    headers = {"User-Agent": "curl/8.5.0", "Idempotency-Key": "once"}
+    body = {"every": 5, "period": "minutes"}
+
+    first = api.post("/api/v1/interval-schedules/", body, headers=headers)
+    again = api.post("/api/v1/interval-schedules/", body, headers=headers)
+
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert again.content == first.content
