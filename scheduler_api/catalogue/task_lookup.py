@@ -21,6 +21,7 @@ from scheduler_api.catalogue.registry import (
     registered_tasks,
 )
 from scheduler_api.catalogue.signatures import TaskSignature, signature_from
+from scheduler_api.http.serializers import unknown
 
 # A worker that has not been seen for this long is deleted, with the tasks that only it had.
 WORKER_RETENTION = timedelta(days=30)
@@ -115,6 +116,17 @@ def known_task(name: str) -> KnownTask | None:
     workers: list[Any] = list(with_is_alive(with_task))  # Any: annotated with `is_alive`
     seen = [(int(worker.is_alive), worker.last_seen_at) for worker in workers]
     return KnownTask(task=task, availability=availability(spec, seen), workers=workers)
+
+
+def unknown_task(name: str, *, known: Sequence[str] | None = None) -> str:
+    """Return the refusal of a task that nobody has registered, and how it becomes known.
+
+    `known` are the names that it may suggest; by default all.
+    """
+    return (
+        f"{unknown('task', name, known_names() if known is None else known)} A task becomes known when a worker that has it "
+        "starts: check the name, or start or restart the worker."
+    )
 
 
 def known_names() -> list[str]:

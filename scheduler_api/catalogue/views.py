@@ -14,10 +14,9 @@ from scheduler_api.catalogue.serializers import (
     TaskSerializer,
     WorkerSerializer,
 )
-from scheduler_api.catalogue.task_lookup import known_names, known_task, known_tasks
+from scheduler_api.catalogue.task_lookup import known_task, known_tasks, unknown_task
 from scheduler_api.http.paging import KeysetPagination
 from scheduler_api.http.problems import NotFound
-from scheduler_api.http.serializers import unknown
 from scheduler_api.http.viewsets import ApiViewSet
 
 
@@ -64,7 +63,7 @@ class TaskViewSet(ApiViewSet):
         """
         task = known_task(name)
         if task is None:
-            raise NotFound(unknown("task", name, known_names()))
+            raise NotFound(unknown_task(name))
         return self.read(TaskDetailSerializer(task).data)
 
 

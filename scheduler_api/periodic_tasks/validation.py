@@ -14,7 +14,7 @@ from scheduler_api.access.permissions import may_name_queue, may_name_task
 from scheduler_api.access.redaction import passes_secret
 from scheduler_api.catalogue.arguments import check_arguments
 from scheduler_api.catalogue.registry import is_registered
-from scheduler_api.catalogue.task_lookup import find_task, known_names
+from scheduler_api.catalogue.task_lookup import find_task, known_names, unknown_task
 from scheduler_api.http.fields import in_utc, read_json
 from scheduler_api.http.problems import Mistake, join
 from scheduler_api.http.serializers import unknown
@@ -132,7 +132,7 @@ def wrong_arguments(task: PeriodicTask, *, by: ServiceAccount | None = None) -> 
     if known is None:
         if settings.UNREGISTERED_TASKS != "allow" or is_registered(task.task):
             names = [name for name in known_names() if by is None or may_name_task(by, name)]
-            detail = unknown("task", task.task, names)
+            detail = unknown_task(task.task, known=names)
             yield Mistake(pointer="/task", code="unregistered_task", detail=detail)
         return
     is_fitting = True

@@ -11,10 +11,9 @@ from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.catalogue.registry import is_registered
 from scheduler_api.catalogue.routes import route_of
-from scheduler_api.catalogue.task_lookup import announced_names, catalogue_version, known_names
+from scheduler_api.catalogue.task_lookup import announced_names, catalogue_version, unknown_task
 from scheduler_api.http.fields import read_json
 from scheduler_api.http.problems import Mistake
-from scheduler_api.http.serializers import unknown
 from scheduler_api.periodic_tasks.message_headers import wrong_headers
 from scheduler_api.periodic_tasks.validation import wrong_routing
 from scheduler_api.runs.stored_calls import problem_with_call
@@ -132,7 +131,7 @@ def has_announced_workers(row: Row) -> bool:
 
 
 def _problem_with_task(task: str) -> str:
-    reason = unknown("task", task, known_names())
+    reason = unknown_task(task)
     return f"{reason} UNREGISTERED_TASKS=allow allows names that no worker has registered."
 
 

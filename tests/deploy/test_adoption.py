@@ -63,7 +63,7 @@ def rows_of(file: Path, query: str = ROWS) -> list[Any]:
 def pasted(script: str, processes: Processes, file: Path) -> str:
     """Run commands of the page, and return what they print."""
     script = re.sub(r"^export .+$", "", script, flags=re.MULTILINE)
-    script = script.replace("python ", f"{shlex.quote(sys.executable)} ")
+    script = script.replace(".venv/bin/python", shlex.quote(sys.executable))
     script = script.replace("http://127.0.0.1:8000", f"http://127.0.0.1:{processes.port}")
     done = subprocess.run(
         ["bash", "-euc", script],
@@ -88,16 +88,18 @@ def test_commands_of_the_page_adopt_a_database(processes: Processes, theirs: Pat
     )
     assert key.exit_code() == 0, key.output()
     beat, api = (
-        processes.start("-m", *command.split(), DATABASE_URL=url)
+        processes.start("-m", *command.removeprefix(".venv/bin/").split(), DATABASE_URL=url)
         for command in START.strip().splitlines()
     )
     wait_until(processes.answers, within=60, why=api.output)
     auth = shlex.quote(f"Authorization: Bearer {key.output().strip()}")
 
     def looked() -> tuple[dict[str, Any], list[Any]]:
-        script = LOOK.replace('"$auth"', auth).replace("\ncurl", "\necho\ncurl")
-        ready, tasks = pasted(script, processes, theirs).strip().splitlines()
-        return json.loads(ready), json.loads(tasks)["results"]
+        api = f"http://127.0.0.1:{processes.port}/api/v1"
+        script = LOOK.replace('"$auth"', auth)
+        text = pasted(f"api={api}\n{script}", processes, theirs)
+        ready, end = json.JSONDecoder().raw_decode(text)
+        return ready, json.loads(text[end:])["results"]
 
     wait_until(lambda: looked()[0]["quarantined"] == 1, within=60, why=beat.output)
     ready, [broken] = looked()

@@ -137,9 +137,9 @@ def test_killed_process_is_restarted_without_its_old_children(processes):
     started = up(processes)
     before = processes.alive()
 
-    os.kill(processes.find("celery -A project worker"), signal.SIGKILL)
+    os.kill(processes.find("-A project worker"), signal.SIGKILL)
     os.kill(processes.find("gunicorn"), signal.SIGKILL)
-    os.kill(processes.find("celery -A project beat"), signal.SIGKILL)
+    os.kill(processes.find("-A project beat"), signal.SIGKILL)
     os.kill(processes.find("deliver_webhooks"), signal.SIGKILL)
 
     for name in ("api", "beat", "worker", "webhooks"):

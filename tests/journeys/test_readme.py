@@ -53,7 +53,7 @@ PAGES = [
 ]
 
 
-[FIRST] = re.findall(r"```sh\n(auth=.+?)```", README, re.DOTALL)
+[FIRST] = re.findall(r"```sh\n(api=.+?)```", README, re.DOTALL)
 
 
 def test_readme_has_five_recipes_that_end_in_a_run() -> None:
@@ -91,6 +91,41 @@ def test_recipe_has_its_documented_effect(embedded: Service, recipe: Recipe) -> 
         )
     else:
         assert recipe.text in re.sub('": *', '": ', pasted.stdout)
+
+
+NAMES = re.compile(r"(Import contacts|Import%20contacts|Add up|Import once|Sleep|Oops)")
+
+
+def test_recipes_that_are_pasted_at_once_have_no_traceback(embedded: Service) -> None:
+    """Paste all of README's recipes into one shell, on a service that has run none of them."""
+    script = FIRST.replace("http://127.0.0.1:8000", embedded.address).replace(
+        ".data/admin.key", str(embedded.key_file)
+    ) + "".join(recipe.script for recipe in RECIPES)
+
+    pasted = subprocess.run(
+        ["bash", "-u", "-c", NAMES.sub(r"\1-at-once", script)],
+        env=embedded.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert pasted.stderr == ""
+    [refusal] = re.findall(r'"code": "([a-z_]+)",\n  "request_id"', pasted.stdout)
+    assert refusal == "validation_failed"
+    assert '"result": "imported here and there"' in pasted.stdout
+    assert pasted.stdout.endswith("}\n")
+
+
+COMMAND = re.compile(r"(?:^|[`\s])((?:python manage\.py|celery -A|gunicorn project)[^`\n]*)", re.M)
+
+
+def test_commands_name_the_environment_that_make_installs() -> None:
+    documents = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+
+    assert {
+        path.name: found for path in documents if (found := COMMAND.findall(path.read_text()))
+    } == {}
 
 
 def results_of(service: Service, name: str) -> list[Any]:

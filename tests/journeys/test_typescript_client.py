@@ -21,7 +21,7 @@ INSTALL_SECONDS = 300
 COMPILE = ("tsc", "--strict", "--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom")
 # A body that README sends.
 BODY = re.compile(
-    r"curl [^|]*?/api/v1/(periodic-tasks|schedules/preview)/ .*?-d '(\{.*?\})'", re.DOTALL
+    r"""curl [^|]*?"\$api/(periodic-tasks|schedules/preview)/" .*?-d '(\{.*?\})'""", re.DOTALL
 )
 SCHEMA_OF = {"periodic-tasks": "PeriodicTaskRequest", "schedules/preview": "PreviewRequest"}
 
