@@ -28,14 +28,14 @@ from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
 
 logger = EventLogger(__name__)
 
-# By name: the stage in which it stops, and the command. The webhook sender stops last, because it
-# reports the ends of the last runs.
 PROCESSES = {
-    "beat": (0, ["celery", "--quiet", "-A", "project", "beat"]),
-    "api": (0, ["gunicorn", "project.wsgi"]),
-    "worker": (0, ["celery", "--quiet", "-A", "project", "worker"]),
-    "webhooks": (1, ["python", "manage.py", "deliver_webhooks"]),
+    "beat": ["celery", "-A", "project", "beat"],
+    "api": ["gunicorn", "project.wsgi"],
+    "worker": ["celery", "-A", "project", "worker"],
+    "webhooks": ["python", "manage.py", "deliver_webhooks"],
 }
+# Processes that stop last: the webhook sender reports the ends of the last runs.
+LAST = {"webhooks"}
 # After this long, the addresses are printed even if a process does not work yet.
 READY_TIMEOUT = timedelta(seconds=60)
 
@@ -65,8 +65,8 @@ def main() -> None:
         connection.close()
         warn_of_silent_broker()
         children = [
-            Child(name=name, command=with_this_python(command), stage=stage)
-            for name, (stage, command) in PROCESSES.items()
+            Child(name=name, command=with_this_python(command), stage=int(name in LAST))
+            for name, command in PROCESSES.items()
         ]
         Supervisor(children, announce=Announcer(text).announce).run()
 
@@ -126,9 +126,14 @@ def say(text: str) -> None:
 
 
 def with_this_python(command: Sequence[str]) -> list[str]:
-    """Return a command for the Python that runs this program, whatever PATH says."""
+    """Return a command for the Python that runs this program, whatever PATH says.
+
+    Celery's banners would hide the addresses: it starts without them.
+    """
     program, *arguments = command
-    return [sys.executable, *(arguments if program == "python" else ["-m", *command])]
+    if program == "celery":
+        arguments = ["--quiet", *arguments]
+    return [sys.executable, *(arguments if program == "python" else ["-m", program, *arguments])]
 
 
 def refuse_unusable_address() -> None:

@@ -187,3 +187,8 @@ def wait_for(
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s\n{why()[-6000:]}"
         time.sleep(0.1)
+
+
+def compact(text: str) -> str:
+    """Return JSON without the blanks and lines between its members, which curl gets."""
+    return re.sub(r"(?<=[\[{,:])\s+|\s+(?=[\]}])", "", text)

@@ -14,12 +14,12 @@ from project.embedded.up import PROCESSES
 from scheduler_api.periodic_tasks.agenda_check import Report
 from scheduler_api.periodic_tasks.triggers.installation import TriggerFaults
 from tests.journeys.conftest import delete_queues
-from tests.journeys.service import ROOT, START_SECONDS, Service, wait_for
+from tests.journeys.service import ROOT, START_SECONDS, Service, compact, wait_for
 
 PAGE = (ROOT / "docs/operating.md").read_text()
 REFUSALS = re.findall(r"<!-- refuses: (\w+)=(.+?) -->\n```\n(.+?)```", PAGE, re.DOTALL)
 FINDINGS = re.findall(r"<!-- finds -->\n```\n(.+?)```", PAGE, re.DOTALL)
-[KEY] = re.findall(r"```sh\n(auth=.+?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+[KEY] = re.findall(r"```sh\n(api=.+?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 MIGRATIONS = re.findall(r"<!-- migrates -->\s+```sh\n(.+?)```", PAGE, re.DOTALL)
 RECIPES = re.findall(r"<!-- shows: (.+?) -->\n```sh\n(.+?)```", PAGE, re.DOTALL)
 
@@ -31,7 +31,7 @@ def test_each_code_block_is_tested() -> None:
 
 def test_table_of_processes_matches_make_up() -> None:
     processes = PAGE.partition("## Required settings")[0]
-    named = dict(re.findall(r"^\| (\w+) \| `(.+?)` \|", processes, re.MULTILINE))
+    named = dict(re.findall(r"^\| (\w+) \| `\.venv/bin/(.+?)` \|", processes, re.MULTILINE))
 
     assert named == {
         "API" if name == "api" else name: " ".join(command) for name, command in PROCESSES.items()
@@ -61,7 +61,7 @@ def test_command_prints_the_documented_output(embedded: Service, shown: str, scr
 
     def pasted() -> str:
         return subprocess.run(
-            ["sh", "-euc", script.replace("python ", f"{sys.executable} ")],
+            ["sh", "-euc", script.replace(".venv/bin/python", sys.executable)],
             cwd=ROOT,
             env=embedded.environment,
             capture_output=True,
@@ -70,7 +70,7 @@ def test_command_prints_the_documented_output(embedded: Service, shown: str, scr
         ).stdout
 
     # A worker registers itself some time after its start.
-    wait_for(lambda: shown in pasted(), seconds=START_SECONDS, why=pasted)
+    wait_for(lambda: compact(shown) in compact(pasted()), seconds=START_SECONDS, why=pasted)
 
 
 def test_documented_command_migrates_a_queue(
@@ -85,7 +85,7 @@ def test_documented_command_migrates_a_queue(
             [
                 "sh",
                 "-euc",
-                script.replace("celery", queue).replace("python ", f"{sys.executable} "),
+                script.replace("celery", queue).replace(".venv/bin/python", sys.executable),
             ],
             cwd=ROOT,
             env={

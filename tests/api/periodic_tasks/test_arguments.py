@@ -133,8 +133,8 @@ def test_misspelt_task_gets_a_suggestion(api):
     assert (
         response.json()["errors"][0]["detail"]
         == "There is no task 'project.tasks.import_contact'; "
-        "did you mean 'project.tasks.import_contacts'? A task becomes known when a worker that has "
-        "it starts: check the name, or start or restart the worker."
+        "did you mean 'project.tasks.import_contacts'? A task becomes known when a worker "
+        "that has it starts: check the name, or start or restart the worker."
     )
 
 
