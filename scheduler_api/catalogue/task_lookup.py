@@ -123,9 +123,10 @@ def unknown_task(name: str, *, known: Sequence[str] | None = None) -> str:
 
     `known` are the names that it may suggest; by default all.
     """
+    reason = unknown("task", name, known_names() if known is None else known)
     return (
-        f"{unknown('task', name, known_names() if known is None else known)} A task becomes known when a worker that has it "
-        "starts: check the name, or start or restart the worker."
+        f"{reason} A task becomes known when a worker that has it starts: check the name, or "
+        "start or restart the worker."
     )
 
 

@@ -74,7 +74,7 @@ WRONG: list[tuple[dict[str, object], str, str]] = [
     ({"task": ""}, "task", "Need name of task"),
     ({"queue": "nowhere"}, "queue", "There is no queue 'nowhere'"),
     ({"routing_key": "a.b"}, "routing_key", "ALLOW_CUSTOM_ROUTING"),
-    ({"headers": '{"id": "mine"}'}, "headers", "all other names belong to Celery"),
+    ({"headers": '{"id": "mine"}'}, "headers", "This name belongs to Celery"),
     ({"interval": ""}, "__all__", "A schedule is required"),
     ({"expire_seconds": 0}, "expire_seconds", "greater than or equal to 1"),
     ({"name": "Taken"}, "name", "The name 'Taken' is taken"),

@@ -118,7 +118,7 @@ def test_recipes_that_are_pasted_at_once_have_no_traceback(embedded: Service) ->
 
 
 COMMAND = re.compile(
-    r"(?:^|[`\s])((?:python manage\.py|celery -A|gunicorn project)[^`\n]*)", re.MULTILINE
+    r"(?:^|[`\s])((?:python manage\.py|celery -A project|gunicorn project)[^`\n]*)", re.MULTILINE
 )
 
 
