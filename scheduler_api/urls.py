@@ -71,7 +71,7 @@ urlpatterns = [
         name="periodic-task-backfill",
     ),
     re_path(
-        "^api/v1/periodic-tasks/by-name/(?P<name>.+)/$",
+        r"^api/v1/periodic-tasks/by-name/(?P<name>[\s\S]+)/$",
         PeriodicTaskByNameViewSet.as_view(
             {
                 "get": "retrieve",

@@ -53,7 +53,7 @@ class Contract:
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
         self.paths = {
-            re.compile(re.sub(r"\{\w+\}", "[^/]+", path.replace("{name}", ".+"))): path
+            re.compile(re.sub(r"\{\w+\}", "[^/]+", path.replace("{name}", ".+")), re.DOTALL): path
             # A path without a parameter goes before one whose parameter would match it.
             for path in sorted(document["paths"], key=lambda path: path.count("{"))
         }

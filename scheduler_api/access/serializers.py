@@ -10,6 +10,7 @@ from rest_framework.exceptions import ErrorDetail
 from scheduler_api.access.models import NAME_RULE, ApiKey, AuditEntry, ServiceAccount
 from scheduler_api.access.scopes import Scope
 from scheduler_api.http import fields
+from scheduler_api.http.names import Name
 from scheduler_api.http.serializers import StrictModelSerializer, unknown
 from scheduler_api.openapi.bodies import examples
 
@@ -21,7 +22,7 @@ class TextList(serializers.ListField):
     """A set of strings, sent as a list."""
 
     def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("child", fields.Text(max_length=200))
+        kwargs.setdefault("child", Name(max_length=200))
         super().__init__(max_length=MAX_ENTRIES, **kwargs)
 
     def to_internal_value(self, data: Any) -> list[str]:

@@ -201,7 +201,8 @@ class ApiViewSet(GenericViewSet[Any]):
     def answer_created(self, pk: int, data: Mapping[str, object]) -> Response:
         """Return a new definition and its URL; a dry run has neither id nor URL."""
         if self.is_dry_run:
-            return Response({**data, **dict.fromkeys(self.fields_of_stored_rows)})
+            unknown = dict.fromkeys(data.keys() & {*self.fields_of_stored_rows})
+            return Response({**data, **unknown})
         address = reverse(f"{self.basename}-detail", args=[pk], request=self.request)
         headers = {"Location": address, "ETag": self.etag(data)}
         return Response(data, status.HTTP_201_CREATED, headers=headers)

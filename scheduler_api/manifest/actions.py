@@ -11,6 +11,7 @@ from rest_framework.exceptions import ValidationError
 from scheduler_api.access.audit import Caller, difference
 from scheduler_api.access.models import ServiceAccount
 from scheduler_api.access.redaction import redacted
+from scheduler_api.http.names import normalized
 from scheduler_api.http.problems import Mistake, ValidationFailed, join, mistakes_in
 from scheduler_api.periodic_tasks import actions
 from scheduler_api.periodic_tasks.actions import Draft, NameTaken, fields_of
@@ -107,8 +108,9 @@ def check(
     for index, entry in enumerate(entries):
         pointer = join(TASKS_POINTER, index)
         name = entry.get("name") if isinstance(entry, dict) else None
-        # Text is stored without surrounding blanks, so the name is compared without them.
-        task = stored.get(name.strip()) if isinstance(name, str) else None
+        task = None
+        if isinstance(name, str):
+            task = stored.get(name) or stored.get(normalized(name))
         try:
             draft = serializer.check(entry, task=task)
         except ValidationError as error:

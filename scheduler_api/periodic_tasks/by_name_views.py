@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from scheduler_api.access.scopes import Scope
 from scheduler_api.http.etags import refuse_existing, refuse_missing
+from scheduler_api.http.names import find_by_name, normalized, spellings
 from scheduler_api.http.problems import Mistake, ValidationFailed
 from scheduler_api.periodic_tasks import actions
 from scheduler_api.periodic_tasks.quotas import TooManyPeriodicTasks
@@ -43,6 +44,14 @@ class PeriodicTaskByNameViewSet(PeriodicTaskViewSet):
         "put_by_name": (actions.NameTaken, TooManyPeriodicTasks),
         "partial_update": (actions.NameTaken,),
     }
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Read the name in the URL as a name in a body; a row may have the name as it was sent."""
+        super().initial(request, *args, **kwargs)
+        name = self.kwargs["name"]
+        if len(spellings(name)) > 1:
+            found = find_by_name(self.get_queryset(), name)
+            self.kwargs["name"] = found.name if found else normalized(name)
 
     @extend_schema(parameters=[NAME])
     def retrieve(self, request: Request, **address: str) -> Response:
@@ -85,7 +94,8 @@ class PeriodicTaskByNameViewSet(PeriodicTaskViewSet):
 
     def make_named(self, name: str, data: Any) -> Response:
         """Create a periodic task with this name."""
-        if isinstance(data, dict) and isinstance(data["name"], str) and data["name"] != name:
+        sent = data["name"] if isinstance(data, dict) else name
+        if isinstance(sent, str) and normalized(sent) != name:
             raise ValidationFailed(errors=[name_mismatch(name)])
         return self.make(data)
 

@@ -13,6 +13,7 @@ from scheduler_api.http.filtering import (
     InstantFilter,
     TextFilter,
 )
+from scheduler_api.http.names import NameFilter
 from scheduler_api.periodic_tasks.labels import FILTER_HELP, filter_by_labels
 from scheduler_api.periodic_tasks.last_run import STATES, with_state
 from scheduler_api.schedules.tables import KINDS
@@ -26,8 +27,8 @@ class PeriodicTaskFilter(django_filters.FilterSet):
     enabled = FlagFilter(method="is_enabled", help_text="Whether the periodic task is enabled.")
     paused = FlagFilter(method="is_paused", help_text="Whether the periodic task is paused.")
     one_off = FlagFilter(help_text="Whether only the first slot runs.")
-    name = TextFilter(help_text="Exact name.")
-    task = TextFilter(help_text="Exact name of the task.")
+    name = NameFilter(help_text="Exact name.")
+    task = NameFilter(help_text="Exact name of the task.")
     queue = TextFilter(help_text="Exact name of the queue.")
     search = TextFilter(
         method="contains",

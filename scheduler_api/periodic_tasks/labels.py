@@ -10,6 +10,7 @@ from django_celery_beat.models import PeriodicTask
 from rest_framework import serializers
 
 from scheduler_api.http.fields import unchanged
+from scheduler_api.http.names import invisible_in, normalized
 from scheduler_api.periodic_tasks.models import managed_settings
 
 KEY = re.compile(r"[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?")
@@ -34,7 +35,7 @@ def parse_selector(selector: str) -> Iterator[tuple[str, str | None]]:
     """Yield the keys of a selector, each with its value, or with None if any value matches."""
     for label in selector.split(",") if selector else ():
         key, is_pair, value = label.partition("=")
-        yield key.strip(), value if is_pair else None
+        yield key.strip(), normalized(value) if is_pair else None
 
 
 class Labels(serializers.DictField):
@@ -51,6 +52,7 @@ class Labels(serializers.DictField):
             "with a letter or digit at both ends."
         ),
         "invalid_value": f"Must be a string of at most {MAX_VALUE_LENGTH} characters.",
+        "invisible": "The value of {name} must not have the invisible character {character}.",
         "too_many": f"Must have at most {MAX_LABELS} labels.",
     }
 
@@ -73,7 +75,9 @@ class Labels(serializers.DictField):
             if not isinstance(value, str) or len(value) > MAX_VALUE_LENGTH:
                 message = self.error_messages["invalid_value"]
                 raise serializers.ValidationError({key: [message]})
-        return dict(sorted(data.items()))
+            if character := invisible_in(value):
+                self.fail("invisible", name=key, character=f"U+{ord(character):04X}")
+        return {key: normalized(value) for key, value in sorted(data.items())}
 
 
 class LabelValue(Func):

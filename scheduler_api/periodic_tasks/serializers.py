@@ -10,6 +10,7 @@ from rest_framework import serializers
 from scheduler_api.access.permissions import account_of
 from scheduler_api.catalogue.queue_workers import queue_workers_of_request
 from scheduler_api.http import fields
+from scheduler_api.http.names import AddressName, Name
 from scheduler_api.http.problems import ValidationFailed
 from scheduler_api.http.serializers import StrictSerializer
 from scheduler_api.openapi.bodies import examples
@@ -68,6 +69,11 @@ class PeriodicTaskSerializer(ScheduleReferenceSerializer, PolicySerializer):
     or `clocked`. A request has exactly one of the five.
     """
 
+    name = AddressName(max_length=MAX_NAME_LENGTH, help_text="Unique among all periodic tasks.")
+    task = Name(
+        max_length=MAX_NAME_LENGTH,
+        help_text="Name of a task, as listed by `GET /api/v1/tasks/`.",
+    )
     args = StoredArguments(json_type=list, help_text="Positional arguments of the task.")
     kwargs = StoredArguments(
         json_type=dict,
@@ -163,8 +169,6 @@ class PeriodicTaskSerializer(ScheduleReferenceSerializer, PolicySerializer):
             "date_changed",
         )
         extra_kwargs: ClassVar = {
-            "name": {"validators": [], "help_text": "Unique among all periodic tasks."},
-            "task": {"help_text": "Name of a task, as listed by `GET /api/v1/tasks/`."},
             "queue": {
                 "allow_blank": False,
                 "help_text": "Name of a configured queue; defaults to the route of the task.",
@@ -323,7 +327,7 @@ class PauseSerializer(StrictSerializer):
 class NamedPeriodicTaskSerializer(PeriodicTaskSerializer):
     """A periodic task with its name in the URL: the body may omit it."""
 
-    name = fields.Text(
+    name = AddressName(
         required=False,
         max_length=MAX_NAME_LENGTH,
         help_text="Unique among all periodic tasks; defaults to the name in the URL.",

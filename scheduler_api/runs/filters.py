@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from scheduler_api.access.ownership import visible_to
 from scheduler_api.access.permissions import account_of
 from scheduler_api.http.filtering import ChoicesFilter, IdFilter, InstantFilter, TextFilter
+from scheduler_api.http.names import NameFilter
 from scheduler_api.periodic_tasks.labels import FILTER_HELP, filter_by_labels
 from scheduler_api.periodic_tasks.models import ManagedTask
 from scheduler_api.runs.models import Run
@@ -49,10 +50,10 @@ class BeforeFilter(InstantFilter):
 class RunsOfPeriodicTaskFilter(django_filters.FilterSet):
     """Filters of the runs of one periodic task; a run must match all of them."""
 
-    periodic_task_name = TextFilter(
+    periodic_task_name = NameFilter(
         help_text="Exact name of the periodic task when the run was created."
     )
-    task = TextFilter(help_text="Exact name of the Celery task.")
+    task = NameFilter(help_text="Exact name of the Celery task.")
     state = StateFilter(
         choices=Run.State.choices,
         help_text="State; separate several with commas, or repeat the parameter.",

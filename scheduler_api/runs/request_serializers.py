@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.http import fields
+from scheduler_api.http.names import Name, find_by_name
 from scheduler_api.http.problems import Mistake, ValidationFailed
 from scheduler_api.periodic_tasks.serializers import MAX_INTEGER, MAX_NAME_LENGTH
 from scheduler_api.periodic_tasks.validation import wrong_routing
@@ -37,9 +38,12 @@ class NewRunSerializer(RunNowSerializer):
         help_text="ID of a periodic task.",
     )
     periodic_task_name = fields.Text(
-        required=False, max_length=MAX_NAME_LENGTH, help_text="Name of a periodic task."
+        required=False,
+        trim_whitespace=False,  # a row of another program may have blanks at the ends
+        max_length=MAX_NAME_LENGTH,
+        help_text="Name of a periodic task.",
     )
-    task = fields.Text(
+    task = Name(
         required=False,
         max_length=MAX_NAME_LENGTH,
         help_text="Name of a task, as listed by `GET /api/v1/tasks/`.",
@@ -89,12 +93,17 @@ class NewRunSerializer(RunNowSerializer):
 
     def find(self, attrs: dict[str, Any]) -> PeriodicTask:
         """Return the periodic task that the caller may see; raise ValidationFailed without one."""
-        column, field = ("pk", "periodic_task")
+        tasks, field = self.context["tasks"], "periodic_task"
+        task: PeriodicTask | None
         if "periodic_task_name" in attrs:
-            column, field = ("name", "periodic_task_name")
-        task: PeriodicTask | None = self.context["tasks"].filter(**{column: attrs[field]}).first()
+            field = "periodic_task_name"
+            task = find_by_name(tasks, attrs[field])
+        else:
+            task = tasks.filter(pk=attrs[field]).first()
         if task is None:
-            detail = f"There is no periodic task with this {'id' if column == 'pk' else 'name'}."
+            detail = (
+                f"There is no periodic task with this {'id' if field == SOURCES[0] else 'name'}."
+            )
             mistake = Mistake(pointer=f"/{field}", code="does_not_exist", detail=detail)
             raise ValidationFailed(errors=[mistake])
         return task

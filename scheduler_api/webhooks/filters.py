@@ -11,6 +11,7 @@ from scheduler_api.http.filtering import (
     InstantFilter,
     TextFilter,
 )
+from scheduler_api.http.names import NameFilter
 from scheduler_api.webhooks.models import Delivery, Webhook
 
 
@@ -18,7 +19,7 @@ class WebhookFilter(django_filters.FilterSet):
     """Filters of webhooks; several are combined with AND."""
 
     enabled = FlagFilter(help_text="Whether the webhook is enabled.")
-    name = TextFilter(help_text="Exact name.")
+    name = NameFilter(help_text="Exact name.")
 
     class Meta:
         model = Webhook

@@ -15,6 +15,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from scheduler_api.access.serializers import TextList
 from scheduler_api.http import fields
+from scheduler_api.http.names import Name
 from scheduler_api.http.serializers import StrictModelSerializer, StrictSerializer
 from scheduler_api.openapi.bodies import examples
 from scheduler_api.outbound.address_guard import (
@@ -73,6 +74,7 @@ FULL_DELIVERY: dict[str, Any] = {
 class WebhookFields(StrictModelSerializer):
     """The fields of a webhook."""
 
+    name = Name(max_length=200, help_text="Purpose of the webhook, for people.")
     owner = serializers.SerializerMethodField(
         help_text="Name of the owning account: its run events are sent."
     )

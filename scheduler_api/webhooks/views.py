@@ -48,7 +48,7 @@ class WebhookViewSet(CrudViewSet):
         "ping": (actions.WebhookDisabled, actions.WebhookSuspended, actions.TooManyWaiting),
     }
     actions_with_secrets: ClassVar = frozenset({"create", "rotate"})
-    fields_of_stored_rows = ("id", "secret")
+    fields_of_stored_rows = ("id", "secret", "event_id")
 
     def get_queryset(self) -> QuerySet[Any]:
         """Return the webhooks visible to the caller."""
@@ -115,7 +115,7 @@ class WebhookViewSet(CrudViewSet):
         delivery = actions.ping(self.get_object(), now=datetime.now(UTC), by=caller_of(request))
         body = DeliveryDetailSerializer(delivery).data
         if self.is_dry_run:
-            return Response({**body, "id": None})
+            return Response({**body, "id": None, "event_id": None})
         address_of = reverse("delivery-detail", args=[delivery.pk], request=request)
         return Response(body, status.HTTP_202_ACCEPTED, headers={"Location": address_of})
 

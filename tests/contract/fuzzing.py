@@ -94,6 +94,9 @@ BEYOND_THE_SCHEMA = {
     "blank",
     "unstorable_character",
     "null_characters_not_allowed",
+    # Names: the categories of Unicode, and what a URL cannot carry.
+    "invisible",
+    "dot_segment",
 }
 
 MAX_WAIT = 60  # seconds

@@ -48,6 +48,14 @@ class ScheduleSerializer(StrictModelSerializer):
     row: Model
     Meta: Any
 
+    def get_fields(self) -> dict[str, Any]:
+        """Return the fields; an inline schedule of a dry run may have no id yet."""
+        found = super().get_fields()
+        if not isinstance(self, StoredScheduleSerializer):
+            found["id"].allow_null = True
+            found["id"].help_text = "ID; null in a dry run if the schedule is not stored."
+        return found
+
     def get_description(self, row: Any) -> str:
         """Return the schedule in words, or the error in a row that another program wrote."""
         return cached_description(kind_of(row).name, **values_of(row))

@@ -1,5 +1,7 @@
 """`?dry_run=true` on every write: all checks, no change, the result in the response."""
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -25,6 +27,7 @@ from tests.contract.document import OPERATIONS, Operation
 ACCOUNTS = "/api/v1/service-accounts/"
 KEYS = "/api/v1/api-keys/"
 DRY = "?dry_run=true"
+NEW_SCHEDULE = {"type": "interval", "every": 977, "period": "seconds"}
 
 
 def everything_stored() -> dict[type[Model], list[dict[str, Any]]]:
@@ -62,6 +65,62 @@ def test_dry_run_changes_nothing_and_the_write_does(api: ContractClient, operati
     assert everything_stored() != before
     assert "Location" not in rehearsed.headers
     assert "ETag" not in rehearsed.headers
+
+
+def ids_in(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the ids in a response, with the name of each."""
+    match value:
+        case dict():
+            for name, inner in value.items():
+                if name in {"id", "event_id", *KINDS} and not isinstance(inner, dict):
+                    yield name, inner
+                yield from ids_in(inner)
+        case list():
+            for inner in value:
+                yield from ids_in(inner)
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("operation", WRITES)
+def test_dry_run_invents_no_id(api: ContractClient, operation: Operation):
+    call = prepare(api, operation)
+    if isinstance(call.args[1], dict) and "schedule" in call.args[1]:
+        call = partial(call.func, call.args[0], {**call.args[1], "schedule": NEW_SCHEDULE})
+
+    rehearsed = dry(call)
+
+    rows = [row for rows in everything_stored().values() for row in rows]
+    known = {str(row[name]) for row in rows for name in ("id", "event_id") if name in row}
+    found = [*ids_in(rehearsed.json())] if rehearsed.content else []
+    if operation.id == "backfillPeriodicTask":
+        # The ids of the runs are computed from their slots.
+        assert found
+        assert found == [*ids_in(call().json())]
+        return
+    assert [(name, pk) for name, pk in found if pk is not None and str(pk) not in known] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dry_run_shows_the_id_of_a_stored_schedule_only(api: ContractClient, kind: str):
+    path, body, changed = KINDS[kind]
+    pk = api.post(path, body).json()["id"]
+    new = {"type": kind, **changed}
+    made = api.post(TASKS, heartbeat(schedule={"type": kind, **body})).json()
+    operations = [
+        {"op": "create", "body": heartbeat(name="New", schedule=new)},
+        {"op": "update", "id": made["id"], "body": {"schedule": new}},
+    ]
+
+    answers = [
+        api.post(TASKS + DRY, heartbeat(name="New", schedule=new)).json(),
+        api.patch(f"{TASKS}{made['id']}/{DRY}", {"schedule": new}).json(),
+        api.patch(f"{TASKS}{made['id']}/{DRY}", {"description": "Same schedule"}).json(),
+    ]
+    results = api.post(f"{TASKS}batch/{DRY}", {"operations": operations}).json()["results"]
+
+    shown = [(answer[kind], answer["schedule"]["id"]) for answer in answers]
+    assert shown == [(None, None), (None, None), (pk, pk)]
+    assert [result["body"][kind] for result in results] == [None, None]
 
 
 @pytest.mark.parametrize("operation", [pytest.param(op, id=op.id) for op in OPERATIONS])
