@@ -85,11 +85,12 @@ class AddressName(Name):
 
 
 class NameFilter(TextFilter):
-    """A filter by an exact name, as it was sent or in its normal form."""
+    """A filter by an exact name, as it was sent or in NFC."""
 
     def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
-        """Select the rows with either spelling."""
-        if not value or len(spellings(value)) == 1:
+        """Select the rows with either."""
+        composed = unicodedata.normalize("NFC", value or "")
+        if composed == (value or ""):
             rows: QuerySet[Any] = super().filter(qs, value)
             return rows
-        return qs.filter(**{f"{self.field_name}__in": spellings(value)})
+        return qs.filter(**{f"{self.field_name}__in": [value, composed]})

@@ -7,6 +7,7 @@ import pytest
 from django.conf import settings
 from django_celery_beat.models import PeriodicTask
 
+from scheduler_api.access.models import ServiceAccount
 from scheduler_api.catalogue.registry import get_task
 from scheduler_api.outbound import address_guard
 from scheduler_api.runs import actions
@@ -18,6 +19,7 @@ from tests.api.runs.examples import entered
 from tests.client import ContractClient
 from tests.conftest import caller
 from tests.contract.document import OPERATIONS, Operation, examples_of, operation, resolved
+from tests.webhooks.examples import webhook_of
 
 JSON = "application/json"
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
@@ -299,6 +301,18 @@ def ping_what_is_disabled(api: ContractClient) -> Any:
     return api.post(f"{address}ping/")
 
 
+def ping_too_often(api: ContractClient) -> Any:
+    webhook = make_a_webhook(api).json()
+    answers = [api.post(f"/api/v1/webhooks/{webhook['id']}/ping/") for _ in range(11)]
+    return answers[-1]
+
+
+def ping_for_an_account_without_a_key(api: ContractClient) -> Any:
+    owner = ServiceAccount.objects.create(name="silent", scopes=["webhooks:write"])
+    webhook, _ = webhook_of(owner)
+    return api.post(f"/api/v1/webhooks/{webhook.pk}/ping/")
+
+
 def run_what_no_queue_takes(api: ContractClient) -> Any:
     task = api.post(TASKS, VALID).json()
     update_row(PeriodicTask(pk=task["id"]), queue="reports")
@@ -336,7 +350,9 @@ PROVOKED_BY = {
     "too_many_webhooks": own_a_webhook_too_many,
     "unsupported_media_type": lambda api: api.post(TASKS, "name", content_type="text/plain"),
     "validation_failed": lambda api: api.post(TASKS, {**VALID, "schedule": NEVER}),
+    "too_many_waiting": ping_too_often,
     "webhook_disabled": ping_what_is_disabled,
+    "webhook_suspended": ping_for_an_account_without_a_key,
 }
 
 
