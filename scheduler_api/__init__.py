@@ -42,5 +42,5 @@ In the webhook sender (`manage.py deliver_webhooks`):
 
 `openapi` generates openapi.yaml from the view sets. `admin` is Django admin, by the same actions.
 Imports go one way: admin > ops > scheduler, webhooks, worker and manifest > runs and broker >
-periodic_tasks > schedules, catalogue and outbound > access > openapi > http.
+periodic_tasks > schedules > catalogue and outbound > access > openapi > http.
 """

@@ -8,12 +8,12 @@ for runs. An operation that does not ask it lets an account evade its limits in 
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Q
 from django_celery_beat.models import PeriodicTask
 
 from scheduler_api.access.models import ServiceAccount
 from scheduler_api.access.permissions import may_name_queue, may_name_task
+from scheduler_api.catalogue.routes import route_of
 from scheduler_api.http.problems import Mistake, ValidationFailed, join
 from scheduler_api.schedules.spacing import spacing_errors
 
@@ -47,7 +47,8 @@ def beyond_tasks_and_queues(task: PeriodicTask, account: ServiceAccount) -> Iter
             code="not_allowed",
             detail=f"This account may only use tasks named {', '.join(account.task_patterns)}.",
         )
-    if not may_name_queue(account, task.queue or settings.CELERY_TASK_DEFAULT_QUEUE):
+    # Where Celery's configuration sends it; an unknown route may lead to any queue.
+    if not may_name_queue(account, task.queue or route_of(task.task).queue or ""):
         yield Mistake(
             pointer="/queue",
             code="not_allowed",
