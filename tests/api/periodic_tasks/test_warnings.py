@@ -162,7 +162,7 @@ def entry(monkeypatch: Any) -> str:
 
 
 def change(api: Any, at: str) -> dict[str, Any]:
-    body: dict[str, Any] = api.patch(at, {"priority": 3}).json()
+    body: dict[str, Any] = api.patch(at, {"expire_seconds": 60}).json()
     return body
 
 
@@ -177,7 +177,7 @@ def replace_by_name(api: Any, at: str) -> dict[str, Any]:
 
 
 def change_in_batch(api: Any, at: str) -> dict[str, Any]:
-    operation = {"op": "update", "id": int(at.split("/")[-2]), "body": {"priority": 3}}
+    operation = {"op": "update", "id": int(at.split("/")[-2]), "body": {"expire_seconds": 60}}
     [result] = api.post(BATCH, {"operations": [operation]}).json()["results"]
     body: dict[str, Any] = result["body"]
     return body
