@@ -69,7 +69,7 @@ MIDDLEWARE = [
     "scheduler_api.http.middleware.AccessLogMiddleware",
     "scheduler_api.http.middleware.SafeHeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "scheduler_api.http.compression.CompressedFilesMiddleware",
+    "scheduler_api.http.static_files.StaticFilesMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "scheduler_api.http.middleware.StorablePathMiddleware",
     "scheduler_api.http.middleware.OptionalSlashMiddleware",

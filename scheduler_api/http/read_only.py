@@ -23,11 +23,13 @@ def read_only(view: View) -> View:
     def answer(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         if request.method in {"GET", "HEAD"}:
             return view(request, *args, **kwargs)
-        return respond(
-            request,
-            MethodNotAllowed(
-                f'Method "{request.method}" not allowed.', headers={"Allow": "GET, HEAD"}
-            ),
-        )
+        return respond(request, method_not_allowed(request))
 
     return csrf_exempt(answer)
+
+
+def method_not_allowed(request: HttpRequest) -> MethodNotAllowed:
+    """Return the refusal of a method where only reads are."""
+    return MethodNotAllowed(
+        f'Method "{request.method}" not allowed.', headers={"Allow": "GET, HEAD"}
+    )

@@ -88,6 +88,7 @@ VALID = [
     head("POST", "/api/v1/runs/", b"Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n\r\n",
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     head("GET", "/static/scheduler_api/redoc.js", b"Range: bytes=0-1"),
+    head("DELETE", "/static/scheduler_api/redoc.js"),
 ]
 # What breaks parsers, put anywhere in a request.
 PIECES = [

@@ -88,7 +88,7 @@ def test_page_is_compressed(path):
     assert compressed.headers["Content-Length"] == str(len(compressed.content))
 
 
-def test_script_of_a_page_is_compressed():
+def test_script_of_a_page_is_compressed(db):
     plain, compressed = get(SCRIPT), get(SCRIPT, **GZIP)
 
     content = b"".join(plain.streaming_content)
@@ -98,6 +98,14 @@ def test_script_of_a_page_is_compressed():
     assert compressed.headers["Cache-Control"] == plain.headers["Cache-Control"]
     again = get(SCRIPT, **GZIP, **{"If-None-Match": compressed.headers["ETag"]})
     assert again.status_code == 304
+
+
+@pytest.mark.parametrize("value", ["bytes=0-1", "bytes=99999999-", "bytes=x"])
+def test_range_of_a_static_file_is_ignored(db, value):
+    response = get(SCRIPT, Range=value)
+
+    assert response.status_code == 200
+    response.close()
 
 
 def test_answer_of_the_api_is_not_compressed(api):
