@@ -96,6 +96,7 @@ class InlineCrontabSerializer(ScheduleSerializer):
     expression = Expression(
         required=False,
         max_length=MAX_EXPRESSION_LENGTH,
+        trim_whitespace=False,
         write_only=True,
         help_text=(
             "All five fields on one line, such as `*/5 * * * *` or `@daily`. Replaces the single "
@@ -114,7 +115,9 @@ class InlineCrontabSerializer(ScheduleSerializer):
             "description",
         )
         extra_kwargs: ClassVar[dict[str, Any]] = {
-            field: {"validators": [], "help_text": text} for field, text in CRONTAB_TEXTS.items()
+            # The pattern has blanks at the ends, so they count for the maximum length, too.
+            field: {"validators": [], "help_text": text, "trim_whitespace": False}
+            for field, text in CRONTAB_TEXTS.items()
         }
 
     def to_columns(self, attrs: dict[str, Any]) -> dict[str, Any]:

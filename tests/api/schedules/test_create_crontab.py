@@ -131,6 +131,21 @@ def test_create_crontab_with_an_invalid_field_is_refused_at_the_field(api, field
 
 
 @pytest.mark.parametrize(
+    ("field", "length"),
+    [("minute", 240), ("hour", 96), ("day_of_month", 124), ("day_of_week", 64),
+     ("month_of_year", 64), ("expression", 1000)],
+)  # fmt: skip
+def test_blanks_at_the_ends_count_for_the_maximum_length(api, field, length):
+    text = "@daily" if field == "expression" else "*"
+
+    accepted = api.post(CRONTABS, {field: text.ljust(length)})
+    refused = api.post(CRONTABS, {field: text.ljust(length + 1)})
+
+    assert accepted.status_code == 201
+    assert mistakes(refused) == [(f"/{field}", "max_length")]
+
+
+@pytest.mark.parametrize(
     ("day", "month"), [("31", "2"), ("30", "feb"), ("31", "4,6,9,11"), ("30,31", "2")]
 )
 def test_create_crontab_with_a_day_that_never_exists_is_refused(api, day, month):
