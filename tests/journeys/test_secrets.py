@@ -98,3 +98,24 @@ def test_secret_reaches_the_worker_and_nothing_else(
     assert "***" in json.dumps(answers)
     assert canary not in json.dumps(answers)
     assert service.traces.bodies(unread)[0][:2] == [[queue], {"password": canary}]
+
+
+def test_worker_logs_no_secret_of_a_task_that_it_does_not_know(
+    tmp_path: Path, queue: str, canary: str
+) -> None:
+    service = Service(tmp_path, QUEUES=queue, UNREGISTERED_TASKS="allow", **VERBOSE)
+    body = {
+        "name": "Gone",
+        "task": "elsewhere.gone",
+        "schedule": {"type": "interval", "every": 1, "period": "seconds"},
+        "kwargs": {"password": canary, "broker": f"amqp://ann:{canary}@mq.example.com/"},
+    }
+    with service:
+        status, task = service.call("POST", TASKS, body)
+        assert status == 201, task
+        wait_for(lambda: "task 'elsewhere.gone'" in service.output(), seconds=RUN_SECONDS,
+                 why=service.output)  # fmt: skip
+        _, shown = service.call("GET", f"{TASKS}{task['id']}/")
+
+    assert shown["kwargs"] == {"password": "***", "broker": "amqp://ann:***@mq.example.com/"}
+    assert canary not in service.output()

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from scheduler_api.runs.models import Run
 from tests.api.http.responses import refusal
 from tests.api.periodic_tasks.examples import TASKS, heartbeat, mistakes, without
+from tests.api.runs.examples import RUNS
 from tests.client import ContractClient
 
 HTTP = "scheduler_api.tasks.http_request"
@@ -64,6 +65,10 @@ CHANGES: dict[str, Send] = {
     "dry run": lambda client, task, body: client.patch(f"{TASKS}{task['id']}/?dry_run=true", body),
 }
 RUN_NOW: Send = lambda client, task, body: client.post(f"{TASKS}{task['id']}/runs/", body)  # noqa: E731
+RUN_BY_ID: Send = lambda client, task, body: client.post(  # noqa: E731
+    RUNS, {"periodic_task": task["id"], **body}
+)
+REQUESTS = {"run now": RUN_NOW, "run by id": RUN_BY_ID}
 
 
 def request(canary: str, **kwargs: Any) -> dict[str, Any]:
@@ -115,7 +120,9 @@ def test_secret_is_not_kept_for_another_receiver(
     assert texts_of(task) == before
 
 
-@pytest.mark.parametrize("send", [*CHANGES.values(), RUN_NOW], ids=[*CHANGES, "run now"])
+@pytest.mark.parametrize(
+    "send", [*CHANGES.values(), *REQUESTS.values()], ids=[*CHANGES, *REQUESTS]
+)
 @pytest.mark.parametrize("url", OTHER_URLS)
 def test_secret_is_not_kept_for_a_request_to_another_host(
     api: ContractClient, canary: str, send: Send, url: str
@@ -133,7 +140,7 @@ def test_secret_is_not_kept_for_a_request_to_another_host(
     assert not Run.objects.exists()
 
 
-@pytest.mark.parametrize("send", [CHANGES["patch"], CHANGES["batch"], RUN_NOW])
+@pytest.mark.parametrize("send", [CHANGES["patch"], CHANGES["batch"], RUN_NOW, RUN_BY_ID])
 def test_secret_in_a_field_that_is_left_out_is_not_kept_for_another_host(
     api: ContractClient, canary: str, send: Send
 ):
@@ -190,7 +197,9 @@ def test_secret_is_kept_by_other_changes(
     assert json.loads(texts_of(task)[2]) == {"password": canary}
 
 
-@pytest.mark.parametrize("send", [*CHANGES.values(), RUN_NOW], ids=[*CHANGES, "run now"])
+@pytest.mark.parametrize(
+    "send", [*CHANGES.values(), *REQUESTS.values()], ids=[*CHANGES, *REQUESTS]
+)
 @pytest.mark.parametrize(
     "url",
     ["https://api.example.com/v2?page=2", "https://API.example.com:443/v1", f"{URL}/users"],
@@ -203,7 +212,7 @@ def test_secret_is_kept_for_another_path_of_the_same_host(
     response = send(api, task, with_url(url))
 
     assert response.status_code in {200, 202}, response.json()
-    if send is RUN_NOW:
+    if send in REQUESTS.values():
         assert json.loads(Run.objects.get().kwargs)["headers"] == {"Authorization": canary}
     else:
         assert json.loads(texts_of(task)[2])["headers"] == {"Authorization": canary}
