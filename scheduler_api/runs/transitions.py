@@ -26,6 +26,8 @@ State = Run.State
 
 # A run is created to be published, or as the record of a slot that is not published.
 INITIAL_STATES = (State.PENDING, State.MISSED, State.SKIPPED, State.CANCELLED)
+# A worker started the run while the ledger did not answer; see `record_unseen_start`.
+UNRECORDED_START = Q(started_at__isnull=True, lease_until__isnull=False)
 TERMINATED = "It was cancelled while it ran, and its process was ended."
 
 
@@ -342,16 +344,23 @@ def record_unseen_start(run_id: str, *, until: datetime) -> bool:
 
 
 def requeue(
-    run_id: str, *, started_at: datetime | None = None, until: datetime, reason: str
+    run_id: str,
+    *,
+    started_at: datetime | None = None,
+    until: datetime,
+    reason: str,
+    expires_at: datetime | None = None,
 ) -> bool:
     """Record that Celery starts a run again; it is lost if no worker reports by `until`.
 
-    With `started_at`, only of that start.
+    `expires_at` is when the message of the next start expires. With `started_at`, only of that
+    start.
     """
     running = Run.objects.filter(pk=run_id)
     if started_at:
         running = running.filter(started_at=started_at)
-    return REQUEUE.apply(running, lease_until=until, reason=reason) == 1
+    columns = {"lease_until": until, "reason": reason, "expires_at": expires_at}
+    return REQUEUE.apply(running, **columns) == 1
 
 
 def note_while_queued(run_id: str, *, reason: str) -> bool:
@@ -423,12 +432,13 @@ def end(
 
 
 def expire_unstarted(run_ids: Collection[UUID], *, at: datetime, reason: str) -> int:
-    """End runs whose message has expired before any worker started them; return how many.
+    """End runs whose message has expired before a worker started it; return how many.
 
     A worker that takes such a message at the same moment drops it, or this changes nothing.
     """
-    unstarted = Run.objects.filter(pk__in=run_ids, started_at=None, lease_until=None)
-    return EXPIRE_UNSTARTED.apply(unstarted, reason=reason, finished_at=at, is_buffered=False)
+    columns = {"finished_at": at, "lease_until": None, "is_buffered": False}
+    unstarted = Run.objects.filter(~UNRECORDED_START, pk__in=run_ids, expires_at__lt=at)
+    return EXPIRE_UNSTARTED.apply(unstarted, reason=reason, **columns)
 
 
 def endable(run_id: str, *, started_at: datetime | None) -> QuerySet[Run]:

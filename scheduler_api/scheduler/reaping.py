@@ -81,13 +81,16 @@ def give_up_unreported(store: Store, now: datetime) -> None:
 def expire(store: Store, now: datetime) -> bool:
     """End a batch of runs whose message has expired; return whether there may be more.
 
-    The broker, or the worker that takes such a message, discards it, so it will never start. Left
-    out are tasks with a `before_start` of their own, whose starts are not reported, and runs that
-    a worker started without the database (`lease_until`).
+    The broker, or the worker that takes such a message, discards it, so it will never start; nor
+    will a retry by Celery, which keeps the expiry. Left out are tasks with a `before_start` of
+    their own, whose starts are not reported, and runs that a worker started without the database.
     """
     unreported = TaskSpec.objects.filter(is_recorded=False).values("name")
     overdue = Run.objects.filter(
-        expires_at__lt=now, ended_as=None, started_at=None, lease_until=None
+        ~transitions.UNRECORDED_START,
+        expires_at__lt=now,
+        ended_as=None,
+        state__in=transitions.EXPIRE_UNSTARTED.from_states,
     ).exclude(task__in=unreported)
     locked = overdue.select_for_update(of=("self",), skip_locked=store.can_skip)
     runs = list(locked.order_by("expires_at").values_list("pk", "queued_at")[:REAP_BATCH_SIZE])

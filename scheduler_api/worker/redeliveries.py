@@ -30,9 +30,7 @@ CONNECTION_LOST = "Its worker lost the broker and ended its process: the message
 MAX_REASON_LENGTH = 1000
 
 
-def on_retry(
-    sender: Task[Any, Any], request: Any, reason: Retry | None = None, **_: object
-) -> None:
+def on_retry(sender: Task[Any, Any], request: Any, reason: Any = None, **_: object) -> None:
     """Record that a run waits for a retry."""
     started = ongoing.pop(request.id, None)
     if started is None:
@@ -44,6 +42,7 @@ def on_retry(
             started.run_id or request.id,
             started_at=started.at,
             until=retry_due_at(reason and reason.when) + RETRY_START_TIMEOUT,
+            expires_at=expiry_at(reason.sig.options.get("expires") if reason else None),
             reason=text[:MAX_REASON_LENGTH],
         )
 
@@ -64,6 +63,7 @@ def on_retry_in_main_process(request: Any, reason: Retry | None) -> None:
         part.run_id if part else request.id,
         started_at=part and part.started_at,
         until=retry_due_at(reason and reason.when) + RETRY_START_TIMEOUT,
+        expires_at=expiry_at(request.expires),
         reason=within(retry_text(reason))[:MAX_REASON_LENGTH] if reason else CONNECTION_LOST,
     )
 
@@ -80,6 +80,13 @@ def retry_text(retry: Any) -> str:
     if isinstance(real, type(error)) or isinstance(error, UnpickleableExceptionWrapper):
         error = real or error
     return f"Waiting for a retry: {type_name_of(error)}: {message_of(error)}"
+
+
+def expiry_at(expires: Any) -> datetime | None:
+    """Return when a message expires, from Celery's text, time, seconds from now, or None."""
+    if isinstance(expires, str):
+        expires = datetime.fromisoformat(expires)
+    return None if expires is None else retry_due_at(expires)
 
 
 def retry_due_at(when: Any) -> datetime:

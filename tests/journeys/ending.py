@@ -61,6 +61,12 @@ def raise_mute() -> NoReturn:
 
 
 @shared_task
+def run_out_of_memory() -> NoReturn:
+    """Raise what Python raises without memory."""
+    raise MemoryError
+
+
+@shared_task
 def exit_process() -> NoReturn:
     """Leave as a script does."""
     raise SystemExit(3)

@@ -63,6 +63,7 @@ ENDS: dict[str, tuple[str, dict[str, Any], str, Any, int]] = {
     "exception": ("fail", {}, "failed", "ValueError", 1),
     "exception that cannot be pickled": ("raise_unpicklable", {}, "failed", "Unpicklable", 1),
     "exception without a text": ("raise_mute", {}, "failed", "Mute", 1),
+    "MemoryError": ("run_out_of_memory", {}, "failed", "MemoryError", 1),
     "SystemExit": ("exit_process", {}, "failed", "SystemExit", 1),
     "KeyboardInterrupt": ("interrupt", {}, "failed", "KeyboardInterrupt", 1),
     "WorkerShutdown": ("shut_down", {}, "failed", "WorkerShutdown", 1),
@@ -107,15 +108,8 @@ def test_run_ends_as_its_task_does(running: Service, started: dict[str, str], na
 
 @pytest.fixture(scope="module")
 def unread(running: Service) -> str:
-    """Return a queue from which no worker takes messages any more."""
-    _, queue = running.environment["QUEUES"].split(",")
-    running.traces.control("cancel_consumer", queue=queue)
-    wait_for(
-        lambda: f"Canceling queue {queue}" in running.output(),
-        seconds=RUN_SECONDS,
-        why=running.output,
-    )
-    return str(queue)
+    """Return a queue from which no worker takes messages."""
+    return running.environment["QUEUES"].split(",")[1]
 
 
 def queued_in(service: Service, queue: str) -> tuple[str, Message]:
@@ -168,6 +162,28 @@ def test_message_that_the_worker_cannot_read_fails_the_run(
     run = await_run(running, run_id, "failed")
     assert (run["error"]["type"], run["attempts"]) == (error, 0)
     assert run["reason"] == "A worker cannot read its message, and dropped it."
+
+
+def test_revoked_run_is_cancelled_before_it_starts(running: Service, unread: str) -> None:
+    run_id, message = queued_in(running, unread)
+    running.traces.control("revoke", task_id=run_id)
+
+    # It takes the control message first, or says that it is too late.
+    wait_for(lambda: "revoked" in running.output(), seconds=RUN_SECONDS, why=running.output)
+    resend(running, message)
+
+    run = await_run(running, run_id, "cancelled")
+    assert (run["reason"], run["attempts"]) == ("It was revoked before it started.", 0)
+
+
+def test_revoked_run_is_cancelled_while_it_runs(running: Service) -> None:
+    run_id = run_of(running, "project.tasks.sleep", kwargs={"seconds": 600})
+    await_run(running, run_id, "running")
+
+    running.traces.control("revoke", task_id=run_id, terminate=True)
+
+    run = await_run(running, run_id, "cancelled")
+    assert (run["reason"], run["attempts"]) == ("It was terminated while it ran.", 1)
 
 
 def test_dead_lettered_message_starts_from_its_other_queue(running: Service, unread: str) -> None:

@@ -97,7 +97,7 @@ class Traces:
         }
         return Connection("filesystem://", transport_options=options)
 
-    def control(self, command: str, **arguments: str) -> None:
+    def control(self, command: str, **arguments: str | bool) -> None:
         """Send a control command to the workers, as a monitor does."""
         with self.connect() as connection:
             mailbox = Mailbox("celery", type="fanout", accept=["json"])(connection)

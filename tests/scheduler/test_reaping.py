@@ -222,8 +222,6 @@ def test_buffered_run_with_an_expired_message_is_expired_within_seconds(beat):
     "columns",
     [
         {"state": "running", "started_at": NOON, "lease_until": NOON + HOUR},
-        # It waits for a retry by Celery.
-        {"started_at": NOON, "lease_until": NOON + HOUR},
         # A worker started it while the ledger did not answer.
         {"lease_until": NOON + HOUR},
         {"state": "succeeded", "started_at": NOON},
@@ -237,6 +235,15 @@ def test_run_that_has_started_or_ended_does_not_expire(beat, columns):
     beat.run(at=NOON + 40 * SECOND)
 
     assert states(run) == [columns.get("state", "queued")]
+
+
+def test_run_that_waits_for_a_retry_expires_with_its_message(beat):
+    run = with_life(30, started_at=NOON, lease_until=NOON + HOUR, attempts=1)
+
+    beat.run(at=NOON + 32 * SECOND)
+
+    run.refresh_from_db()
+    assert (run.state, run.reason, run.lease_until) == ("expired", reaping.EXPIRED, None)
 
 
 @pytest.mark.parametrize(("is_recorded", "state"), [(True, "expired"), (False, "queued")])

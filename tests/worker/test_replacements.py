@@ -154,11 +154,12 @@ def test_run_has_the_result_of_its_replacement(fleet, name):
     make, result = ENDS[name]
     fleet.replacement = lambda: make(fleet)
 
-    fleet.deliver(run())
+    fleet.deliver(run(expires_at=NOON))
     waiting = stored_run()
     fleet.work()
 
     assert (waiting.state, waiting.finished_at) == ("queued", None)
+    assert waiting.expires_at is None, "only its first message expires"
     assert waiting.reason.startswith("The task was replaced by ")
     assert waiting.lease_until > datetime.now(UTC) + timedelta(minutes=50)
     ended = stored_run()

@@ -199,6 +199,21 @@ def test_celery_retry_is_another_attempt_of_the_run(deliver, body, monkeypatch):
     assert (stored_run().result, stored_run().reason) == ('"at last"', "")
 
 
+@pytest.mark.parametrize(
+    ("options", "expires_at"),
+    [({}, NOON), ({"expires": NOON + LEASE}, NOON + LEASE), ({"expires": None}, None)],
+)
+def test_retry_expires_as_its_message_does(deliver, body, monkeypatch, options, expires_at):
+    def retry(task: Any) -> None:
+        monkeypatch.setattr(type(task), "apply_async", lambda *_, **__: None)
+        raise task.retry(countdown=60, **options)
+
+    body.does = retry
+    deliver(run(expires_at=NOON), expires=NOON.isoformat())
+
+    assert stored_run().expires_at == expires_at
+
+
 def test_task_that_raises_ignore_succeeds(deliver, body):
     def ignore(task: Any) -> None:
         raise Ignore
