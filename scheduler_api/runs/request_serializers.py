@@ -1,5 +1,6 @@
 """A request for a run of any task in JSON."""
 
+from itertools import combinations
 from typing import Any, ClassVar
 
 from django_celery_beat.models import PeriodicTask
@@ -67,7 +68,13 @@ class NewRunSerializer(RunNowSerializer):
     )
 
     in_requests: ClassVar[dict[str, Any]] = {
-        "oneOf": [{"required": [source]} for source in SOURCES],
+        # Neither two of them nor none. As `oneOf`, generators make a union of types.
+        "not": {
+            "anyOf": [
+                *({"required": [*pair]} for pair in combinations(SOURCES, 2)),
+                {"not": {"anyOf": [{"required": [source]} for source in SOURCES]}},
+            ]
+        },
         "dependentRequired": {option: ["task"] for option in OPTIONS},
     }
 

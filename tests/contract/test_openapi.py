@@ -256,6 +256,12 @@ def test_request_has_no_fields_but_these(name: str):
     assert fields_of(request).keys() == closed["properties"].keys()
 
 
+@pytest.mark.parametrize("name", REQUESTS)
+def test_request_is_no_union_of_types(name: str):
+    # From these keywords beside `properties`, generators of clients make a union without fields.
+    assert not {"oneOf", "anyOf"} & REQUESTS[name].keys()
+
+
 @pytest.mark.parametrize("name", [name for name in REQUESTS if name.startswith("Patched")])
 def test_change_requires_no_field(name: str):
     assert not required_in(REQUESTS[name])
