@@ -23,6 +23,8 @@ env = environ.Env()
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
+# The files of this service in DATA_DIR, beside those of the embedded broker.
+OWN_FILES = ("db.sqlite3*", "*.key", "up.lock")
 OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 GUEST = ("guest", "guest")
 PRIVATE = [
@@ -152,7 +154,7 @@ def keep_private(folder: Path) -> None:
     owns, such as a mounted volume, or that all users share, such as /tmp, stays as it is.
     """
     broker_folder = folder / "broker"
-    files = [*folder.glob("db.sqlite3*"), *folder.glob("*.key")]
+    files = [path for name in OWN_FILES for path in folder.glob(name)]
     if broker_folder.exists() and broker_folder.stat().st_mode & OF_OTHERS:
         files += [*broker_folder.rglob("*"), broker_folder]
     for path in [*files, folder]:

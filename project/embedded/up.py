@@ -77,6 +77,7 @@ def locked_data() -> Iterator[IO[str]]:
 
     Two on the same data would run two beats and two workers on one broker of files.
     """
+    LOCK_FILE.touch(mode=0o600)
     with LOCK_FILE.open("a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

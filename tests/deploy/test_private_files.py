@@ -37,7 +37,7 @@ def test_every_file_of_a_running_service_is_private(processes: Processes, is_old
         messages.mkdir(mode=0o755, parents=True, exist_ok=True)
         for folder in (processes.data_dir, messages.parent, messages):
             folder.chmod(0o755)
-        for name in ("secret.key", "db.sqlite3"):
+        for name in ("secret.key", "db.sqlite3", "up.lock"):
             (processes.data_dir / name).touch(mode=0o644)
         (processes.data_dir / "secret.key").write_text("s" * 50)
 
