@@ -33,7 +33,9 @@ In a Celery worker (`worker.registration` connects it to Celery's signals):
 11. `worker.signals` records the start and the end of each run by the moves of `runs.transitions`,
     which start a run once, and `worker.replacements` follows the tasks that replace its own.
     `worker.recorder` writes them and renews the leases.
-12. `worker.registration` registers the worker's tasks in the `catalogue`.
+12. `worker.registration` registers the worker's tasks in the `catalogue`. `worker.queue_check`
+    checks the queues before they are consumed, and `worker.returned_messages` gives messages of
+    tasks that the worker does not have back, for other workers.
 
 In the webhook sender (`manage.py deliver_webhooks`):
 

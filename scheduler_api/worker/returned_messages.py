@@ -8,6 +8,7 @@ deliver it to the same worker again, in a loop. While it holds messages it fetch
 that its own work goes on.
 """
 
+import random
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -29,9 +30,17 @@ from scheduler_api.worker.main_process import note_unknown_task
 # How long a message is held: longer each time that this worker gets it.
 FIRST_HOLD, LONGEST_HOLD = timedelta(seconds=1), timedelta(seconds=10)
 HOLD_FACTOR = 1.5
+# Workers ask Redis once a second: after whole seconds, the same one would always come first.
+HOLD_JITTER = 0.5
 # The hold while more messages wait than the worker may hold: it bounds the rate of the loop.
 CROWDED_HOLD = timedelta(seconds=10)
 MAX_HELD = 2000  # messages; the worker fetches no others for those beyond
+# From this many held messages on, each goes to the end of its queue instead of to its head, where
+# the worker would get the same ones again and never reach its own.
+CROWD = 100
+CROWD_SECONDS = 60  # how long that applies afterwards: many holds end at the same time
+# The hold where held messages keep the worker from fetching others.
+STATIC_HOLD = timedelta(milliseconds=250)
 MAX_REMEMBERED = 10_000  # messages
 LOG_INTERVAL_SECONDS = 60
 # A queue without a foreign message for this long is no longer reported as shared.
@@ -49,7 +58,6 @@ class HeldMessage:
     message: Any
     queue: str
     is_beyond_prefetch: bool
-    is_crowded: bool
 
 
 @dataclass(kw_only=True)
@@ -115,6 +123,8 @@ class MessageReturn(bootsteps.StartStopStep):
         self._consumer = consumer
         self._held: set[HeldMessage] = set()
         self._tries: OrderedDict[bytes, int] = OrderedDict()
+        self._rng = random.Random()  # noqa: S311 - no secret
+        self._crowded_until = 0.0  # as `monotonic()` counts
         self._copier = MessageCopier(consumer.app)
         self._dropping = {
             "on_invalid_task": consumer.on_invalid_task,
@@ -185,7 +195,9 @@ class MessageReturn(bootsteps.StartStopStep):
 
     def _is_recorded(self, message: Any) -> bool:
         headers = message.headers or {}
-        return "periodic_task_name" in headers and headers.get("task") in self._consumer.app.tasks
+        task = headers.get("task")
+        is_known = isinstance(task, str) and task in self._consumer.app.tasks
+        return is_known and "periodic_task_name" in headers
 
     # --- Holding and giving back --------------------------------------------------------------
 
@@ -195,19 +207,27 @@ class MessageReturn(bootsteps.StartStopStep):
         queue = queue_of(consumer.task_consumer, message)
         tries = self._count(message)
         is_static = has_static_prefetch(consumer)
-        is_crowded = len(self._held) >= MAX_HELD
+        is_full = len(self._held) >= MAX_HELD
+        if is_static or len(self._held) >= CROWD:
+            self._crowded_until = time.monotonic() + CROWD_SECONDS
         held = HeldMessage(
             message=message,
             queue=queue,
-            is_beyond_prefetch=not (is_static or is_crowded),
-            is_crowded=is_crowded,
+            is_beyond_prefetch=not (is_static or is_full),
         )
         if held.is_beyond_prefetch:
             consumer.qos.increment_eventually()
-        hold = backoff(tries, first=FIRST_HOLD, longest=LONGEST_HOLD, factor=HOLD_FACTOR)
+        hold = backoff(
+            tries,
+            first=FIRST_HOLD,
+            longest=LONGEST_HOLD,
+            factor=HOLD_FACTOR,
+            jitter=HOLD_JITTER,
+            rng=self._rng,
+        )
         if is_static:
-            hold = FIRST_HOLD  # a longer one would keep the worker from its own messages
-        elif is_crowded:
+            hold = STATIC_HOLD
+        elif is_full:
             hold = max(hold, CROWDED_HOLD)
         self._held.add(held)
         consumer.timer.call_after(hold.total_seconds(), self._end, (held,))
@@ -226,9 +246,8 @@ class MessageReturn(bootsteps.StartStopStep):
         """Give a held message back, unless that was done or the connection is another one."""
         if held not in self._held:
             return
-        # A quorum queue drops a message after a number of returns, and a queue with more foreign
-        # messages than the worker may hold would return the same ones for ever.
-        is_crowded = held.is_crowded or len(self._held) >= MAX_HELD
+        # A quorum queue drops a message after a number of returns.
+        is_crowded = time.monotonic() < self._crowded_until
         is_to_copy = is_crowded or counts_deliveries(held.message)
         self._held.discard(held)
         if held.is_beyond_prefetch:
@@ -279,5 +298,8 @@ def fingerprint(message: Any) -> bytes:
 
 
 def has_static_prefetch(consumer: Any) -> bool:
-    """Return whether Celery cannot change how many messages it fetches: with quorum queues."""
+    """Return whether Celery cannot change how many messages it fetches.
+
+    That is so with quorum queues, and with RabbitMQ from version 4 on.
+    """
     return consumer.connection.transport.driver_type == "amqp" and consumer.qos_global is False

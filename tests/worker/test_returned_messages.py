@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from celery.contrib.testing.worker import start_worker
 from kombu import Connection, Exchange, Queue
+from kombu.transport.pyamqp import Transport
 
 from project import celery_app
 from scheduler_api.worker import returned_messages
@@ -52,9 +53,13 @@ MESSAGES: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
-@pytest.fixture(params=["classic", "quorum"])
-def queue(request: pytest.FixtureRequest, rabbitmq_url: str) -> Iterator[Any]:
-    """A queue of RabbitMQ, bound to a channel."""
+@pytest.fixture(params=["classic", "static", "quorum"])
+def queue(
+    request: pytest.FixtureRequest, rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
+    """A queue of RabbitMQ, bound to a channel; `static` stands for RabbitMQ from version 4 on."""
+    if request.param == "static":
+        monkeypatch.setattr(Transport, "qos_semantics_matches_spec", lambda *_: True)
     arguments = {"x-queue-type": "quorum"} if request.param == "quorum" else {}
     name = new_queue()
     with Connection(rabbitmq_url) as connection:
@@ -134,6 +139,7 @@ def contents(body: Any, properties: Any) -> str:
 
 
 def test_more_messages_than_a_worker_holds_do_not_stop_it(app, queue, worker, ran, monkeypatch):
+    monkeypatch.setattr(returned_messages, "CROWD", 2)
     monkeypatch.setattr(returned_messages, "MAX_HELD", 3)
     monkeypatch.setattr(returned_messages, "CROWDED_HOLD", returned_messages.FIRST_HOLD)
     count = 30
