@@ -32,6 +32,12 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
     show_full_result_count = False
     list_per_page = 50
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return all columns; Django's leaves out times that it sets itself, such as `at`."""
+        excluded = self.exclude or ()
+        columns = self.model._meta.concrete_fields
+        return self.fields or [each.name for each in columns if each.name not in excluded]
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return False."""
         return False

@@ -48,7 +48,7 @@ class RunAdmin(ReadOnlyAdmin):
     fields = (
         *("id", "periodic_task_id", "periodic_task_name", "task", "trigger", "state", "reason"),
         *("slot_at", "due_at", "slot_count", "last_slot_at", "created_at", "queued_at"),
-        *("started_at", "finished_at", "lease_until", "worker", "attempts"),
+        *("started_at", "finished_at", "expires_at", "lease_until", "worker", "attempts"),
         *("arguments", "keyword_arguments", "result", "is_result_truncated"),
         *("error_type", "error_message", "traceback"),
     )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.contrib import admin as django_admin
 from django.contrib.auth.models import User
+from django.db.models import DateTimeField
 from django.test import Client
 
 from scheduler_api.access.models import ApiKey, AuditEntry, ServiceAccount
@@ -105,6 +106,15 @@ def test_page_has_no_column_with_a_secret(admin: Client, model: Any):
     for column in SECRET_COLUMNS & {field.attname for field in model._meta.fields}:
         if value := getattr(row, column):
             assert not [text for text in texts if str(value) in text], column
+
+
+@pytest.mark.parametrize("model", SHOWN)
+def test_page_shows_every_time(admin: Client, model: Any):
+    page = admin.get(pages(SHOWN[model][0]())[1]).content.decode()
+
+    times = [field.name for field in model._meta.fields if isinstance(field, DateTimeField)]
+    assert times
+    assert [name for name in times if f"field-{name}" not in page] == []
 
 
 def test_arguments_of_a_run_are_redacted(admin: Client, canary: str):
