@@ -317,6 +317,10 @@ RUNS_KEPT_PER_TASK = whole_number("RUNS_KEPT_PER_TASK", default=10_000, at_least
 # queued or running at a time.
 MAX_BACKFILL = whole_number("MAX_BACKFILL", default=1000, at_least=1, at_most=10_000)
 BACKFILL_AT_ONCE = whole_number("BACKFILL_AT_ONCE", default=10, at_least=1, at_most=1000)
+# How many periodic tasks a manifest may name. The time of a request grows with it.
+MAX_MANIFEST_ENTRIES = whole_number(
+    "MAX_MANIFEST_ENTRIES", default=500, at_least=1, at_most=10_000
+)
 # The number of our own proxies before the API: that many entries of X-Forwarded-For are trusted.
 PROXIES = whole_number("PROXIES", default=0, at_least=0, at_most=100)
 # Private networks that webhooks and http_request may reach.

@@ -18,7 +18,7 @@ MAX_ENTRIES = 100
 LARGEST_INTEGER = 2**31 - 1
 
 
-class TextList(serializers.ListField):
+class TextList(fields.BoundedList):
     """A set of strings, sent as a list."""
 
     def __init__(self, **kwargs: Any) -> None:

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from typing import Literal, TypeAlias
 
 from scheduler_api.catalogue.signatures import Parameter, ParameterKind, TaskSignature
+from scheduler_api.http.problems import MAX_ERRORS
 
 ErrorCode: TypeAlias = Literal[
     "missing_argument", "unexpected_argument", "duplicate_argument", "invalid_argument"
@@ -29,12 +30,16 @@ class ArgumentError:
 def check_arguments(
     signature: TaskSignature, args: Sequence[object], kwargs: Mapping[str, object]
 ) -> list[ArgumentError]:
-    """Return every mistake in the parsed JSON of a call, which is bound as Python binds it."""
-    return [
-        *_check_args(signature, args),
-        *_check_kwargs(signature, kwargs, filled=len(args)),
-        *_check_missing(signature, kwargs, filled=len(args)),
-    ]
+    """Return the mistakes in the parsed JSON of a call, which is bound as Python binds it.
+
+    At most one more than a response lists: each takes time to explain.
+    """
+    mistakes = chain(
+        _check_args(signature, args),
+        _check_kwargs(signature, kwargs, filled=len(args)),
+        _check_missing(signature, kwargs, filled=len(args)),
+    )
+    return list(islice(mistakes, MAX_ERRORS + 1))
 
 
 def _check_args(signature: TaskSignature, args: Sequence[object]) -> Iterator[ArgumentError]:

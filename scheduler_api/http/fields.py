@@ -12,6 +12,8 @@ from typing import Any
 from pydantic_core import from_json, to_json
 from rest_framework import serializers
 
+from scheduler_api.http.problems import MAX_ERRORS
+
 
 def unchanged(field: object, value: Any) -> Any:
     """Return a stored value unchanged: its type is JSON's, and it needs no validation."""
@@ -173,6 +175,41 @@ class FutureInstant(Instant):
 def in_utc(moment: datetime) -> str:
     """Format a date and time in UTC: `2027-03-28T01:00:00Z`, with a fraction unless it is zero."""
     return to_json(moment.astimezone(UTC))[1:-1].decode()  # faster than isoformat
+
+
+class BoundedList(serializers.ListField):
+    """A JSON array of at most `max_length` items.
+
+    REST framework would validate all items before it looks at their number, and collect the
+    mistakes of all.
+    """
+
+    max_length: int
+
+    def __init__(self, *, max_length: int, **kwargs: Any) -> None:
+        super().__init__(max_length=max_length, **kwargs)
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        """Refuse an array that is too long before its items are validated."""
+        if isinstance(data, list) and len(data) > self.max_length:
+            self.fail("max_length", max_length=self.max_length)
+        values: list[Any] = super().to_internal_value(data)
+        return values
+
+    def run_child_validation(self, data: Any) -> list[Any]:
+        """Validate the items, until there are more mistakes than a response lists."""
+        values: list[Any] = []
+        errors: dict[Any, Any] = {}
+        for index, item in enumerate(data):
+            try:
+                values.append(self.child.run_validation(item))
+            except serializers.ValidationError as error:
+                errors[index] = error.detail
+                if len(errors) > MAX_ERRORS:
+                    break
+        if errors:
+            raise serializers.ValidationError(errors)
+        return values
 
 
 class Reference(serializers.PrimaryKeyRelatedField[Any]):

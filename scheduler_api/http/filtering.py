@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 
 from scheduler_api.http.fields import Instant
 from scheduler_api.http.problems import InvalidQuery, Mistake, mistakes_in
-from scheduler_api.http.serializers import StrictSerializer, unknown
+from scheduler_api.http.serializers import StrictSerializer, each_unknown
 
 
 class TextFilter(django_filters.CharFilter):
@@ -170,9 +170,8 @@ def refuse_unknown_parameters(
 ) -> None:
     """Raise InvalidQuery for each unknown parameter, and each repeated one not in `repeatable`."""
     mistakes = [
-        Mistake(parameter=name, code="unknown_parameter", detail=unknown("parameter", name, known))
-        for name in request.query_params
-        if name not in known
+        Mistake(parameter=name, code="unknown_parameter", detail=detail)
+        for name, detail in each_unknown("parameter", request.query_params, known)
     ]
     mistakes += [
         Mistake(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from django.conf import settings
-from django.core.exceptions import DisallowedHost, PermissionDenied
+from django.core.exceptions import DisallowedHost, PermissionDenied, SuspiciousOperation
 from django.core.signals import got_request_exception
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -30,6 +30,7 @@ from scheduler_api.http.problems import (
     Unavailable,
     UnsupportedMediaType,
     ValidationFailed,
+    first_mistakes,
     mistakes_in,
 )
 from scheduler_api.log_events import EventLogger, LogEvent, in_one_line
@@ -67,7 +68,7 @@ def as_problem(error: Exception, view: APIView) -> Problem:
         case Problem():
             problem = error
         case exceptions.ValidationError():
-            problem = ValidationFailed(errors=list(mistakes_in(error.detail)))
+            problem = ValidationFailed(errors=first_mistakes(mistakes_in(error.detail)))
         case exceptions.MethodNotAllowed():
             problem = MethodNotAllowed(str(error.detail))
         case exceptions.NotAcceptable():
@@ -76,8 +77,8 @@ def as_problem(error: Exception, view: APIView) -> Problem:
         case exceptions.UnsupportedMediaType():
             bodies = media_types(view.parser_classes)
             problem = UnsupportedMediaType(f"{error.detail} Send {bodies}.")
-        case exceptions.ParseError():
-            problem = BadRequest(str(error.detail))
+        case exceptions.ParseError() | SuspiciousOperation():
+            problem = BadRequest(str(error))
         case exceptions.NotFound() | Http404():
             problem = NotFound()
         case exceptions.PermissionDenied() | PermissionDenied():

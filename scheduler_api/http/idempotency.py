@@ -28,6 +28,8 @@ from scheduler_api.http.problems import Problem
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
 KEY = re.compile("[!-~]{1,255}")  # visible ASCII
+# A larger response is not stored: a batch may have a response of many megabytes, kept for a day.
+MAX_STORED_BYTES = 1024 * 1024
 
 
 class InvalidIdempotencyKey(Problem):
@@ -48,7 +50,7 @@ class RequestInFlight(Problem):
 
 
 class AnswerNotKept(Problem):
-    """The request took effect before; its response had a secret, which is not stored."""
+    """The request took effect before; its response had a secret or was too large to store."""
 
     status_code = 409
     code = "answer_not_kept"
@@ -73,7 +75,7 @@ def respond_once(
     """Handle a request and store its response, or replay the stored response.
 
     `handle` returns a rendered response; an exception of it rolls back and propagates. The body of
-    a response with a secret is not stored, and a repeat is refused.
+    a response with a secret, or of a large one, is not stored, and a repeat is refused.
     """
     account_id, key, now = cast(int, request.user.pk), read_key(request), datetime.now(UTC)
     # The body is read before the transaction, so that a slow upload holds no lock.
@@ -82,11 +84,12 @@ def respond_once(
         has_lock = lock(account_id, key)
         stored = IdempotentResponse.objects.filter(service_account_id=account_id, key=key)
         if known := stored.fresh(at=now).first():
-            return replay(known, fingerprint, has_secret=has_secret)
+            return replay(known, fingerprint)
         if not has_lock:
             raise RequestInFlight
         response = handle()
         if is_success(response.status_code):
+            is_stored = not has_secret and len(response.content) <= MAX_STORED_BYTES
             stored.expired(at=now).delete()
             stored.create(
                 service_account_id=account_id,
@@ -94,7 +97,7 @@ def respond_once(
                 fingerprint=fingerprint,
                 status=response.status_code,
                 headers=dict(response.items()),
-                body="" if has_secret else response.content.decode(),
+                body=response.content.decode() if is_stored else "",
             )
             IdempotentResponse.objects.clear_some(at=now)
         return response
@@ -131,12 +134,13 @@ def advisory_lock_id(account_id: int, key: str) -> int:
     return int.from_bytes(digest[:8], signed=True)
 
 
-def replay(stored: IdempotentResponse, fingerprint: str, *, has_secret: bool) -> HttpResponse:
-    """Return the stored response; raise if it is of another request or had a secret."""
+def replay(stored: IdempotentResponse, fingerprint: str) -> HttpResponse:
+    """Return the stored response; raise if it is of another request or was not stored."""
     if stored.fingerprint != fingerprint:
         raise IdempotencyKeyReused
-    if has_secret:
-        raise AnswerNotKept(headers={"Location": stored.headers["Location"]})
+    if not stored.body:
+        known = stored.headers.keys() & {"Location"}
+        raise AnswerNotKept(headers={name: stored.headers[name] for name in known})
     response = stored.as_response()
     response[REPLAYED] = "true"
     return response

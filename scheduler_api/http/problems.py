@@ -1,7 +1,8 @@
 """Problem details (RFC 9457): the format of every error response."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, ClassVar
 
 from django.http import HttpRequest
@@ -9,7 +10,12 @@ from rest_framework import exceptions
 from rest_framework.request import Request
 
 CONTENT_TYPE = "application/problem+json"
+# Mistakes that a response lists. Whatever collects mistakes stops at one more.
 MAX_ERRORS = 100
+# Characters of a pointer or a text in a response: a body may have a key of megabytes.
+MAX_POINTER_LENGTH = 1000
+MAX_TEXT_LENGTH = 1000
+SHOWN_END = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +32,14 @@ class Mistake:
     parameter: str | None = None
 
     def as_json(self) -> dict[str, str]:
-        """Return the members that have a value."""
-        return {name: value for name, value in vars(self).items() if value is not None}
+        """Return the members that have a value, those from the body shortened."""
+        members = {
+            "code": self.code,
+            "detail": shortened(self.detail),
+            "pointer": self.pointer and nearest(self.pointer),
+            "parameter": self.parameter,
+        }
+        return {name: value for name, value in members.items() if value is not None}
 
 
 class Problem(Exception):
@@ -51,7 +63,7 @@ class Problem(Exception):
         **members: object,
     ) -> None:
         super().__init__(detail)
-        self.detail = detail or sentence(errors) or self.title()
+        self.detail = shortened(detail or sentence(errors) or self.title())
         self.errors = errors
         self.headers = dict(headers or {})
         self.members = members
@@ -250,7 +262,27 @@ def sentence(errors: Sequence[Mistake]) -> str:
         return ""
     first, more = errors[0], len(errors) - 1
     place = first.parameter or first.pointer or "The body"
-    return f"{place}: {first.detail}" + (f" (and {more} more)" if more else "")
+    rest = f" (and {'at least ' * (more >= MAX_ERRORS)}{more} more)" if more else ""
+    return shortened(f"{place}: {first.detail}", MAX_TEXT_LENGTH - len(rest)) + rest
+
+
+def shortened(text: str, length: int = MAX_TEXT_LENGTH) -> str:
+    """Return the beginning and the end of a text of more than `length` characters."""
+    if len(text) <= length:
+        return text
+    return f"{text[: length - SHOWN_END - 1]}…{text[-SHOWN_END:]}"
+
+
+def nearest(pointer: str) -> str:
+    """Return a JSON pointer, or one to the nearest enclosing value if it is too long."""
+    while len(pointer) > MAX_POINTER_LENGTH:
+        pointer = pointer.rpartition("/")[0]
+    return pointer
+
+
+def first_mistakes(mistakes: Iterable[Mistake]) -> list[Mistake]:
+    """Return as many mistakes as a response lists, and one more if there are more."""
+    return list(islice(mistakes, MAX_ERRORS + 1))
 
 
 def mistakes_in(detail: object, pointer: str = "") -> Iterator[Mistake]:

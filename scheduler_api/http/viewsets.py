@@ -28,6 +28,7 @@ from scheduler_api.http.fields import FlagText, in_utc
 from scheduler_api.http.filtering import read_query, refuse_unknown_parameters, repeatable_in
 from scheduler_api.http.parsing import DEFAULT_MAX_BYTES, parse_body, refuse_unknown_length
 from scheduler_api.http.problems import Problem
+from scheduler_api.http.request_bounds import refuse_large_head
 from scheduler_api.http.serializers import StrictSerializer
 
 # The scope of operations that every account may use.
@@ -91,6 +92,7 @@ class ApiViewSet(GenericViewSet[Any]):
         The body is read and parsed here, before any action begins a transaction: a caller that
         sends it slowly, or never, holds no lock.
         """
+        refuse_large_head(request)
         super().initial(request, *args, **kwargs)
         if self.action not in self.action_map.values():
             return  # the method is refused next, before any other check

@@ -26,21 +26,18 @@ from yaml.events import (
 
 from scheduler_api.http.parsing import (
     MAX_DEPTH,
+    MAX_NODES,
     DuplicateKeys,
     read_float,
     read_integer,
     read_stream,
     read_text,
     refuse_mistakes,
+    too_many_nodes,
 )
-from scheduler_api.http.problems import BodyTooLarge, MalformedBody
+from scheduler_api.http.problems import MAX_ERRORS, MalformedBody
 
 MEDIA_TYPE = "application/yaml"  # RFC 9512
-
-# The number of keys, scalars, sequences and mappings in a body. The bound on bytes alone does not
-# bound the time: 8 MiB hold 4 million values, which take 20 seconds. A manifest of 10,000 tasks
-# has 40 for each. libyaml and Python need about 3 microseconds for one.
-MAX_NODES = 400_000
 
 # Characters that YAML allows only as escapes, and line breaks of YAML 1.1 that 1.2 dropped.
 NOT_PLAIN_TEXT = re.compile(
@@ -79,10 +76,11 @@ def parse_yaml(body: bytes) -> Any:
     """Parse one YAML document in UTF-8; raise MalformedBody or BodyTooLarge with the reason."""
     text = read_text(body)
     if forbidden := NOT_PLAIN_TEXT.search(text):
-        *lines_above, before = text[: forbidden.start()].split("\n")
+        lines_above = text.count("\n", 0, forbidden.start())
+        line_start = text.rfind("\n", 0, forbidden.start()) + 1
         raise MalformedBody(
             f"The character U+{ord(forbidden[0]):04X} is not allowed "
-            f"(line {len(lines_above) + 1}, column {len(before) + 1}). "
+            f"(line {lines_above + 1}, column {forbidden.start() - line_start + 1}). "
             "Write it as an escape, in double quotes."
         )
     loader = LOADER(text)
@@ -135,6 +133,7 @@ class Restrictions:
 
     nodes = 0
     depth = 0
+    duplicates = 0
     get_event: Any  # the parser's, in C or in Python
 
     def get_single_data(self) -> Any:
@@ -155,10 +154,7 @@ class Restrictions:
         """Return the value that starts with this event."""
         self.nodes += 1
         if self.nodes > MAX_NODES:
-            raise BodyTooLarge(
-                f"The body has more than {MAX_NODES:,} keys and values "
-                f"({_place(event.start_mark)}). Send fewer in one body."
-            )
+            raise too_many_nodes(MAX_NODES, f" ({_place(event.start_mark)})")
         if event.anchor is not None or event.tag is not None:
             _refuse_property(event)
         if type(event) is ScalarEvent:
@@ -187,7 +183,9 @@ class Restrictions:
                 _refuse(event, "A key is not a string", "Put it in quotes")
             if key == "<<" and event.implicit[0]:
                 _refuse(event, "Merge keys are not allowed", "Write the merged keys out")
-            if key in members and not isinstance(members, DuplicateKeys):
+            is_first = key in members and not isinstance(members, DuplicateKeys)
+            if is_first and self.duplicates <= MAX_ERRORS:  # as many as are listed, and one more
+                self.duplicates += 1
                 members = DuplicateKeys(members)
                 members.duplicate_place = _place(event.start_mark)
             members[key] = self.read_value(self.get_event())

@@ -12,7 +12,14 @@ from scheduler_api.access.audit import Caller, difference
 from scheduler_api.access.models import ServiceAccount
 from scheduler_api.access.redaction import redacted
 from scheduler_api.http.names import normalized
-from scheduler_api.http.problems import Mistake, ValidationFailed, join, mistakes_in
+from scheduler_api.http.problems import (
+    MAX_ERRORS,
+    Mistake,
+    ValidationFailed,
+    first_mistakes,
+    join,
+    mistakes_in,
+)
 from scheduler_api.periodic_tasks import actions
 from scheduler_api.periodic_tasks.actions import Draft, NameTaken, fields_of
 from scheduler_api.periodic_tasks.models import ManagedTask, managed_settings
@@ -106,6 +113,8 @@ def check(
     pointers: dict[str, str] = {}
     mistakes: list[Mistake] = []
     for index, entry in enumerate(entries):
+        if len(mistakes) > MAX_ERRORS:
+            break
         pointer = join(TASKS_POINTER, index)
         name = entry.get("name") if isinstance(entry, dict) else None
         task = None
@@ -114,7 +123,7 @@ def check(
         try:
             draft = serializer.check(entry, task=task)
         except ValidationError as error:
-            mistakes += mistakes_in(error.detail, pointer)
+            mistakes += first_mistakes(mistakes_in(error.detail, pointer))
         except ValidationFailed as problem:
             mistakes += with_prefix(problem.errors, pointer)
         else:
@@ -128,7 +137,7 @@ def check(
     taken = actions.taken_names(drafts.keys() - stored.keys())
     if taken:
         raise NameTaken(
-            errors=[
+            errors=first_mistakes(
                 Mistake(
                     pointer=f"{pointers[name]}/name",
                     code=NameTaken.code,
@@ -136,7 +145,7 @@ def check(
                 )
                 for name in drafts
                 if name in taken
-            ]
+            )
         )
     return drafts
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
@@ -12,7 +13,7 @@ from scheduler_api.periodic_tasks.batch_serializers import OperationBody
 from scheduler_api.periodic_tasks.examples import EXAMPLE
 from scheduler_api.periodic_tasks.serializers import PeriodicTaskSerializer, WarningSerializer
 
-MAX_ENTRIES = 10_000
+MAX_ENTRIES: int = settings.MAX_MANIFEST_ENTRIES
 MEDIA_TYPES = ("application/json", "application/yaml")
 
 
@@ -54,7 +55,7 @@ class ManifestSerializer(StrictSerializer):
     version = fields.WholeNumber(
         min_value=VERSION, max_value=VERSION, help_text="Version of the manifest format: 1."
     )
-    periodic_tasks = serializers.ListField(
+    periodic_tasks = fields.BoundedList(
         child=OperationBody(PeriodicTaskSerializer()),
         max_length=MAX_ENTRIES,
         help_text="The periodic tasks, each as in a request to create it.",

@@ -8,6 +8,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import Direction, OpenApiParameter
 
 from scheduler_api.http import etags, idempotency, problems, viewsets
+from scheduler_api.http.parsing import BULK_MAX_BYTES
 from scheduler_api.http.viewsets import ApiViewSet, ListRetrieveViewSet
 from scheduler_api.openapi import headers
 from scheduler_api.openapi.bodies import CHANGE
@@ -238,7 +239,8 @@ class ApiSchema(AutoSchema):
             yield etags.PreconditionRequired
         if self.method == "POST":
             yield from PROBLEMS_OF_A_POST
-        if self.view.action in self.view.actions_with_secrets:
+        has_large_answers = self.method == "POST" and self.view.max_body_bytes == BULK_MAX_BYTES
+        if has_large_answers or self.view.action in self.view.actions_with_secrets:
             yield idempotency.AnswerNotKept
         if "{" in self.path:
             yield from PROBLEMS_OF_AN_ADDRESS

@@ -279,13 +279,18 @@ def fields_of(task: PeriodicTask) -> dict[str, object]:
 
 
 def _save(task: PeriodicTask, *, columns: Collection[str] | None = None) -> None:
+    # Stock beat compares one time to see changes. save() would write it twice: once is enough.
+    task.no_changes = True
     try:
         with transaction.atomic():
             task.save(update_fields=columns)
+        PeriodicTasks.update_changed()
     except (ValidationError, IntegrityError) as error:
         if not PeriodicTask.objects.filter(name=task.name).exclude(pk=task.pk).exists():
             raise
         raise name_taken(task.name) from error
+    finally:
+        del task.no_changes
 
 
 def name_taken(name: str) -> NameTaken:

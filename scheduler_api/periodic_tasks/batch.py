@@ -14,10 +14,12 @@ from scheduler_api.access.permissions import refuse_without
 from scheduler_api.access.scopes import Scope
 from scheduler_api.http.etags import RevisionMismatch
 from scheduler_api.http.problems import (
+    MAX_ERRORS,
     Mistake,
     NotFound,
     Problem,
     ValidationFailed,
+    first_mistakes,
     join,
     mistakes_in,
     sentence,
@@ -37,6 +39,8 @@ class OperationResult:
     status: int = status.HTTP_200_OK
     task: PeriodicTask | None = None
     problem: Problem | None = None
+    has_place: bool = False
+    """Whether the mistakes of the problem point into the body of the batch."""
 
 
 @dataclass(kw_only=True)
@@ -55,11 +59,20 @@ class Batch:
     locked: dict[int, PeriodicTask] = field(default_factory=dict)
     new: list[tuple[Draft, OperationResult]] = field(default_factory=list)
 
-    def execute(self, operations: Sequence[Operation]) -> list[OperationResult]:
-        """Execute the operations; return a result for each."""
+    def execute(
+        self, operations: Sequence[Operation], *, is_atomic: bool
+    ) -> list[OperationResult]:
+        """Execute the operations; return a result for each.
+
+        If all are undone because one fails, those after the last mistake that a response lists
+        are not executed. Otherwise their results have no mistakes in detail.
+        """
         self.lock({operation["id"] for operation in operations if "id" in operation})
-        results = []
+        results: list[OperationResult] = []
+        room = MAX_ERRORS + 1
         for index, operation in enumerate(operations):
+            if is_atomic and room <= 0:
+                break
             if operation["op"] != "create":
                 self.store_new()
             result = OperationResult(pointer=join("/operations", index))
@@ -68,12 +81,15 @@ class Batch:
             except Problem as problem:
                 result.problem = problem
             except ValidationError as error:
-                result.problem = ValidationFailed(errors=list(mistakes_in(error.detail)))
+                mistakes = first_mistakes(mistakes_in(error.detail))
+                result.problem = ValidationFailed(errors=mistakes)
+            if result.problem:
+                room = cut(result, room)
             results.append(result)
         self.store_new()
         for result in results:
-            if result.problem:
-                result.problem.errors = mistakes_at(result.problem, result.pointer)
+            if result.problem and not result.has_place:
+                room = cut(result, room)
         return results
 
     def lock(self, ids: set[int]) -> None:
@@ -154,6 +170,14 @@ class Batch:
                     actions.create(draft, by=self.by)
                 except Problem as problem:
                     result.problem = problem
+
+
+def cut(result: OperationResult, room: int) -> int:
+    """Give the mistakes of a failed operation their place; return the room for further ones."""
+    assert result.problem is not None
+    mistakes = mistakes_at(result.problem, result.pointer)
+    result.problem.errors, result.has_place = mistakes[: max(room, 0)], True
+    return room - len(mistakes)
 
 
 def mistakes_at(problem: Problem, pointer: str) -> list[Mistake]:

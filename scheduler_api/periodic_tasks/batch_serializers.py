@@ -132,7 +132,7 @@ class BatchQuery(StrictSerializer):
 class BatchSerializer(StrictSerializer):
     """Operations on periodic tasks, executed in order."""
 
-    operations = serializers.ListField(
+    operations = fields.BoundedList(
         child=OperationField(),
         allow_empty=False,
         max_length=MAX_OPERATIONS,

@@ -11,6 +11,7 @@ from rest_framework import serializers
 
 from scheduler_api.http.fields import unchanged
 from scheduler_api.http.names import invisible_in, normalized
+from scheduler_api.http.problems import InvalidQuery, Mistake
 from scheduler_api.periodic_tasks.models import managed_settings
 
 KEY = re.compile(r"[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?")
@@ -106,7 +107,13 @@ class LabelValue(Func):
 def filter_by_labels(
     rows: QuerySet[Any], selector: str, *, column: str = "labels"
 ) -> QuerySet[Any]:
-    """Select rows by a label selector, all of which must match: `team=billing,tier`."""
+    """Select rows by a label selector, all of which must match: `team=billing,tier`.
+
+    Raise InvalidQuery if it names more labels than a row can have: each takes a condition in SQL.
+    """
+    if selector.count(",") >= MAX_LABELS:
+        detail = f"Must name at most {MAX_LABELS} labels."
+        raise InvalidQuery(errors=[Mistake(parameter="label", code="too_many", detail=detail)])
     for number, (key, value) in enumerate(parse_selector(selector)):
         stored = {f"label_{number}": LabelValue(F(column), Value(key))}
         condition = (

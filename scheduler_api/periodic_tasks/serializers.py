@@ -11,7 +11,7 @@ from scheduler_api.access.permissions import account_of
 from scheduler_api.catalogue.queue_workers import queue_workers_of_request
 from scheduler_api.http import fields
 from scheduler_api.http.names import AddressName, Name
-from scheduler_api.http.problems import ValidationFailed
+from scheduler_api.http.problems import ValidationFailed, first_mistakes
 from scheduler_api.http.serializers import StrictSerializer
 from scheduler_api.openapi.bodies import examples
 from scheduler_api.periodic_tasks import kept_secrets, last_run
@@ -300,7 +300,8 @@ class PeriodicTaskSerializer(ScheduleReferenceSerializer, PolicySerializer):
         jitter = policies.get("jitter_seconds", stored_jitter)
         if "schedule" in changed or jitter != stored_jitter:
             mistakes += wrong_jitter(task, jitter)
-        mistakes += mistakes_in(task, changed, by=account_of(self.context["request"]))
+        account = account_of(self.context["request"])
+        mistakes += first_mistakes(mistakes_in(task, changed, by=account))
         if mistakes:
             raise ValidationFailed(errors=mistakes)
         self.draft = Draft(task=task, labels=labels, policies=policies)

@@ -113,13 +113,6 @@ def wrong_arguments(task: PeriodicTask, *, by: ServiceAccount | None = None) -> 
             detail="The stored value is not valid JSON of this type: send a new value, too.",
         )
         return
-    for field, value in (("args", args), ("kwargs", kwargs)):
-        if has_type_tags(value):
-            yield Mistake(
-                pointer=join("", field),
-                code="reserved_object",
-                detail='Celery reserves {"__type__": …, "__value__": …} for types of its own.',
-            )
     if len(task.args) + len(task.kwargs) > MAX_ARGUMENT_BYTES:
         yield Mistake(
             pointer="/kwargs",
@@ -128,6 +121,13 @@ def wrong_arguments(task: PeriodicTask, *, by: ServiceAccount | None = None) -> 
             "store the data elsewhere and send its address.",
         )
         return
+    for field, value in (("args", args), ("kwargs", kwargs)):
+        if has_type_tags(value):
+            yield Mistake(
+                pointer=join("", field),
+                code="reserved_object",
+                detail='Celery reserves {"__type__": …, "__value__": …} for types of its own.',
+            )
     known = find_task(task.task)
     if known is None:
         if settings.UNREGISTERED_TASKS != "allow" or is_registered(task.task):

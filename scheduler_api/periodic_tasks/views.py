@@ -199,7 +199,7 @@ class PeriodicTaskViewSet(CrudViewSet):
         )
         is_atomic = self.read_query()["atomic"]
         with transaction.atomic():
-            results = batch.execute(sent.validated_data["operations"])
+            results = batch.execute(sent.validated_data["operations"], is_atomic=is_atomic)
             if is_atomic:
                 refuse_failed(results)
             return Response({"results": self.results_of(results)})

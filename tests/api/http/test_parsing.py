@@ -118,7 +118,7 @@ def test_thousands_of_unknown_fields_are_refused_quickly(api):
 
     assert refusal(response) == (400, "validation_failed")
     assert len(response.json()["errors"]) == 100
-    assert response.json()["detail"].endswith("(and 14001 more)")
+    assert response.json()["detail"].endswith("(and at least 100 more)")
 
 
 @pytest.mark.parametrize(
