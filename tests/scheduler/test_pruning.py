@@ -60,7 +60,7 @@ def test_pruner_stops_before_its_first_call():
     assert calls == []
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)  # the pruner closes its connection
 def test_beat_prunes_old_runs_and_ends_the_thread(monkeypatch: Any, settings: Any):
     started: list[Any] = []
 

@@ -191,7 +191,7 @@ CHANGERS: dict[str, Writer] = {
         )
     ),
     "admin form": lambda _, task: post_to_admin(
-        f"{task.pk}/change/", **as_form(name="changed", queue="other")
+        f"{task.pk}/change/", **as_form(name="changed", queue="celery")
     ),
     "admin action": lambda _, task: post_to_admin(
         "", action="disable_tasks", _selected_action=task.pk

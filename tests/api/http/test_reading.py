@@ -52,6 +52,7 @@ def task(request):
     Agenda(periodic_task=task, missed_count=3, last_error="Its zone is unknown.")
     task.owner_name = "crm"
     task.was_announced, task.has_worker = True, False
+    task.last_run = None
     return task
 
 

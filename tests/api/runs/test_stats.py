@@ -284,7 +284,7 @@ def test_stats_until_the_first_day_of_year_one_are_empty(api):
 
 
 def test_stats_of_too_many_runs_are_refused(api, three_days, monkeypatch):
-    monkeypatch.setattr("scheduler_api.runs.views.MAX_RUNS", 18)
+    monkeypatch.setattr("scheduler_api.runs.stats_views.MAX_RUNS", 18)
 
     refused = api.get(STATS, AROUND)
 
