@@ -18,6 +18,11 @@ SHARING = re.compile(
     r"tests/journeys/test_(define_and_run|examples|fifty_at_once|operating|pause|python_client|"
     r"readme|typescript_client)\.py::[^[]*(\[(?P<kind>on_servers|on_redis))?"
 )
+# Long journeys with a service for each broker: each broker is a group.
+BY_BROKER = re.compile(
+    r"(?P<file>tests/journeys/test_(ends|runs|shared_queues)\.py)::[^[]*"
+    r"\[(.+-)?(?P<kind>embedded|on_files|on_servers|on_rabbitmq|on_redis)[]-]"
+)
 # Faults that harm the servers run alone; the others are marked `calm` and overlap.
 HARMFUL = re.compile(
     r"tests/faults/test_(03_|04_|13_|07_database\.py::test_postgres_stopped|14_).*"
@@ -25,6 +30,7 @@ HARMFUL = re.compile(
 CALM = re.compile(r"tests/faults/test_\d\d_.*")
 
 LONGEST_FIRST = [
+    "tests/journeys/test_ends.py",
     "tests/journeys/test_runs.py",
     "tests/contract/test_fuzzing_",
     "tests/journeys/",
@@ -37,6 +43,8 @@ def group_of(nodeid: str) -> str:
     """Return the group of a test, by default its file."""
     if found := SHARING.match(nodeid):
         return f"journeys {found['kind'] or 'embedded'}"
+    if found := BY_BROKER.match(nodeid):
+        return f"{found['file']} {found['kind']}"
     if HARMFUL.match(nodeid):
         return "harmful faults"
     if CALM.match(nodeid):
