@@ -23,6 +23,8 @@ FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(seconds=30)
 ANNOUNCE_SECONDS = 0.5
 # A process that ran for this long did not fail at its start: its pauses begin anew.
 STEADY_AFTER_SECONDS = 60
+# A worker that gets SIGTERM and SIGQUIT at once may heed the first alone.
+KILL_AFTER_SECONDS = 10.0
 prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
@@ -88,7 +90,8 @@ class Child:
 class Supervisor:
     """Runs children until a SIGINT, SIGTERM or SIGHUP stops them, stage by stage.
 
-    Each child has unlimited time to stop; a second SIGINT ends all at once, a third kills them.
+    Each child has unlimited time to stop. A second SIGINT ends all at once; a third one, or
+    KILL_AFTER_SECONDS, kills them.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class Supervisor:
         self.announce = announce
         self.is_announced = False
         self.stop_requests = 0
+        self.kill_at = float("inf")
 
     def run(self) -> None:
         wait_for_signals = listen({*STOP_SIGNALS, signal.SIGCHLD})
@@ -107,6 +111,8 @@ class Supervisor:
                 # Only a repeated SIGINT counts: make and service managers may repeat a SIGTERM.
                 if number == signal.SIGINT or (number in STOP_SIGNALS and not self.stop_requests):
                     self.stop_harder()
+            if time.monotonic() >= self.kill_at:
+                self.kill()
             for child in self.running:
                 if (how := child.ended()) and self.stop_requests:
                     logger.info(
@@ -136,7 +142,8 @@ class Supervisor:
     def start_due(self) -> float | None:
         """Start the children whose pause is over; return the seconds to the next start, if any."""
         if self.stop_requests:
-            return None
+            left = self.kill_at - time.monotonic()
+            return None if self.stop_requests == 1 else max(0.0, left)
         for child in self.children:
             if child.process is None and child.start_at <= time.monotonic():
                 child.start()
@@ -165,11 +172,17 @@ class Supervisor:
                     LogEvent.STOPPING_AT_ONCE,
                     "Ending running tasks; another Ctrl-C kills every process",
                 )
+                self.kill_at = time.monotonic() + KILL_AFTER_SECONDS
                 for child in self.running:
                     child.send(signal.SIGQUIT)  # the cold shutdown of Celery and of gunicorn
             case _:
-                for child in self.running:
-                    child.send(signal.SIGKILL, to_group=True)
+                self.kill()
+
+    def kill(self) -> None:
+        """End all processes and their children, whatever they do."""
+        self.kill_at = time.monotonic() + KILL_AFTER_SECONDS
+        for child in self.running:
+            child.send(signal.SIGKILL, to_group=True)
 
 
 def listen(numbers: set[signal.Signals]) -> Callable[[float | None], bytes]:

@@ -169,6 +169,22 @@ def test_second_sigterm_changes_nothing(processes):
     assert "SIGQUIT" not in supervisor.output()
 
 
+def test_child_that_outlives_the_second_ctrl_c_is_killed(processes):
+    hurried = SUPERVISE.replace(
+        "logging.basicConfig",
+        "import project.embedded.supervisor as s\ns.KILL_AFTER_SECONDS = 0.5\nlogging.basicConfig",
+    )
+    supervisor = processes.start("-c", hurried, slow("stubborn", signal.SIGTERM, signal.SIGQUIT))
+    supervisor.says("stubborn runs")
+
+    supervisor.press_ctrl_c()
+    supervisor.says("stubborn got SIGTERM")
+    supervisor.press_ctrl_c()
+
+    supervisor.says("stubborn died of SIGKILL")
+    assert supervisor.exit_code() == 0
+
+
 def test_second_and_a_third_ctrl_c_end_the_waiting(processes):
     supervisor = supervise(processes, slow("stubborn", signal.SIGTERM, signal.SIGQUIT))
     supervisor.says("stubborn runs")
