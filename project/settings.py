@@ -247,7 +247,7 @@ if BROKER_URL.startswith("filesystem"):
     CELERY_WORKER_POOL = "project.embedded.pool:TaskPool"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 
-# The queues that callers may name, and those that our workers consume.
+# The queues that callers may name, and the queues that our workers consume.
 QUEUES = words("QUEUES", default=["celery"])
 WORKER_QUEUES = words("WORKER_QUEUES", default=QUEUES[:1])
 QUEUE_MAX_PRIORITY = whole_number("QUEUE_MAX_PRIORITY", default=0, at_least=0, at_most=255)

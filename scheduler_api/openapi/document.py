@@ -14,7 +14,7 @@ from scheduler_api.http.compression import accepts_gzip
 from scheduler_api.http.read_only import read_only
 from scheduler_api.openapi.rendering import CompactYamlRenderer
 
-# It changes with a deployment alone; a client asks again after so many seconds, by its ETag.
+# It changes with a deployment alone; a client asks again after these seconds, by its ETag.
 MAX_AGE_SECONDS = 300
 
 

@@ -10,7 +10,7 @@ from project.server.reading import Received
 
 
 class Reader:
-    """A reader that holds so many bytes."""
+    """A reader that holds a number of bytes."""
 
     def __init__(self, size: int = 0) -> None:
         self.buffer = bytes(size)
