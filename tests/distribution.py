@@ -20,7 +20,7 @@ SHARING = re.compile(
 )
 # Long journeys with a service for each broker: each broker is a group.
 BY_BROKER = re.compile(
-    r"(?P<file>tests/journeys/test_(ends|runs|shared_queues)\.py)::[^[]*"
+    r"(?P<file>tests/journeys/test_(runs|shared_queues)\.py)::[^[]*"
     r"\[(.+-)?(?P<kind>embedded|on_files|on_servers|on_rabbitmq|on_redis)[]-]"
 )
 # Faults that harm the servers run alone; the others are marked `calm` and overlap.
