@@ -207,7 +207,7 @@ class ClientLoop:
             self.give_way(other)
 
     def end_overdue(self, now: float) -> None:
-        """End what has taken longer than it may."""
+        """End each connection that has passed its deadline."""
         for each in self.connections:
             if now < each.deadline:
                 continue

@@ -86,7 +86,7 @@ def held_by(connection: Connection) -> int:
 def longest_waiting(group: Iterable[Connection]) -> Connection | None:
     """Return the connection of an address that gives way; None if threads handle all of them.
 
-    First one that is refused already, then the oldest of those that wait for a request, then the
+    First one that is refused already, then the oldest one that waits for a request, then the
     oldest that waits for its answer to be taken.
     """
     waiting = [each for each in group if each.phase is not Phase.HANDLING]

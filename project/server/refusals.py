@@ -54,7 +54,7 @@ def refusal(problem: Problem, request: Any, *, client: str) -> bytes:
 def request_id_of(request: Any) -> str:
     """Return the id of a request: the caller's `X-Request-Id` if well-formed, else a new one.
 
-    Whoever logs the request or answers it calls this, and gets the same id each time.
+    The log line and the answer of one request get the same id.
     """
     if request is None:
         return str(uuid.uuid4())

@@ -63,7 +63,7 @@ class Refusals:
                 self.retried.pop(pk, None)
 
     def write(self, store: Store, now: datetime) -> None:
-        """Quarantine the tasks of some of the runs; keep those that are locked."""
+        """Quarantine the tasks of some of the runs; leave locked tasks for later."""
         some = dict(list(self.waiting.items())[:MAX_RUNS])
         for pk in some and quarantine_refused(store, some, now):
             del self.waiting[pk]

@@ -38,7 +38,7 @@ class QueueCheck(bootsteps.StartStopStep):
         self._timer: Any = None
 
     def start(self, consumer: Any) -> None:
-        """Check all queues; mark those that are used as they are, and leave others out."""
+        """Check all queues: use a differing queue as it is if possible, or leave it out."""
         if consumer.connection.transport.driver_type != "amqp":
             return
         queues = consumer.app.amqp.queues

@@ -1,4 +1,4 @@
-"""The messages of runs: those that beat has sent, and those of tasks that replace a run's own."""
+"""The messages of runs: sent by beat, or of tasks that replace a run's own task."""
 
 from datetime import datetime
 from typing import Any, NamedTuple

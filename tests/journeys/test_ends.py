@@ -92,7 +92,7 @@ END_A_PROCESS = {"SystemExit", "KeyboardInterrupt", "WorkerShutdown"}
 
 @pytest.fixture(scope="module")
 def started(running: Service) -> dict[str, str]:
-    """Start all runs, at once but for those that end a process; return their ids by name.
+    """Start all runs, last the runs that end a process; return their ids by name.
 
     On files, a worker that shuts down may lose a message that it holds: a part of another run.
     """
